@@ -1,0 +1,3 @@
+"""Accepts `from __future__ import annotations`; MicroPython never evaluates annotations anyway."""
+
+annotations = None

@@ -1,0 +1,319 @@
+"""The contracts between the gateway and a machine. A board binds each to something concrete (board/*.py).
+
+The classes are structural: whatever has these methods fits. Times are integers: milliseconds for
+durations and ticks, seconds since 1970-01-01 UTC for dates. All are safe to use from one asyncio loop only.
+"""
+
+from __future__ import annotations
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Awaitable
+    from typing import Protocol, TypeVar
+
+    T = TypeVar("T")
+else:
+    Protocol = object
+
+
+class PortError(Exception):
+    """A port could not do what was asked; the text says what was expected and what came."""
+
+
+class CryptoError(PortError):
+    """A tag or signature is wrong, or a key is malformed. Never holds key material."""
+
+
+class ModemError(PortError):
+    """A frame was not accepted for sending. Subclasses say why."""
+
+
+class Busy(ModemError):
+    """The modem's window is full; try again after the next TxDone."""
+
+
+class TooLong(ModemError):
+    """The data exceeds the modem's MTU for this kind of destination."""
+
+
+class NoRoute(ModemError):
+    """The modem knows no node with this address (not joined, left, or never seen)."""
+
+
+class DutyCycle(ModemError):
+    """The radio budget is spent; `wait_ms` tells when there is some again."""
+
+    def __init__(self, wait_ms: int) -> None:
+        super().__init__("duty cycle spent, next frame in %d ms" % wait_ms)
+        self.wait_ms = wait_ms
+
+
+class Clock(Protocol):
+    def ticks_ms(self) -> int:
+        """Monotonic, never wraps, starts anywhere."""
+        ...
+
+    def unix_time(self) -> int:
+        """Seconds since 1970 UTC; 0 while nobody has set the clock."""
+        ...
+
+    def set_unix_time(self, seconds: int) -> None:
+        """Correct the date (never the ticks)."""
+        ...
+
+    async def sleep_ms(self, duration: int) -> None: ...
+
+    async def wait_for_ms(self, awaitable: Awaitable[T], duration: int) -> T:
+        """Await with a limit > 0; raises asyncio.TimeoutError and cancels the awaitable when it passes."""
+        ...
+
+
+class BytePort(Protocol):
+    """A serial line, or a TCP connection standing in for one. One reader, one writer."""
+
+    async def read(self) -> bytes:
+        """At least one byte, as soon as there is any, at most 4096; b"" when the line is gone for good."""
+        ...
+
+    async def write(self, data: bytes | memoryview) -> None:
+        """Returns when the bytes are handed to the line; OSError when it is gone."""
+        ...
+
+    async def close(self) -> None: ...
+
+
+class AppendFile(Protocol):
+    def write(self, data: bytes | memoryview) -> None:
+        """Add at the end; durable only after sync()."""
+        ...
+
+    def sync(self) -> None:
+        """Returns when everything written is on the medium."""
+        ...
+
+    def size(self) -> int: ...
+
+    def close(self) -> None: ...
+
+
+class Storage(Protocol):
+    """A flat folder of files on the board's flash. Names are [a-z0-9.-]{1,48}. Blocking calls; OSError (ENOSPC, EIO) as given."""
+
+    def append(self, name: str) -> AppendFile:
+        """Open for appending; made if absent (and the making is durable after the first sync)."""
+        ...
+
+    def read(self, name: str, offset: int = 0, size: int = -1) -> bytes:
+        """Up to `size` bytes (-1: all) from `offset`; OSError ENOENT if absent."""
+        ...
+
+    def replace(self, name: str, data: bytes) -> None:
+        """Put a whole file in place, atomically and durably: after a power cut it is the old or the new one."""
+        ...
+
+    def rename(self, old: str, new: str) -> None:
+        """Atomically and durably; `new` may exist."""
+        ...
+
+    def truncate(self, name: str, size: int) -> None:
+        """Cut the file to `size` bytes, durably."""
+        ...
+
+    def remove(self, name: str) -> None:
+        """Durably; absent is fine."""
+        ...
+
+    def names(self) -> list[str]: ...
+
+    def size(self, name: str) -> int:
+        """Bytes, or -1 if absent."""
+        ...
+
+    def free(self) -> int:
+        """Bytes still free on the medium."""
+        ...
+
+
+class Crypto(Protocol):
+    """All secrets are bytes; nothing here logs or keeps them."""
+
+    def random(self, size: int) -> bytes: ...
+
+    def aes_gcm_encrypt(
+        self, key: bytes, nonce: bytes, data: bytes | memoryview, aad: bytes, tag_size: int
+    ) -> bytes:
+        """Ciphertext followed by the tag of `tag_size` (4..16) bytes; key 16 or 32 bytes, nonce 12 (NIST SP 800-38D)."""
+        ...
+
+    def aes_gcm_decrypt(
+        self, key: bytes, nonce: bytes, data: bytes | memoryview, aad: bytes, tag_size: int
+    ) -> bytes:
+        """`data` ends with the tag; CryptoError before any plaintext is given out if the tag is wrong."""
+        ...
+
+    def p256_verify(self, public_key: bytes, message: bytes, signature: bytes) -> bool:
+        """ECDSA P-256 with SHA-256 (ES256, RFC 9053 2.1); public_key x||y 64 bytes, signature r||s 64 bytes."""
+        ...
+
+
+class Capabilities:
+    """What a modem can do. Sizes in bytes; `in_flight` is how many frames it takes before the first TxDone."""
+
+    __slots__ = ("broadcast_mtu", "in_flight", "joins", "name", "unicast_mtu")
+
+    def __init__(
+        self, name: str, unicast_mtu: int, broadcast_mtu: int, in_flight: int, joins: bool
+    ) -> None:
+        self.name = name  # "plc", "rf" or "ip": the kind of path it serves
+        self.unicast_mtu = unicast_mtu
+        self.broadcast_mtu = broadcast_mtu  # 0: no broadcast
+        self.in_flight = in_flight
+        self.joins = joins  # True: nodes register by themselves and events tell of it
+
+
+class Quality:
+    """Link quality of a received frame; None where the modem does not say. rssi in dBm, snr in dB."""
+
+    __slots__ = ("hops", "lqi", "rssi", "snr")
+
+    def __init__(
+        self,
+        rssi: int | None = None,
+        snr: int | None = None,
+        lqi: int | None = None,
+        hops: int | None = None,
+    ) -> None:
+        self.rssi = rssi
+        self.snr = snr
+        self.lqi = lqi
+        self.hops = hops
+
+
+class TxDone:
+    """The modem is finished with the frame of `handle`. status 0: sent (and confirmed, where the medium confirms)."""
+
+    __slots__ = ("handle", "status")
+
+    def __init__(self, handle: int, status: int) -> None:
+        self.handle = handle
+        self.status = status
+
+
+class Rx:
+    """Data from a node. SAPs are the DLMS ones: `source_sap` the server's, `destination_sap` the client's."""
+
+    __slots__ = ("address", "data", "destination_sap", "quality", "source_sap")
+
+    def __init__(
+        self, address: str, source_sap: int, destination_sap: int, data: bytes, quality: Quality
+    ) -> None:
+        self.address = address
+        self.source_sap = source_sap
+        self.destination_sap = destination_sap
+        self.data = data
+        self.quality = quality
+
+
+class Joined:
+    """A node registered. `address` is what send() takes: a PLC node's EUI-48 as 12 hex digits, and the like."""
+
+    __slots__ = ("address",)
+
+    def __init__(self, address: str) -> None:
+        self.address = address
+
+
+class Left:
+    __slots__ = ("address",)
+
+    def __init__(self, address: str) -> None:
+        self.address = address
+
+
+class ModemReset:
+    """The modem restarted: frames in flight are lost, its node list starts anew."""
+
+    __slots__ = ()
+
+
+class Modem(Protocol):
+    """A modem and the nodes behind it. Addresses are text, spelt as in the inventory: PLC EUI-48 "0080e1000001",
+    wireless M-Bus "2c2d-57686632-30-02" style (see hal/modem/imst.py), IP "host:port".
+
+    It never retries end to end and never segments: that is the queue's and DLMS's business.
+    """
+
+    capabilities: Capabilities
+
+    async def send(
+        self, address: str, data: bytes | memoryview, source_sap: int, destination_sap: int
+    ) -> int:
+        """Hand over one frame; returns its handle. Raises Busy, TooLong, NoRoute, DutyCycle, or OSError when the modem is gone."""
+        ...
+
+    async def event(self) -> TxDone | Rx | Joined | Left | ModemReset:
+        """The next event; one caller only. OSError when the modem is gone."""
+        ...
+
+    def nodes(self) -> list[str]:
+        """Addresses known to be registered right now (those ever heard, where the medium has no registration)."""
+        ...
+
+    def statistics(self) -> dict[str, int]:
+        """Counters since start by name: frames sent, received, and each kind of damage."""
+        ...
+
+    async def close(self) -> None: ...
+
+
+class Link(Protocol):
+    """A way to one meter that carries whole APDUs. What a DLMS client stands on."""
+
+    max_apdu: int  # the largest APDU that fits one frame of this path
+
+    async def send(self, apdu: bytes | memoryview) -> None:
+        """OSError or a ModemError when the path cannot take it."""
+        ...
+
+    async def receive(self, timeout_ms: int) -> bytes:
+        """The next APDU from the meter; asyncio.TimeoutError when none came, OSError when the path is gone."""
+        ...
+
+    async def close(self) -> None: ...
+
+
+class Message:
+    """One MQTT message. `payload` is the message's own bytes, at most the Uplink's limit."""
+
+    __slots__ = ("payload", "retain", "topic")
+
+    def __init__(self, topic: str, payload: bytes, retain: bool = False) -> None:
+        self.topic = topic
+        self.payload = payload
+        self.retain = retain
+
+
+class Uplink(Protocol):
+    """One MQTT 3.1.1 connection at a time. Everything is QoS 1; nothing here is kept over a disconnection
+    (safety lives in the uplink protocol's own acknowledgements)."""
+
+    async def connect(self, will: Message | None, topics: list[str], timeout_ms: int) -> None:
+        """Connect with a clean session and subscribe (QoS 1). OSError or PortError with the reason when it fails."""
+        ...
+
+    async def publish(self, message: Message, timeout_ms: int) -> None:
+        """QoS 1; returns at the broker's PUBACK. OSError when the connection is gone, asyncio.TimeoutError."""
+        ...
+
+    async def receive(self) -> Message:
+        """The next message; OSError when the connection is gone. Larger ones than the limit arrive with an
+        empty payload and topic "oversized/<topic>"."""
+        ...
+
+    async def disconnect(self) -> None:
+        """Say goodbye if connected (the will is not sent)."""
+        ...
+
+
+class Watchdog(Protocol):
+    def feed(self) -> None: ...
