@@ -1,0 +1,76 @@
+"""What `./tools/test` runs, in order, and the one table it ends with. Any failure makes the exit status 1."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import re
+import subprocess
+import sys
+import time
+
+from tools.bootstrap import ROOT
+
+STATIC = [
+    ("lint", ["ruff", "check", "."]),
+    ("format", ["ruff", "format", "--check", "."]),
+    ("types", ["mypy"]),
+    ("types, MicroPython", ["basedpyright"]),
+    ("import arrows", ["lint-imports"]),
+]
+PYTEST = ["python", "-m", "pytest"]
+PORTABLE = ["micropython", "tests/portable/run.py"]
+SUMMARY = re.compile(r"(\d+) passed")
+UNHAPPY = re.compile(r"\d+ (?:failed|errors?|skipped)")
+
+
+class Step:
+    def __init__(self, name: str, command: list[str]) -> None:
+        self.name = name
+        print(f"── {name}: {' '.join(command)}", flush=True)
+        start = time.monotonic()
+        environment = {**os.environ, "PYTHONUNBUFFERED": "1"}
+        process = subprocess.Popen(
+            command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
+        )
+        assert process.stdout is not None
+        last: list[str] = []
+        for raw in process.stdout:
+            line = raw.decode(errors="replace")
+            sys.stdout.write(line)
+            sys.stdout.flush()
+            last = [*last[-4:], line]
+        self.ok = process.wait() == 0
+        self.seconds = time.monotonic() - start
+        tail = "".join(last)
+        found = SUMMARY.findall(tail)
+        self.passed = int(found[-1]) if found else 0
+        self.unhappy = ", ".join(UNHAPPY.findall(tail)).replace("0 failed", "").strip(", ")
+
+    def row(self) -> str:
+        count = f"{self.passed} passed" if self.passed else ""
+        note = f"  ({self.unhappy})" if self.unhappy else ""
+        verdict = "ok" if self.ok else "FAILED"
+        return f"{self.name:<24}{verdict:<8}{count:>14}{self.seconds:>9.1f} s{note}"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="./tools/test", description=__doc__)
+    parser.add_argument("--long", action="store_true", help="add the soaks and fault matrices")
+    options = parser.parse_args()
+    steps = [Step(name, command) for name, command in STATIC]
+    long = [] if options.long else ["-m", "not long"]
+    cpython = Step("tests, CPython", [*PYTEST, *long])
+    micropython = Step("tests, MicroPython", PORTABLE)
+    steps += [cpython, micropython]
+    # A suite that runs nothing is no success.
+    good = all(step.ok for step in steps) and cpython.passed > 0 and micropython.passed > 0
+    print("\n" + "\n".join(step.row() for step in steps))
+    print(f"\nCPython {cpython.passed} tests, MicroPython {micropython.passed} tests")
+    failed = sum(not step.ok for step in steps)
+    print(f"{cpython.passed + micropython.passed} passed, {failed} failed")
+    sys.exit(0 if good else 1)
+
+
+if __name__ == "__main__":
+    main()
