@@ -1,0 +1,450 @@
+"""A-XDR (IEC 61334-6) as the DLMS type Data uses it (Green Book 9.5, Blue Book 4.1.5).
+
+Typed data is a tuple `(tag, value)`:
+
+    (NULL, None)  (BOOLEAN, True)  (LONG_UNSIGNED, 900)  (ENUM, 3)  (FLOAT32, 1.5)
+    (OCTET_STRING, b"..")  (VISIBLE_STRING, "text")  (UTF8_STRING, "text")  (BIT_STRING, "0101")
+    (ARRAY, [typed, ..])  (STRUCTURE, [typed, ..])  (DATE_TIME, 12 bytes)  (DATE, 5 bytes)  (TIME, 4 bytes)
+    (COMPACT_ARRAY, (description, [typed, ..]))   all elements are of the described type;
+        a description is a tag, or (ARRAY, count, description), or (STRUCTURE, [description, ..])
+
+`encode` raises ValueError for a value its type cannot hold; decoding raises ProtocolError and nothing
+else, and builds no more than a small multiple of the input. Positions are bytes from the start of `data`.
+"""
+
+from __future__ import annotations
+
+import struct
+
+from gateway.dlms.errors import ProtocolError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    Typed = tuple[int, Any]
+    Bytes = bytes | bytearray | memoryview
+
+NULL = 0
+ARRAY = 1
+STRUCTURE = 2
+BOOLEAN = 3
+BIT_STRING = 4
+DOUBLE_LONG = 5
+DOUBLE_LONG_UNSIGNED = 6
+OCTET_STRING = 9
+VISIBLE_STRING = 10
+UTF8_STRING = 12
+BCD = 13
+INTEGER = 15
+LONG = 16
+UNSIGNED = 17
+LONG_UNSIGNED = 18
+COMPACT_ARRAY = 19
+LONG64 = 20
+LONG64_UNSIGNED = 21
+ENUM = 22
+FLOAT32 = 23
+FLOAT64 = 24
+DATE_TIME = 25
+DATE = 26
+TIME = 27
+DELTA_INTEGER = 28
+DELTA_LONG = 29
+DELTA_DOUBLE_LONG = 30
+DELTA_UNSIGNED = 31
+DELTA_LONG_UNSIGNED = 32
+DELTA_DOUBLE_LONG_UNSIGNED = 33
+DONT_CARE = 255
+
+TAGS = {
+    NULL: "null-data",
+    ARRAY: "array",
+    STRUCTURE: "structure",
+    BOOLEAN: "boolean",
+    BIT_STRING: "bit-string",
+    DOUBLE_LONG: "double-long",
+    DOUBLE_LONG_UNSIGNED: "double-long-unsigned",
+    OCTET_STRING: "octet-string",
+    VISIBLE_STRING: "visible-string",
+    UTF8_STRING: "utf8-string",
+    BCD: "bcd",
+    INTEGER: "integer",
+    LONG: "long",
+    UNSIGNED: "unsigned",
+    LONG_UNSIGNED: "long-unsigned",
+    COMPACT_ARRAY: "compact-array",
+    LONG64: "long64",
+    LONG64_UNSIGNED: "long64-unsigned",
+    ENUM: "enum",
+    FLOAT32: "float32",
+    FLOAT64: "float64",
+    DATE_TIME: "date-time",
+    DATE: "date",
+    TIME: "time",
+    DELTA_INTEGER: "delta-integer",
+    DELTA_LONG: "delta-long",
+    DELTA_DOUBLE_LONG: "delta-double-long",
+    DELTA_UNSIGNED: "delta-unsigned",
+    DELTA_LONG_UNSIGNED: "delta-long-unsigned",
+    DELTA_DOUBLE_LONG_UNSIGNED: "delta-double-long-unsigned",
+    DONT_CARE: "dont-care",
+}
+TAG_OF = {name: tag for tag, name in TAGS.items()}
+
+# tag: (struct format, size, lowest, highest)
+_INTEGERS = {
+    DOUBLE_LONG: (">i", 4, -(1 << 31), (1 << 31) - 1),
+    DOUBLE_LONG_UNSIGNED: (">I", 4, 0, (1 << 32) - 1),
+    BCD: (">b", 1, -128, 127),
+    INTEGER: (">b", 1, -128, 127),
+    LONG: (">h", 2, -(1 << 15), (1 << 15) - 1),
+    UNSIGNED: (">B", 1, 0, 255),
+    LONG_UNSIGNED: (">H", 2, 0, 65535),
+    LONG64: (">q", 8, -(1 << 63), (1 << 63) - 1),
+    LONG64_UNSIGNED: (">Q", 8, 0, (1 << 64) - 1),
+    ENUM: (">B", 1, 0, 255),
+    DELTA_INTEGER: (">b", 1, -128, 127),
+    DELTA_LONG: (">h", 2, -(1 << 15), (1 << 15) - 1),
+    DELTA_DOUBLE_LONG: (">i", 4, -(1 << 31), (1 << 31) - 1),
+    DELTA_UNSIGNED: (">B", 1, 0, 255),
+    DELTA_LONG_UNSIGNED: (">H", 2, 0, 65535),
+    DELTA_DOUBLE_LONG_UNSIGNED: (">I", 4, 0, (1 << 32) - 1),
+}
+_FLOATS = {FLOAT32: (">f", 4), FLOAT64: (">d", 8)}
+_CALENDAR = {DATE_TIME: 12, DATE: 5, TIME: 4}
+
+# what struct reads in one step, for the decoder
+_NUMBERS = {tag: (row[0], row[1]) for tag, row in _INTEGERS.items()}
+_NUMBERS.update(_FLOATS)
+
+_DEPTH = 16  # nesting; the deepest object of the Blue Book needs 5
+
+
+# ---------------------------------------------------------------- encode
+
+
+def encode(typed: Typed) -> bytes:
+    """Typed data to bytes. ValueError when the value is not one of its type."""
+    out = bytearray()
+    _put(out, typed, 0)
+    return bytes(out)
+
+
+def put_length(out: bytearray, length: int) -> None:
+    """Append an A-XDR (and BER) length: one byte below 128, else 0x80 + count and the bytes."""
+    if length < 0x80:
+        out.append(length)
+    elif length < 0x100:
+        out.append(0x81)
+        out.append(length)
+    elif length < 0x10000:
+        out.append(0x82)
+        out.extend(struct.pack(">H", length))
+    elif length < 0x100000000:
+        out.append(0x84)
+        out.extend(struct.pack(">I", length))
+    else:
+        raise ValueError("a length of %d does not fit" % length)
+
+
+def _put(out: bytearray, typed: Typed, depth: int) -> None:
+    if depth > _DEPTH:
+        raise ValueError("data is nested deeper than %d" % _DEPTH)
+    tag, value = typed
+    out.append(tag)
+    if tag == ARRAY or tag == STRUCTURE:
+        put_length(out, len(value))
+        for item in value:
+            _put(out, item, depth + 1)
+    elif tag == COMPACT_ARRAY:
+        description, items = value
+        _put_description(out, description, depth)
+        content = bytearray()
+        for item in items:
+            _put_described(content, item, description)
+        put_length(out, len(content))
+        out.extend(content)
+    else:
+        _put_simple(out, tag, value)
+
+
+def _put_simple(out: bytearray, tag: int, value: Any) -> None:
+    if tag in _INTEGERS:
+        form, _, low, high = _INTEGERS[tag]
+        if not isinstance(value, int) or not low <= value <= high:
+            raise ValueError("%s holds %d..%d, not %r" % (TAGS[tag], low, high, value))
+        out.extend(struct.pack(form, value))
+    elif tag == OCTET_STRING:
+        put_length(out, len(value))
+        out.extend(value)
+    elif tag == VISIBLE_STRING or tag == UTF8_STRING:
+        raw = value.encode()
+        if tag == VISIBLE_STRING and len(raw) != len(value):
+            raise ValueError("visible-string holds ASCII only; use utf8-string")
+        put_length(out, len(raw))
+        out.extend(raw)
+    elif tag == BOOLEAN:
+        out.append(1 if value else 0)
+    elif tag == BIT_STRING:
+        _put_bits(out, value)
+    elif tag in _FLOATS:
+        try:
+            out.extend(struct.pack(_FLOATS[tag][0], value))
+        except OverflowError:
+            raise ValueError("%s cannot hold %r" % (TAGS[tag], value))
+    elif tag in _CALENDAR:
+        if len(value) != _CALENDAR[tag]:
+            raise ValueError("%s is %d bytes, not %d" % (TAGS[tag], _CALENDAR[tag], len(value)))
+        out.extend(value)
+    elif tag != NULL and tag != DONT_CARE:
+        raise ValueError("no data type has the tag %r" % tag)
+
+
+def _put_bits(out: bytearray, bits: str) -> None:
+    put_length(out, len(bits))
+    octet = 0
+    for index, bit in enumerate(bits):
+        if bit != "0" and bit != "1":
+            raise ValueError("a bit-string is text of 0 and 1")
+        octet = octet << 1 | (bit == "1")
+        if index & 7 == 7:
+            out.append(octet)
+            octet = 0
+    if len(bits) & 7:
+        out.append(octet << 8 - (len(bits) & 7))
+
+
+def _put_description(out: bytearray, description: Any, depth: int) -> None:
+    if depth > _DEPTH:
+        raise ValueError("data is nested deeper than %d" % _DEPTH)
+    if isinstance(description, int):
+        if description == COMPACT_ARRAY or description == ARRAY or description == STRUCTURE:
+            raise ValueError("a compact-array's element type must be described in full")
+        out.append(description)
+        return
+    out.append(description[0])
+    if description[0] == ARRAY:
+        if not 0 <= description[1] <= 65535:
+            raise ValueError("an array in a compact-array has 0..65535 elements")
+        out.extend(struct.pack(">H", description[1]))
+        _put_description(out, description[2], depth + 1)
+    elif description[0] == STRUCTURE:
+        put_length(out, len(description[1]))
+        for part in description[1]:
+            _put_description(out, part, depth + 1)
+    else:
+        raise ValueError("only array and structure have parts")
+
+
+def _put_described(out: bytearray, typed: Typed, description: Any) -> None:
+    tag = description if isinstance(description, int) else description[0]
+    if typed[0] != tag:
+        raise ValueError("%s in a compact-array of %s" % (TAGS.get(typed[0]), TAGS.get(tag)))
+    if tag == ARRAY or tag == STRUCTURE:
+        items = typed[1]
+        parts = description[1] if tag == STRUCTURE else [description[2]] * description[1]
+        if len(items) != len(parts):
+            raise ValueError("%d parts where %d are described" % (len(items), len(parts)))
+        for item, part in zip(items, parts):  # noqa: B905 (checked; MicroPython has no strict=)
+            _put_described(out, item, part)
+    else:
+        _put_simple(out, tag, typed[1])
+
+
+# ---------------------------------------------------------------- decode
+
+
+def decode(data: Bytes) -> Typed:
+    """The one Data that fills `data` from its first byte to its last."""
+    typed, pos = _get(data, 0, len(data), 0)
+    if pos != len(data):
+        raise ProtocolError("%d bytes left over after the data" % (len(data) - pos))
+    return typed
+
+
+def decode_at(data: Bytes, pos: int) -> tuple[Typed, int]:
+    """The Data that starts at `pos`, and the position after it."""
+    return _get(data, pos, len(data), 0)
+
+
+def length_at(data: Bytes, pos: int) -> tuple[int, int]:
+    """A length and the position after it. Nothing says yet that so many bytes follow."""
+    if pos >= len(data):
+        raise _short(1, 0)
+    length = data[pos]
+    pos += 1
+    if length < 0x80:
+        return length, pos
+    count = length & 0x7F
+    if not 1 <= count <= 4:
+        raise ProtocolError("a length of %d bytes where 1..4 are sensible" % count)
+    if pos + count > len(data):
+        raise _short(count, len(data) - pos)
+    return int.from_bytes(bytes(data[pos : pos + count]), "big"), pos + count
+
+
+def bytes_at(data: Bytes, pos: int) -> tuple[bytes, int]:
+    """An octet string without its tag (length, bytes), and the position after it."""
+    length, pos = length_at(data, pos)
+    stop = pos + length
+    if stop > len(data):
+        raise _short(length, len(data) - pos)
+    return bytes(data[pos:stop]), stop
+
+
+def skip_at(data: Bytes, pos: int) -> int:
+    """The position after the Data that starts at `pos`."""
+    return _get(data, pos, len(data), 0)[1]
+
+
+def to_values(typed: Typed) -> Any:
+    """Natives only: numbers, text, bytes, None, and lists for array, structure and compact-array."""
+    tag, value = typed
+    if tag == ARRAY or tag == STRUCTURE:
+        return [to_values(item) for item in value]
+    if tag == COMPACT_ARRAY:
+        return [to_values(item) for item in value[1]]
+    return value
+
+
+def _short(wanted: int, there: int) -> ProtocolError:
+    return ProtocolError("data ends early: %d bytes expected, %d there" % (wanted, there))
+
+
+def _get(data: Bytes, pos: int, end: int, depth: int) -> tuple[Typed, int]:
+    if pos >= end:
+        raise _short(1, 0)
+    tag = data[pos]
+    pos += 1
+    if tag in _NUMBERS:  # first, for they are most of what meters send
+        form, size = _NUMBERS[tag]
+        if pos + size > end:
+            raise _short(size, end - pos)
+        return (tag, struct.unpack_from(form, data, pos)[0]), pos + size
+    if tag == ARRAY or tag == STRUCTURE:
+        if depth >= _DEPTH:
+            raise ProtocolError("data is nested deeper than %d" % _DEPTH)
+        count, pos = length_at(data, pos)
+        if count > end - pos:  # every element has its tag
+            raise _short(count, end - pos)
+        items = []
+        for _ in range(count):
+            item, pos = _get(data, pos, end, depth + 1)
+            items.append(item)
+        return (tag, items), pos
+    if tag == COMPACT_ARRAY:
+        return _get_compact(data, pos, end, depth)
+    value, pos = _get_simple(data, pos, end, tag)
+    return (tag, value), pos
+
+
+def _get_simple(data: Bytes, pos: int, end: int, tag: int) -> tuple[Any, int]:
+    if tag in _NUMBERS:
+        form, size = _NUMBERS[tag]
+        if pos + size > end:
+            raise _short(size, end - pos)
+        return struct.unpack_from(form, data, pos)[0], pos + size
+    if tag == OCTET_STRING or tag == VISIBLE_STRING or tag == UTF8_STRING:
+        length, pos = length_at(data, pos)
+        stop = pos + length
+        if stop > end:
+            raise _short(length, end - pos)
+        raw = bytes(data[pos:stop])
+        return (raw if tag == OCTET_STRING else _text(tag, raw)), stop
+    if tag == NULL or tag == DONT_CARE:
+        return None, pos
+    if tag == BOOLEAN:
+        if pos >= end:
+            raise _short(1, 0)
+        return data[pos] != 0, pos + 1
+    if tag == BIT_STRING:
+        count, pos = length_at(data, pos)
+        size = count + 7 >> 3
+        if pos + size > end:
+            raise _short(size, end - pos)
+        bits = "".join([f"{octet:08b}" for octet in data[pos : pos + size]])
+        return bits[:count], pos + size
+    if tag in _CALENDAR:
+        stop = pos + _CALENDAR[tag]
+        if stop > end:
+            raise _short(_CALENDAR[tag], end - pos)
+        return bytes(data[pos:stop]), stop
+    raise ProtocolError("no data type has the tag %d" % tag)
+
+
+def _text(tag: int, raw: bytes) -> str:
+    if tag == VISIBLE_STRING and raw and max(raw) > 127:
+        raise ProtocolError("visible-string with bytes that are not ASCII")
+    try:
+        return raw.decode()
+    except UnicodeError:
+        raise ProtocolError("utf8-string that is not UTF-8")
+
+
+def _get_compact(data: Bytes, pos: int, end: int, depth: int) -> tuple[Typed, int]:
+    description, pos, nodes = _get_description(data, pos, end, depth)
+    length, pos = length_at(data, pos)
+    stop = pos + length
+    if stop > end:
+        raise _short(length, end - pos)
+    # A few bytes can describe an array of arrays of nulls without end: each element built must be paid
+    # for. Eight values a byte of content is more than any real profile needs.
+    budget = 8 * length
+    items = []
+    while pos < stop:
+        budget -= nodes
+        if budget < 0:
+            raise ProtocolError("a compact-array describes far more values than it has bytes")
+        start = pos
+        item, pos = _get_described(data, pos, stop, description)
+        if pos == start:
+            raise ProtocolError("a compact-array of elements without size")
+        items.append(item)
+    return (COMPACT_ARRAY, (description, items)), pos
+
+
+def _get_description(data: Bytes, pos: int, end: int, depth: int) -> tuple[Any, int, int]:
+    """A type description, the position after it, and how many values one element makes."""
+    if pos >= end:
+        raise _short(1, 0)
+    if depth >= _DEPTH:
+        raise ProtocolError("data is nested deeper than %d" % _DEPTH)
+    tag = data[pos]
+    pos += 1
+    if tag == ARRAY:
+        if pos + 2 > end:
+            raise _short(2, end - pos)
+        count = data[pos] << 8 | data[pos + 1]
+        element, pos, nodes = _get_description(data, pos + 2, end, depth + 1)
+        return (ARRAY, count, element), pos, 1 + count * nodes
+    if tag == STRUCTURE:
+        count, pos = length_at(data, pos)
+        if count > end - pos:
+            raise _short(count, end - pos)
+        parts = []
+        total = 1
+        for _ in range(count):
+            part, pos, nodes = _get_description(data, pos, end, depth + 1)
+            parts.append(part)
+            total += nodes
+        return (STRUCTURE, parts), pos, total
+    if tag == COMPACT_ARRAY or tag not in TAGS:
+        raise ProtocolError("a compact-array cannot hold elements of tag %d" % tag)
+    return tag, pos, 1
+
+
+def _get_described(data: Bytes, pos: int, end: int, description: Any) -> tuple[Typed, int]:
+    if isinstance(description, int):
+        value, pos = _get_simple(data, pos, end, description)
+        return (description, value), pos
+    items = []
+    if description[0] == ARRAY:
+        for _ in range(description[1]):
+            item, pos = _get_described(data, pos, end, description[2])
+            items.append(item)
+    else:
+        for part in description[1]:
+            item, pos = _get_described(data, pos, end, part)
+            items.append(item)
+    return (description[0], items), pos

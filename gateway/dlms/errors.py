@@ -1,0 +1,58 @@
+"""What can go wrong with a meter. Every text says the step, the object, what came and what to do; never a secret."""
+
+from __future__ import annotations
+
+
+class DlmsError(Exception):
+    """Base of everything the DLMS client raises about a meter. OSError of the link passes through as it is."""
+
+
+class ProtocolError(DlmsError):
+    """Bytes from the meter are not what the standard describes."""
+
+
+class NoAnswer(DlmsError):
+    """Nothing (that fits the request) came in time, in all tries."""
+
+
+class AssociationRefused(DlmsError):
+    """The meter answered the AARQ with a refusal; `diagnostic` is its standard name."""
+
+    def __init__(self, diagnostic: str, text: str) -> None:
+        super().__init__(text)
+        self.diagnostic = diagnostic
+
+
+class AccessRefused(DlmsError):
+    """GET or SET refused; `result` is the data-access-result's standard name, `object` says which attribute."""
+
+    def __init__(self, result: str, object: str, text: str) -> None:
+        super().__init__(text)
+        self.result = result
+        self.object = object
+
+
+class ActionRefused(DlmsError):
+    """ACTION refused; `result` is the action-result's standard name, `object` says which method."""
+
+    def __init__(self, result: str, object: str, text: str) -> None:
+        super().__init__(text)
+        self.result = result
+        self.object = object
+
+
+class ServiceRefused(DlmsError):
+    """exception-response or confirmed-service-error; `state` and `service` are the standard names.
+
+    `counter` is the invocation counter the meter expects, when it says so (else None).
+    """
+
+    def __init__(self, state: str, service: str, counter: int | None, text: str) -> None:
+        super().__init__(text)
+        self.state = state
+        self.service = service
+        self.counter = counter
+
+
+class SecurityFailed(DlmsError):
+    """A tag does not match, a counter is not fresh, or a plain answer came where a ciphered one is due."""
