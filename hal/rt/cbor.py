@@ -1,0 +1,171 @@
+"""CBOR (RFC 8949) as our messages use it: strict, bounded, the same on both runtimes.
+
+Taken: integers of 64 bits, byte and text strings, arrays, maps with integer, byte or text keys,
+false, true, null, floats, and around the whole a tag the caller asks for (`CBORTag`). Everything
+else is refused: other tags, indefinite lengths, undefined and other simple values, duplicate keys,
+text that is not UTF-8, trailing bytes.
+"""
+
+from __future__ import annotations
+
+import cbor2
+from cbor2 import CBORTag
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+__all__ = ("MAX_DEPTH", "CBORTag", "CborError", "decode", "encode")
+
+MAX_DEPTH = 16
+_UINT, _NINT, _BYTES, _TEXT, _ARRAY, _MAP, _TAG, _OTHER = range(8)
+
+
+class CborError(ValueError):
+    """The input is not the CBOR we take, or an object has no place in it."""
+
+
+def encode(obj: Any) -> bytes:
+    """One data item with shortest integers and 64-bit floats (RFC 8949 4.2.1 save for map order
+    and floats)."""
+    _check_object(obj, 0)
+    return bytes(cbor2.dumps(obj))
+
+
+def decode(data: bytes | memoryview, tags: tuple[int, ...] = ()) -> Any:
+    """The one data item that `data` is; if the whole is tagged with one of `tags` it comes out as
+    a CBORTag.
+
+    The input is checked to its end before any object is made, so nothing larger than the input is
+    ever allocated. Raises CborError, and nothing else.
+    """
+    raw = bytes(data)
+    major, argument, start = _head(raw, 0)
+    if major != _TAG or argument not in tags:
+        start = 0
+    end = _check_item(raw, start, 0)
+    if end != len(raw):
+        raise CborError("CBOR: %d bytes follow the item that ends at %d" % (len(raw) - end, end))
+    # cbor2 makes what is inside a tag immutable (tuples, not lists), so the tag is put around
+    # afterwards.
+    item = cbor2.loads(raw[start:])
+    return CBORTag(argument, item) if start else item
+
+
+def _check_object(obj: Any, depth: int) -> None:
+    if depth > MAX_DEPTH:
+        raise CborError("CBOR: nested deeper than %d" % MAX_DEPTH)
+    if obj is None or isinstance(obj, (bool, float, bytes, bytearray, str)):
+        return
+    if isinstance(obj, int):
+        if not -(1 << 64) <= obj < 1 << 64:
+            raise CborError("CBOR: integer does not fit 64 bits")
+    elif isinstance(obj, (list, tuple)):
+        for item in obj:
+            _check_object(item, depth + 1)
+    elif isinstance(obj, dict):
+        for key, value in obj.items():
+            if isinstance(key, bool) or not isinstance(key, (int, bytes, str)):
+                raise CborError("CBOR: map key must be int, bytes or str, not %s" % type(key))
+            _check_object(key, depth + 1)
+            _check_object(value, depth + 1)
+    elif isinstance(obj, CBORTag):
+        _check_object(obj.value, depth + 1)
+    else:
+        raise CborError("CBOR: no encoding for %s" % type(obj))
+
+
+def _check_item(raw: bytes, pos: int, depth: int) -> int:
+    """Check the item at `pos`; returns the position after it."""
+    if depth > MAX_DEPTH:
+        raise CborError("CBOR: nested deeper than %d at byte %d" % (MAX_DEPTH, pos))
+    start = pos
+    major, argument, pos = _head(raw, pos)
+    if major in (_BYTES, _TEXT):
+        end = pos + argument
+        if end > len(raw):
+            raise CborError(
+                "CBOR: string at byte %d wants %d bytes, %d are left"
+                % (start, argument, len(raw) - pos)
+            )
+        if major == _TEXT and not _is_utf8(raw, pos, end):
+            raise CborError("CBOR: text at byte %d is not UTF-8" % start)
+        return end
+    if major == _ARRAY:
+        for _ in range(_count(raw, pos, argument)):
+            pos = _check_item(raw, pos, depth + 1)
+    elif major == _MAP:
+        keys = set()
+        for _ in range(_count(raw, pos, argument * 2) // 2):
+            key, value_pos = _key(raw, pos)
+            if key in keys:
+                raise CborError("CBOR: duplicate map key at byte %d" % pos)
+            keys.add(key)
+            _check_item(raw, pos, depth + 1)
+            pos = _check_item(raw, value_pos, depth + 1)
+    elif major == _TAG:
+        raise CborError("CBOR: tag %d at byte %d is not expected here" % (argument, start))
+    return pos
+
+
+def _head(raw: bytes, pos: int) -> tuple[int, int, int]:
+    """(major type, argument, position after the head), RFC 8949 3."""
+    if pos >= len(raw):
+        raise CborError("CBOR: ends at byte %d where an item is expected" % pos)
+    major = raw[pos] >> 5
+    info = raw[pos] & 31
+    size = 0 if info < 24 else 1 << (info - 24)
+    if info > 27 or (major == _OTHER and info not in (20, 21, 22, 25, 26, 27)):
+        raise CborError("CBOR: initial byte 0x%02x at byte %d is not taken" % (raw[pos], pos))
+    end = pos + 1 + size
+    if end > len(raw):
+        raise CborError("CBOR: ends inside the head at byte %d" % pos)
+    return major, int.from_bytes(raw[pos + 1 : end], "big") if size else info, end
+
+
+def _count(raw: bytes, pos: int, items: int) -> int:
+    if items > len(raw) - pos:
+        raise CborError(
+            "CBOR: %d items announced before byte %d, only %d bytes follow"
+            % (items, pos, len(raw) - pos)
+        )
+    return items
+
+
+def _key(raw: bytes, pos: int) -> tuple[tuple[int, int | bytes], int]:
+    """The identity of the map key at `pos` and the position after it."""
+    major, argument, end = _head(raw, pos)
+    if major in (_UINT, _NINT):
+        return (major, argument), end
+    if major in (_BYTES, _TEXT):
+        return (major, raw[end : end + argument]), end + argument
+    raise CborError("CBOR: map key at byte %d is neither integer nor string" % pos)
+
+
+def _is_utf8(raw: bytes, pos: int, end: int) -> bool:
+    """RFC 3629: no overlong forms, no surrogates, nothing above U+10FFFF (MicroPython's own check
+    is laxer)."""
+    while pos < end:
+        first = raw[pos]
+        pos += 1
+        if first < 0x80:
+            continue
+        if 0xC2 <= first <= 0xDF:
+            more, low = 1, 0x80
+        elif 0xE0 <= first <= 0xEF:
+            more, low = 2, 0x800
+        elif 0xF0 <= first <= 0xF4:
+            more, low = 3, 0x10000
+        else:
+            return False
+        if pos + more > end:
+            return False
+        code = first & (0x3F >> more)
+        for byte in raw[pos : pos + more]:
+            if byte & 0xC0 != 0x80:
+                return False
+            code = code << 6 | byte & 0x3F
+        if code < low or code > 0x10FFFF or 0xD800 <= code <= 0xDFFF:
+            return False
+        pos += more
+    return True

@@ -1,0 +1,89 @@
+"""The log: one line to stderr each: date, level, where, text. Never raises; never holds secrets."""
+
+from __future__ import annotations
+
+import sys
+import time
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+DEBUG, INFO, WARNING, ERROR = range(4)
+_NAMES = ("debug", "info", "warning", "error")
+_MAX_TEXT = 1000
+# Some MicroPython ports count from 2000.
+_EPOCH = 0 if time.gmtime(0)[0] == 1970 else 946684800
+
+_level = INFO
+
+
+def _runtime_time() -> int:
+    return int(time.time()) + _EPOCH
+
+
+_unix_time: Callable[[], int] = _runtime_time
+
+
+def set_level(name: str) -> None:
+    """Write lines of this level ("debug", "info", "warning", "error") and above."""
+    global _level
+    if name not in _NAMES:
+        raise ValueError("log level must be one of %s, not %r" % (", ".join(_NAMES), name))
+    _level = _NAMES.index(name)
+
+
+def set_clock(unix_time: Callable[[], int]) -> None:
+    """Take dates from here (a Clock's `unix_time`) instead of the runtime."""
+    global _unix_time
+    _unix_time = unix_time
+
+
+def debug(where: str, text: str) -> None:
+    _write(DEBUG, where, text)
+
+
+def info(where: str, text: str) -> None:
+    _write(INFO, where, text)
+
+
+def warning(where: str, text: str) -> None:
+    _write(WARNING, where, text)
+
+
+def error(where: str, text: str) -> None:
+    _write(ERROR, where, text)
+
+
+def _write(level: int, where: str, text: str) -> None:
+    if level < _level:
+        return
+    line = "%s %-7s %s: %s\n" % (_date(_unix_time()), _NAMES[level], _line(where), _line(text))
+    try:
+        sys.stderr.write(line)
+    except (OSError, ValueError, AttributeError, TypeError):
+        pass  # stderr is closed, full or absent: the gateway goes on
+
+
+def _date(seconds: int) -> str:
+    """RFC 3339 in UTC."""
+    return "%04d-%02d-%02dT%02d:%02d:%02dZ" % tuple(time.gmtime(seconds - _EPOCH))[:6]
+
+
+def _line(text: str) -> str:
+    """`text` as one printable line of bounded length: what comes from outside cannot forge
+    lines."""
+    text = str(text)
+    if len(text) > _MAX_TEXT:
+        text = text[:_MAX_TEXT] + "..."
+    for character in text:
+        if not 32 <= ord(character) < 127:
+            break
+    else:
+        return text
+    return "".join([_printable(character) for character in text])
+
+
+def _printable(character: str) -> str:
+    code = ord(character)
+    return character if 32 <= code < 127 or code >= 160 else "\\x%02x" % code

@@ -1,0 +1,119 @@
+"""hal.rt.group: tasks live and die together."""
+
+from __future__ import annotations
+
+import asyncio
+
+from hal.rt.group import Group
+from tests.portable.support import run
+
+
+class Broken(Exception):
+    pass
+
+
+async def forever(events: list[str], name: str) -> None:
+    try:
+        await asyncio.Event().wait()
+    except asyncio.CancelledError:
+        await asyncio.sleep(0)  # a clean-up that takes a turn of the loop
+        events.append(name)
+        raise
+
+
+async def dies() -> None:
+    await asyncio.sleep(0)
+    raise Broken("on purpose")
+
+
+async def returns() -> None:
+    await asyncio.sleep(0)
+
+
+def test_all_return() -> None:
+    async def body() -> None:
+        group = Group()
+        group.start(returns())
+        group.start(returns())
+        assert len(group) == 2
+        await group.wait()
+        assert len(group) == 0
+
+    run(body())
+
+
+def test_empty() -> None:
+    run(Group().wait())
+
+
+def test_one_dies_and_takes_the_others_along() -> None:
+    async def body() -> None:
+        events: list[str] = []
+        group = Group()
+        group.start(forever(events, "a"))
+        group.start(returns())
+        group.start(forever(events, "b"))
+        group.start(dies())
+        try:
+            await group.wait()
+            raise AssertionError("the exception was lost")
+        except Broken as error:
+            assert str(error) == "on purpose"
+        assert sorted(events) == ["a", "b"]
+        assert len(group) == 0
+
+    run(body())
+
+
+def test_death_before_wait_is_kept() -> None:
+    async def body() -> None:
+        group = Group()
+        group.start(dies())
+        for _ in range(5):
+            await asyncio.sleep(0)
+        try:
+            await group.wait()
+            raise AssertionError("the exception was lost")
+        except Broken:
+            pass
+
+    run(body())
+
+
+def test_cancelling_the_waiter_cancels_all() -> None:
+    async def body() -> None:
+        events: list[str] = []
+        group = Group()
+
+        async def waiter() -> None:
+            group.start(forever(events, "a"))
+            group.start(forever(events, "b"))
+            try:
+                await group.wait()
+            except asyncio.CancelledError:
+                events.append("waiter")
+                raise
+
+        task = asyncio.create_task(waiter())
+        for _ in range(3):
+            await asyncio.sleep(0)
+        task.cancel()
+        try:
+            await task
+            raise AssertionError("the cancellation was swallowed")
+        except asyncio.CancelledError:
+            pass
+        assert sorted(events[:2]) == ["a", "b"] and events[2] == "waiter"
+
+    run(body())
+
+
+def test_cancel_reaches_tasks_that_never_ran() -> None:
+    async def body() -> None:
+        events: list[str] = []
+        group = Group()
+        group.start(forever(events, "a"))
+        await group.cancel()
+        assert events == [] and len(group) == 0
+
+    run(body())
