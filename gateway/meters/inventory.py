@@ -1,0 +1,284 @@
+"""Who is out there: the meters of this concentrator, their paths and, read only when asked, keys.
+
+Two JSON-lines files in the Storage, one meter a line, written by the commissioning tools:
+
+  meters.jsonl  {"serial": "AMI0000000001", "client": 1, "server": 1,
+                 "paths": [["plc", "0080e1000001"], ["ip", "10.0.0.7:4059"]]}
+  keys.jsonl    {"serial": "AMI0000000001", "ek": "<32 hex digits>", "ak": "<32 hex digits>"}
+
+A line that cannot be used is skipped and reported with its number: a typo in one of 2000 lines must
+not take the other 1999 meters off the air. An order for the skipped meter ends as unknown-meter, so
+nobody overlooks it.
+"""
+
+from __future__ import annotations
+
+import json
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from typing import Any
+
+    from hal.ports import Storage
+
+METERS = "meters.jsonl"
+KEYS = "keys.jsonl"
+PLC, RF, IP = "plc", "rf", "ip"
+
+MAX_METERS = 2000
+MAX_PATHS = 4
+MAX_LINE = 512
+MAX_REPORTED = 20  # problems kept as text; the rest is only counted
+_CHUNK = 2048
+
+
+class InventoryError(Exception):
+    """One meter's entry cannot be used.
+
+    Says the file, what was expected and what came; never key material.
+    """
+
+
+class Meter:
+    """One meter. serial: its COSEM logical device name.
+
+    paths: [(kind, address)] as in the file. client_sap, server_sap: the wrapper's ports.
+    """
+
+    __slots__ = ("client_sap", "paths", "serial", "server_sap")
+
+    def __init__(
+        self, serial: str, paths: list[tuple[str, str]], client_sap: int = 1, server_sap: int = 1
+    ) -> None:
+        self.serial = serial
+        self.paths = paths
+        self.client_sap = client_sap
+        self.server_sap = server_sap
+
+    def __repr__(self) -> str:
+        return "Meter(%s, %r)" % (self.serial, self.paths)
+
+
+class MeterKeys:
+    """Security suite 0: global unicast encryption key and authentication key, 16 bytes each.
+
+    repr hides them.
+    """
+
+    __slots__ = ("ak", "ek")
+
+    def __init__(self, ek: bytes, ak: bytes) -> None:
+        self.ek = ek
+        self.ak = ak
+
+    def __repr__(self) -> str:
+        return "MeterKeys(...)"
+
+
+class Inventory:
+    """All meters in RAM as one short text each (about 100 bytes); keys stay in the Storage until
+    asked for.
+    """
+
+    def __init__(self, storage: Storage) -> None:
+        self._storage = storage
+        # serial -> "client server kind=address kind=address"
+        self._meters: dict[str, str] = {}
+        # serial -> offset of its line in keys.jsonl; only for meters
+        self._key_lines: dict[str, int] = {}
+        self.problems: list[str] = []
+        self.bad_lines = 0
+        self._load_meters()
+        self._index_keys()
+
+    def __len__(self) -> int:
+        return len(self._meters)
+
+    def known(self, serial: str) -> bool:
+        return serial in self._meters
+
+    def serials(self) -> list[str]:
+        return sorted(self._meters)
+
+    def meter(self, serial: str) -> Meter | None:
+        """None for a meter that is not in the inventory."""
+        packed = self._meters.get(serial)
+        if packed is None:
+            return None
+        fields = packed.split(" ")
+        paths = []
+        for field in fields[2:]:
+            kind, address = field.split("=", 1)
+            paths.append((kind, address))
+        return Meter(serial, paths, int(fields[0]), int(fields[1]))
+
+    def keys(self, serial: str) -> MeterKeys:
+        """Read from keys.jsonl. InventoryError when there are none."""
+        keys = self._read_keys(serial)
+        if keys is None:
+            # Somebody may have replaced the file since the index was made.
+            self._index_keys()
+            keys = self._read_keys(serial)
+        if keys is None:
+            raise InventoryError("%s holds no usable keys for %s" % (KEYS, serial))
+        return keys
+
+    def _read_keys(self, serial: str) -> MeterKeys | None:
+        offset = self._key_lines.get(serial)
+        if offset is None:
+            return None
+        try:
+            line = self._storage.read(KEYS, offset, MAX_LINE + 1)
+            found, ek, ak = _parse_keys(line.split(b"\n", 1)[0])
+        except (OSError, InventoryError):
+            return None
+        return MeterKeys(ek, ak) if found == serial else None
+
+    def _load_meters(self) -> None:
+        for number, _, line in self._lines(METERS):
+            try:
+                meter = _parse_meter(line)
+                if meter.serial in self._meters:
+                    raise InventoryError("%s is already on an earlier line" % meter.serial)
+                if len(self._meters) >= MAX_METERS:
+                    raise InventoryError("more than %d meters" % MAX_METERS)
+            except InventoryError as error:
+                self._report(METERS, number, str(error))
+                continue
+            fields = [str(meter.client_sap), str(meter.server_sap)]
+            fields.extend(["%s=%s" % path for path in meter.paths])
+            self._meters[meter.serial] = " ".join(fields)
+
+    def _index_keys(self) -> None:
+        self._key_lines = {}
+        for number, offset, line in self._lines(KEYS):
+            try:
+                serial, _, _ = _parse_keys(line)
+                if serial in self._key_lines:
+                    raise InventoryError("%s is already on an earlier line" % serial)
+                if serial not in self._meters:
+                    raise InventoryError("%s is not in %s" % (serial, METERS))
+            except InventoryError as error:
+                self._report(KEYS, number, str(error))
+                continue
+            self._key_lines[serial] = offset
+
+    def _report(self, name: str, number: int, text: str) -> None:
+        self.bad_lines += 1
+        if len(self.problems) < MAX_REPORTED:
+            self.problems.append("%s line %d: %s; line skipped" % (name, number, text))
+
+    def _lines(self, name: str) -> Iterator[tuple[int, int, bytes]]:
+        """(line number, offset, line) of each line that is not blank.
+
+        Never holds more than one chunk and one line; what exceeds MAX_LINE is reported here and
+        left out. An absent file has no lines.
+        """
+        size = self._storage.size(name)
+        number, start, position = 1, 0, 0
+        line = b""  # what is known of the line that began at `start`, at most MAX_LINE + 1 bytes
+        while position < size:
+            chunk = self._storage.read(name, position, _CHUNK)
+            if not chunk:
+                break
+            begin = 0
+            while True:
+                end = chunk.find(b"\n", begin)
+                piece = chunk[begin : len(chunk) if end < 0 else end]
+                line += piece[: MAX_LINE + 1 - len(line)]
+                if end < 0:
+                    break
+                if self._fits(name, number, line):
+                    yield number, start, line
+                number, start, line, begin = number + 1, position + end + 1, b"", end + 1
+            position += len(chunk)
+        if self._fits(name, number, line):
+            yield number, start, line
+
+    def _fits(self, name: str, number: int, line: bytes) -> bool:
+        if len(line) > MAX_LINE:
+            self._report(name, number, "longer than %d bytes" % MAX_LINE)
+            return False
+        return bool(line.strip())
+
+
+def _parse_meter(line: bytes) -> Meter:
+    fields = _fields(line)
+    serial = _serial(fields)
+    paths = fields.get("paths")
+    if not isinstance(paths, list) or len(paths) > MAX_PATHS:
+        raise InventoryError("%s: paths: expected a list of at most %d" % (serial, MAX_PATHS))
+    checked = []
+    for path in paths:
+        if not isinstance(path, list) or len(path) != 2:
+            raise InventoryError("%s: each path is [kind, address]" % serial)
+        kind, address = _path(serial, path[0], path[1])
+        if (kind, address) in checked:
+            raise InventoryError("%s: path %s %s twice" % (serial, kind, address))
+        checked.append((kind, address))
+    return Meter(serial, checked, _sap(fields, "client"), _sap(fields, "server"))
+
+
+def _parse_keys(line: bytes) -> tuple[str, bytes, bytes]:
+    fields = _fields(line)
+    return _serial(fields), _key(fields, "ek"), _key(fields, "ak")
+
+
+def _fields(line: bytes) -> dict[str, Any]:
+    try:
+        fields = json.loads(str(line, "utf-8"))
+    except (ValueError, RuntimeError):  # RuntimeError: nested deeper than the parser goes
+        raise InventoryError("not JSON")
+    if not isinstance(fields, dict):
+        raise InventoryError("expected a JSON object")
+    return fields
+
+
+def _serial(fields: dict[str, Any]) -> str:
+    serial = fields.get("serial")
+    if not isinstance(serial, str) or not 1 <= len(serial) <= 32:
+        raise InventoryError("serial: expected a text of 1 to 32 characters")
+    if not all("!" <= c <= "~" for c in serial):
+        raise InventoryError("serial: expected printable ASCII without blanks")
+    return serial
+
+
+def _path(serial: str, kind: Any, address: Any) -> tuple[str, str]:
+    if not isinstance(kind, str) or not isinstance(address, str):
+        raise InventoryError("%s: path: kind and address are texts" % serial)
+    if kind in (PLC, RF):
+        digits = 12 if kind == PLC else 16
+        if not _is_hex(address, digits):
+            raise InventoryError("%s: %s address: expected %d hex digits" % (serial, kind, digits))
+        return kind, address.lower()
+    if kind == IP:
+        if not _is_host_and_port(address):
+            raise InventoryError("%s: ip address: expected host:port" % serial)
+        return kind, address
+    raise InventoryError("%s: path kind: expected plc, rf or ip" % serial)
+
+
+def _is_host_and_port(address: str) -> bool:
+    host, colon, port = address.rpartition(":")
+    if not host or not colon or len(address) > 80 or not port.isdigit() or len(port) > 5:
+        return False
+    return 0 < int(port) < 65536 and all("!" <= c <= "~" for c in host)
+
+
+def _sap(fields: dict[str, Any], name: str) -> int:
+    sap = fields.get(name, 1)
+    if type(sap) is not int or not 1 <= sap <= 0xFFFF:
+        raise InventoryError("%s: expected a SAP from 1 to 65535" % name)
+    return sap
+
+
+def _key(fields: dict[str, Any], name: str) -> bytes:
+    key = fields.get(name)
+    if not isinstance(key, str) or not _is_hex(key, 32):
+        raise InventoryError("%s: expected 32 hex digits" % name)
+    return bytes.fromhex(key)
+
+
+def _is_hex(text: str, digits: int) -> bool:
+    return len(text) == digits and all(c in "0123456789abcdefABCDEF" for c in text)

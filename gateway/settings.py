@@ -1,0 +1,296 @@
+"""The gateway's own settings: one JSON text, checked as it is read.
+
+{
+  "concentrator": "santiago-0042",
+  "system_title": "414d490000000001",
+  "uplink": {"host": "ami.example", "port": 8883, "keepalive_s": 60,
+             "username": "santiago-0042", "password_file": "uplink.password",
+             "ca": "ca.pem", "certificate": "client.pem", "key": "client.key"},
+  "signers": [{"kid": "<hex>", "key": "<x||y, 128 hex digits>"}],
+  "modems": [{"kind": "plc", "driver": "prime-usi", "meters_at_once": 4,
+              "url": "serial:/dev/ttyS1?baud=115200"}],
+  "paths": {"plc": {"timeout_ms": 6000, "tries": 4}},
+  "storage": {"jobs": 64, "ledger_bytes": 4194304, "free_bytes": 262144},
+  "workers": 8,
+  "log_level": "info"
+}
+
+concentrator, system_title, uplink.host and signers must be there; everything else has a default. A
+key nobody knows is an error, not ignored: a misspelt limit must not silently become the default.
+Secrets stand in files, never here.
+"""
+
+from __future__ import annotations
+
+import json
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+MAX_TEXT = 65536
+LOG_LEVELS = ("error", "warning", "info", "debug")
+
+# driver: the kind of path it serves
+DRIVERS = {"prime-usi": "plc", "imst": "rf", "ip": "ip"}
+
+
+class SettingsError(Exception):
+    """A setting is wrong: the text says which, what was expected and what came."""
+
+
+class UplinkSettings:
+    """The MQTT broker.
+
+    TLS when `ca` (a file) is given; `certificate` and `key` (files) for mutual authentication.
+    """
+
+    __slots__ = (
+        "ca",
+        "certificate",
+        "host",
+        "keepalive_s",
+        "key",
+        "password_file",
+        "port",
+        "username",
+    )
+
+    def __init__(self, fields: _Fields) -> None:
+        self.host = fields.text("host", 1, 255)
+        self.username = fields.text_or_none("username", 255)
+        self.password_file = fields.text_or_none("password_file", 255)
+        self.ca = fields.text_or_none("ca", 255)
+        self.certificate = fields.text_or_none("certificate", 255)
+        self.key = fields.text_or_none("key", 255)
+        self.port = fields.integer("port", 1, 65535, 1883 if self.ca is None else 8883)
+        self.keepalive_s = fields.integer("keepalive_s", 5, 3600, 60)
+        if (self.certificate is None) != (self.key is None):
+            raise fields.error("certificate", "certificate and key together", "only one of them")
+        if self.certificate is not None and self.ca is None:
+            raise fields.error("ca", "a file, since there is a certificate", "nothing")
+        if self.password_file is not None and self.username is None:
+            raise fields.error("username", "a name, since there is a password_file", "nothing")
+        fields.done()
+
+
+class StorageSettings:
+    """How much of the flash is ours.
+
+    jobs: how many the ledger holds at once. ledger_bytes: how large its journal may grow.
+    free_bytes: what is left free.
+    """
+
+    __slots__ = ("free_bytes", "jobs", "ledger_bytes")
+
+    def __init__(self, fields: _Fields) -> None:
+        self.jobs = fields.integer("jobs", 1, 1024, 64)
+        self.ledger_bytes = fields.integer("ledger_bytes", 65536, 1 << 30, 4 << 20)
+        self.free_bytes = fields.integer("free_bytes", 0, 1 << 30, 256 << 10)
+        fields.done()
+
+
+class ModemSettings:
+    """One modem of the board.
+
+    kind: "plc", "rf" or "ip". driver: a key of DRIVERS.
+    url: as hal's open_port() takes it, "" for driver "ip".
+    meters_at_once: how many meters are served over it side by side.
+    """
+
+    __slots__ = ("driver", "kind", "meters_at_once", "url")
+
+    def __init__(self, fields: _Fields) -> None:
+        self.driver = fields.one_of("driver", sorted(DRIVERS))
+        self.kind = fields.one_of("kind", [DRIVERS[self.driver]], DRIVERS[self.driver])
+        self.url = fields.text("url", 0, 255, "")
+        if self.driver == "ip":
+            if self.url:
+                raise fields.error("url", "nothing, since the driver is ip", repr(self.url))
+        elif not (self.url.startswith("tcp://") or self.url.startswith("serial:")):
+            raise fields.error(
+                "url", "tcp://host:port or serial:/dev/name?baud=number", repr(self.url)
+            )
+        self.meters_at_once = fields.integer(
+            "meters_at_once", 1, 64, 16 if self.kind == "ip" else 4
+        )
+        fields.done()
+
+
+class PathSettings:
+    """How patient a DLMS request is on one kind of path: timeout_ms for each try, tries in all."""
+
+    __slots__ = ("timeout_ms", "tries")
+
+    def __init__(self, fields: _Fields, timeout_ms: int, tries: int) -> None:
+        self.timeout_ms = fields.integer("timeout_ms", 50, 600000, timeout_ms)
+        self.tries = fields.integer("tries", 1, 20, tries)
+        fields.done()
+
+
+class Settings:
+    """Everything, checked.
+
+    signers: [(kid, x||y 64 bytes)]. system_title: the client's own, 8 bytes.
+    paths: kind -> PathSettings.
+    """
+
+    __slots__ = (
+        "concentrator",
+        "log_level",
+        "modems",
+        "paths",
+        "signers",
+        "storage",
+        "system_title",
+        "uplink",
+        "workers",
+    )
+
+    def __init__(self, fields: _Fields) -> None:
+        self.concentrator = fields.identifier("concentrator", 32)
+        self.system_title = fields.hex("system_title", 8, 8)
+        self.uplink = UplinkSettings(fields.object("uplink"))
+        self.signers = []
+        for signer in fields.objects("signers", 1, 16):
+            self.signers.append((signer.hex("kid", 1, 32), signer.hex("key", 64, 64)))
+            signer.done()
+        self.modems = [ModemSettings(modem) for modem in fields.objects("modems", 0, 8)]
+        self.storage = StorageSettings(fields.object("storage"))
+        paths = fields.object("paths")
+        # PRIME: an ARQ round takes a second a hop. RF: 250 bytes at 2.4 kbit/s take nearly one too.
+        self.paths = {
+            "plc": PathSettings(paths.object("plc"), 6000, 4),
+            "rf": PathSettings(paths.object("rf"), 8000, 4),
+            "ip": PathSettings(paths.object("ip"), 10000, 3),
+        }
+        paths.done()
+        self.workers = fields.integer("workers", 1, 64, 8)
+        self.log_level = fields.one_of("log_level", list(LOG_LEVELS), "info")
+        fields.done()
+
+
+def parse(text: str | bytes) -> Settings:
+    """Settings from JSON. SettingsError and nothing else for whatever is wrong."""
+    if len(text) > MAX_TEXT:
+        raise SettingsError("settings: expected at most %d bytes, came %d" % (MAX_TEXT, len(text)))
+    try:
+        if isinstance(text, bytes):
+            text = str(text, "utf-8")
+        content = json.loads(text)
+    except (ValueError, RuntimeError) as error:
+        # RuntimeError: nested deeper than the parser goes.
+        raise SettingsError("settings: expected JSON: %s" % error)
+    if not isinstance(content, dict):
+        raise SettingsError("settings: expected a JSON object, came %s" % _came(content))
+    return Settings(_Fields("", content))
+
+
+_REQUIRED = object()
+
+
+class _Fields:
+    """One JSON object being read: each key is asked for with what it may be.
+
+    done() finds those nobody asked for.
+    """
+
+    def __init__(self, where: str, content: dict[str, Any]) -> None:
+        self._where = where
+        self._content = content
+        self._asked: list[str] = []
+
+    def error(self, key: str, expected: str, came: str) -> SettingsError:
+        return SettingsError("%s%s: expected %s, came %s" % (self._where, key, expected, came))
+
+    def done(self) -> None:
+        for key in sorted(self._content):
+            if key not in self._asked:
+                raise SettingsError(
+                    "%s%s: no such setting; there are %s"
+                    % (self._where, key, ", ".join(sorted(self._asked)))
+                )
+
+    def text(self, key: str, least: int, most: int, default: Any = _REQUIRED) -> str:
+        value = self._take(key, default)
+        if not isinstance(value, str) or not least <= len(value) <= most:
+            raise self.error(key, "a text of %d to %d characters" % (least, most), _came(value))
+        for character in value:
+            if ord(character) < 32:
+                raise self.error(key, "a text without control characters", _came(value))
+        return value
+
+    def text_or_none(self, key: str, most: int) -> str | None:
+        if self._take(key, None) is None:
+            return None
+        return self.text(key, 1, most)
+
+    def identifier(self, key: str, most: int) -> str:
+        value = self._take(key, _REQUIRED)
+        good = isinstance(value, str) and 1 <= len(value) <= most
+        if not good or [c for c in value if c not in "abcdefghijklmnopqrstuvwxyz0123456789-"]:
+            raise self.error(key, "1 to %d of a-z, 0-9 and -" % most, _came(value))
+        return str(value)
+
+    def integer(self, key: str, least: int, most: int, default: int) -> int:
+        value = self._take(key, default)
+        # type() and not isinstance(): a bool is an int in CPython.
+        if type(value) is not int or not least <= value <= most:
+            raise self.error(key, "an integer from %d to %d" % (least, most), _came(value))
+        return value
+
+    def one_of(self, key: str, choices: list[str], default: Any = _REQUIRED) -> str:
+        value = self._take(key, default)
+        if not isinstance(value, str) or value not in choices:
+            raise self.error(key, " or ".join(choices), _came(value))
+        return value
+
+    def hex(self, key: str, least: int, most: int) -> bytes:
+        value = self._take(key, _REQUIRED)
+        good = isinstance(value, str) and len(value) % 2 == 0 and least <= len(value) // 2 <= most
+        if not good or [c for c in value if c not in "0123456789abcdefABCDEF"]:
+            count = "%d" % (2 * most) if least == most else "%d to %d" % (2 * least, 2 * most)
+            raise self.error(key, count + " hex digits", _came(value))
+        return bytes.fromhex(value)
+
+    def object(self, key: str) -> _Fields:
+        """An absent object is an empty one: its own keys have their own defaults."""
+        value = self._take(key, None)
+        if value is None:
+            value = {}
+        if not isinstance(value, dict):
+            raise self.error(key, "an object", _came(value))
+        return _Fields("%s%s." % (self._where, key), value)
+
+    def objects(self, key: str, least: int, most: int) -> list[_Fields]:
+        value = self._take(key, [] if least == 0 else _REQUIRED)
+        if not isinstance(value, list) or not least <= len(value) <= most:
+            raise self.error(key, "a list of %d to %d objects" % (least, most), _came(value))
+        fields = []
+        for number, element in enumerate(value):
+            where = "%s[%d]" % (key, number)
+            if not isinstance(element, dict):
+                raise self.error(where, "an object", _came(element))
+            fields.append(_Fields("%s%s." % (self._where, where), element))
+        return fields
+
+    def _take(self, key: str, default: Any) -> Any:
+        if key not in self._asked:
+            self._asked.append(key)
+        if key in self._content:
+            return self._content[key]
+        if default is _REQUIRED:
+            raise SettingsError("%s%s: missing" % (self._where, key))
+        return default
+
+
+def _came(value: Any) -> str:
+    if isinstance(value, str):
+        return repr(value) if len(value) <= 40 else "a text of %d characters" % len(value)
+    if isinstance(value, list):
+        return "a list of %d" % len(value)
+    if isinstance(value, dict):
+        return "an object"
+    if value is None or value is True or value is False:
+        return {None: "null", True: "true", False: "false"}[value]
+    return "%r" % value

@@ -1,0 +1,133 @@
+"""The gateway's settings: defaults, and an error for each way to get them wrong."""
+
+from __future__ import annotations
+
+import json
+
+from gateway.settings import MAX_TEXT, SettingsError, parse
+from tests.portable.support import raises
+
+MODEM = {"kind": "plc", "driver": "prime-usi", "url": "tcp://127.0.0.1:9001"}
+
+
+def minimal():
+    return {
+        "concentrator": "santiago-0042",
+        "system_title": "414d490000000001",
+        "uplink": {"host": "localhost"},
+        "signers": [{"kid": "0102030405060708", "key": "ab" * 64}],
+    }
+
+
+def changed(**changes):
+    content = minimal()
+    content.update(changes)
+    return json.dumps(content)
+
+
+def refusal(text):
+    return str(raises(SettingsError, parse, text))
+
+
+def test_minimal_gets_sensible_defaults():
+    settings = parse(json.dumps(minimal()))
+    assert settings.concentrator == "santiago-0042"
+    assert settings.system_title == b"AMI\x00\x00\x00\x00\x01"
+    assert settings.signers == [(bytes(range(1, 9)), b"\xab" * 64)]
+    assert (settings.uplink.host, settings.uplink.port) == ("localhost", 1883)
+    assert settings.uplink.ca is None and settings.uplink.username is None
+    assert settings.modems == []
+    assert settings.paths["plc"].tries == 4 and settings.paths["ip"].timeout_ms == 10000
+    assert settings.workers == 8 and settings.log_level == "info"
+    assert settings.storage.jobs == 64
+
+
+def test_everything_given():
+    content = minimal()
+    content["uplink"] = {
+        "host": "ami.example",
+        "username": "me",
+        "password_file": "p",
+        "ca": "ca.pem",
+        "certificate": "c.pem",
+        "key": "c.key",
+        "keepalive_s": 30,
+    }
+    content["modems"] = [
+        MODEM,
+        {"driver": "imst", "url": "serial:/dev/ttyUSB0?baud=57600", "meters_at_once": 2},
+        {"driver": "ip"},
+    ]
+    content["paths"] = {"rf": {"tries": 7}}
+    content["storage"] = {"jobs": 3, "free_bytes": 0}
+    content["workers"] = 2
+    content["log_level"] = "debug"
+    settings = parse(json.dumps(content).encode())
+    assert settings.uplink.port == 8883 and settings.uplink.keepalive_s == 30
+    assert [modem.kind for modem in settings.modems] == ["plc", "rf", "ip"]
+    assert [modem.meters_at_once for modem in settings.modems] == [4, 2, 16]
+    assert settings.paths["rf"].tries == 7 and settings.paths["rf"].timeout_ms == 8000
+    assert settings.storage.jobs == 3 and settings.storage.free_bytes == 0
+
+
+def test_each_error_names_the_key_what_was_expected_and_what_came():
+    assert refusal(changed(concentrator="Santiago 42")) == (
+        "concentrator: expected 1 to 32 of a-z, 0-9 and -, came 'Santiago 42'"
+    )
+    assert refusal(changed(workers=0)) == "workers: expected an integer from 1 to 64, came 0"
+    assert refusal(changed(workers=True)) == "workers: expected an integer from 1 to 64, came true"
+    assert refusal(changed(system_title="00")) == (
+        "system_title: expected 16 hex digits, came '00'"
+    )
+    assert refusal(changed(system_title="zz" * 8)).startswith("system_title: expected 16 hex")
+    assert refusal(changed(uplink={"host": "h", "port": 70000})) == (
+        "uplink.port: expected an integer from 1 to 65535, came 70000"
+    )
+    assert refusal(changed(uplink=[])) == "uplink: expected an object, came a list of 0"
+    assert refusal(changed(uplink={})) == "uplink.host: missing"
+    assert refusal(changed(signers=[])) == (
+        "signers: expected a list of 1 to 16 objects, came a list of 0"
+    )
+    assert refusal(changed(signers=[1])) == "signers[0]: expected an object, came 1"
+    assert refusal(changed(modems=[MODEM, {"driver": "other"}])) == (
+        "modems[1].driver: expected imst or ip or prime-usi, came 'other'"
+    )
+    assert refusal(changed(modems=[{"driver": "imst"}])).startswith("modems[0].url: expected tcp")
+    assert refusal(changed(paths={"plc": {"tries": "4"}})) == (
+        "paths.plc.tries: expected an integer from 1 to 20, came '4'"
+    )
+
+
+def test_the_kind_must_be_what_the_driver_serves():
+    text = changed(modems=[{"kind": "rf", "driver": "ip"}])
+    assert refusal(text) == "modems[0].kind: expected ip, came 'rf'"
+
+
+def test_an_unknown_key_is_an_error_and_names_the_known_ones():
+    assert refusal(changed(worker=3)).startswith("worker: no such setting; there are concentrator")
+    assert "retries: no such setting" in refusal(changed(paths={"plc": {"retries": 3}}))
+    assert "lora: no such setting" in refusal(changed(paths={"lora": {}}))
+
+
+def test_half_a_client_certificate_is_an_error():
+    assert "certificate and key together" in refusal(
+        changed(uplink={"host": "h", "ca": "a", "key": "k"})
+    )
+    assert "uplink.ca" in refusal(changed(uplink={"host": "h", "certificate": "c", "key": "k"}))
+    assert "uplink.username" in refusal(changed(uplink={"host": "h", "password_file": "p"}))
+
+
+def test_missing_keys():
+    for key in minimal():
+        content = minimal()
+        del content[key]
+        expected = "uplink.host: missing" if key == "uplink" else key + ": missing"
+        assert refusal(json.dumps(content)) == expected
+
+
+def test_what_is_not_json_at_all():
+    for text in ("", "[]", "null", "\x00", b"\xff\xfe{}", "[" * 5000, '"text"'):
+        assert refusal(text).startswith("settings: expected ")
+    # MicroPython's parser closes what was left open; then the keys are missing.
+    assert refusal("{")
+    assert "at most" in refusal(" " * (MAX_TEXT + 1))
