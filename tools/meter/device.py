@@ -1,0 +1,190 @@
+"""A whole meter: every object it holds, put together."""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from collections.abc import Callable
+
+from gateway.dlms import acse, axdr, obis
+from tools.meter import data
+from tools.meter.activity_calendar import ActivityCalendar, SpecialDaysTable
+from tools.meter.association import AssociationLN, SecuritySetup
+from tools.meter.clock import Clock
+from tools.meter.image import ImageTransfer
+from tools.meter.kinds import Typed
+from tools.meter.model import MANAGEMENT, PUBLIC, Meter
+from tools.meter.monitor import RegisterMonitor, value_definition
+from tools.meter.profile import ProfileGeneric, capture_object
+from tools.meter.script import EXECUTE_METHOD, WRITE_ATTRIBUTE, ScriptTable
+
+LOGICAL_DEVICE_NAME = "0.0.42.0.0.255"
+MODEL = "0.0.96.1.1.255"
+FIRMWARE = "1.0.0.2.0.255"
+INVOCATION_COUNTER = "0.0.43.1.0.255"
+ALARM_REGISTER = "0.0.97.98.0.255"
+ALARM_FILTER = "0.0.97.98.10.255"
+CLOCK = "0.0.1.0.0.255"
+SCRIPTS = "0.0.10.0.100.255"
+SPECIAL_DAYS = "0.0.11.0.0.255"
+CALENDAR = "0.0.13.0.0.255"
+MONITOR = "0.0.16.1.0.255"
+SECURITY = "0.0.43.0.0.255"
+IMAGE = "0.0.44.0.0.255"
+LOAD_PROFILE = "1.0.99.1.0.255"
+ENERGY = "1.0.1.8.0.255"
+VOLTAGE = "1.0.32.7.0.255"
+TARIFF = "0.0.96.14.0.255"  # currently active tariff
+
+
+class MeterKeys:
+    """The secrets of one meter (suite 0). Never shown by repr."""
+
+    __slots__ = ("ak", "ek", "master", "title")
+
+    def __init__(self, title: bytes, ek: bytes, ak: bytes, master: bytes) -> None:
+        self.title = title
+        self.ek = ek
+        self.ak = ak
+        self.master = master
+
+    def __repr__(self) -> str:
+        return "MeterKeys(title=%s)" % self.title.hex()
+
+
+def derive_test_keys(seed: int, serial: str) -> MeterKeys:
+    """TEST KEYS, derived from a public seed: for virtual meters only. The system title is "AMI"
+    + 5 bytes."""
+
+    def derive(what: str, size: int) -> bytes:
+        text = "ami-concentrator TEST KEY %d %s %s" % (seed, serial, what)
+        return hashlib.sha256(text.encode()).digest()[:size]
+
+    return MeterKeys(
+        b"AMI" + derive("title", 5), derive("ek", 16), derive("ak", 16), derive("master", 16)
+    )
+
+
+def build_meter(
+    serial: str,
+    model: str = "AMI-E450",
+    firmware: str = "V02.10.01",
+    *,
+    keys: MeterKeys | None = None,
+    password: bytes = b"",
+    source: Callable[[], float] = time.time,
+) -> Meter:
+    """A meter whose management client authenticates by HLS5-GMAC with `keys`, else by LLS with
+    `password`.
+
+    `source` gives unix seconds. What differs between meters (load, voltage) follows from the
+    serial.
+    """
+    meter = Meter(serial, model, firmware, source)
+    character = hashlib.sha256(serial.encode()).digest()
+    own = keys or MeterKeys(b"AMI" + character[:5], bytes(16), bytes(16), bytes(16))
+    security = SecuritySetup(meter, SECURITY, own.title, own.ek, own.ak, own.master)
+    meter.add(
+        data.Data(meter, LOGICAL_DEVICE_NAME, octets(serial), public=True),
+        data.Data(meter, MODEL, octets(model), public=True),
+        data.Data(meter, FIRMWARE, lambda: octets(meter.firmware), public=True),
+        data.Data(
+            meter,
+            INVOCATION_COUNTER,
+            lambda: (axdr.DOUBLE_LONG_UNSIGNED, max(security.last_counter, 0)),
+            public=True,
+        ),
+        Clock(meter, CLOCK),
+        data.energy(meter, int.from_bytes(character[5:8], "big"), 300 + 8 * character[8]),
+        data.voltage(meter, character[9] / 40),
+        data.Data(meter, ALARM_REGISTER, (axdr.DOUBLE_LONG_UNSIGNED, 0), writable=True),
+        data.Data(meter, ALARM_FILTER, (axdr.DOUBLE_LONG_UNSIGNED, 0), writable=True),
+        data.Data(meter, TARIFF, (axdr.UNSIGNED, 1), writable=True),
+        ProfileGeneric(
+            meter,
+            LOAD_PROFILE,
+            [
+                capture_object(8, CLOCK, 2),
+                capture_object(3, ENERGY, 2),
+                capture_object(3, VOLTAGE, 2),
+            ],
+        ),
+        ScriptTable(meter, SCRIPTS),
+        SpecialDaysTable(meter, SPECIAL_DAYS),
+        ActivityCalendar(meter, CALENDAR, flat_calendar()),
+        RegisterMonitor(
+            meter, MONITOR, [(axdr.LONG_UNSIGNED, 2530)], value_definition(3, VOLTAGE, 2)
+        ),
+        ImageTransfer(meter, IMAGE),
+        security,
+    )
+    meter.find(9, SCRIPTS).put(2, (axdr.ARRAY, factory_scripts()))
+    meter.associations[PUBLIC] = AssociationLN(meter, PUBLIC, acse.NONE, ciphered=False)
+    if keys is not None:
+        management = AssociationLN(meter, MANAGEMENT, acse.HIGH_GMAC, ciphered=True)
+    elif password:
+        management = AssociationLN(meter, MANAGEMENT, acse.LOW, ciphered=False, secret=password)
+    else:
+        raise ValueError(
+            "a meter needs keys (HLS5-GMAC) or a password (LLS) for its management client"
+        )
+    meter.associations[MANAGEMENT] = management
+    return meter
+
+
+def octets(text: str) -> Typed:
+    return (axdr.OCTET_STRING, text.encode())
+
+
+def flat_calendar() -> list[Typed]:
+    """The factory's calendar: one season, one week, one day profile, tariff 1 from midnight on."""
+    start = bytes.fromhex("ffff 01 01 ff 00 00 00 00 8000 00")
+    action = [
+        (axdr.OCTET_STRING, bytes(4)),
+        (axdr.OCTET_STRING, obis.parse(SCRIPTS)),
+        (axdr.LONG_UNSIGNED, 1),
+    ]
+    season = [octets("S1"), (axdr.OCTET_STRING, start), octets("W1")]
+    week = [octets("W1"), *[(axdr.UNSIGNED, 1)] * 7]
+    day = [(axdr.UNSIGNED, 1), (axdr.ARRAY, [(axdr.STRUCTURE, action)])]
+    return [
+        octets("FACTORY"),
+        (axdr.ARRAY, [(axdr.STRUCTURE, season)]),
+        (axdr.ARRAY, [(axdr.STRUCTURE, week)]),
+        (axdr.ARRAY, [(axdr.STRUCTURE, day)]),
+    ]
+
+
+def script(identifier: int, *actions: Typed) -> Typed:
+    return (axdr.STRUCTURE, [(axdr.LONG_UNSIGNED, identifier), (axdr.ARRAY, list(actions))])
+
+
+def write_action(class_id: int, name: str, index: int, typed: Typed) -> Typed:
+    """The script action that writes an attribute."""
+    return _script_action(WRITE_ATTRIBUTE, class_id, name, index, typed)
+
+
+def execute_action(class_id: int, name: str, index: int, typed: Typed) -> Typed:
+    """The script action that executes a method."""
+    return _script_action(EXECUTE_METHOD, class_id, name, index, typed)
+
+
+def _script_action(service: int, class_id: int, name: str, index: int, typed: Typed) -> Typed:
+    fields = [
+        (axdr.ENUM, service),
+        (axdr.LONG_UNSIGNED, class_id),
+        (axdr.OCTET_STRING, obis.parse(name)),
+        (axdr.INTEGER, index),
+        typed,
+    ]
+    return (axdr.STRUCTURE, fields)
+
+
+def factory_scripts() -> list[Typed]:
+    """1 and 2 switch the tariff, 3 raises the overvoltage alarm, 4 clears the alarm register."""
+    return [
+        script(1, write_action(1, TARIFF, 2, (axdr.UNSIGNED, 1))),
+        script(2, write_action(1, TARIFF, 2, (axdr.UNSIGNED, 2))),
+        script(3, write_action(1, ALARM_REGISTER, 2, (axdr.DOUBLE_LONG_UNSIGNED, 1 << 4))),
+        script(4, write_action(1, ALARM_REGISTER, 2, (axdr.DOUBLE_LONG_UNSIGNED, 0))),
+    ]
