@@ -4,12 +4,14 @@ Typed data is a tuple `(tag, value)`:
 
     (NULL, None)  (BOOLEAN, True)  (LONG_UNSIGNED, 900)  (ENUM, 3)  (FLOAT32, 1.5)
     (OCTET_STRING, b"..")  (VISIBLE_STRING, "text")  (UTF8_STRING, "text")  (BIT_STRING, "0101")
-    (ARRAY, [typed, ..])  (STRUCTURE, [typed, ..])  (DATE_TIME, 12 bytes)  (DATE, 5 bytes)  (TIME, 4 bytes)
+    (DATE_TIME, 12 bytes)  (DATE, 5 bytes)  (TIME, 4 bytes)
+    (ARRAY, [typed, ..])  (STRUCTURE, [typed, ..])
     (COMPACT_ARRAY, (description, [typed, ..]))   all elements are of the described type;
         a description is a tag, or (ARRAY, count, description), or (STRUCTURE, [description, ..])
 
-`encode` raises ValueError for a value its type cannot hold; decoding raises ProtocolError and nothing
-else, and builds no more than a small multiple of the input. Positions are bytes from the start of `data`.
+`encode` raises ValueError for a value its type cannot hold; decoding raises ProtocolError and
+nothing else, and builds no more than a small multiple of the input. Positions are bytes from the
+start of `data`.
 """
 
 from __future__ import annotations
@@ -112,6 +114,9 @@ _INTEGERS = {
     DELTA_DOUBLE_LONG_UNSIGNED: (">I", 4, 0, (1 << 32) - 1),
 }
 _FLOATS = {FLOAT32: (">f", 4), FLOAT64: (">d", 8)}
+_PARTED = (ARRAY, STRUCTURE)
+_TEXTS = (VISIBLE_STRING, UTF8_STRING)
+_EMPTY = (NULL, DONT_CARE)
 _CALENDAR = {DATE_TIME: 12, DATE: 5, TIME: 4}
 
 # what struct reads in one step, for the decoder
@@ -153,7 +158,7 @@ def _put(out: bytearray, typed: Typed, depth: int) -> None:
         raise ValueError("data is nested deeper than %d" % _DEPTH)
     tag, value = typed
     out.append(tag)
-    if tag == ARRAY or tag == STRUCTURE:
+    if tag in _PARTED:
         put_length(out, len(value))
         for item in value:
             _put(out, item, depth + 1)
@@ -178,7 +183,7 @@ def _put_simple(out: bytearray, tag: int, value: Any) -> None:
     elif tag == OCTET_STRING:
         put_length(out, len(value))
         out.extend(value)
-    elif tag == VISIBLE_STRING or tag == UTF8_STRING:
+    elif tag in _TEXTS:
         raw = value.encode()
         if tag == VISIBLE_STRING and len(raw) != len(value):
             raise ValueError("visible-string holds ASCII only; use utf8-string")
@@ -192,13 +197,13 @@ def _put_simple(out: bytearray, tag: int, value: Any) -> None:
         try:
             out.extend(struct.pack(_FLOATS[tag][0], value))
         except OverflowError:
-            raise ValueError("%s cannot hold %r" % (TAGS[tag], value))
+            raise ValueError(f"{TAGS[tag]} cannot hold {value!r}")
     elif tag in _CALENDAR:
         if len(value) != _CALENDAR[tag]:
             raise ValueError("%s is %d bytes, not %d" % (TAGS[tag], _CALENDAR[tag], len(value)))
         out.extend(value)
-    elif tag != NULL and tag != DONT_CARE:
-        raise ValueError("no data type has the tag %r" % tag)
+    elif tag not in _EMPTY:
+        raise ValueError(f"no data type has the tag {tag!r}")
 
 
 def _put_bits(out: bytearray, bits: str) -> None:
@@ -219,7 +224,7 @@ def _put_description(out: bytearray, description: Any, depth: int) -> None:
     if depth > _DEPTH:
         raise ValueError("data is nested deeper than %d" % _DEPTH)
     if isinstance(description, int):
-        if description == COMPACT_ARRAY or description == ARRAY or description == STRUCTURE:
+        if description == COMPACT_ARRAY or description in _PARTED:
             raise ValueError("a compact-array's element type must be described in full")
         out.append(description)
         return
@@ -240,8 +245,8 @@ def _put_description(out: bytearray, description: Any, depth: int) -> None:
 def _put_described(out: bytearray, typed: Typed, description: Any) -> None:
     tag = description if isinstance(description, int) else description[0]
     if typed[0] != tag:
-        raise ValueError("%s in a compact-array of %s" % (TAGS.get(typed[0]), TAGS.get(tag)))
-    if tag == ARRAY or tag == STRUCTURE:
+        raise ValueError(f"{TAGS.get(typed[0])} in a compact-array of {TAGS.get(tag)}")
+    if tag in _PARTED:
         items = typed[1]
         parts = description[1] if tag == STRUCTURE else [description[2]] * description[1]
         if len(items) != len(parts):
@@ -299,9 +304,9 @@ def skip_at(data: Bytes, pos: int) -> int:
 
 
 def to_values(typed: Typed) -> Any:
-    """Natives only: numbers, text, bytes, None, and lists for array, structure and compact-array."""
+    """Natives only: numbers, text, bytes, None, and lists for arrays and structures."""
     tag, value = typed
-    if tag == ARRAY or tag == STRUCTURE:
+    if tag in _PARTED:
         return [to_values(item) for item in value]
     if tag == COMPACT_ARRAY:
         return [to_values(item) for item in value[1]]
@@ -322,7 +327,7 @@ def _get(data: Bytes, pos: int, end: int, depth: int) -> tuple[Typed, int]:
         if pos + size > end:
             raise _short(size, end - pos)
         return (tag, struct.unpack_from(form, data, pos)[0]), pos + size
-    if tag == ARRAY or tag == STRUCTURE:
+    if tag in _PARTED:
         if depth >= _DEPTH:
             raise ProtocolError("data is nested deeper than %d" % _DEPTH)
         count, pos = length_at(data, pos)
@@ -345,14 +350,14 @@ def _get_simple(data: Bytes, pos: int, end: int, tag: int) -> tuple[Any, int]:
         if pos + size > end:
             raise _short(size, end - pos)
         return struct.unpack_from(form, data, pos)[0], pos + size
-    if tag == OCTET_STRING or tag == VISIBLE_STRING or tag == UTF8_STRING:
+    if tag == OCTET_STRING or tag in _TEXTS:
         length, pos = length_at(data, pos)
         stop = pos + length
         if stop > end:
             raise _short(length, end - pos)
         raw = bytes(data[pos:stop])
         return (raw if tag == OCTET_STRING else _text(tag, raw)), stop
-    if tag == NULL or tag == DONT_CARE:
+    if tag in _EMPTY:
         return None, pos
     if tag == BOOLEAN:
         if pos >= end:
@@ -388,8 +393,8 @@ def _get_compact(data: Bytes, pos: int, end: int, depth: int) -> tuple[Typed, in
     stop = pos + length
     if stop > end:
         raise _short(length, end - pos)
-    # A few bytes can describe an array of arrays of nulls without end: each element built must be paid
-    # for. Eight values a byte of content is more than any real profile needs.
+    # A few bytes can describe an array of arrays of nulls without end: each element built must be
+    # paid for. Eight values a byte of content is more than any real profile needs.
     budget = 8 * length
     items = []
     while pos < stop:

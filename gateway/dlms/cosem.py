@@ -1,6 +1,7 @@
-"""Interface classes by number and name (Blue Book 4.3 to 4.5): one row an attribute, one row a method.
+"""Interface classes by number and name (Blue Book 4.3 to 4.5): a row an attribute, a row a method.
 
-Types are the names of axdr.TAGS; "any" stands for a CHOICE. An unknown class can still be reached by numbers.
+Types are the names of axdr.TAGS; "any" stands for a CHOICE. An unknown class can still be reached
+by numbers.
 """
 
 from __future__ import annotations
@@ -31,7 +32,7 @@ class InterfaceClass:
             if known == name:
                 return index
         names = ", ".join([row[1] for row in self.attributes])
-        raise ValueError("class %s has no attribute %r, but %s" % (self.name, name, names))
+        raise ValueError(f"class {self.name} has no attribute {name!r}, but {names}")
 
     def attribute_name(self, index: int) -> str:
         """The name, or the number as text where the class has no such attribute."""
@@ -52,8 +53,8 @@ class InterfaceClass:
         for index, known in self.methods:
             if known == name:
                 return index
-        names = ", ".join([row[1] for row in self.methods])
-        raise ValueError("class %s has no method %r, but %s" % (self.name, name, names or "none"))
+        names = ", ".join([row[1] for row in self.methods]) or "none"
+        raise ValueError(f"class {self.name} has no method {name!r}, but {names}")
 
     def method_name(self, index: int) -> str:
         """The name, or the number as text where the class has no such method."""
@@ -285,18 +286,18 @@ def by_name(name: str) -> InterfaceClass:
         if interface.name == name:
             return interface
     names = ", ".join([interface.name for interface in _ALL])
-    raise ValueError("no interface class is called %r, but %s" % (name, names))
+    raise ValueError(f"no interface class is called {name!r}, but {names}")
 
 
 def attribute_name(class_id: int, index: int) -> str:
     """ "activity_calendar.season_profile_passive", with numbers where the names are unknown."""
     if class_id not in CLASSES:
         return "class %d.%d" % (class_id, index)
-    return "%s.%s" % (CLASSES[class_id].name, CLASSES[class_id].attribute_name(index))
+    return f"{CLASSES[class_id].name}.{CLASSES[class_id].attribute_name(index)}"
 
 
 def method_name(class_id: int, index: int) -> str:
     """ "activity_calendar.activate_passive_calendar", with numbers where the names are unknown."""
     if class_id not in CLASSES:
         return "class %d.%d" % (class_id, index)
-    return "%s.%s" % (CLASSES[class_id].name, CLASSES[class_id].method_name(index))
+    return f"{CLASSES[class_id].name}.{CLASSES[class_id].method_name(index)}"

@@ -1,10 +1,12 @@
-"""What can go wrong with a meter. Every text says the step, the object, what came and what to do; never a secret."""
+"""What can go wrong with a meter. Texts say the step, the object, what came and what to do.
+
+Never a secret."""
 
 from __future__ import annotations
 
 
 class DlmsError(Exception):
-    """Base of everything the DLMS client raises about a meter. OSError of the link passes through as it is."""
+    """Base of what the DLMS client raises about a meter. OSError of the link passes as it is."""
 
 
 class ProtocolError(DlmsError):
@@ -24,7 +26,8 @@ class AssociationRefused(DlmsError):
 
 
 class AccessRefused(DlmsError):
-    """GET or SET refused; `result` is the data-access-result's standard name, `object` says which attribute."""
+    """GET or SET refused; `result` is the data-access-result's standard name, `object` the
+    attribute."""
 
     def __init__(self, result: str, object: str, text: str) -> None:
         super().__init__(text)
@@ -55,4 +58,4 @@ class ServiceRefused(DlmsError):
 
 
 class SecurityFailed(DlmsError):
-    """A tag does not match, a counter is not fresh, or a plain answer came where a ciphered one is due."""
+    """A tag does not match, a counter is not fresh, or a plain answer came in place of a ciphered."""

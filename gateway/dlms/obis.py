@@ -8,11 +8,11 @@ def parse(text: str) -> bytes:
     plain = text.strip().replace("-", ".").replace(":", ".").replace("*", ".")
     parts = plain.split(".")
     if len(parts) != 6:
-        raise ValueError("a logical name has six numbers (0.0.13.0.0.255), not %r" % text)
+        raise ValueError(f"a logical name has six numbers (0.0.13.0.0.255), not {text!r}")
     values = []
     for part in parts:
         if not part or len(part) > 3 or [c for c in part if c not in "0123456789"]:
-            raise ValueError("%r in the logical name %r is not a number" % (part, text))
+            raise ValueError(f"{part!r} in the logical name {text!r} is not a number")
         value = int(part)
         if value > 255:
             raise ValueError("%d in the logical name %r is over 255" % (value, text))
