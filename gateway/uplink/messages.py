@@ -1,0 +1,341 @@
+"""Every message between the HES and the concentrator, both ways. messages.cddl is the same in CDDL (RFC 8610).
+
+MQTT 3.1.1, QoS 1, topics `ami/v1/<concentrator>/<name>`; levels are [a-z0-9-]. Payloads are CBOR arrays whose first
+element is the version, 1.
+
+up       | message | purpose
+---------|---------|------------------------------------------------------------------------------------------------
+state    | State   | retained. Birth at each connection (online true); the same with online false is the will.
+hello    | Hello   | after each birth and every few minutes: the jobs the gateway has. The HES answers with `time` and with
+         |         | `ack`, and publishes again each unfinished `job` and `cancel` that the gateway does not know of.
+report   | Reports | numbered reports, oldest first, at most REPORTS_SIZE a message; sent until acknowledged.
+pull     | Pull    | one piece of a package, by its SHA-256.
+
+down     | message | purpose
+---------|---------|------------------------------------------------------------------------------------------------
+job      | signed  | envelope.py over the payload of gateway/jobs/job.py. Answered by a JobReport or a Refusal, so a lost
+         |         | one shows: the HES sends it again at the next hello.
+cancel   | signed  | envelope.py over Cancel.
+chunk    | Chunk   | the piece asked for.
+ack      | Ack     | all reports of the epoch up to `number` are safe at the HES. Until then the gateway keeps them.
+resend   | Resend  | the HES misses the reports from `number` on.
+time     | Time    | the date at the HES, seconds since 1970 UTC.
+
+Numbers of reports: each ledger draws an `epoch` at random when it is made, and numbers its reports 1, 2, 3 ... for good.
+The HES takes report n + 1 after n; one already seen it drops and acknowledges again; at a gap it sends Resend(n + 1)
+and takes nothing further before that arrives. Reports (reports.py) that the gateway had to give up for want of room
+are named by a Dropped report, so that every number is accounted for. A new epoch starts again at 1.
+"""
+
+from __future__ import annotations
+
+from gateway.uplink.refused import Refused
+from gateway.uplink.reports import REPORT, Report
+from gateway.uplink.shape import (
+    BOOL,
+    UINT32,
+    UINT64,
+    VERSION,
+    array_of,
+    decoded,
+    octets,
+    require,
+    text,
+    uint,
+)
+from hal.rt import cbor
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    from gateway.uplink.shape import Rule
+
+MAX_MESSAGE = 128 * 1024 - 1  # AWS IoT's limit is 128 KiB a message
+MAX_CHUNK = 16384  # octets of package in one Chunk
+REPORTS_SIZE = 16384  # octets of reports in one message, unless a single one is larger
+MAX_JOBS_IN_HELLO = 4096
+MAX_PACKAGE = 0xFFFFFFFF
+
+UP_TOPICS = ("state", "hello", "report", "pull")
+DOWN_TOPICS = ("job", "cancel", "chunk", "ack", "resend", "time")
+
+_ID = octets(16, 16)
+_DIGEST = octets(32, 32)
+_CONCENTRATOR = text(64, 1)
+_TIME = uint(UINT32)
+
+
+def topic(concentrator: str, name: str) -> str:
+    """`ami/v1/<concentrator>/<name>`; ValueError when the concentrator's id is not [a-z0-9-]{1,64}."""
+    if not 1 <= len(concentrator) <= 64 or not all(
+        c in "abcdefghijklmnopqrstuvwxyz0123456789-" for c in concentrator
+    ):
+        raise ValueError("a concentrator's id is [a-z0-9-]{1,64}, not %r" % concentrator)
+    return "ami/v1/%s/%s" % (concentrator, name)
+
+
+class State:
+    """Up, retained. `session` is drawn at random at each connection: a will counts only against the birth of its own
+    session. `firmware` and `runtime` are for people. `first` is the oldest unacknowledged report's number, `next` the
+    number the next report will get (equal: none waits). Counts are those of the moment."""
+
+    __slots__ = (
+        "concentrator",
+        "epoch",
+        "firmware",
+        "first",
+        "jobs_open",
+        "meters_known",
+        "meters_reachable",
+        "next",
+        "online",
+        "runtime",
+        "session",
+        "time",
+    )
+
+    def __init__(
+        self,
+        concentrator: str,
+        session: int,
+        online: bool,
+        epoch: int,
+        first: int,
+        next: int,
+        time: int,
+        firmware: str,
+        runtime: str,
+        jobs_open: int,
+        meters_known: int,
+        meters_reachable: int,
+    ) -> None:
+        self.concentrator = concentrator
+        self.session = session
+        self.online = online
+        self.epoch = epoch
+        self.first = first
+        self.next = next
+        self.time = time
+        self.firmware = firmware
+        self.runtime = runtime
+        self.jobs_open = jobs_open
+        self.meters_known = meters_known
+        self.meters_reachable = meters_reachable
+
+    NAMES = (
+        "version concentrator session online epoch first next time firmware runtime "
+        "jobs-open meters-known meters-reachable"
+    )
+    RULES = [
+        VERSION,
+        _CONCENTRATOR,
+        uint(UINT32),
+        BOOL,
+        uint(UINT32),
+        uint(),
+        uint(),
+        _TIME,
+        text(64),
+        text(64),
+        uint(UINT32),
+        uint(UINT32),
+        uint(UINT32),
+    ]
+
+    def encode(self) -> bytes:
+        return cbor.encode(
+            [
+                1,
+                self.concentrator,
+                self.session,
+                self.online,
+                self.epoch,
+                self.first,
+                self.next,
+                self.time,
+                self.firmware,
+                self.runtime,
+                self.jobs_open,
+                self.meters_known,
+                self.meters_reachable,
+            ]
+        )
+
+    @classmethod
+    def decode(cls, payload: bytes) -> State:
+        """Refused `malformed`; so do all the decode() below."""
+        return cls(*_fields(payload, "state", cls.NAMES, cls.RULES))
+
+
+class Hello:
+    """Up. `time` is the gateway's date (0: unset); `jobs` the 16-octet ids of all jobs not yet finished here."""
+
+    __slots__ = ("jobs", "session", "time")
+
+    def __init__(self, session: int, time: int, jobs: list[bytes]) -> None:
+        self.session = session
+        self.time = time
+        self.jobs = jobs
+
+    NAMES = "version session time jobs"
+    RULES = [VERSION, uint(UINT32), _TIME, array_of(_ID, MAX_JOBS_IN_HELLO)]
+
+    def encode(self) -> bytes:
+        return cbor.encode([1, self.session, self.time, self.jobs])
+
+    @classmethod
+    def decode(cls, payload: bytes) -> Hello:
+        return cls(*_fields(payload, "hello", cls.NAMES, cls.RULES))
+
+
+class Reports:
+    """Up. Reports of `epoch` with consecutive numbers, oldest first; at least one."""
+
+    __slots__ = ("epoch", "reports")
+
+    def __init__(self, epoch: int, reports: list[Report]) -> None:
+        self.epoch = epoch
+        self.reports = reports
+
+    NAMES = "version epoch reports"
+    RULES = [VERSION, uint(UINT32), array_of(REPORT, REPORTS_SIZE, 1)]
+
+    def encode(self) -> bytes:
+        return cbor.encode([1, self.epoch, [report.to_array() for report in self.reports]])
+
+    @classmethod
+    def decode(cls, payload: bytes) -> Reports:
+        epoch, reports = _fields(payload, "report", cls.NAMES, cls.RULES)
+        return cls(epoch, [Report.from_array(report) for report in reports])
+
+
+class Pull:
+    """Up. Asks for at most `size` octets at `offset` of the package with this SHA-256."""
+
+    __slots__ = ("digest", "offset", "size")
+
+    def __init__(self, digest: bytes, offset: int, size: int) -> None:
+        self.digest = digest
+        self.offset = offset
+        self.size = size
+
+    NAMES = "version digest offset size"
+    RULES = [VERSION, _DIGEST, uint(MAX_PACKAGE), uint(MAX_CHUNK, 1)]
+
+    def encode(self) -> bytes:
+        return cbor.encode([1, self.digest, self.offset, self.size])
+
+    @classmethod
+    def decode(cls, payload: bytes) -> Pull:
+        return cls(*_fields(payload, "pull", cls.NAMES, cls.RULES))
+
+
+class Cancel:
+    """Down, signed: the payload inside the envelope. Cancels the job at each meter's next safe point.
+    `issued` is seconds since 1970 UTC."""
+
+    __slots__ = ("concentrator", "issued", "job_id")
+
+    def __init__(self, job_id: bytes, concentrator: str, issued: int) -> None:
+        self.job_id = job_id
+        self.concentrator = concentrator
+        self.issued = issued
+
+    NAMES = "version job-id concentrator issued"
+    RULES = [VERSION, _ID, _CONCENTRATOR, _TIME]
+
+    def encode(self) -> bytes:
+        return cbor.encode([1, self.job_id, self.concentrator, self.issued])
+
+    @classmethod
+    def decode(cls, payload: bytes) -> Cancel:
+        return cls(*_fields(payload, "cancel", cls.NAMES, cls.RULES))
+
+
+class Chunk:
+    """Down. Octets of a package of `total` octets. `total` 0: the HES has no package with this digest (any more)."""
+
+    __slots__ = ("data", "digest", "offset", "total")
+
+    def __init__(self, digest: bytes, offset: int, total: int, data: bytes) -> None:
+        self.digest = digest
+        self.offset = offset
+        self.total = total
+        self.data = data
+
+    NAMES = "version digest offset total data"
+    RULES = [VERSION, _DIGEST, uint(MAX_PACKAGE), uint(MAX_PACKAGE), octets(MAX_CHUNK)]
+
+    def encode(self) -> bytes:
+        return cbor.encode([1, self.digest, self.offset, self.total, self.data])
+
+    @classmethod
+    def decode(cls, payload: bytes) -> Chunk:
+        return cls(*_fields(payload, "chunk", cls.NAMES, cls.RULES))
+
+
+class Ack:
+    """Down. All reports of `epoch` up to and with `number` are durable at the HES. 0: none yet."""
+
+    __slots__ = ("epoch", "number")
+
+    def __init__(self, epoch: int, number: int) -> None:
+        self.epoch = epoch
+        self.number = number
+
+    NAMES = "version epoch number"
+    RULES = [VERSION, uint(UINT32), uint()]
+
+    def encode(self) -> bytes:
+        return cbor.encode([1, self.epoch, self.number])
+
+    @classmethod
+    def decode(cls, payload: bytes) -> Ack:
+        return cls(*_fields(payload, "ack", cls.NAMES, cls.RULES))
+
+
+class Resend:
+    """Down. Send the reports of `epoch` from `number` on again."""
+
+    __slots__ = ("epoch", "number")
+
+    def __init__(self, epoch: int, number: int) -> None:
+        self.epoch = epoch
+        self.number = number
+
+    NAMES = "version epoch number"
+    RULES = [VERSION, uint(UINT32), uint(UINT64, 1)]
+
+    def encode(self) -> bytes:
+        return cbor.encode([1, self.epoch, self.number])
+
+    @classmethod
+    def decode(cls, payload: bytes) -> Resend:
+        return cls(*_fields(payload, "resend", cls.NAMES, cls.RULES))
+
+
+class Time:
+    """Down. Seconds since 1970 UTC at the HES. Not signed: it sets a clock, it orders nothing."""
+
+    __slots__ = ("time",)
+
+    def __init__(self, time: int) -> None:
+        self.time = time
+
+    NAMES = "version time"
+    RULES = [VERSION, uint(UINT32, 1)]
+
+    def encode(self) -> bytes:
+        return cbor.encode([1, self.time])
+
+    @classmethod
+    def decode(cls, payload: bytes) -> Time:
+        return cls(*_fields(payload, "time", cls.NAMES, cls.RULES))
+
+
+def _fields(payload: bytes, what: str, names: str, rules: list[Rule]) -> list[Any]:
+    """The elements after the version."""
+    if len(payload) > MAX_MESSAGE:
+        raise Refused("oversized", "%s: more than %d octets" % (what, MAX_MESSAGE))
+    return require(decoded(payload, what), what, names, rules)[1:]
