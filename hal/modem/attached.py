@@ -1,0 +1,244 @@
+"""Binds a sans-IO modem driver to a byte port: together they are a `Modem` (hal/ports.py).
+
+The line may be absent, die, or come back (an unplugged adapter, a restarted emulator): the port is
+opened again with backoff. `ModemReset` comes when it is lost (what was in flight is lost too) and
+again when it is back; in between send() raises OSError and nodes() is empty. A driver that declares
+its modem dead has its line closed and opened again the same way, and the log tells so.
+
+A driver has: capabilities, dead, start(now), feed(data, now), tick(now), due_ms(now),
+send(address, data, source_sap, destination_sap, now), events(), outgoing(), nodes(), statistics().
+"""
+
+from __future__ import annotations
+
+import asyncio
+
+from hal.ports import ModemReset
+from hal.rt import log
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+    from typing import Protocol
+
+    from hal.ports import BytePort, Capabilities, Clock, Joined, Left, Rx, TxDone
+
+    Event = TxDone | Rx | Joined | Left | ModemReset
+
+    class Driver(Protocol):
+        capabilities: Capabilities
+        dead: bool
+
+        def start(self, now_ms: int) -> None: ...
+        def feed(self, data: bytes, now_ms: int) -> None: ...
+        def tick(self, now_ms: int) -> None: ...
+        def due_ms(self, now_ms: int) -> int: ...
+        def send(
+            self,
+            address: str,
+            data: bytes | memoryview,
+            source_sap: int,
+            destination_sap: int,
+            now_ms: int,
+        ) -> int: ...
+        def events(self) -> list[Event]: ...
+        def outgoing(self) -> bytes: ...
+        def nodes(self) -> list[str]: ...
+        def statistics(self) -> dict[str, int]: ...
+
+
+WRITE_MS = 10000  # a line that takes no bytes for so long is gone
+MAX_WAITING = 256  # events nobody fetched before the line is no longer read
+FIRST_BACKOFF_MS = 500
+MAX_BACKOFF_MS = 30000
+
+
+class Attached:
+    """A `Modem`: driver, line and clock. The line is opened by the first event() or send()."""
+
+    def __init__(
+        self,
+        driver: Driver,
+        open_port: Callable[[], Awaitable[BytePort]],
+        clock: Clock,
+        name: str = "",
+    ) -> None:
+        self.capabilities = driver.capabilities
+        self._driver = driver
+        self._open_port = open_port
+        self._clock = clock
+        self._name = "modem " + (name or driver.capabilities.name)
+        self._port: BytePort | None = None
+        self._events: list[Event] = []
+        self._happened = asyncio.Event()  # something for event()
+        self._fetched = asyncio.Event()  # room for more events
+        self._changed = asyncio.Event()  # the driver's due time may have changed
+        self._writing = asyncio.Lock()
+        self._keeper: asyncio.Task[None] | None = None
+        self._failure: Exception | None = None
+        self._closed = False
+        self._opened = 0
+
+    async def send(
+        self, address: str, data: bytes | memoryview, source_sap: int, destination_sap: int
+    ) -> int:
+        self._begin()
+        if self._port is None:
+            raise OSError("%s: the line is not open" % self._name)
+        now = self._clock.ticks_ms()
+        handle = self._driver.send(address, data, source_sap, destination_sap, now)
+        self._changed.set()
+        await self._flush()
+        return handle
+
+    async def event(self) -> Event:
+        self._begin()
+        while not self._events:
+            if self._failure is not None:
+                raise self._failure
+            if self._closed:
+                raise OSError("%s: closed" % self._name)
+            self._happened.clear()
+            await self._happened.wait()
+        event = self._events.pop(0)
+        self._fetched.set()
+        return event
+
+    def nodes(self) -> list[str]:
+        return [] if self._port is None else self._driver.nodes()
+
+    def statistics(self) -> dict[str, int]:
+        statistics = self._driver.statistics()
+        statistics["opened"] = self._opened
+        return statistics
+
+    async def close(self) -> None:
+        self._closed = True
+        self._happened.set()
+        keeper = self._keeper
+        self._keeper = None
+        if keeper is not None:
+            keeper.cancel()
+            try:
+                await keeper
+            except asyncio.CancelledError:
+                pass
+        await self._drop_port()
+
+    def _begin(self) -> None:
+        if self._keeper is None and not self._closed:
+            self._keeper = asyncio.create_task(self._keep())
+
+    async def _keep(self) -> None:
+        """Keep the line open. A fault of our own ends the modem and comes out of event()."""
+        try:
+            backoff = FIRST_BACKOFF_MS
+            while True:
+                if await self._open():
+                    backoff = FIRST_BACKOFF_MS
+                    try:
+                        await self._serve()
+                    finally:
+                        await self._drop_port()
+                    self._reset_happened()
+                await self._clock.sleep_ms(backoff)
+                backoff = min(2 * backoff, MAX_BACKOFF_MS)
+        except asyncio.CancelledError:
+            raise
+        except Exception as failure:
+            self._failure = failure
+            self._happened.set()
+
+    async def _open(self) -> bool:
+        try:
+            self._port = await self._open_port()
+        except OSError as error:
+            log.warning(self._name, "cannot open its line: %s" % error)
+            return False
+        self._driver.start(self._clock.ticks_ms())
+        self._driver.events()
+        if self._opened:
+            self._reset_happened()
+        self._opened += 1
+        log.info(self._name, "line open")
+        return True
+
+    async def _serve(self) -> None:
+        """Read and tick until the line is gone or the modem dead."""
+        reader = asyncio.create_task(self._read())
+        try:
+            while not reader.done():
+                now = self._clock.ticks_ms()
+                self._driver.tick(now)
+                await self._flush()
+                self._collect()
+                if self._driver.dead:
+                    log.error(self._name, "does not answer, and a reset did not help: reopening")
+                    return
+                self._changed.clear()
+                try:
+                    await self._clock.wait_for_ms(self._changed.wait(), self._driver.due_ms(now))
+                except asyncio.TimeoutError:
+                    pass
+        except OSError as error:
+            log.warning(self._name, "line lost: %s" % error)
+        finally:
+            if not reader.done():
+                reader.cancel()
+            try:
+                await reader
+            except asyncio.CancelledError:
+                pass
+
+    async def _read(self) -> None:
+        port = self._port
+        try:
+            while port is not None:
+                data = await port.read()
+                if not data:
+                    log.warning(self._name, "line closed by the other end")
+                    return
+                self._driver.feed(data, self._clock.ticks_ms())
+                self._collect()
+                await self._flush()
+                self._changed.set()
+                while len(self._events) > MAX_WAITING:
+                    self._fetched.clear()
+                    await self._fetched.wait()
+        except OSError as error:
+            log.warning(self._name, "line lost: %s" % error)
+        finally:
+            self._changed.set()
+
+    def _reset_happened(self) -> None:
+        self._events.append(ModemReset())
+        self._happened.set()
+
+    def _collect(self) -> None:
+        events = self._driver.events()
+        if events:
+            self._events += events
+            self._happened.set()
+
+    async def _flush(self) -> None:
+        """Everything the driver wants sent goes out whole and in order."""
+        async with self._writing:
+            data = self._driver.outgoing()
+            port = self._port
+            if not data:
+                return
+            if port is None:
+                raise OSError("%s: the line is gone" % self._name)
+            try:
+                await self._clock.wait_for_ms(port.write(data), WRITE_MS)
+            except asyncio.TimeoutError:
+                raise OSError("%s: the line takes no bytes" % self._name)
+
+    async def _drop_port(self) -> None:
+        port = self._port
+        self._port = None
+        if port is not None:
+            try:
+                await port.close()
+            except OSError:
+                pass

@@ -1,0 +1,277 @@
+"""Meters over TCP: the DLMS wrapper (IEC 62056-4-7), one connection per meter, usually to port
+4059.
+
+    version 0001 (2) | source SAP (2) | destination SAP (2) | length (2) | APDU
+
+Connections are opened by the first frame for a meter, closed when idle, and bounded in number. A
+connection that cannot be opened, or dies, fails the frames waiting for it and nothing else.
+"""
+
+from __future__ import annotations
+
+import asyncio
+
+from hal.ports import Busy, Capabilities, NoRoute, Quality, Rx, TooLong, TxDone
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from hal.ports import BytePort, Clock, Joined, Left, ModemReset
+
+    Event = TxDone | Rx | Joined | Left | ModemReset
+
+HEADER = 8
+STATUS_OK = 0
+STATUS_UNREACHABLE = 1
+_MAX_WAITING = 8  # frames for one connection that is being opened
+_MAX_EVENTS = 256
+
+
+def wrap(source_sap: int, destination_sap: int, data: bytes | memoryview) -> bytes:
+    """One wrapper PDU. ValueError when a field does not fit its 16 bits."""
+    for field in (source_sap, destination_sap, len(data)):
+        if not 0 <= field <= 0xFFFF:
+            raise ValueError("wrapper: %d does not fit 16 bits" % field)
+    frame = bytearray(b"\x00\x01")
+    frame += source_sap.to_bytes(2, "big")
+    frame += destination_sap.to_bytes(2, "big")
+    frame += len(data).to_bytes(2, "big")
+    frame += data
+    return bytes(frame)
+
+
+class Unwrapper:
+    """A TCP stream in, (source SAP, destination SAP, APDU) out. ValueError when the stream is not
+    the wrapper's.
+    """
+
+    def __init__(self, mtu: int) -> None:
+        self._mtu = mtu
+        self._buffer = b""
+
+    def feed(self, data: bytes) -> list[tuple[int, int, bytes]]:
+        buffer = self._buffer + data
+        frames = []
+        start = 0
+        while len(buffer) - start >= HEADER:
+            if buffer[start : start + 2] != b"\x00\x01":
+                raise ValueError(
+                    "wrapper: expected version 0001, got %s" % buffer[start : start + 2].hex()
+                )
+            length = int.from_bytes(buffer[start + 6 : start + 8], "big")
+            if length > self._mtu:
+                raise ValueError("wrapper: %d bytes announced, at most %d" % (length, self._mtu))
+            end = start + HEADER + length
+            if len(buffer) < end:
+                break
+            source = int.from_bytes(buffer[start + 2 : start + 4], "big")
+            destination = int.from_bytes(buffer[start + 4 : start + 6], "big")
+            frames.append((source, destination, buffer[start + HEADER : end]))
+            start = end
+        self._buffer = buffer[start:]
+        return frames
+
+
+def split_address(address: str) -> tuple[str, int]:
+    """ "host:port", also "[v6]:port", to its parts. NoRoute when it is not that."""
+    host, colon, port = address.rpartition(":")
+    if not colon or not host or not port.isdigit() or not 0 < int(port) < 65536:
+        raise NoRoute("an IP path is host:port, not %r" % address)
+    if host[0] == "[" and host[-1] == "]":
+        host = host[1:-1]
+    return host, int(port)
+
+
+class _Connection:
+    def __init__(self, host: str, port: int, now_ms: int) -> None:
+        self.host = host
+        self.port = port
+        self.used = now_ms
+        self.waiting: list[tuple[int, bytes]] = []
+        self.more = asyncio.Event()
+        self.task: asyncio.Task[None] | None = None
+
+
+class Ip:
+    """A `Modem` over TCP. Address text is "host:port".
+
+    connect(host, port) opens a byte port. limit: connections at once; a new meter takes the place
+    of the one unused for longest if that is `spare_ms` ago, else Busy. idle_ms: unused ones are
+    closed. mtu: largest APDU either way, in bytes."""
+
+    def __init__(
+        self,
+        connect: Callable[[str, int], Awaitable[BytePort]],
+        clock: Clock,
+        limit: int = 32,
+        idle_ms: int = 60000,
+        spare_ms: int = 5000,
+        connect_ms: int = 10000,
+        mtu: int = 8192,
+    ) -> None:
+        self.capabilities = Capabilities("ip", mtu, 0, limit, False)
+        self._connect = connect
+        self._clock = clock
+        self._limit = limit
+        self._idle_ms = idle_ms
+        self._spare_ms = spare_ms
+        self._connect_ms = connect_ms
+        self._connections: dict[str, _Connection] = {}
+        self._events: list[Event] = []
+        self._happened = asyncio.Event()
+        self._fetched = asyncio.Event()
+        self._failure: Exception | None = None
+        self._closed = False
+        self._last_handle = 0
+        self._counts = {"sent": 0, "received": 0, "failed": 0, "opened": 0, "malformed": 0}
+
+    async def send(
+        self, address: str, data: bytes | memoryview, source_sap: int, destination_sap: int
+    ) -> int:
+        if self._closed:
+            raise OSError("ip: closed")
+        if len(data) > self.capabilities.unicast_mtu:
+            raise TooLong(
+                "IP paths take %d bytes, not %d" % (self.capabilities.unicast_mtu, len(data))
+            )
+        frame = wrap(source_sap, destination_sap, data)
+        connection = self._connections.get(address) or self._open(address)
+        if len(connection.waiting) >= _MAX_WAITING:
+            raise Busy("%d frames wait for %s" % (len(connection.waiting), address))
+        self._last_handle += 1
+        connection.waiting.append((self._last_handle, frame))
+        connection.used = self._clock.ticks_ms()
+        connection.more.set()
+        return self._last_handle
+
+    async def event(self) -> Event:
+        while not self._events:
+            if self._failure is not None:
+                raise self._failure
+            if self._closed:
+                raise OSError("ip: closed")
+            self._happened.clear()
+            await self._happened.wait()
+        event = self._events.pop(0)
+        self._fetched.set()
+        return event
+
+    def nodes(self) -> list[str]:
+        """Meters with a connection."""
+        return list(self._connections)
+
+    def statistics(self) -> dict[str, int]:
+        counts = dict(self._counts)
+        counts["connections"] = len(self._connections)
+        return counts
+
+    async def close(self) -> None:
+        self._closed = True
+        self._happened.set()
+        for address in list(self._connections):
+            await self._drop(address)
+
+    def _open(self, address: str) -> _Connection:
+        host, port = split_address(address)
+        now = self._clock.ticks_ms()
+        if len(self._connections) >= self._limit:
+            oldest = min(self._connections, key=lambda other: self._connections[other].used)
+            connection = self._connections[oldest]
+            if connection.waiting or now - connection.used < self._spare_ms:
+                raise Busy("%d connections are open and in use" % len(self._connections))
+            self._connections.pop(oldest)
+            if connection.task is not None:
+                connection.task.cancel()
+        connection = _Connection(host, port, now)
+        self._connections[address] = connection
+        connection.task = asyncio.create_task(self._run(address, connection))
+        return connection
+
+    async def _drop(self, address: str) -> None:
+        connection = self._connections.pop(address, None)
+        if connection is not None and connection.task is not None:
+            connection.task.cancel()
+            try:
+                await connection.task
+            except asyncio.CancelledError:
+                pass
+
+    async def _run(self, address: str, connection: _Connection) -> None:
+        """The life of one connection. A fault of our own comes out of event()."""
+        port: BytePort | None = None
+        reader: asyncio.Task[None] | None = None
+        try:
+            try:
+                port = await self._clock.wait_for_ms(
+                    self._connect(connection.host, connection.port), self._connect_ms
+                )
+                self._counts["opened"] += 1
+                reader = asyncio.create_task(self._read(address, connection, port))
+                await self._write(connection, port, reader)
+                if reader.done():
+                    await reader  # brings out a fault of our own
+            except (OSError, asyncio.TimeoutError):
+                pass
+        except Exception as failure:
+            self._failure = failure
+        finally:
+            if self._connections.get(address) is connection:
+                self._connections.pop(address)
+            for handle, _ in connection.waiting:
+                self._done(handle, STATUS_UNREACHABLE)
+            connection.waiting = []
+            if reader is not None and not reader.done():
+                reader.cancel()
+            if port is not None:
+                try:
+                    await port.close()
+                except OSError:
+                    pass
+            self._happened.set()
+
+    async def _write(
+        self, connection: _Connection, port: BytePort, reader: asyncio.Task[None]
+    ) -> None:
+        """Send what waits, until the meter closes or nothing happened for `idle_ms`."""
+        while not reader.done():
+            while connection.waiting:
+                handle, frame = connection.waiting[0]
+                await self._clock.wait_for_ms(port.write(frame), self._connect_ms)
+                connection.waiting.pop(0)
+                self._done(handle, STATUS_OK)
+            connection.more.clear()
+            idle = self._clock.ticks_ms() - connection.used
+            if idle >= self._idle_ms:
+                return
+            try:
+                await self._clock.wait_for_ms(connection.more.wait(), self._idle_ms - idle)
+            except asyncio.TimeoutError:
+                pass
+
+    async def _read(self, address: str, connection: _Connection, port: BytePort) -> None:
+        unwrapper = Unwrapper(self.capabilities.unicast_mtu)
+        try:
+            while True:
+                data = await port.read()
+                if not data:
+                    return
+                connection.used = self._clock.ticks_ms()
+                for source, destination, apdu in unwrapper.feed(data):
+                    self._counts["received"] += 1
+                    self._events.append(Rx(address, source, destination, apdu, Quality()))
+                self._happened.set()
+                while len(self._events) > _MAX_EVENTS:
+                    self._fetched.clear()
+                    await self._fetched.wait()
+        except OSError:
+            return
+        except ValueError:
+            self._counts["malformed"] += 1
+        finally:
+            connection.more.set()
+
+    def _done(self, handle: int, status: int) -> None:
+        self._counts["failed" if status else "sent"] += 1
+        self._events.append(TxDone(handle, status))
+        self._happened.set()

@@ -1,0 +1,5 @@
+"""The other end of each modem's line, with meters behind a simulated channel."""
+
+from tools.emulator.prime import PrimeEmulator
+
+__all__ = ["PrimeEmulator"]
