@@ -1,9 +1,11 @@
-"""The signed envelope of everything that gives an order: COSE_Sign1 (RFC 9052 4.2) with ES256 (RFC 9053 2.1).
+"""The signed envelope of everything that gives an order: COSE_Sign1 (RFC 9052 4.2) with ES256 (RFC
+9053 2.1).
 
     18([ h'A10126' = {1: -7}, {4: kid}, payload bstr, signature bstr64 ])
 
-The tag is always there, the protected header holds the algorithm and nothing else, the unprotected one the key id and
-nothing else. What a payload is (job, cancel, package) shows in its own shape: no shape serves two purposes.
+The tag is always there, the protected header holds the algorithm and nothing else, the unprotected
+one the key id and nothing else. What a payload is (job, cancel, package) shows in its own shape: no
+shape serves two purposes.
 """
 
 from __future__ import annotations
@@ -26,7 +28,9 @@ SIGNATURE_SIZE = 64
 
 
 def verify(raw: bytes, trust: Sequence[tuple[bytes, bytes]], crypto: Crypto) -> tuple[bytes, bytes]:
-    """(payload, kid) once the signature is proven by the key that `trust`, pairs of (kid, public key x||y), has under kid.
+    """(payload, kid) once a key that `trust` has under this kid has proven the signature.
+
+    `trust`: pairs of (kid, public key x||y, 64 bytes).
 
     Refused: `malformed`, `unknown-signer`, `bad-signature`.
     """
@@ -64,7 +68,10 @@ def split(raw: bytes) -> tuple[bytes, bytes, bytes]:
 
 
 def sign(payload: bytes, kid: bytes, private_sign: Callable[[bytes], bytes]) -> bytes:
-    """The envelope of `payload`. `private_sign` gets the Sig_structure and gives r||s, 64 bytes, of ECDSA P-256 SHA-256."""
+    """The envelope of `payload`.
+
+    `private_sign` gets the Sig_structure and gives r||s, 64 bytes, of ECDSA P-256 with SHA-256.
+    """
     if not 1 <= len(kid) <= MAX_KEY_ID:
         raise ValueError("a key id has 1..%d octets, not %d" % (MAX_KEY_ID, len(kid)))
     signature = private_sign(sign_structure(payload))

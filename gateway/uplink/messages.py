@@ -1,30 +1,34 @@
-"""Every message between the HES and the concentrator, both ways. messages.cddl is the same in CDDL (RFC 8610).
+"""Every message between the HES and the concentrator, both ways. messages.cddl is the same in CDDL
+(RFC 8610).
 
-MQTT 3.1.1, QoS 1, topics `ami/v1/<concentrator>/<name>`; levels are [a-z0-9-]. Payloads are CBOR arrays whose first
-element is the version, 1.
+MQTT 3.1.1, QoS 1, topics `ami/v1/<concentrator>/<name>`; levels are [a-z0-9-]. Payloads are CBOR
+arrays whose first element is the version, 1.
 
-up       | message | purpose
----------|---------|------------------------------------------------------------------------------------------------
-state    | State   | retained. Birth at each connection (online true); the same with online false is the will.
-hello    | Hello   | after each birth and every few minutes: the jobs the gateway has. The HES answers with `time` and with
-         |         | `ack`, and publishes again each unfinished `job` and `cancel` that the gateway does not know of.
-report   | Reports | numbered reports, oldest first, at most REPORTS_SIZE a message; sent until acknowledged.
-pull     | Pull    | one piece of a package, by its SHA-256.
+up     | message | purpose
+-------|---------|---------------------------------------------------------------------------------
+state  | State   | Retained. Birth at each connection (online); the will is the same, offline.
+hello  | Hello   | After each birth and every few minutes: the jobs the gateway has. The HES
+       |         | answers with `time` and `ack`, and publishes again each `job` and `cancel` of
+       |         | which it has no word yet: a lost one is lost only until the next hello.
+report | Reports | Numbered reports, oldest first; sent again until acknowledged.
+pull   | Pull    | Asks for one piece of a package, by its SHA-256.
 
-down     | message | purpose
----------|---------|------------------------------------------------------------------------------------------------
-job      | signed  | envelope.py over the payload of gateway/jobs/job.py. Answered by a JobReport or a Refusal, so a lost
-         |         | one shows: the HES sends it again at the next hello.
-cancel   | signed  | envelope.py over Cancel.
-chunk    | Chunk   | the piece asked for.
-ack      | Ack     | all reports of the epoch up to `number` are safe at the HES. Until then the gateway keeps them.
-resend   | Resend  | the HES misses the reports from `number` on.
-time     | Time    | the date at the HES, seconds since 1970 UTC.
+down   | message | purpose
+-------|---------|---------------------------------------------------------------------------------
+job    | signed  | envelope.py over the payload of gateway/jobs/job.py. Answered by a JobReport,
+       |         | or by a Refusal.
+cancel | signed  | envelope.py over Cancel. Answered likewise.
+chunk  | Chunk   | The piece asked for.
+ack    | Ack     | The HES has all reports of the epoch up to `number`; the gateway forgets them.
+resend | Resend  | The HES misses the reports from `number` on.
+time   | Time    | The date at the HES.
 
-Numbers of reports: each ledger draws an `epoch` at random when it is made, and numbers its reports 1, 2, 3 ... for good.
-The HES takes report n + 1 after n; one already seen it drops and acknowledges again; at a gap it sends Resend(n + 1)
-and takes nothing further before that arrives. Reports (reports.py) that the gateway had to give up for want of room
-are named by a Dropped report, so that every number is accounted for. A new epoch starts again at 1.
+Numbers of reports: each ledger draws an `epoch` at random when it is made, and numbers its reports
+1, 2, 3 ... for good. The HES takes report n + 1 after n; one already seen it drops and acknowledges
+again; at a gap it sends Resend(n + 1) and takes nothing further before that arrives. Reports
+(reports.py) that the gateway had to give up for want of room are named by a Dropped report, so that
+every number is accounted for. Below State.first nothing is kept any more: a HES that missed those
+goes on from there. A new epoch starts again at 1.
 """
 
 from __future__ import annotations
@@ -67,7 +71,7 @@ _TIME = uint(UINT32)
 
 
 def topic(concentrator: str, name: str) -> str:
-    """`ami/v1/<concentrator>/<name>`; ValueError when the concentrator's id is not [a-z0-9-]{1,64}."""
+    """`ami/v1/<concentrator>/<name>`; ValueError unless the id is [a-z0-9-]{1,64}."""
     if not 1 <= len(concentrator) <= 64 or not all(
         c in "abcdefghijklmnopqrstuvwxyz0123456789-" for c in concentrator
     ):
@@ -76,9 +80,11 @@ def topic(concentrator: str, name: str) -> str:
 
 
 class State:
-    """Up, retained. `session` is drawn at random at each connection: a will counts only against the birth of its own
-    session. `firmware` and `runtime` are for people. `first` is the oldest unacknowledged report's number, `next` the
-    number the next report will get (equal: none waits). Counts are those of the moment."""
+    """Up, retained. `session` is drawn at random at each connection: a will counts only against the
+    birth of its own session. `firmware` and `runtime` are for people. `first` is the oldest
+    unacknowledged report's number, `next` the number the next report will get (equal: none
+    waits). Counts are those of the moment.
+    """
 
     __slots__ = (
         "concentrator",
@@ -169,7 +175,9 @@ class State:
 
 
 class Hello:
-    """Up. `time` is the gateway's date (0: unset); `jobs` the 16-octet ids of all jobs not yet finished here."""
+    """Up. `time` is the gateway's date (0: unset); `jobs` the 16-octet ids of all jobs not yet
+    finished here.
+    """
 
     __slots__ = ("jobs", "session", "time")
 
@@ -232,8 +240,9 @@ class Pull:
 
 
 class Cancel:
-    """Down, signed: the payload inside the envelope. Cancels the job at each meter's next safe point.
-    `issued` is seconds since 1970 UTC."""
+    """Down, signed: the payload inside the envelope. Cancels the job at each meter's next safe
+    point. `issued` is seconds since 1970 UTC.
+    """
 
     __slots__ = ("concentrator", "issued", "job_id")
 
@@ -254,7 +263,9 @@ class Cancel:
 
 
 class Chunk:
-    """Down. Octets of a package of `total` octets. `total` 0: the HES has no package with this digest (any more)."""
+    """Down. Octets of a package of `total` octets. `total` 0: the HES has no package with this
+    digest (any more).
+    """
 
     __slots__ = ("data", "digest", "offset", "total")
 

@@ -1,8 +1,10 @@
-"""A signed package: what the vendor's tool made of a configuration, for the activity that carries it out.
+"""A signed package: what the vendor's tool made of a configuration, for the activity that carries
+it out.
 
-COSE_Sign1 (envelope.py) over CBOR, as messages.cddl says under `package`. The checks are the wanted end state: when all
-hold at the start nothing is written; otherwise the steps run in order (a set only where the value differs, an action only
-where its own check does not hold yet), then every check is read back.
+COSE_Sign1 (envelope.py) over CBOR, as messages.cddl says under `package`. The checks are the wanted
+end state: when all hold at the start nothing is written; otherwise the steps run in order (a set
+only where the value differs, an action only where its own check does not hold yet), then every
+check is read back.
 """
 
 from __future__ import annotations
@@ -76,7 +78,9 @@ class Set:
 
 
 class Action:
-    """Invoke the method with `data` (A-XDR, or None: no parameter), unless `check` holds already; it holds afterwards."""
+    """Invoke the method with `data` (A-XDR, or None: no parameter), unless `check` holds already;
+    it holds afterwards.
+    """
 
     __slots__ = ("check", "class_id", "data", "method", "obis")
 
@@ -94,7 +98,9 @@ class Action:
 
 
 class Package:
-    """`targets` pairs (model, firmware prefixes; none: any firmware); `steps` of Set and Action; `checks` of Check."""
+    """`targets` pairs (model, firmware prefixes; none: any firmware); `steps` of Set and Action;
+    `checks` of Check.
+    """
 
     __slots__ = ("checks", "description", "name", "steps", "targets", "version")
 
@@ -118,7 +124,8 @@ class Package:
     def decode(cls, raw: bytes, trust: Sequence[tuple[bytes, bytes]], crypto: Crypto) -> Package:
         """The package in an envelope that a key of `trust` signed.
 
-        Refused: `bad-package` for whatever is not as the format describes, `unknown-signer`, `bad-signature`.
+        Refused: `bad-package` for whatever is not as the format describes, `unknown-signer`, `bad-
+        signature`.
         """
         try:
             payload, _ = envelope.verify(raw, trust, crypto)
@@ -155,7 +162,9 @@ class Package:
         )
 
     def to_payload(self) -> bytes:
-        """The CBOR that goes into the envelope: envelope.sign(package.to_payload(), kid, private_sign)."""
+        """The CBOR that goes into the envelope: envelope.sign(package.to_payload(), kid,
+        private_sign).
+        """
         return cbor.encode(
             [
                 1,
@@ -169,7 +178,9 @@ class Package:
         )
 
     def misfit(self, model: str, firmware: str) -> str | None:
-        """None if the package is meant for such a meter, else the reason: `wrong-model` or `wrong-firmware`."""
+        """None if the package is meant for such a meter, else the reason: `wrong-model` or `wrong-
+        firmware`.
+        """
         reason = "wrong-model"
         for target, prefixes in self.targets:
             if target == model:

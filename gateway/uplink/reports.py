@@ -18,7 +18,9 @@ _DETAIL = text(512)
 
 
 class JobReport:
-    """A whole job changed its `state` (State of gateway/jobs/job.py, by name): accepted, ended, canceled."""
+    """A whole job changed its `state` (State of gateway/jobs/job.py, by name): accepted, ended,
+    canceled.
+    """
 
     __slots__ = ("detail", "job_id", "reason", "state")
     KIND = 1
@@ -35,10 +37,12 @@ class JobReport:
 
 
 class MeterReport:
-    """The execution of a job on one meter is in `state` (a name as above) after `attempts` attempts.
+    """The execution of a job on one meter is in `state` (a name as above) after `attempts`
+    attempts.
 
-    outcome OK, KO or VALUE with its reason and detail (gateway/jobs/result.py), empty texts while there is none;
-    path "plc", "rf", "ip" or "" (never reached); duration_ms of the last attempt; value None or the A-XDR encodings read.
+    outcome OK, KO or VALUE with its reason and detail (gateway/jobs/result.py), empty texts while
+    there is none; path "plc", "rf", "ip" or "" (never reached); duration_ms of the last attempt;
+    value None or the A-XDR encodings read.
     """
 
     __slots__ = (
@@ -109,8 +113,9 @@ class MeterReport:
 
 
 class Refusal:
-    """A message that came down `topic` was refused and changed nothing. `digest` is the SHA-256 of its payload;
-    job_id the job it was about, or None where it did not say so believably."""
+    """A message that came down `topic` was refused and changed nothing. `digest` is the SHA-256 of
+    its payload; job_id the job it was about, or None where it did not say so believably.
+    """
 
     __slots__ = ("detail", "digest", "job_id", "reason", "topic")
     KIND = 3
@@ -130,7 +135,9 @@ class Refusal:
 
 
 class Dropped:
-    """The reports from this one's number up to and with `last` were given up for want of room; the next number is last + 1."""
+    """The reports from this one's number up to and with `last` were given up for want of room; the
+    next number is last + 1.
+    """
 
     __slots__ = ("last",)
     KIND = 4
@@ -144,7 +151,9 @@ class Dropped:
 
 
 class Event:
-    """Something happened to the concentrator itself: `name` "clock-set", "ledger-cut" and the like; detail for people."""
+    """Something happened to the concentrator itself: `name` "clock-set", "ledger-cut" and the like;
+    detail for people.
+    """
 
     __slots__ = ("detail", "name")
     KIND = 5
@@ -163,7 +172,9 @@ REPORT = row(uint(), uint(UINT32), either(*[body.RULE for body in BODIES]))
 
 
 class Report:
-    """`number` counts from 1 within the epoch; `time` is when it happened, seconds since 1970 UTC, 0 if the clock was unset."""
+    """`number` counts from 1 within the epoch; `time` is when it happened, seconds since 1970 UTC,
+    0 if the clock was unset.
+    """
 
     __slots__ = ("body", "number", "time")
 

@@ -1,4 +1,4 @@
-"""Rule that decoded CBOR has the shape its CDDL says, element by element, before anyone uses it.
+"""Check that decoded CBOR has the shape its CDDL says, element by element, before anyone uses it.
 
 A `Rule` is a test of one value with a name for the error text.
 """
@@ -49,27 +49,25 @@ def octets(most: int, least: int = 0) -> Rule:
     )
 
 
-def either(*checks: Rule) -> Rule:
-    return Rule(" or ".join([c.name for c in checks]), lambda v: any(c.fits(v) for c in checks))
+def either(*rules: Rule) -> Rule:
+    return Rule(" or ".join([c.name for c in rules]), lambda v: any(c.fits(v) for c in rules))
 
 
-def array_of(check: Rule, most: int, least: int = 0) -> Rule:
+def array_of(rule: Rule, most: int, least: int = 0) -> Rule:
     return Rule(
-        "an array of %d..%d of %s" % (least, most, check.name),
-        lambda v: (
-            isinstance(v, list) and least <= len(v) <= most and all(check.fits(e) for e in v)
-        ),
+        "an array of %d..%d of %s" % (least, most, rule.name),
+        lambda v: isinstance(v, list) and least <= len(v) <= most and all(rule.fits(e) for e in v),
     )
 
 
-def row(*checks: Rule) -> Rule:
+def row(*rules: Rule) -> Rule:
     """An array of exactly these elements."""
     return Rule(
-        "[" + ", ".join([c.name for c in checks]) + "]",
+        "[" + ", ".join([c.name for c in rules]) + "]",
         lambda v: (
             isinstance(v, list)
-            and len(v) == len(checks)
-            and all(checks[i].fits(v[i]) for i in range(len(checks)))
+            and len(v) == len(rules)
+            and all(rules[i].fits(v[i]) for i in range(len(rules)))
         ),
     )
 
@@ -81,20 +79,22 @@ VERSION = Rule("version 1", lambda v: type(v) is int and v == 1)
 
 
 def require(
-    value: Any, what: str, names: str, checks: list[Rule], reason: str = "malformed"
+    value: Any, what: str, names: str, rules: list[Rule], reason: str = "malformed"
 ) -> list[Any]:
-    """`value` as a list that fits `checks`, else Refused(`reason`) naming the field of `names` (space separated) at fault."""
-    if not isinstance(value, list) or len(value) != len(checks):
+    """`value` as a list that fits `rules`, else Refused(`reason`) naming the field of `names`
+    (space separated) at fault.
+    """
+    if not isinstance(value, list) or len(value) != len(rules):
         came = "%d elements" % len(value) if isinstance(value, list) else kind_of(value)
         raise Refused(
-            reason, "%s: expected an array of %d elements, came %s" % (what, len(checks), came)
+            reason, "%s: expected an array of %d elements, came %s" % (what, len(rules), came)
         )
-    for i in range(len(checks)):
-        if not checks[i].fits(value[i]):
+    for i in range(len(rules)):
+        if not rules[i].fits(value[i]):
             raise Refused(
                 reason,
                 "%s: expected %s to be %s, came %s"
-                % (what, names.split()[i], checks[i].name, kind_of(value[i])),
+                % (what, names.split()[i], rules[i].name, kind_of(value[i])),
             )
     return value
 
