@@ -196,7 +196,7 @@ class Aare(Fields):
 
 
 class Rlrq(Fields):
-    """Release request; `reason` 0 normal. `user_information` is a ciphered InitiateRequest or empty."""
+    """Release request; `reason` 0 normal. `user_information` may hold an InitiateRequest."""
 
     __slots__ = ("reason", "user_information")
     FIELDS = ("reason", "user_information")

@@ -58,4 +58,4 @@ class ServiceRefused(DlmsError):
 
 
 class SecurityFailed(DlmsError):
-    """A tag does not match, a counter is not fresh, or a plain answer came in place of a ciphered."""
+    """A tag does not match, a counter is not fresh, or an answer came plain that must not."""

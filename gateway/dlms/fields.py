@@ -13,7 +13,7 @@ class Fields:
     def __eq__(self, other: object) -> bool:
         if type(self) is not type(other):
             return False
-        return all([getattr(self, name) == getattr(other, name) for name in self.FIELDS])
+        return all(getattr(self, name) == getattr(other, name) for name in self.FIELDS)
 
     def __hash__(self) -> int:
         return id(self)
