@@ -1,0 +1,383 @@
+"""A record of what happened that survives a power cut: append-only segments on flash.
+
+Records go to the newest segment (`<name>.<number>`); a commit makes all since the last one durable
+with one sync. Room is won back by whole segments from the oldest on, so the work for it is bounded
+and nothing is ever moved.
+
+    segment = "AMIJ" version(1) flags(1) reserved(2) record*
+    record  = length(4) crc32(4) payload(length)      big-endian; the CRC is over length, payload
+
+Recovery reads all segments in order. What does not check out ends its segment there: at the end of
+the newest that is the tail of a write the power cut off, and is removed; anywhere else it is
+damage, and the file is kept as `<name>.bad.<number>`, for people to look into. Nothing behind a
+damaged spot is ever taken for a record of its segment: the payload of one record may hold bytes
+that look like another.
+"""
+
+from __future__ import annotations
+
+import binascii
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+
+    from hal.ports import AppendFile, Storage
+
+    Apply = Callable[["int", bytes], None]
+
+MAX_RECORD = 1 << 20
+SEGMENT_SIZE = 65536
+
+_MAGIC = b"AMIJ\x01"
+_HEADER = 8
+_FRAME = 8
+_BASE = 1  # flag: all older segments are void
+_READ_SIZE = 4096
+_FLUSH_SIZE = 16384  # bytes kept in RAM at most before they are written (not yet synced)
+# A position is segment number * 2^31 + offset: ordered like the records.
+_OFFSET_BITS = 31
+_OFFSET_MASK = (1 << _OFFSET_BITS) - 1
+
+
+class JournalError(Exception):
+    """The journal cannot do what was asked; says what was expected."""
+
+
+class Recovery:
+    """What recovery found: `records` good ones, `cut` bytes not readable, `notes` one line each for
+    the log.
+    """
+
+    __slots__ = ("cut", "notes", "records")
+
+    def __init__(self) -> None:
+        self.records = 0
+        self.cut = 0
+        self.notes: list[str] = []
+
+
+class Journal:
+    """Not usable before `recover()`. Names start with `name`, 1..24 of [a-z0-9-].
+
+    OSError of the storage comes out as it is; then nothing since the last good commit is in the
+    journal, and it can be used further (after ENOSPC once there is room).
+    """
+
+    def __init__(self, storage: Storage, name: str, segment_size: int = SEGMENT_SIZE) -> None:
+        self._storage = storage
+        self._name = name
+        self._segment_size = segment_size
+        self._segments: list[int] = []
+        self._sizes: list[int] = []  # durable bytes of each
+        self._file: AppendFile | None = None
+        self._pending: list[bytes] = []
+        self._pending_size = 0
+        self._written = 0  # bytes of the newest segment handed to the storage
+
+    def recover(self, apply: Apply) -> Recovery:
+        """Call `apply(position, payload)` for every record in order; then the journal is ready to
+        append.
+        """
+        recovery = Recovery()
+        self._close()
+        self._pending, self._pending_size = [], 0
+        self._remove_if_there(self._name + ".new")
+        self._segments, self._sizes = self._find_segments(recovery), []
+        for segment in list(self._segments):
+            good, damage = self._replay(segment, apply, recovery)
+            if damage:
+                good = self._repair(segment, good, damage, recovery)
+            self._sizes.append(good)
+        if not self._segments:
+            self._segments, self._sizes = [1], [0]
+        self._written = self._sizes[-1]
+        return recovery
+
+    def append(self, payload: bytes) -> int:
+        """Add a record, durable after `commit()`; returns its position."""
+        if not 0 < len(payload) <= MAX_RECORD:
+            raise JournalError("a record has 1..%d bytes, not %d" % (MAX_RECORD, len(payload)))
+        if self._written + self._pending_size == 0:
+            self._put(_header(0))
+        position = self._segments[-1] << _OFFSET_BITS | self._written + self._pending_size
+        self._put(_frame(payload))
+        self._put(payload)
+        if self._pending_size >= _FLUSH_SIZE:
+            self._flush()
+        return position
+
+    def commit(self) -> None:
+        """Everything appended is on the medium when this returns: one sync, or none if there is
+        nothing new.
+        """
+        self._flush()
+        if self._written == self._sizes[-1]:
+            return
+        try:
+            self._open_file().sync()
+        except OSError:
+            self._undo()
+            raise
+        self._sizes[-1] = self._written
+
+    def full(self) -> bool:
+        """The newest segment has reached its size: time to `roll()`."""
+        return self._written + self._pending_size >= self._segment_size
+
+    def roll(self) -> None:
+        """Start a new segment: what is appended from here on may outlive all before."""
+        self.commit()
+        if self._written:
+            self._close()
+            self._segments.append(self._segments[-1] + 1)
+            self._sizes.append(0)
+            self._written = 0
+
+    def newest(self) -> int:
+        """The number of the segment that is appended to."""
+        return self._segments[-1]
+
+    def drop_before(self, segment: int) -> None:
+        """Remove the segments with smaller numbers, oldest first; the newest stays."""
+        while len(self._segments) > 1 and self._segments[0] < segment:
+            self._storage.remove(self._file_name(self._segments[0]))
+            self._segments.pop(0)
+            self._sizes.pop(0)
+
+    def rewrite(self, payloads: Iterable[bytes]) -> None:
+        """Replace all by these records, atomically: after a power cut it is all of the old or all
+        of the new.
+        """
+        self.commit()
+        self._close()
+        temporary = self._name + ".new"
+        self._remove_if_there(temporary)
+        file = self._storage.append(temporary)
+        size = _HEADER
+        try:
+            file.write(_header(_BASE))
+            for payload in payloads:
+                if not 0 < len(payload) <= MAX_RECORD:
+                    raise JournalError("a record has 1..%d bytes" % MAX_RECORD)
+                file.write(_frame(payload) + payload)
+                size += _FRAME + len(payload)
+            file.sync()
+        finally:
+            file.close()
+        number = self._segments[-1] + 1
+        self._storage.rename(temporary, self._file_name(number))
+        self._segments.append(number)
+        self._sizes.append(size)
+        self._written = size
+        self.drop_before(number)
+
+    def records(self, position: int = 0) -> Iterator[tuple[int, bytes]]:
+        """(position, payload) of the durable records from `position` on: 0 or what append() or this
+        returned.
+        """
+        for segment, size in list(zip(self._segments, self._sizes)):  # noqa: B905
+            if segment < position >> _OFFSET_BITS or size == 0:
+                continue
+            offset = position & _OFFSET_MASK if segment == position >> _OFFSET_BITS else 0
+            reader = _Reader(self._storage, self._file_name(segment), max(offset, _HEADER), size)
+            while True:
+                at = reader.offset
+                payload = reader.next()
+                if payload is None:
+                    break
+                yield segment << _OFFSET_BITS | at, payload
+
+    def read(self, position: int) -> bytes:
+        """The payload at a position; JournalError when there is no good record (any more)."""
+        for at, payload in self.records(position):
+            if at == position:
+                return payload
+            break
+        raise JournalError("no record at %s position %d" % (self._name, position))
+
+    def size(self) -> int:
+        """Bytes on the medium and those waiting for a commit."""
+        return sum(self._sizes[:-1]) + self._written + self._pending_size
+
+    # Writing.
+
+    def _put(self, data: bytes) -> None:
+        self._pending.append(data)
+        self._pending_size += len(data)
+
+    def _flush(self) -> None:
+        if not self._pending:
+            return
+        data = b"".join(self._pending)
+        try:
+            self._open_file().write(data)
+        except OSError:
+            self._undo()
+            raise
+        self._pending, self._pending_size = [], 0
+        self._written += len(data)
+
+    def _open_file(self) -> AppendFile:
+        if self._file is None:
+            self._file = self._storage.append(self._file_name(self._segments[-1]))
+        return self._file
+
+    def _undo(self) -> None:
+        """Back to the last commit: half a record must not stand before the next one."""
+        self._close()
+        self._pending, self._pending_size = [], 0
+        self._written = self._sizes[-1]
+        name = self._file_name(self._segments[-1])
+        if self._storage.size(name) > self._written:
+            self._storage.truncate(name, self._written)
+
+    def _close(self) -> None:
+        if self._file is not None:
+            self._file.close()
+            self._file = None
+
+    # Recovery.
+
+    def _find_segments(self, recovery: Recovery) -> list[int]:
+        """Numbers of the segments that count, oldest first."""
+        prefix = self._name + "."
+        found = []
+        for name in self._storage.names():
+            digits = name[len(prefix) :]
+            if name.startswith(prefix) and len(digits) == 8 and digits.isdigit():
+                found.append(int(digits))
+        found.sort()
+        for i in range(len(found) - 1, 0, -1):
+            header = self._storage.read(self._file_name(found[i]), 0, _HEADER)
+            if header == _header(_BASE):
+                # A rewrite whose clearing away of the old was cut off.
+                for number in found[:i]:
+                    self._storage.remove(self._file_name(number))
+                recovery.notes.append("%d segments before a rewrite removed" % i)
+                return found[i:]
+        return found
+
+    def _replay(self, segment: int, apply: Apply, recovery: Recovery) -> tuple[int, str]:
+        """(end of the last good record, what is wrong after it or "")."""
+        name = self._file_name(segment)
+        size = self._storage.size(name)
+        if size == 0:
+            return 0, ""  # made, and then the power went
+        header = self._storage.read(name, 0, _HEADER)
+        if header != _header(0) and header != _header(_BASE):
+            return 0, "expected a segment's header, came %s" % (header.hex() or "nothing")
+        reader = _Reader(self._storage, name, _HEADER, size)
+        while True:
+            at = reader.offset
+            payload = reader.next()
+            if payload is None:
+                return at, reader.damage
+            recovery.records += 1
+            apply(segment << _OFFSET_BITS | at, payload)
+
+    def _repair(self, segment: int, good: int, damage: str, recovery: Recovery) -> int:
+        """Make the file end at `good`; returns its size then."""
+        name = self._file_name(segment)
+        size = self._storage.size(name)
+        recovery.cut += size - good
+        torn = segment == self._segments[-1] and not self._good_record_behind(name, good, size)
+        recovery.notes.append(
+            "%s: %s at byte %d of %d: %s"
+            % (
+                name,
+                damage,
+                good,
+                size,
+                "the tail of a write the power cut off is removed"
+                if torn
+                else "damaged; kept as %s" % self._bad_name(segment),
+            )
+        )
+        if not torn:
+            self._keep_copy(name, self._bad_name(segment), size)
+        self._storage.truncate(name, good)
+        return good
+
+    def _good_record_behind(self, name: str, offset: int, size: int) -> bool:
+        """Is there a whole record anywhere behind? Then the bytes between were once good: this is
+        no torn tail.
+        """
+        tail = self._storage.read(name, offset, _READ_SIZE * 4)
+        for start in range(1, len(tail) - _FRAME):
+            length = int.from_bytes(tail[start : start + 4], "big")
+            if 0 < length <= len(tail) - start - _FRAME:
+                payload = tail[start + _FRAME : start + _FRAME + length]
+                if _frame(payload) == tail[start : start + _FRAME]:
+                    return True
+        return False
+
+    def _keep_copy(self, name: str, copy: str, size: int) -> None:
+        self._remove_if_there(copy)
+        file = self._storage.append(copy)
+        try:
+            for offset in range(0, size, _READ_SIZE):
+                file.write(self._storage.read(name, offset, _READ_SIZE))
+            file.sync()
+        finally:
+            file.close()
+
+    def _remove_if_there(self, name: str) -> None:
+        if self._storage.size(name) >= 0:
+            self._storage.remove(name)
+
+    def _file_name(self, segment: int) -> str:
+        return "%s.%08d" % (self._name, segment)
+
+    def _bad_name(self, segment: int) -> str:
+        return "%s.bad.%08d" % (self._name, segment)
+
+
+class _Reader:
+    """Records of one file one after the other, through a small window."""
+
+    def __init__(self, storage: Storage, name: str, offset: int, end: int) -> None:
+        self._storage = storage
+        self._name = name
+        self._end = end
+        self._window = b""
+        self._window_at = offset
+        self.offset = offset  # of the next record
+        self.damage = ""
+
+    def next(self) -> bytes | None:
+        """The next payload; None at the end or, with `damage` set, at what is no record."""
+        left = self._end - self.offset
+        if left == 0:
+            return None
+        if left < _FRAME:
+            self.damage = "%d bytes where a record's head has %d" % (left, _FRAME)
+            return None
+        head = self._bytes(self.offset, _FRAME)
+        length = int.from_bytes(head[:4], "big")
+        if not 0 < length <= MAX_RECORD or length > left - _FRAME:
+            self.damage = "a record of %d bytes where %d are left" % (length, left - _FRAME)
+            return None
+        payload = self._bytes(self.offset + _FRAME, length)
+        if head != _frame(payload):
+            self.damage = "a record whose CRC does not match"
+            return None
+        self.offset += _FRAME + length
+        return payload
+
+    def _bytes(self, offset: int, size: int) -> bytes:
+        start = offset - self._window_at
+        if start < 0 or start + size > len(self._window):
+            self._window = self._storage.read(self._name, offset, max(size, _READ_SIZE))
+            self._window_at = offset
+            start = 0
+        return self._window[start : start + size]
+
+
+def _header(flags: int) -> bytes:
+    return _MAGIC + bytes([flags, 0, 0])
+
+
+def _frame(payload: bytes) -> bytes:
+    length = len(payload).to_bytes(4, "big")
+    return length + binascii.crc32(payload, binascii.crc32(length)).to_bytes(4, "big")

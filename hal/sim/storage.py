@@ -1,0 +1,232 @@
+"""A flash in RAM that loses power where a test says, and fills up."""
+
+from __future__ import annotations
+
+ENOENT, EIO, ENOSPC = 2, 5, 28
+
+# What is left, after a cut, of bytes written but not synced. Real media do each of these.
+SURVIVALS = ("lost", "half", "whole", "garbage", "zeros", "last-block-only")
+_BLOCK = 64
+
+
+class PowerCut(Exception):
+    """The power is gone: from here on every call raises this. Go on with `after_cut()`."""
+
+
+class _File:
+    __slots__ = ("content", "durable", "named")
+
+    def __init__(self, content: bytes = b"", named: bool = False) -> None:
+        self.content = bytearray(content)
+        self.durable = len(content)  # bytes that a cut cannot take
+        self.named = named  # the directory entry is on the medium
+
+
+class MemoryStorage:
+    """The Storage port. `capacity` in bytes. `operations` counts the calls that changed the medium,
+    `syncs` the syncs.
+    """
+
+    def __init__(self, capacity: int = 1 << 24) -> None:
+        self._files: dict[str, _File] = {}
+        self._capacity = capacity
+        self._cut_at = -1
+        self._survival = "lost"
+        self._dead = False
+        self._failing: list[int] = []
+        self.operations = 0
+        self.syncs = 0
+
+    # The port.
+
+    def append(self, name: str) -> MemoryAppend:
+        self._alive()
+        _check_name(name)
+        if name not in self._files:
+            self._files[name] = _File()
+        return MemoryAppend(self, self._files[name])
+
+    def read(self, name: str, offset: int = 0, size: int = -1) -> bytes:
+        content = self._file(name).content
+        return bytes(content[offset:] if size < 0 else content[offset : offset + size])
+
+    def replace(self, name: str, data: bytes) -> None:
+        _check_name(name)
+        before = len(self._files[name].content) if name in self._files else 0
+        self._room(len(data) - before)
+        if self._operation():
+            self._files[name] = _File(data, True)
+        self._after()
+
+    def rename(self, old: str, new: str) -> None:
+        file = self._file(old)
+        _check_name(new)
+        if self._operation():
+            del self._files[old]
+            self._files[new] = file
+            file.named = True
+        self._after()
+
+    def truncate(self, name: str, size: int) -> None:
+        file = self._file(name)
+        if size > len(file.content):
+            raise ValueError("truncate cannot make %s larger" % name)
+        if self._operation():
+            file.content = file.content[:size]
+            file.durable = size
+            file.named = True
+        self._after()
+
+    def remove(self, name: str) -> None:
+        if self._operation() and name in self._files:
+            del self._files[name]
+        self._after()
+
+    def names(self) -> list[str]:
+        self._alive()
+        return sorted(self._files)
+
+    def size(self, name: str) -> int:
+        self._alive()
+        return len(self._files[name].content) if name in self._files else -1
+
+    def free(self) -> int:
+        self._alive()
+        return max(0, self._capacity - sum([len(f.content) for f in self._files.values()]))
+
+    # What a test does to it.
+
+    def arm(self, calls: int, survival: str = "lost") -> None:
+        """Let the power go during the changing call that comes after `calls` more (0: the very next
+        one).
+
+        A rename, replace, truncate, remove or sync cut off is done for survival "whole" and
+        "garbage", else not.
+        """
+        if survival not in SURVIVALS:
+            raise ValueError(
+                "survival must be one of %s, not %r" % (", ".join(SURVIVALS), survival)
+            )
+        self._cut_at = self.operations + calls
+        self._survival = survival
+
+    def after_cut(self) -> MemoryStorage:
+        """The same medium after the power came back, without any further cut."""
+        after = MemoryStorage(self._capacity)
+        for name in self._files:
+            file = self._files[name]
+            content = self._survivors(file)
+            if file.named or content:
+                after._files[name] = _File(content, True)
+        return after
+
+    def fail_next(self, errno: int) -> None:
+        """The next changing call fails with this errno after having done half of its work."""
+        self._failing.append(errno)
+
+    def damage(self, name: str, offset: int) -> None:
+        """Flip a bit of a byte, as an old flash does."""
+        self._file(name).content[offset] ^= 0x10
+
+    def set_capacity(self, capacity: int) -> None:
+        self._capacity = capacity
+
+    # Inside.
+
+    def _survivors(self, file: _File) -> bytes:
+        kept = bytes(file.content[: file.durable])
+        tail = bytes(file.content[file.durable :])
+        if self._survival == "half":
+            return kept + tail[: len(tail) // 2]
+        if self._survival == "whole":
+            return kept + tail
+        if self._survival == "garbage":
+            half = tail[: len(tail) // 2]
+            return kept + half + _noise(len(tail) - len(half))
+        if self._survival == "zeros":
+            return kept + bytes(len(tail))
+        if self._survival == "last-block-only":
+            # The medium wrote the blocks in another order than they came.
+            split = (len(kept) + len(tail) - 1) // _BLOCK * _BLOCK - len(kept)
+            return kept + bytes(split) + tail[split:] if split > 0 else kept
+        return kept
+
+    def _file(self, name: str) -> _File:
+        self._alive()
+        if name not in self._files:
+            raise OSError(ENOENT, "no file %s" % name)
+        return self._files[name]
+
+    def _alive(self) -> None:
+        if self._dead:
+            raise PowerCut("the power is gone")
+
+    def _room(self, more: int) -> None:
+        if more > 0 and more > self.free():
+            raise OSError(ENOSPC, "%d bytes wanted, %d free" % (more, self.free()))
+
+    def _operation(self) -> bool:
+        """Count one; True when it takes effect. Where the power goes during it, `_after` says so."""
+        self._alive()
+        if self._failing:
+            raise OSError(self._failing.pop(0), "as the test ordered")
+        number = self.operations
+        self.operations += 1
+        if number != self._cut_at:
+            return True
+        self._dead = True
+        return self._survival in ("whole", "garbage")
+
+    def _after(self) -> None:
+        self._alive()
+
+
+class MemoryAppend:
+    """The AppendFile port."""
+
+    def __init__(self, storage: MemoryStorage, file: _File) -> None:
+        self._storage = storage
+        self._file = file
+
+    def write(self, data: bytes | memoryview) -> None:
+        storage = self._storage
+        data = bytes(data)
+        if storage._failing:
+            self._file.content.extend(data[: len(data) // 2])
+        if len(data) > storage.free():
+            self._file.content.extend(data[: storage.free()])
+            storage._room(len(data))
+        storage._operation()
+        # What a cut leaves of it is for after_cut() to say: it is not synced.
+        self._file.content.extend(data)
+        storage._after()
+
+    def sync(self) -> None:
+        storage = self._storage
+        storage.syncs += 1
+        if storage._operation():
+            self._file.durable = len(self._file.content)
+            self._file.named = True
+        storage._after()
+
+    def size(self) -> int:
+        self._storage._alive()
+        return len(self._file.content)
+
+    def close(self) -> None:
+        pass
+
+
+def _check_name(name: str) -> None:
+    good = "abcdefghijklmnopqrstuvwxyz0123456789.-"
+    if not 1 <= len(name) <= 48 or [c for c in name if c not in good]:
+        raise ValueError("a file's name is [a-z0-9.-]{1,48}, not %r" % name)
+
+
+def _noise(size: int) -> bytes:
+    state = 1
+    noise = bytearray(size)
+    for i in range(size):
+        state = state * 1103515245 + 12345 & 0x7FFFFFFF
+        noise[i] = state >> 16 & 0xFF
+    return bytes(noise)

@@ -1,0 +1,198 @@
+"""gateway.journal: what is committed is there again, what is not never looks as if it were."""
+
+from __future__ import annotations
+
+from gateway.journal import MAX_RECORD, Journal, JournalError, Recovery
+from hal.sim.storage import ENOSPC, SURVIVALS, MemoryStorage, PowerCut
+from tests.portable.support import raises, random_bytes
+
+
+def opened(
+    storage: MemoryStorage, segment_size: int = 65536
+) -> tuple[Journal, list[bytes], Recovery]:
+    journal = Journal(storage, "book", segment_size)
+    found: list[bytes] = []
+    recovery = journal.recover(lambda position, payload: found.append(payload))
+    return journal, found, recovery
+
+
+def numbered(count: int) -> list[bytes]:
+    return [b"record %d " % i + random_bytes(i, i % 40) for i in range(count)]
+
+
+def test_committed_records_come_back_in_order() -> None:
+    storage = MemoryStorage()
+    journal, found, _ = opened(storage)
+    assert found == [] and journal.size() == 0
+    wanted = numbered(100)
+    places = [journal.append(record) for record in wanted]
+    journal.commit()
+    journal.commit()
+    assert storage.syncs == 1
+    _, found, recovery = opened(storage.after_cut())
+    assert found == wanted and recovery.records == 100 and recovery.notes == []
+    assert [place for place, _ in journal.records()] == places
+    assert [record for _, record in journal.records(places[60])] == wanted[60:]
+    assert journal.read(places[7]) == wanted[7]
+    raises(JournalError, journal.read, places[7] + 1)
+
+
+def test_records_larger_than_the_reading_window() -> None:
+    storage = MemoryStorage()
+    journal, _, _ = opened(storage)
+    wanted = [random_bytes(1, 20000), b"small", random_bytes(2, 4096), b"x"]
+    for record in wanted:
+        journal.append(record)
+    journal.commit()
+    assert opened(storage)[1] == wanted
+    raises(JournalError, journal.append, b"")
+    raises(JournalError, journal.append, bytes(MAX_RECORD + 1))
+
+
+def test_uncommitted_records_are_not_readable() -> None:
+    storage = MemoryStorage()
+    journal, _, _ = opened(storage)
+    journal.append(b"one")
+    journal.commit()
+    journal.append(b"two")
+    assert [record for _, record in journal.records()] == [b"one"]
+    assert opened(storage.after_cut())[1] == [b"one"]
+
+
+def test_a_torn_tail_is_cut_and_said() -> None:
+    for survival in SURVIVALS:
+        storage = MemoryStorage()
+        journal, _, _ = opened(storage)
+        journal.append(b"first")
+        journal.commit()
+        second = random_bytes(3, 500)
+        journal.append(second)
+        journal.append(random_bytes(4, 600))
+        storage.arm(1, survival)
+        raises(PowerCut, journal.commit)  # in the sync
+        after = storage.after_cut()
+        journal, found, recovery = opened(after)
+        if survival == "half":
+            assert found == [b"first", second] and recovery.cut == 50
+            assert len(recovery.notes) == 1 and "removed" in recovery.notes[0]
+        elif survival in ("lost", "zeros", "last-block-only"):
+            assert found == [b"first"]
+            assert (recovery.cut > 0) == (survival != "lost")
+        else:
+            assert len(found) == 3
+        journal.append(b"goes on")
+        journal.commit()
+        journal, found, recovery = opened(after)
+        assert found[-1] == b"goes on" and recovery.notes == []
+
+
+def test_segments_roll_and_are_dropped() -> None:
+    storage = MemoryStorage()
+    journal, _, _ = opened(storage, 256)
+    for record in numbered(50):
+        if journal.full():
+            journal.roll()
+        journal.append(record)
+        journal.commit()
+    segments = len(storage.names())
+    assert segments > 3
+    _, found, _ = opened(storage, 256)
+    assert found == numbered(50)
+    journal.drop_before(journal.newest() - 1)
+    assert len(storage.names()) == 2
+    _, found, _ = opened(storage, 256)
+    assert found == numbered(50)[-len(found) :]
+    journal.drop_before(journal.newest() + 9)
+    assert len(storage.names()) == 1
+
+
+def test_damage_in_the_middle_is_kept_for_people() -> None:
+    storage = MemoryStorage()
+    journal, _, _ = opened(storage, 256)
+    for record in numbered(30):
+        if journal.full():
+            journal.roll()
+        journal.append(record)
+        journal.commit()
+    whole = storage.read("book.00000001")
+    storage.damage("book.00000001", 50)
+    _, found, recovery = opened(storage, 256)
+    assert found[0] == numbered(30)[0] and found[-1] == numbered(30)[-1]
+    assert 2 < len(found) < 30 and recovery.cut > 0
+    assert "book.bad.00000001" in recovery.notes[0]
+    assert len(storage.read("book.bad.00000001")) == len(whole)
+    assert opened(storage, 256)[2].notes == []
+
+
+def test_damage_in_the_newest_segment_is_no_torn_tail() -> None:
+    storage = MemoryStorage()
+    journal, _, _ = opened(storage)
+    for record in numbered(30):
+        journal.append(record)
+    journal.commit()
+    storage.damage("book.00000001", 60)
+    _, found, recovery = opened(storage)
+    assert found == numbered(30)[: len(found)] and len(found) < 30
+    assert "book.bad.00000001" in storage.names() and recovery.cut > 0
+
+
+def test_full_flash_leaves_what_was_committed() -> None:
+    storage = MemoryStorage(capacity=200)
+    journal, _, _ = opened(storage)
+    journal.append(b"kept")
+    journal.commit()
+    journal.append(bytes([1]) * 300)
+    assert raises(OSError, journal.commit).errno == ENOSPC
+    assert opened(storage)[1] == [b"kept"]
+    storage.set_capacity(1000)
+    journal.append(b"later")
+    journal.commit()
+    _, found, recovery = opened(storage)
+    assert found == [b"kept", b"later"] and recovery.notes == []
+
+
+def test_a_failed_sync_leaves_what_was_committed() -> None:
+    storage = MemoryStorage()
+    journal, _, _ = opened(storage)
+    journal.append(b"kept")
+    journal.commit()
+    journal.append(b"not kept")
+    journal._flush()
+    storage.fail_next(5)
+    raises(OSError, journal.commit)
+    journal.append(b"later")
+    journal.commit()
+    assert opened(storage)[1] == [b"kept", b"later"]
+
+
+def test_rewrite_is_all_or_nothing_at_every_cut() -> None:
+    old, new = numbered(20), [b"new %d" % i for i in range(5)]
+
+    def filled() -> tuple[MemoryStorage, Journal]:
+        storage = MemoryStorage()
+        journal, _, _ = opened(storage, 200)
+        for record in old:
+            if journal.full():
+                journal.roll()
+            journal.append(record)
+            journal.commit()
+        return storage, journal
+
+    def rewrite(journal: Journal) -> None:
+        journal.rewrite(new)
+        journal.append(b"after")
+        journal.commit()
+
+    storage, journal = filled()
+    before = storage.operations
+    rewrite(journal)
+    assert opened(storage)[1] == new + [b"after"]
+    assert len(storage.names()) == 1
+    cuts = storage.operations - before
+    assert cuts > 10
+    for cut in range(cuts):
+        for survival in SURVIVALS:
+            storage, journal = filled()
+            storage.arm(cut, survival)
+            raises(PowerCut, rewrite, journal)
+            assert opened(storage.after_cut(), 200)[1] in (old, new, new + [b"after"])
