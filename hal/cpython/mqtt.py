@@ -1,0 +1,268 @@
+"""The uplink over aiomqtt (paho underneath): MQTT 3.1.1, clean session, QoS 1."""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import math
+import ssl
+
+import aiomqtt
+
+from hal.ports import Message, PortError
+from hal.rt.queue import Queue
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Awaitable
+    from typing import Any, TypeVar
+
+    from hal.rt.tls_files import TlsFiles
+
+    T = TypeVar("T")
+
+# Messages waiting for receive(): here, and in aiomqtt, which drops what comes beyond.
+_WAITING = 32
+_QUEUED = 256
+_MAX_TOPIC = 65535
+
+
+class MqttUplink:
+    """See hal.ports.Uplink. `limit`: the largest payload in bytes; `keepalive_s`: a connection that
+    says nothing for about twice as long is taken for gone."""
+
+    def __init__(
+        self,
+        host: str,
+        port: int,
+        client_id: str,
+        username: str | None,
+        password: str | None,
+        tls: TlsFiles | None,
+        limit: int,
+        keepalive_s: int = 30,
+    ) -> None:
+        self._host = host
+        self._port = port
+        self._client_id = client_id
+        self._username = username
+        self._password = password
+        self._tls = tls
+        self._limit = limit
+        self._keepalive_s = keepalive_s
+        self._connection: _Connection | None = None
+        self._abandoned: asyncio.Task[None] | None = None
+
+    async def connect(self, will: Message | None, topics: list[str], timeout_ms: int) -> None:
+        await self._drop()
+        try:
+            await asyncio.wait_for(self._connect(will, topics), timeout_ms / 1000)
+        except asyncio.TimeoutError:
+            await self._drop()
+            raise OSError(
+                errno.ETIMEDOUT,
+                "MQTT %s:%d: no connection within %d ms" % (self._host, self._port, timeout_ms),
+            )
+        except aiomqtt.MqttError as error:
+            await self._drop()
+            raise self._gone(error)
+        except BaseException:
+            await self._drop()
+            raise
+
+    async def publish(self, message: Message, timeout_ms: int) -> None:
+        connection = self._connected()
+        try:
+            await asyncio.wait_for(
+                connection.unless_gone(
+                    connection.client.publish(
+                        message.topic,
+                        message.payload,
+                        qos=1,
+                        retain=message.retain,
+                        timeout=math.inf,
+                    )
+                ),
+                timeout_ms / 1000,
+            )
+        except aiomqtt.MqttError as error:
+            raise self._gone(error)
+
+    async def receive(self) -> Message:
+        connection = self._connected()
+        try:
+            if len(connection.messages):
+                return await connection.messages.get()
+            return await connection.unless_gone(connection.messages.get())
+        except aiomqtt.MqttError as error:
+            raise self._gone(error)
+
+    async def disconnect(self) -> None:
+        if self._connection is not None:
+            await self._connection.goodbye()
+        await self._drop()
+
+    async def _connect(self, will: Message | None, topics: list[str]) -> None:
+        if self._abandoned is not None:
+            # An attempt given up on may yet succeed, and the broker would then close this one.
+            await asyncio.shield(self._abandoned)
+            self._abandoned = None
+        client = aiomqtt.Client(
+            self._host,
+            self._port,
+            identifier=self._client_id,
+            username=self._username,
+            password=self._password,
+            protocol=aiomqtt.ProtocolVersion.V311,
+            clean_session=True,
+            will=will and aiomqtt.Will(will.topic, will.payload, 1, will.retain),
+            keepalive=self._keepalive_s,
+            tls_context=self._tls and _tls_context(self._tls),
+            timeout=math.inf,
+            max_queued_incoming_messages=_QUEUED,
+            max_queued_outgoing_messages=_QUEUED,
+        )
+        _bound_packets(client, self._limit)
+        opening = asyncio.create_task(_open(client))
+        try:
+            await asyncio.shield(opening)
+        except asyncio.CancelledError:
+            self._abandoned = asyncio.create_task(_abandon(client, opening))
+            raise
+        except BaseException:
+            _close(client)
+            raise
+        self._connection = connection = _Connection(client, self._limit)
+        if not topics:
+            return
+        codes: Any = await connection.unless_gone(
+            client.subscribe([(topic, 1) for topic in topics], timeout=math.inf)
+        )
+        refused = [topic for topic, code in zip(topics, codes, strict=True) if code.value >= 0x80]
+        if refused:
+            raise PortError(
+                "MQTT %s:%d: the broker refuses the subscription to %s; check its access rules"
+                % (self._host, self._port, ", ".join(refused))
+            )
+
+    async def _drop(self) -> None:
+        connection = self._connection
+        self._connection = None
+        if connection is not None:
+            await connection.close()
+
+    def _connected(self) -> _Connection:
+        if self._connection is None:
+            raise self._gone("not connected")
+        return self._connection
+
+    def _gone(self, reason: object) -> OSError:
+        return OSError(
+            errno.ENOTCONN, "MQTT %s:%d: %s" % (self._host, self._port, reason or "unreachable")
+        )
+
+
+class _Connection:
+    """One connected client and the task that takes its messages over."""
+
+    def __init__(self, client: aiomqtt.Client, limit: int) -> None:
+        self.client = client
+        self.messages: Queue[Message] = Queue(_WAITING)
+        self._limit = limit
+        self._pump = asyncio.create_task(self._take_over())
+
+    async def unless_gone(self, awaitable: Awaitable[T]) -> T:
+        """Await; MqttError as soon as the connection is gone (aiomqtt itself would wait on)."""
+        task = asyncio.ensure_future(awaitable)
+        try:
+            await asyncio.wait({task, self._pump}, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            if not task.done():
+                task.cancel()
+        if task.done() and not task.cancelled():
+            return task.result()
+        raise _reason(self._pump)
+
+    async def goodbye(self) -> None:
+        """Tell the broker, if it still listens."""
+        if self._pump.done():
+            return
+        self.client.timeout = 2
+        try:
+            await self.client.__aexit__(None, None, None)
+        except aiomqtt.MqttError:
+            pass
+
+    async def close(self) -> None:
+        self._pump.cancel()
+        await asyncio.wait({self._pump})
+        if not self._pump.cancelled():
+            self._pump.exception()  # seen
+        _close(self.client)
+
+    async def _take_over(self) -> None:
+        async for message in self.client.messages:
+            payload = message.payload
+            if not isinstance(payload, bytes):
+                raise aiomqtt.MqttError("payload of type %s" % type(payload).__name__)
+            topic = message.topic.value
+            if len(payload) > self._limit:
+                topic, payload = "oversized/" + topic, b""
+            await self.messages.put(Message(topic, payload, message.retain))
+
+
+def _reason(pump: asyncio.Task[None]) -> aiomqtt.MqttError:
+    error = None if pump.cancelled() else pump.exception()
+    cause = error.__cause__ if error is not None and error.__cause__ is not None else error
+    return aiomqtt.MqttError(str(cause or "disconnected"))
+
+
+async def _open(client: aiomqtt.Client) -> None:
+    await client.__aenter__()
+
+
+async def _abandon(client: aiomqtt.Client, opening: asyncio.Task[None]) -> None:
+    """The connect call of paho blocks in a thread and cannot be cancelled, so it is awaited (at
+    most the keepalive time) and its outcome closed."""
+    connecting = [opening, asyncio.create_task(asyncio.sleep(client._keepalive + 10))]
+    await asyncio.wait(connecting, return_when=asyncio.FIRST_COMPLETED)
+    for task in connecting:
+        task.cancel()
+    await asyncio.wait(connecting)
+    if not opening.cancelled():
+        opening.exception()  # seen
+    _close(client)
+
+
+def _close(client: aiomqtt.Client) -> None:
+    """Close the socket whatever state it is in; aiomqtt can only say goodbye."""
+    client._client._sock_close()
+    if client._misc_task is not None:
+        client._misc_task.cancel()
+
+
+def _bound_packets(client: aiomqtt.Client, limit: int) -> None:
+    """Keep paho from storing more of a packet than it takes to see that it is oversized.
+
+    MQTT 3.1.1 lets a broker send 256 MB; paho would gather them all before saying a word.
+    """
+    paho: Any = client._client
+    receive = paho._sock_recv
+    enough = limit + _MAX_TOPIC + 8
+
+    def receive_bounded(size: int) -> bytes:
+        packet = paho._in_packet["packet"]
+        if len(packet) > enough:
+            del packet[enough:]
+        return bytes(receive(min(size, 65536)))
+
+    paho._sock_recv = receive_bounded
+
+
+def _tls_context(files: TlsFiles) -> ssl.SSLContext:
+    """The server must show a certificate of this authority for the host name we dialled."""
+    context = ssl.create_default_context(cafile=files.ca)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    if files.certificate is not None:
+        context.load_cert_chain(files.certificate, files.key)
+    return context

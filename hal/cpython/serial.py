@@ -1,0 +1,72 @@
+"""A serial line (tty) as BytePort: pyserial sets it up, the loop watches its descriptor."""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import os
+
+import serial
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+CHUNK = 4096
+
+
+class SerialPort:
+    """See hal.ports.BytePort; 8N1, no flow control. Make one with `await SerialPort.open(...)`."""
+
+    def __init__(self, line: serial.Serial) -> None:
+        self._line = line
+        self._fd: int = line.fileno()
+
+    @classmethod
+    async def open(cls, device: str, baud: int) -> SerialPort:
+        """Open for ourselves alone; OSError when absent or in use."""
+        return cls(serial.Serial(device, baud, timeout=0, exclusive=True))
+
+    async def read(self) -> bytes:
+        loop = asyncio.get_running_loop()
+        while True:
+            self._check()
+            try:
+                return os.read(self._fd, CHUNK)
+            except BlockingIOError:
+                await self._ready(loop.add_reader, loop.remove_reader)
+            except OSError:
+                return b""  # unplugged, or the other end of a pty closed
+
+    async def write(self, data: bytes | memoryview) -> None:
+        loop = asyncio.get_running_loop()
+        rest = memoryview(data)
+        while rest:
+            self._check()
+            try:
+                rest = rest[os.write(self._fd, rest) :]
+            except BlockingIOError:
+                await self._ready(loop.add_writer, loop.remove_writer)
+
+    async def close(self) -> None:
+        if self._fd < 0:
+            return
+        loop = asyncio.get_running_loop()
+        loop.remove_reader(self._fd)
+        loop.remove_writer(self._fd)
+        self._fd = -1
+        self._line.close()
+
+    def _check(self) -> None:
+        if self._fd < 0:
+            raise OSError(errno.EBADF, "the serial port is closed")
+
+    async def _ready(self, add: Callable[..., object], remove: Callable[[int], object]) -> None:
+        fd = self._fd
+        event = asyncio.Event()
+        add(fd, event.set)
+        try:
+            await event.wait()
+        finally:
+            if self._fd == fd:
+                remove(fd)

@@ -1,0 +1,43 @@
+"""A TCP connection as BytePort."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+
+CHUNK = 4096
+
+
+class TcpPort:
+    """See hal.ports.BytePort. Make one with `await TcpPort.open(host, port)`."""
+
+    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self._reader = reader
+        self._writer = writer
+
+    @classmethod
+    async def open(cls, host: str, port: int) -> TcpPort:
+        """Connect; OSError when that fails. The caller limits the time."""
+        reader, writer = await asyncio.open_connection(host, port)
+        line = writer.get_extra_info("socket")
+        line.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+        return cls(reader, writer)
+
+    async def read(self) -> bytes:
+        try:
+            return await self._reader.read(CHUNK)
+        except OSError:
+            return b""
+
+    async def write(self, data: bytes | memoryview) -> None:
+        if self._writer.is_closing():
+            raise ConnectionResetError("the TCP connection is closed")
+        self._writer.write(data)
+        await self._writer.drain()
+
+    async def close(self) -> None:
+        self._writer.close()
+        try:
+            await self._writer.wait_closed()
+        except OSError:
+            pass  # it broke before: closed either way
