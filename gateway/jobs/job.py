@@ -1,0 +1,316 @@
+"""A job: what the HES orders, for which meters, how urgently, until when, how often to try.
+
+Its payload (inside the signed envelope) is one CBOR array:
+
+    [1, id bstr16, kind 1 configure / 2 read, concentrator tstr, issued time, priority 0..9,
+     [not_before time, not_after time], [max_attempts, backoff_s], [+ serial tstr],
+     [name tstr, size, sha256 bstr32] / null, [* [class, obis bstr6, attribute]]]
+
+A time is seconds since 1970 UTC; in the window 0 leaves that side open. Priority 9 is the most
+urgent. A job of kind configure names a package and no objects, one of kind read the objects and no
+package.
+"""
+
+from __future__ import annotations
+
+import hashlib
+
+from hal.rt import cbor
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+CONFIGURE = 1
+READ = 2
+KINDS = {CONFIGURE: "configure", READ: "read"}
+
+MAX_METERS = 2000
+MAX_OBJECTS = 64
+MAX_ATTEMPTS = 20
+MAX_BACKOFF_S = 86400
+MAX_SERIAL = 32
+MAX_PACKAGE = 1 << 26
+URGENT = 9
+MAX_TIME = 0xFFFFFFFF
+
+
+class State:
+    """Of an execution, as in AWS IoT Jobs. QUEUED also between two attempts; from SUCCEEDED on it
+    is final.
+    """
+
+    QUEUED = 0
+    IN_PROGRESS = 1
+    SUCCEEDED = 2  # outcome OK or VALUE
+    FAILED = 3  # tried, and given up
+    TIMED_OUT = 4  # the window closed
+    REJECTED = 5  # cannot be done as ordered; nothing was written
+    CANCELED = 6
+    NAMES = ("queued", "in-progress", "succeeded", "failed", "timed-out", "rejected", "canceled")
+
+
+class JobError(ValueError):
+    """The job cannot be taken. `reason` is a key of REASONS, `job_id` the job's id if that much
+    could be read.
+    """
+
+    def __init__(self, reason: str, detail: str, job_id: bytes | None = None) -> None:
+        super().__init__("%s: %s" % (reason, detail))
+        self.reason = reason
+        self.detail = detail
+        self.job_id = job_id
+
+
+class PackageRef:
+    """The package a job wants: size in bytes, digest its SHA-256 (32 bytes)."""
+
+    __slots__ = ("digest", "name", "size")
+
+    def __init__(self, name: str, size: int, digest: bytes) -> None:
+        self.name = name
+        self.size = size
+        self.digest = digest
+
+
+class Job:
+    """See the module's text for the fields. `objects`: (class id, logical name 6 bytes, attribute
+    index).
+    """
+
+    __slots__ = (
+        "backoff_s",
+        "concentrator",
+        "id",
+        "issued",
+        "kind",
+        "max_attempts",
+        "not_after",
+        "not_before",
+        "objects",
+        "package",
+        "priority",
+        "serials",
+    )
+
+    def __init__(
+        self,
+        id: bytes,
+        kind: int,
+        concentrator: str,
+        issued: int,
+        priority: int,
+        not_before: int,
+        not_after: int,
+        max_attempts: int,
+        backoff_s: int,
+        serials: list[str],
+        package: PackageRef | None = None,
+        objects: list[tuple[int, bytes, int]] | None = None,
+    ) -> None:
+        self.id = id
+        self.kind = kind
+        self.concentrator = concentrator
+        self.issued = issued
+        self.priority = priority
+        self.not_before = not_before
+        self.not_after = not_after
+        self.max_attempts = max_attempts
+        self.backoff_s = backoff_s
+        self.serials = serials
+        self.package = package
+        self.objects = objects or []
+
+    def encode(self) -> bytes:
+        package = self.package
+        return cbor.encode(
+            [
+                1,
+                self.id,
+                self.kind,
+                self.concentrator,
+                self.issued,
+                self.priority,
+                [self.not_before, self.not_after],
+                [self.max_attempts, self.backoff_s],
+                self.serials,
+                None if package is None else [package.name, package.size, package.digest],
+                [list(entry) for entry in self.objects],
+            ]
+        )
+
+    @classmethod
+    def decode(cls, raw: bytes) -> Job:
+        """From outside: JobError with its reason, and never anything else."""
+        try:
+            fields = cbor.decode(raw)
+        except cbor.CborError as error:
+            raise JobError("malformed", "job: %s" % error)
+        job_id = None
+        if isinstance(fields, list) and len(fields) > 1 and _octets(fields[1], 16):
+            job_id = fields[1]
+        try:
+            return _job(fields)
+        except JobError as error:
+            error.job_id = job_id
+            raise
+
+    def check(self, concentrator: str, now: int, skew_s: int = 300) -> None:
+        """JobError if the job is not for this concentrator or not for this time (`now` 0: the clock
+        is unset, any time will do). `skew_s`: how far the clocks of HES and concentrator may
+        differ.
+        """
+        if self.concentrator != concentrator:
+            raise JobError(
+                "wrong-concentrator",
+                "expected %s, came %s" % (concentrator, self.concentrator),
+                self.id,
+            )
+        if now == 0:
+            return
+        if self.issued > now + skew_s:
+            raise JobError(
+                "not-yet-valid", "issued at %d, here it is %d" % (self.issued, now), self.id
+            )
+        if self.not_after and self.not_after <= now:
+            raise JobError(
+                "expired", "the window closed at %d, here it is %d" % (self.not_after, now), self.id
+            )
+
+
+def digest_of(raw: bytes) -> bytes:
+    """SHA-256 of a job's payload: what tells the same job sent twice from another one with its id."""
+    return hashlib.sha256(raw).digest()
+
+
+_NAMES = (
+    "version",
+    "id",
+    "kind",
+    "concentrator",
+    "issued",
+    "priority",
+    "window",
+    "retry",
+    "meters",
+    "package",
+    "objects",
+)
+
+
+def _job(fields: Any) -> Job:
+    if not isinstance(fields, list) or len(fields) != len(_NAMES):
+        raise _malformed("job", "an array of %d elements" % len(_NAMES))
+    version, job_id, kind, concentrator, issued, priority = fields[:6]
+    window, retry, serials, package, objects = fields[6:]
+    _need(_uint(version, 1, 1), "version", "1")
+    _need(_octets(job_id, 16), "id", "16 octets")
+    _need(_uint(kind, 0, 255), "kind", "an integer 0..255")
+    if kind not in KINDS:
+        raise JobError("unknown-kind", "kind: expected 1 configure or 2 read, came %d" % kind)
+    _need(_token(concentrator, 64), "concentrator", "1..64 printable ASCII characters")
+    _need(_uint(issued, 1, MAX_TIME), "issued", "a time")
+    _need(_uint(priority, 0, 9), "priority", "0..9")
+    _need(_uints(window, 2, 0, MAX_TIME), "window", "[not_before, not_after]")
+    not_before, not_after = window
+    if not_after and not_after <= not_before:
+        raise JobError("bad-window", "window: closes at %d, opens at %d" % (not_after, not_before))
+    _need(_uints(retry, 2, 0, MAX_BACKOFF_S), "retry", "[max_attempts, backoff_s 0..86400]")
+    _need(_uint(retry[0], 1, MAX_ATTEMPTS), "max_attempts", "1..%d" % MAX_ATTEMPTS)
+    _check_serials(serials)
+    if package is not None:
+        package = _package(package)
+    if (package is not None) != (kind == CONFIGURE):
+        raise _malformed("package", "one for kind configure, null for kind read")
+    objects = _objects(objects)
+    if bool(objects) != (kind == READ):
+        raise _malformed("objects", "some for kind read, none for kind configure")
+    return Job(
+        job_id,
+        kind,
+        concentrator,
+        issued,
+        priority,
+        not_before,
+        not_after,
+        retry[0],
+        retry[1],
+        serials,
+        package,
+        objects,
+    )
+
+
+def _check_serials(serials: Any) -> None:
+    _need(isinstance(serials, list), "meters", "an array of serials")
+    if not serials:
+        raise JobError("no-meters", "meters: expected 1..%d serials, came none" % MAX_METERS)
+    _need(len(serials) <= MAX_METERS, "meters", "at most %d serials" % MAX_METERS)
+    for serial in serials:
+        _need(
+            _token(serial, MAX_SERIAL),
+            "meters",
+            "serials of 1..%d printable ASCII characters" % MAX_SERIAL,
+        )
+    _need(len(set(serials)) == len(serials), "meters", "each serial once")
+
+
+def _package(package: Any) -> PackageRef:
+    _need(isinstance(package, list) and len(package) == 3, "package", "[name, size, sha256]")
+    name, size, digest = package
+    _need(_token(name, 64), "package", "a name of 1..64 printable ASCII characters")
+    _need(_uint(size, 1, MAX_PACKAGE), "package", "a size of 1..%d octets" % MAX_PACKAGE)
+    _need(_octets(digest, 32), "package", "a SHA-256 of 32 octets")
+    return PackageRef(name, size, digest)
+
+
+def _objects(objects: Any) -> list[tuple[int, bytes, int]]:
+    _need(
+        isinstance(objects, list) and len(objects) <= MAX_OBJECTS,
+        "objects",
+        "an array of at most %d" % MAX_OBJECTS,
+    )
+    for entry in objects:
+        _need(
+            isinstance(entry, list)
+            and len(entry) == 3
+            and _uint(entry[0], 0, 0xFFFF)
+            and _octets(entry[1], 6)
+            and _uint(entry[2], 1, 127),
+            "objects",
+            "[class 0..65535, obis 6 octets, attribute 1..127]",
+        )
+    return [(entry[0], entry[1], entry[2]) for entry in objects]
+
+
+def _uint(value: Any, least: int, most: int) -> bool:
+    # type() and not isinstance(): true is an integer on CPython.
+    return type(value) is int and least <= value <= most
+
+
+def _uints(value: Any, count: int, least: int, most: int) -> bool:
+    if not isinstance(value, list) or len(value) != count:
+        return False
+    return all([_uint(element, least, most) for element in value])
+
+
+def _octets(value: Any, size: int) -> bool:
+    return isinstance(value, bytes) and len(value) == size
+
+
+def _token(value: Any, most: int) -> bool:
+    if not isinstance(value, str) or not 1 <= len(value) <= most:
+        return False
+    for character in value:
+        if not 32 < ord(character) < 127:
+            return False
+    return True
+
+
+def _need(holds: bool, field: str, expected: str) -> None:
+    if not holds:
+        raise _malformed(field, expected)
+
+
+def _malformed(field: str, expected: str) -> JobError:
+    return JobError("malformed", "%s: expected %s" % (field, expected))
