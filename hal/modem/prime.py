@@ -19,7 +19,7 @@ node, their example sends one at a time); `in_flight` is therefore a setting.
 
 from __future__ import annotations
 
-from hal.modem import usi
+from hal.modem import supervisor, usi
 from hal.ports import (
     Busy,
     Capabilities,
@@ -87,9 +87,8 @@ class Prime:
         answer_ms: how long it has for an answer. refresh_ms: how often the node list is read
         anew."""
         self.capabilities = Capabilities("plc", MAX_PAYLOAD, MAX_PAYLOAD, in_flight, True)
-        self.dead = False
         self._confirm_ms = confirm_ms
-        self._silence_ms = silence_ms
+        self._supervisor = supervisor.Supervisor(silence_ms, answer_ms)
         self._answer_ms = answer_ms
         self._refresh_ms = refresh_ms
         self._parser = usi.Parser()
@@ -104,9 +103,6 @@ class Prime:
         self._walk_deadline = 0
         self._walk_tries = 0
         self._next_walk = 0
-        self._heard = 0
-        self._probes = 0  # signs of life asked for since the modem was last heard
-        self._probe_deadline = 0
         self._sent = 0
         self._received = 0
         self._failed = 0
@@ -120,20 +116,22 @@ class Prime:
 
     # What the runner calls
 
+    @property
+    def dead(self) -> bool:
+        """The modem does not answer, not even to a reset."""
+        return self._supervisor.dead
+
     def start(self, now_ms: int) -> None:
         """The line is open (anew): forget the state of the modem before and ask for its nodes."""
-        self.dead = False
         self._parser.reset()
         self._outgoing = bytearray()
         self._forget()
-        self._heard = now_ms
-        self._probes = 0
+        self._supervisor.heard(now_ms)
         self._begin_walk(now_ms)
 
     def feed(self, data: bytes, now_ms: int) -> None:
         for frame in self._parser.feed(data):
-            self._heard = now_ms
-            self._probes = 0
+            self._supervisor.heard(now_ms)
             if frame.protocol == usi.PRIME_API:
                 self._api(frame.data, now_ms)
             elif frame.protocol == usi.PRIME_GET_RESPONSE_ENHANCED:
@@ -157,16 +155,19 @@ class Prime:
                 self._list_unanswered += 1
                 self._walk = None
                 self._next_walk = now_ms + self._refresh_ms
-        self._supervise(now_ms)
+        step = self._supervisor.step(now_ms)
+        if step == supervisor.PROBE:
+            probe = bytes([MLME_GET_REQUEST]) + PIB_MAC_STATE.to_bytes(2, "big")
+            self._write(usi.PRIME_API, probe)
+        elif step == supervisor.RESET:
+            self.reset()
 
     def due_ms(self, now_ms: int) -> int:
         """Milliseconds until tick() has something to do; at least 1."""
         due = self._next_walk if self._walk is None else self._walk_deadline
         for _, deadline in self._pending.values():
             due = min(due, deadline)
-        if not self.dead:
-            due = min(due, self._probe_deadline if self._probes else self._heard + self._silence_ms)
-        return max(1, due - now_ms)
+        return max(1, min(due, self._supervisor.due_ms()) - now_ms)
 
     def send(
         self,
@@ -377,25 +378,6 @@ class Prime:
         for node in list(self._addresses):
             if node not in seen:
                 self._left(node)
-
-    # Signs of life
-
-    def _supervise(self, now_ms: int) -> None:
-        """Ask three times, then reset the modem, then declare it dead."""
-        due = self._probe_deadline if self._probes else self._heard + self._silence_ms
-        if self.dead or now_ms < due:
-            return
-        self._probes += 1
-        self._probe_deadline = now_ms + self._answer_ms
-        if self._probes <= 3:
-            probe = bytearray((MLME_GET_REQUEST,))
-            probe += PIB_MAC_STATE.to_bytes(2, "big")
-            self._write(usi.PRIME_API, bytes(probe))
-        elif self._probes == 4:
-            self._probe_deadline = now_ms + 4 * self._answer_ms
-            self.reset()
-        else:
-            self.dead = True
 
     def _write(self, protocol: int, data: bytes) -> None:
         self._outgoing += usi.frame(protocol, data)
