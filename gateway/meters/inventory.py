@@ -15,6 +15,8 @@ from __future__ import annotations
 
 import json
 
+from hal.rt import memory
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -31,6 +33,7 @@ MAX_PATHS = 4
 MAX_LINE = 512
 MAX_REPORTED = 20  # problems kept as text; the rest is only counted
 _CHUNK = 2048
+_TIDY_LINES = 64
 
 
 class InventoryError(Exception):
@@ -77,8 +80,9 @@ class MeterKeys:
 
 
 class Inventory:
-    """All meters in RAM as one short text each (about 100 bytes); keys stay in the Storage until
-    asked for.
+    """All meters in RAM as one short text each; keys stay in the Storage until asked for.
+
+    Takes about 260 bytes a meter on 64-bit MicroPython, half on a 32-bit board.
     """
 
     def __init__(self, storage: Storage) -> None:
@@ -191,6 +195,8 @@ class Inventory:
                     break
                 if self._fits(name, number, line):
                     yield number, start, line
+                if number % _TIDY_LINES == 0:
+                    memory.tidy()
                 number, start, line, begin = number + 1, position + end + 1, b"", end + 1
             position += len(chunk)
         if self._fits(name, number, line):

@@ -1,0 +1,128 @@
+"""Invocation counters: none twice, whatever happens to the power."""
+
+from __future__ import annotations
+
+from gateway.meters.counters import BLOCK, LAST, MAX_JUMP, SKIP, CounterError, Counters
+from hal.sim.storage import SURVIVALS, MemoryStorage, PowerCut
+from tests.portable.support import raises
+
+A, B = "AMI0000000001", "AMI0000000002"
+
+
+def test_each_meter_counts_for_itself():
+    counters = Counters(MemoryStorage())
+    assert [counters.next(A) for _ in range(3)] == [1, 2, 3]
+    assert counters.next(B) == 1
+    assert counters.next(A) == 4
+
+
+def test_a_restart_never_repeats():
+    storage = MemoryStorage()
+    used = []
+    for run in range(5):
+        counters = Counters(storage)
+        for _ in range(run * BLOCK // 2 + 1):
+            used.append(counters.next(A))
+    assert used == sorted(used) and len(set(used)) == len(used)
+    assert used[-1] < len(used) + 6 * BLOCK
+
+
+def test_few_writes():
+    storage = MemoryStorage()
+    counters = Counters(storage)
+    before = storage.syncs
+    for _ in range(4 * BLOCK):
+        counters.next(A)
+    assert storage.syncs - before == 4
+
+
+def test_no_number_twice_over_power_cuts():
+    for survival in SURVIVALS:
+        storage = MemoryStorage()
+        used = []
+        for cut in range(6):
+            try:
+                storage.arm(cut, survival)
+                counters = Counters(storage)
+                for _ in range(3 * BLOCK):
+                    used.append(counters.next(A))
+            except PowerCut:
+                storage = storage.after_cut()
+        assert used == sorted(used) and len(set(used)) == len(used), survival
+        assert len(used) > 0
+
+
+def test_raise_to():
+    storage = MemoryStorage()
+    counters = Counters(storage)
+    counters.next(A)
+    counters.raise_to(A, 5000)
+    assert counters.next(A) == 5000
+    counters.raise_to(A, 10)
+    assert counters.next(A) == 5001
+    assert Counters(storage).next(A) == 5000 + BLOCK
+
+
+def test_a_forged_demand_does_not_use_up_the_numbers():
+    counters = Counters(MemoryStorage())
+    error = raises(CounterError, counters.raise_to, A, LAST)
+    assert A in str(error)
+    raises(CounterError, counters.raise_to, A, MAX_JUMP + 2)
+    assert counters.next(A) == 1
+
+
+def test_the_end_of_the_numbers():
+    counters = Counters(MemoryStorage())
+    number = 1
+    while LAST - number > MAX_JUMP:
+        number += MAX_JUMP
+        counters.raise_to(A, number)
+    counters.raise_to(A, LAST)
+    assert counters.next(A) == LAST
+    raises(CounterError, counters.next, A)
+    assert counters.next(B) == 1
+
+
+def test_the_end_survives_a_restart():
+    storage = MemoryStorage()
+    counters = Counters(storage)
+    number = 1
+    while LAST - number > MAX_JUMP:
+        number += MAX_JUMP
+        counters.raise_to(A, number)
+    counters.raise_to(A, LAST)
+    counters.next(A)
+    raises(CounterError, Counters(storage).next, A)
+
+
+def test_damage_skips_ahead_for_all_meters():
+    storage = MemoryStorage()
+    counters = Counters(storage)
+    for _ in range(10 * BLOCK):
+        counters.next(A)
+    name = next(n for n in storage.names() if n.startswith("counters."))
+    content = bytearray(storage.read(name))
+    content[12] ^= 1  # in the first record: all are lost
+    storage.replace(name, bytes(content))
+    counters = Counters(storage)
+    assert counters.next(A) > SKIP
+    assert counters.next(B) > SKIP
+    # and it stays so
+    counters = Counters(storage)
+    assert counters.next("AMI0000000003") > SKIP
+
+
+def test_the_journal_does_not_grow_for_ever():
+    storage = MemoryStorage()
+    counters = Counters(storage)
+    for turn in range(6000):
+        counters.raise_to(A, (turn + 1) * BLOCK * 2)
+        counters.next(A)
+    total = sum([storage.size(name) for name in storage.names()])
+    assert total < 140000
+    assert Counters(storage).next(A) == 6000 * BLOCK * 2 + BLOCK
+
+
+def test_a_full_flash_gives_out_nothing():
+    counters = Counters(MemoryStorage(20))
+    raises(OSError, counters.next, A)

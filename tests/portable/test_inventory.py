@@ -1,0 +1,152 @@
+"""The inventory: what is read, what is skipped and said, and that keys stay where they are."""
+
+from __future__ import annotations
+
+from gateway.meters.inventory import (
+    KEYS,
+    MAX_METERS,
+    MAX_REPORTED,
+    METERS,
+    Inventory,
+    InventoryError,
+)
+from hal.sim.storage import MemoryStorage
+from tests.portable.support import raises, random_bytes
+
+A = '{"serial": "AMI0000000001", "paths": [["plc", "0080E1000001"], ["rf", "2C2D576866323002"]]}\n'
+B = '{"serial": "AMI0000000002", "paths": [["ip", "127.0.0.1:4059"]], "client": 16, "server": 3}\n'
+EK, AK = "000102030405060708090a0b0c0d0e0f", "d0d1d2d3d4d5d6d7d8d9dadbdcdddedf"
+
+
+def inventory_of(meters, keys=""):
+    storage = MemoryStorage()
+    for name, content in ((METERS, meters), (KEYS, keys)):
+        storage.replace(name, content if isinstance(content, bytes) else content.encode())
+    return storage, Inventory(storage)
+
+
+def keys_line(serial, ek=EK, ak=AK):
+    return '{"serial": "%s", "ek": "%s", "ak": "%s"}\n' % (serial, ek, ak)
+
+
+def test_reads_meters():
+    _, inventory = inventory_of(A + B)
+    assert len(inventory) == 2 and inventory.problems == []
+    assert inventory.serials() == ["AMI0000000001", "AMI0000000002"]
+    first = inventory.meter("AMI0000000001")
+    assert first.serial == "AMI0000000001"
+    assert first.paths == [("plc", "0080e1000001"), ("rf", "2c2d576866323002")]
+    assert (first.client_sap, first.server_sap) == (1, 1)
+    second = inventory.meter("AMI0000000002")
+    assert second.paths == [("ip", "127.0.0.1:4059")]
+    assert (second.client_sap, second.server_sap) == (16, 3)
+    assert inventory.known("AMI0000000002") and not inventory.known("AMI0000000003")
+    assert inventory.meter("AMI0000000003") is None
+
+
+def test_a_meter_without_paths_is_known():
+    _, inventory = inventory_of('{"serial": "X", "paths": []}')
+    assert inventory.meter("X").paths == []
+
+
+def test_absent_files_are_an_empty_inventory():
+    inventory = Inventory(MemoryStorage())
+    assert len(inventory) == 0 and inventory.problems == []
+
+
+def test_bad_lines_are_skipped_and_named():
+    bad = [
+        "not json",
+        "[1]",
+        '{"paths": []}',
+        '{"serial": "two words", "paths": []}',
+        '{"serial": "X"}',
+        '{"serial": "X", "paths": [["plc"]]}',
+        '{"serial": "X", "paths": [["plc", "0080e100000"]]}',
+        '{"serial": "X", "paths": [["plc", "0080e100000g"]]}',
+        '{"serial": "X", "paths": [["rf", "0080e1000001"]]}',
+        '{"serial": "X", "paths": [["ip", "host"]]}',
+        '{"serial": "X", "paths": [["ip", "host:70000"]]}',
+        '{"serial": "X", "paths": [["ip", "a b:4059"]]}',
+        '{"serial": "X", "paths": [["lora", "1"]]}',
+        '{"serial": "X", "paths": [["plc", "0080e1000001"], ["plc", "0080E1000001"]]}',
+        '{"serial": "X", "paths": [], "client": 0}',
+        '{"serial": "X", "paths": [], "server": true}',
+        '{"serial": "X", "paths": [], "server": 65536}',
+        '{"serial": "%s", "paths": []}' % ("x" * 600),
+    ]
+    for line in bad:
+        _, inventory = inventory_of(A + line + "\n" + B)
+        assert inventory.serials() == ["AMI0000000001", "AMI0000000002"], line
+        assert inventory.bad_lines == 1
+        assert inventory.problems[0].startswith("meters.jsonl line 2: "), inventory.problems
+        assert inventory.problems[0].endswith("; line skipped")
+
+
+def test_the_first_of_two_equal_serials_counts():
+    other = '{"serial": "AMI0000000001", "paths": []}\n'
+    _, inventory = inventory_of(A + other)
+    assert len(inventory.meter("AMI0000000001").paths) == 2
+    assert inventory.problems == [
+        "meters.jsonl line 2: AMI0000000001 is already on an earlier line; line skipped"
+    ]
+
+
+def test_blank_lines_and_a_missing_last_newline():
+    _, inventory = inventory_of("\n\r\n" + A + "  \n" + B[:-1])
+    assert len(inventory) == 2 and inventory.problems == []
+
+
+def test_problems_are_bounded():
+    _, inventory = inventory_of("x\n" * 1000 + A)
+    assert inventory.bad_lines == 1000
+    assert len(inventory.problems) == MAX_REPORTED
+    assert inventory.known("AMI0000000001")
+
+
+def test_any_bytes_are_survived():
+    for seed in range(20):
+        noise = random_bytes(seed, 3000)
+        _, inventory = inventory_of(noise + b"\n" + A.encode(), noise)
+        assert inventory.known("AMI0000000001")
+
+
+def test_more_meters_than_a_concentrator_has():
+    lines = "".join(['{"serial": "M%d", "paths": []}\n' % i for i in range(MAX_METERS + 3)])
+    _, inventory = inventory_of(lines)
+    assert len(inventory) == MAX_METERS and inventory.bad_lines == 3
+    assert inventory.known("M1999") and not inventory.known("M2000")
+
+
+def test_keys_are_read_by_meter():
+    other = "ff" * 16
+    _, inventory = inventory_of(
+        A + B, keys_line("AMI0000000002", other) + keys_line("AMI0000000001")
+    )
+    assert inventory.problems == []
+    keys = inventory.keys("AMI0000000001")
+    assert (keys.ek.hex(), keys.ak.hex()) == (EK, AK)
+    assert inventory.keys("AMI0000000002").ek.hex() == other
+
+
+def test_keys_follow_a_replaced_file():
+    storage, inventory = inventory_of(A + B, keys_line("AMI0000000001"))
+    storage.replace(
+        KEYS, (keys_line("AMI0000000002") + keys_line("AMI0000000001", "ee" * 16)).encode()
+    )
+    assert inventory.keys("AMI0000000001").ek == b"\xee" * 16
+
+
+def test_missing_and_bad_keys_are_errors_without_key_material():
+    bad = keys_line("AMI0000000001", EK[:-2])
+    _, inventory = inventory_of(A + B, bad + "garbage " + EK + "\n" + keys_line("STRANGER"))
+    assert len(inventory.problems) == 3
+    error = raises(InventoryError, inventory.keys, "AMI0000000001")
+    assert "AMI0000000001" in str(error)
+    everything = str(error) + "".join(inventory.problems)
+    assert EK[:8] not in everything and AK[:8] not in everything
+
+
+def test_repr_hides_keys():
+    _, inventory = inventory_of(A, keys_line("AMI0000000001"))
+    assert repr(inventory.keys("AMI0000000001")) == "MeterKeys(...)"
