@@ -79,6 +79,7 @@ class Attached:
         self._failure: Exception | None = None
         self._closed = False
         self._opened = 0
+        self._heard = False  # a byte came since the line was opened
 
     async def send(
         self, address: str, data: bytes | memoryview, source_sap: int, destination_sap: int
@@ -136,12 +137,13 @@ class Attached:
             backoff = FIRST_BACKOFF_MS
             while True:
                 if await self._open():
-                    backoff = FIRST_BACKOFF_MS
                     try:
                         await self._serve()
                     finally:
                         await self._drop_port()
                     self._reset_happened()
+                    if self._heard:
+                        backoff = FIRST_BACKOFF_MS
                 await self._clock.sleep_ms(backoff)
                 backoff = min(2 * backoff, MAX_BACKOFF_MS)
         except asyncio.CancelledError:
@@ -153,13 +155,12 @@ class Attached:
     async def _open(self) -> bool:
         try:
             self._port = await self._open_port()
-        except OSError as error:
-            log.warning(self._name, "cannot open its line: %s" % error)
+        except (OSError, asyncio.TimeoutError) as error:
+            log.warning(self._name, "cannot open its line: %s" % (error or "no answer"))
             return False
         self._driver.start(self._clock.ticks_ms())
         self._driver.events()
-        if self._opened:
-            self._reset_happened()
+        self._heard = False
         self._opened += 1
         log.info(self._name, "line open")
         return True
@@ -199,6 +200,11 @@ class Attached:
                 if not data:
                     log.warning(self._name, "line closed by the other end")
                     return
+                if not self._heard:
+                    # Some runtimes tell of a refused connection only at the first read.
+                    self._heard = True
+                    if self._opened > 1:
+                        self._reset_happened()
                 self._driver.feed(data, self._clock.ticks_ms())
                 self._collect()
                 await self._flush()
@@ -212,7 +218,8 @@ class Attached:
             self._changed.set()
 
     def _reset_happened(self) -> None:
-        self._events.append(ModemReset())
+        if not (self._events and isinstance(self._events[-1], ModemReset)):
+            self._events.append(ModemReset())
         self._happened.set()
 
     def _collect(self) -> None:

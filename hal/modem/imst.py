@@ -127,7 +127,7 @@ class Imst:
         destination_sap: int,
         now_ms: int,
     ) -> int:
-        """Hand one telegram to the module; returns its handle. Busy, TooLong, NoRoute or DutyCycle."""
+        """Hand over one telegram; returns its handle. Busy, TooLong, NoRoute or DutyCycle."""
         if len(data) > MTU:
             raise TooLong("wM-Bus takes %d bytes a frame, not %d" % (MTU, len(data)))
         if not (0 <= source_sap <= 0xFF and 0 <= destination_sap <= 0xFF):

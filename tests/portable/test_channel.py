@@ -1,0 +1,83 @@
+"""The simulated channel: seeded, bounded by its figures, the same numbers on every runtime."""
+
+from __future__ import annotations
+
+from hal.sim.channel import Bursts, Channel, Rng
+from tests.portable.support import raises
+
+
+def share_delivered(channel: Channel, node: str, frames: int, step_ms: int = 100) -> float:
+    delivered = 0
+    for index in range(frames):
+        delivered += channel.delivered(node, index * step_ms)
+    return delivered / frames
+
+
+def test_rng_is_the_same_everywhere() -> None:
+    rng = Rng(1, "0080e1000001")
+    assert [rng.below(1000) for _ in range(6)] == EXPECTED
+    other = Rng(2, "0080e1000001")
+    assert [other.below(1000) for _ in range(6)] != EXPECTED
+
+
+EXPECTED = [125, 344, 287, 876, 283, 14]
+
+
+def test_clean_channel_loses_nothing() -> None:
+    assert share_delivered(Channel(), "a", 500) == 1.0
+
+
+def test_loss_is_near_its_figure_and_adds_up_over_hops() -> None:
+    assert 0.77 < share_delivered(Channel(loss=0.2), "a", 3000) < 0.83
+    two = Channel(loss=0.2, hops=(0, 100))
+    assert two.hops("a") == 2
+    assert 0.60 < share_delivered(two, "a", 3000) < 0.68
+
+
+def test_same_seed_same_fate_whatever_the_others_do() -> None:
+    one, two = Channel(seed=5, loss=0.3), Channel(seed=5, loss=0.3)
+    fate_one, fate_two = [], []
+    for time in range(200):
+        fate_one.append(one.delivered("a", time))
+        two.delivered("b", time)
+        fate_two.append(two.delivered("a", time))
+    assert fate_one == fate_two
+
+
+def test_airtime_follows_rate_size_and_hops() -> None:
+    channel = Channel(bit_rate=8000, overhead=20, latency_ms=5)
+    assert channel.airtime_ms("a", 80) == 105
+    assert Channel(bit_rate=8000, overhead=20, hops=(0, 0, 100)).airtime_ms("a", 80) == 315
+
+
+def test_hops_follow_their_shares() -> None:
+    channel = Channel(seed=9, hops=(50, 30, 20))
+    counts = [0, 0, 0, 0]
+    for index in range(1000):
+        counts[channel.hops("node %d" % index)] += 1
+    assert counts[0] == 0
+    assert 450 < counts[1] < 550 and 250 < counts[2] < 350 and 150 < counts[3] < 250
+
+
+def test_bursts_come_and_go() -> None:
+    bursts = Bursts(good_loss=0.0, bad_loss=1.0, good_ms=(1000, 2000), bad_ms=(500, 1000))
+    channel = Channel(seed=3, bursts=bursts)
+    fates = [channel.delivered("a", time) for time in range(0, 60000, 50)]
+    turns = 0
+    for index in range(1, len(fates)):
+        turns += fates[index] != fates[index - 1]
+    assert 40 < turns < 100  # about 27 spells of each kind
+    assert fates[0]
+    assert 0.5 < sum(fates) / len(fates) < 0.8
+
+
+def test_a_long_jump_in_time_is_taken() -> None:
+    channel = Channel(seed=3, bursts=Bursts())
+    channel.delivered("a", 0)
+    channel.delivered("a", 30 * 86400 * 1000)
+
+
+def test_figures_are_checked() -> None:
+    raises(ValueError, Channel, 1, 1.5)
+    raises(ValueError, Channel, 1, 0.1, 0)
+    raises(ValueError, Channel, 1, 0.1, 100, 0, 0, (50, 30))
