@@ -1,0 +1,408 @@
+"""Links over modems: who gets which frame, how many are in flight, and how failures are heard."""
+
+from __future__ import annotations
+
+import asyncio
+
+from gateway.meters.inventory import Meter
+from gateway.meters.links import FIRST_BACKOFF_MS, QUEUED_APDUS, TX_STUCK_MS, Network
+from hal.ports import (
+    Busy,
+    Capabilities,
+    DutyCycle,
+    Joined,
+    Left,
+    ModemReset,
+    NoRoute,
+    Quality,
+    Rx,
+    TxDone,
+)
+from hal.sim.clock import ManualClock
+from tests.portable.support import run
+
+PLC = ("plc", "0080e1000001")
+PLC2 = ("plc", "0080e1000002")
+RF = ("rf", "2c2d576866323002")
+METER = Meter("A", [PLC, RF])
+OTHER = Meter("B", [PLC2])
+
+
+class ScriptedModem:
+    """A Modem whose events the test puts in; keeps what was sent."""
+
+    def __init__(self, name="plc", nodes=(PLC[1], PLC2[1]), in_flight=1, early=False):
+        self.capabilities = Capabilities(name, 200, 0, in_flight, name == "plc")
+        self.sent = []
+        self.refuse = []  # exceptions for the next sends
+        self.early = early  # TxDone comes before send() returns
+        self._nodes = list(nodes)
+        self._events = []
+        self._happened = asyncio.Event()
+
+    def put(self, event):
+        self._events.append(event)
+        self._happened.set()
+
+    def answer(self, data, address=PLC[1], server_sap=1, client_sap=1):
+        self.put(Rx(address, server_sap, client_sap, data, Quality()))
+
+    async def send(self, address, data, source_sap, destination_sap):
+        if self.refuse:
+            raise self.refuse.pop(0)
+        self.sent.append((address, bytes(data), source_sap, destination_sap))
+        if self.early:
+            self.put(TxDone(len(self.sent), 0))
+            for _ in range(10):
+                await asyncio.sleep(0)
+        return len(self.sent)
+
+    async def event(self):
+        while not self._events:
+            self._happened.clear()
+            await self._happened.wait()
+        event = self._events.pop(0)
+        if isinstance(event, Exception):
+            raise event
+        return event
+
+    def nodes(self):
+        return self._nodes
+
+    def statistics(self):
+        return {"sent": len(self.sent)}
+
+    async def close(self):
+        pass
+
+
+def scene(play, *modems, meters_at_once=2):
+    """Run play(network, clock) with the network's readers at work."""
+
+    async def whole():
+        clock = ManualClock()
+        network = Network(clock)
+        for modem in modems:
+            network.add(modem, meters_at_once)
+        task = asyncio.create_task(network.run())
+        await clock.settle()
+        try:
+            await play(network, clock)
+        finally:
+            task.cancel()
+            try:
+                await task
+            except asyncio.CancelledError:
+                pass
+
+    run(whole())
+
+
+async def outcome(awaitable):
+    """What came out of it: the value or the exception."""
+    try:
+        return await awaitable
+    except asyncio.TimeoutError:
+        return "timeout"
+    except Exception as error:
+        return error
+
+
+def test_frames_go_out_with_their_saps_and_answers_find_their_link():
+    modem = ScriptedModem(in_flight=4)
+
+    async def play(network, clock):
+        first = await network.open(METER, PLC)
+        second = await network.open(Meter("B", [PLC2], 16, 3), PLC2)
+        assert first.max_apdu == 200
+        await first.send(b"to A")
+        await second.send(memoryview(b"to B"))
+        assert modem.sent == [(PLC[1], b"to A", 1, 1), (PLC2[1], b"to B", 16, 3)]
+        modem.answer(b"from B", PLC2[1], 3, 16)
+        modem.answer(b"from A")
+        assert await first.receive(1000) == b"from A"
+        assert await second.receive(1000) == b"from B"
+
+    scene(play, modem)
+
+
+def test_receive_times_out():
+    async def play(network, clock):
+        link = await network.open(METER, PLC)
+        waiting = asyncio.create_task(outcome(link.receive(500)))
+        await clock.run(499)
+        assert not waiting.done()
+        await clock.run(1)
+        assert await waiting == "timeout"
+
+    scene(play, ScriptedModem())
+
+
+def test_frames_of_strangers_and_late_ones_are_counted():
+    modem = ScriptedModem()
+
+    async def play(network, clock):
+        link = await network.open(METER, PLC)
+        modem.answer(b"x", "0080e1ffffff")
+        modem.answer(b"x", PLC2[1])
+        modem.answer(b"x", PLC[1], 1, 2)
+        for i in range(QUEUED_APDUS + 3):
+            modem.answer(bytes([i]))
+        await clock.settle()
+        counts = network.statistics()[0][1]
+        assert (counts["stranger"], counts["late"], counts["overrun"]) == (1, 2, 3)
+        for i in range(QUEUED_APDUS):
+            assert await link.receive(10) == bytes([i])
+
+    scene(play, modem)
+
+
+def test_a_frame_not_delivered_is_heard_at_once_and_the_link_goes_on():
+    modem = ScriptedModem()
+
+    async def play(network, clock):
+        link = await network.open(METER, PLC)
+        await link.send(b"1")
+        modem.put(TxDone(1, 2))
+        error = await outcome(link.receive(10000))
+        assert isinstance(error, OSError) and "status 2" in str(error)
+        await link.send(b"2")
+        modem.put(TxDone(2, 0))
+        modem.answer(b"yes")
+        assert await link.receive(10000) == b"yes"
+        assert network.statistics()[0][1]["lost"] == 1
+
+    scene(play, modem)
+
+
+def test_the_fate_of_an_older_frame_is_no_news():
+    modem = ScriptedModem(in_flight=2)
+
+    async def play(network, clock):
+        link = await network.open(METER, PLC)
+        await link.send(b"1")
+        await link.send(b"1 again")
+        modem.put(TxDone(1, 2))
+        modem.put(TxDone(2, 0))
+        modem.answer(b"yes")
+        assert await link.receive(10000) == b"yes"
+        await link.send(b"2")
+        modem.put(TxDone(3, 2))
+        await clock.settle()
+        await link.send(b"2 again")
+        modem.answer(b"yes")
+        assert await link.receive(10000) == b"yes"
+
+    scene(play, modem)
+
+
+def test_no_more_frames_in_flight_than_the_modem_takes():
+    modem = ScriptedModem(in_flight=1)
+
+    async def play(network, clock):
+        first = await network.open(METER, PLC)
+        second = await network.open(OTHER, PLC2)
+        await first.send(b"1")
+        sending = asyncio.create_task(second.send(b"2"))
+        await clock.settle()
+        assert len(modem.sent) == 1
+        modem.put(TxDone(1, 0))
+        await sending
+        assert len(modem.sent) == 2
+
+    scene(play, modem)
+
+
+def test_a_done_that_overtakes_its_handle_frees_the_window():
+    modem = ScriptedModem(early=True)
+
+    async def play(network, clock):
+        link = await network.open(METER, PLC)
+        for i in range(5):
+            await link.send(bytes([i]))
+        assert len(modem.sent) == 5
+        assert network.statistics()[0][1]["stuck"] == 0
+
+    scene(play, modem)
+
+
+def test_a_modem_that_forgets_a_frame_does_not_block_for_ever():
+    modem = ScriptedModem(in_flight=1)
+
+    async def play(network, clock):
+        link = await network.open(METER, PLC)
+        await link.send(b"1")
+        sending = asyncio.create_task(link.send(b"2"))
+        await clock.run(TX_STUCK_MS + 1)
+        await sending
+        assert len(modem.sent) == 2
+        assert network.statistics()[0][1]["stuck"] == 1
+
+    scene(play, modem)
+
+
+def test_busy_and_duty_cycle_are_waited_for():
+    modem = ScriptedModem()
+    modem.refuse = [Busy("full"), DutyCycle(700)]
+
+    async def play(network, clock):
+        link = await network.open(METER, PLC)
+        sending = asyncio.create_task(link.send(b"1"))
+        await clock.run(600)
+        assert modem.sent == []
+        modem.put(TxDone(99, 0))
+        await clock.run(699)
+        assert modem.sent == []
+        await clock.run(1)
+        await sending
+        assert len(modem.sent) == 1
+
+    scene(play, modem)
+
+
+def test_refusals_come_through():
+    modem = ScriptedModem()
+    modem.refuse = [NoRoute("left"), DutyCycle(10000000)]
+
+    async def play(network, clock):
+        link = await network.open(METER, PLC)
+        assert isinstance(await outcome(link.send(b"1")), NoRoute)
+        assert isinstance(await outcome(link.send(b"1")), DutyCycle)
+        await link.send(b"1")
+
+    scene(play, modem)
+
+
+def test_slots_are_waited_for():
+    async def play(network, clock):
+        first = await network.open(METER, PLC)
+        assert not network.ready(OTHER)
+        assert network.ready(METER)  # over RF
+        opening = asyncio.create_task(network.open(OTHER, PLC2))
+        await clock.settle()
+        assert not opening.done()
+        await first.close()
+        second = await opening
+        assert second.address == PLC2[1]
+        await first.close()
+        assert network.statistics()[0][1]["links"] == 1
+
+    scene(play, ScriptedModem(), ScriptedModem("rf", ()), meters_at_once=1)
+
+
+def test_one_conversation_at_a_time_with_a_meter():
+    async def play(network, clock):
+        await network.open(METER, PLC)
+        assert isinstance(await outcome(network.open(METER, PLC)), Busy)
+
+    scene(play, ScriptedModem())
+
+
+def test_a_closed_link_neither_sends_nor_receives():
+    async def play(network, clock):
+        link = await network.open(METER, PLC)
+        waiting = asyncio.create_task(outcome(link.receive(10000)))
+        await clock.settle()
+        await link.close()
+        assert isinstance(await waiting, OSError)
+        assert isinstance(await outcome(link.send(b"1")), OSError)
+        assert isinstance(await outcome(link.receive(10)), OSError)
+
+    scene(play, ScriptedModem())
+
+
+def test_nodes_join_and_leave():
+    modem = ScriptedModem(nodes=())
+
+    async def play(network, clock):
+        assert network.usable(OTHER) == []
+        assert network.obstacle(PLC2) == "not registered"
+        assert isinstance(await outcome(network.open(OTHER, PLC2)), NoRoute)
+        modem.put(Joined(PLC2[1]))
+        await clock.settle()
+        assert network.usable(OTHER) == [PLC2]
+        assert network.reachable([METER, OTHER]) == 1
+        link = await network.open(OTHER, PLC2)
+        modem.put(Left(PLC2[1]))
+        assert isinstance(await outcome(link.receive(10000)), OSError)
+        assert network.usable(OTHER) == []
+
+    scene(play, modem)
+
+
+def test_a_reset_modem_starts_anew():
+    modem = ScriptedModem(in_flight=1)
+
+    async def play(network, clock):
+        link = await network.open(METER, PLC)
+        await link.send(b"1")
+        modem._nodes = [PLC2[1]]
+        modem.put(ModemReset())
+        assert isinstance(await outcome(link.receive(10000)), OSError)
+        assert network.usable(METER) == []
+        await link.send(b"2")  # the window is free again
+        assert network.usable(OTHER) == [PLC2]
+
+    scene(play, modem)
+
+
+def test_a_modem_that_is_gone_fails_its_links_and_is_tried_again():
+    modem = ScriptedModem(in_flight=4)
+
+    async def play(network, clock):
+        first = await network.open(METER, PLC)
+        second = await network.open(OTHER, PLC2)
+        modem.refuse = [OSError("no line")]
+        assert isinstance(await outcome(first.send(b"1")), OSError)
+        assert isinstance(await outcome(second.receive(10000)), OSError)
+        assert network.usable(METER) == [] and not network.ready(METER)
+        assert network.obstacle(PLC) == "modem gone"
+        assert isinstance(await outcome(first.send(b"1")), OSError)
+        assert modem.sent == []
+        await clock.run(FIRST_BACKOFF_MS)
+        assert network.ready(METER)
+        await first.send(b"1")
+        assert len(modem.sent) == 1
+
+    scene(play, modem, meters_at_once=3)
+
+
+def test_a_modem_that_speaks_is_back():
+    modem = ScriptedModem()
+
+    async def play(network, clock):
+        modem.put(ValueError("a fault in the driver"))
+        await clock.settle()
+        assert not network.ready(METER)
+        modem.put(Joined(PLC[1]))
+        await clock.run(FIRST_BACKOFF_MS + 1)
+        assert network.ready(METER)
+
+    scene(play, modem)
+
+
+def test_paths_are_ranked_by_what_was_learned():
+    async def play(network, clock):
+        meter = Meter("A", [RF, PLC])
+        assert network.usable(meter) == [PLC, RF]
+        for _ in range(3):
+            network.record(meter, PLC, False)
+        assert network.usable(meter) == [RF, PLC]
+        # RF works, and with time PLC is given its chance again.
+        for _ in range(40):
+            network.record(meter, RF, True)
+        for _ in range(20):
+            network.record(meter, RF, False)
+        assert network.usable(meter) == [PLC, RF]
+
+    scene(play, ScriptedModem(), ScriptedModem("rf", ()))
+
+
+def test_without_any_modem():
+    async def play(network, clock):
+        assert network.usable(METER) == []
+        assert network.obstacle(PLC) == "no modem"
+        assert network.ready(METER)
+        assert network.statistics() == []
+
+    scene(play)
