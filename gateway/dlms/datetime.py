@@ -50,14 +50,14 @@ def parse_date(text: str) -> bytes:
 
 def parse_time(text: str) -> bytes:
     """4 bytes: hour, minute, second, hundredths."""
-    whole, _, fraction = text.strip().partition(".")
+    whole, point, fraction = text.strip().partition(".")
     parts = whole.split(":")
-    if len(parts) not in (2, 3) or (fraction and len(parts) == 2):
+    if len(parts) not in (2, 3) or (point and len(parts) == 2):
         raise ValueError("a time is HOUR:MINUTE[:SECOND[.HUNDREDTHS]] (03:00), not %r" % text)
     hour = _wild(parts[0], 23, "hour", text)
     minute = _wild(parts[1], 59, "minute", text)
     second = _wild(parts[2], 59, "second", text) if len(parts) == 3 else 0
-    hundredths = _wild(fraction, 99, "hundredths", text) if fraction else 0
+    hundredths = _wild(fraction, 99, "hundredths", text) if point else 0
     return bytes((hour, minute, second, hundredths))
 
 
@@ -180,7 +180,7 @@ def _check_size(raw: Bytes, size: int, what: str) -> None:
 
 
 def _deviation(word: str, text: str) -> int:
-    if word in "Zz":
+    if word in ("Z", "z"):
         return 0
     hours, colon, minutes = word[1:].partition(":")
     if not colon:

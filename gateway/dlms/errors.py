@@ -59,3 +59,11 @@ class ServiceRefused(DlmsError):
 
 class SecurityFailed(DlmsError):
     """A tag does not match, a counter is not fresh, or an answer came plain that must not."""
+
+
+class Replayed(SecurityFailed):
+    """The counter of an otherwise authentic APDU has been seen before: a replay, or a duplicate."""
+
+
+class NotSupported(DlmsError):
+    """The meter did not agree to a service this needs."""
