@@ -45,7 +45,7 @@ class Link:
         self.server_sap = server_sap
         self.client_sap = client_sap
         self.handle = -1  # of the newest frame: only its fate is of interest
-        self._waiting: list[bytes | OSError] = []
+        self._waiting: list[bytes | Exception] = []
         self._arrived = asyncio.Event()
         self._closed = False
 
@@ -56,7 +56,8 @@ class Link:
         await self._port.send(self, apdu)
 
     async def receive(self, timeout_ms: int) -> bytes:
-        """The next APDU; asyncio.TimeoutError, or OSError when the newest frame was lost."""
+        """The next APDU. asyncio.TimeoutError when none came or can come, for the newest frame was
+        not delivered; OSError when the path is gone."""
         if not self._waiting:
             self._check_open()
             self._arrived.clear()
@@ -75,7 +76,7 @@ class Link:
             self._arrived.set()
             self._port.forget(self)
 
-    def deliver(self, item: bytes | OSError) -> bool:
+    def deliver(self, item: bytes | Exception) -> bool:
         """False when nobody fetches what is already there."""
         if len(self._waiting) >= QUEUED_APDUS:
             return False
@@ -229,12 +230,7 @@ class _Port:
         if status != 0:
             self.counts["lost"] += 1
             if link.handle == handle:
-                link.deliver(
-                    OSError(
-                        "%s: %s did not get the frame, status %d"
-                        % (self.kind, link.address, status)
-                    )
-                )
+                link.deliver(asyncio.TimeoutError())
 
     def _links_to(self, address: str) -> list[Link]:
         return [link for link in self.links.values() if link.address == address]
