@@ -1,0 +1,270 @@
+"""The remote-work report of a job (use case 10): what became of each meter, and what is left for
+the technician.
+
+`build` makes plain data, the same that `--json` writes; `render` shows it to people.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+import uuid
+from collections import Counter
+from typing import Any
+
+from rich import box
+from rich.console import Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from gateway.dlms import axdr, obis
+from gateway.dlms.errors import ProtocolError
+from gateway.jobs import result
+from tools.hes.store import FINAL, REJECTED, UNANSWERED, Store
+from tools.package import names, render
+
+PENDING = "PENDING"
+STYLES = {result.OK: "green", result.VALUE: "green", result.KO: "bold red", PENDING: "yellow"}
+NEXT_STEPS = {
+    result.NOTHING: "",
+    result.RETRY: "order it again",
+    result.TECHNICIAN: "send a technician",
+    result.FIX_PACKAGE: "correct the package",
+    result.FIX_ORDER: "correct the order",
+    result.FIX_INVENTORY: "correct the concentrator's inventory",
+    result.FIX_TRUST: "add the signing key to the concentrator's trust list",
+}
+
+Json = dict[str, Any]
+
+
+def build(store: Store, job_id: bytes) -> Json:
+    """The report as plain data: texts, numbers, lists; times in unix seconds."""
+    job = store.job(job_id)
+    attributes = [
+        names.Member(names.ATTRIBUTE, class_id, bytes.fromhex(name), index)
+        for class_id, name, index in json.loads(job["attributes"])
+    ]
+    meters = [_meter(row, job, attributes) for row in store.meters(job_id)]
+    counts = Counter(meter["result"] for meter in meters)
+    package = None
+    if job["package"] is not None:
+        name, version = store.package_name(job["package"])
+        package = {"name": name, "version": version, "sha256": job["package"].hex()}
+    return {
+        "job": str(uuid.UUID(bytes=bytes(job["id"]))),
+        "kind": job["kind"],
+        "concentrator": job["concentrator"],
+        "package": package,
+        "read": [str(attribute) for attribute in attributes],
+        "priority": job["priority"],
+        "submitted": job["submitted"],
+        "not_before": job["not_before"],
+        "not_after": job["not_after"],
+        "tries": job["tries"],
+        "backoff_s": job["backoff"],
+        "state": job["state"],
+        "reason": job["reason"],
+        "sentence": _sentence(job["reason"]),
+        "next_step": _next_step(job["reason"]),
+        "detail": job["detail"],
+        "cancel": job["cancel_state"],
+        "cancel_reason": job["cancel_reason"],
+        "finished": store.finished(job_id),
+        "summary": {
+            "meters": len(meters),
+            "ok": counts[result.OK],
+            "value": counts[result.VALUE],
+            "ko": counts[result.KO],
+            "pending": counts[PENDING],
+            "reasons": dict(sorted(Counter(m["reason"] for m in meters if m["reason"]).items())),
+        },
+        "meters": meters,
+        "technician": [
+            {key: meter[key] for key in ("serial", "reason", "sentence", "detail", "attempts")}
+            for meter in meters
+            if meter["next_step"] == result.TECHNICIAN
+        ],
+    }
+
+
+def _meter(row: Any, job: Any, attributes: list[names.Member]) -> Json:
+    outcome, reason, detail = row["outcome"], row["reason"], row["detail"]
+    if job["state"] == REJECTED and row["state"] not in FINAL:
+        outcome, reason, detail = result.KO, job["reason"], job["detail"]
+    final = row["state"] in FINAL or job["state"] == REJECTED
+    values = [bytes.fromhex(each) for each in json.loads(row["value"])] if row["value"] else []
+    return {
+        "serial": row["serial"],
+        "state": row["state"],
+        "result": outcome if final else PENDING,
+        "reason": reason,
+        "sentence": _sentence(reason),
+        "next_step": _next_step(reason) if final else result.NOTHING,
+        "detail": detail,
+        "values": [_value(*pair) for pair in zip(attributes, values, strict=False)],
+        "attempts": row["attempts"],
+        "path": row["path"],
+        "duration_ms": row["duration_ms"],
+        "updated": row["updated"],
+    }
+
+
+def _value(attribute: names.Member, raw: bytes) -> Json:
+    """`type` and `value` are None when the meter sent what is not A-XDR; `text` is for people."""
+    try:
+        typed = axdr.decode(raw)
+    except ProtocolError:
+        typed = None
+    return {
+        "object": str(attribute),
+        "class": attribute.class_id,
+        "obis": obis.text(attribute.obis),
+        "attribute": attribute.index,
+        "type": axdr.TAGS[typed[0]] if typed else None,
+        "value": _plain(axdr.to_values(typed)) if typed else None,
+        "text": render.data(raw),
+        "axdr": raw.hex(),
+    }
+
+
+def _plain(value: Any) -> Any:
+    """As JSON can hold it: octets in hex."""
+    if isinstance(value, bytes):
+        return value.hex()
+    return [_plain(each) for each in value] if isinstance(value, list) else value
+
+
+def _sentence(reason: str) -> str:
+    return result.REASONS[reason][2] if reason in result.REASONS else reason
+
+
+def _next_step(reason: str) -> str:
+    return result.REASONS[reason][0] if reason in result.REASONS else result.NOTHING
+
+
+# ------------------------------------------------------------ for people
+
+
+def render_report(report: Json) -> RenderableType:
+    parts: list[RenderableType] = [_heading(report), meters_table(report), summary_line(report)]
+    if report["technician"]:
+        parts.append(_technician_table(report))
+    elif report["finished"]:
+        parts.append(Text("Work order for the field technician: none needed.", "dim"))
+    return Group(*parts)
+
+
+def _heading(report: Json) -> RenderableType:
+    rows = Table.grid(padding=(0, 2))
+    rows.add_column(style="bold")
+    rows.add_column(overflow="fold")
+    rows.add_row("Remote work", report["job"])
+    rows.add_row("Concentrator", report["concentrator"])
+    if report["package"]:
+        package = report["package"]
+        rows.add_row("Configure with", "%s %s" % (package["name"], package["version"]))
+    for attribute in report["read"]:
+        rows.add_row("Read", attribute)
+    rows.add_row(
+        "Ordered",
+        "%s, priority %d, window %s to %s, %d tries, %d s apart"
+        % (
+            date(report["submitted"]),
+            report["priority"],
+            date(report["not_before"]),
+            date(report["not_after"]),
+            report["tries"],
+            report["backoff_s"],
+        ),
+    )
+    rows.add_row("State", state_line(report))
+    return rows
+
+
+def state_line(report: Json) -> Text:
+    """The job's state, with its reason where it has one."""
+    state = report["state"]
+    line = Text(state, "bold red" if state == REJECTED else "bold")
+    if state in UNANSWERED:
+        line.append("; the concentrator has not answered yet", "yellow")
+    if report["reason"]:
+        line.append(": %s (%s)" % (report["sentence"], report["reason"]))
+    if report["detail"]:
+        line.append(". %s" % report["detail"], "dim")
+    if state == REJECTED and NEXT_STEPS[report["next_step"]]:
+        line.append(". Next: %s" % NEXT_STEPS[report["next_step"]])
+    if report["cancel"] and report["cancel"] not in FINAL:
+        line.append("; cancel ordered", "yellow")
+    elif report["cancel_reason"]:
+        line.append("; cancel refused: %s" % _sentence(report["cancel_reason"]), "yellow")
+    return line
+
+
+def meters_table(report: Json) -> Table:
+    table = Table(box=box.SIMPLE_HEAD, expand=False)
+    for name in ("Meter", "Result", "What"):
+        table.add_column(name, overflow="fold")
+    table.add_column("Tries", justify="right")
+    table.add_column("Path")
+    table.add_column("Time", justify="right")
+    for meter in report["meters"]:
+        table.add_row(
+            meter["serial"],
+            Text(meter["result"], STYLES[meter["result"]]),
+            _what(meter),
+            str(meter["attempts"]) if meter["attempts"] else "-",
+            meter["path"] or "-",
+            "%.1f s" % (meter["duration_ms"] / 1000) if meter["attempts"] else "-",
+        )
+    return table
+
+
+def _what(meter: Json) -> Text:
+    if meter["result"] == PENDING:
+        waiting = meter["state"]
+        last = ", last try: %s" % meter["sentence"] if meter["reason"] else ""
+        return Text(waiting + last, "yellow")
+    if meter["values"]:
+        lines = ["%s = %s" % (value["object"], value["text"]) for value in meter["values"]]
+        return Text("\n".join(lines))
+    what = Text(meter["sentence"])
+    if meter["detail"]:
+        what.append("\n" + meter["detail"], "dim")
+    if NEXT_STEPS[meter["next_step"]]:
+        what.append("\nnext: %s" % NEXT_STEPS[meter["next_step"]], "cyan")
+    return what
+
+
+def summary_line(report: Json) -> Text:
+    summary = report["summary"]
+    line = Text("%d meters" % summary["meters"], "bold")
+    for key, name in (("ok", result.OK), ("value", result.VALUE), ("ko", result.KO)):
+        if summary[key]:
+            line.append("  %d %s" % (summary[key], name), STYLES[name])
+    if summary["pending"]:
+        line.append("  %d pending" % summary["pending"], STYLES[PENDING])
+    line.append("\n")
+    return line
+
+
+def _technician_table(report: Json) -> RenderableType:
+    table = Table(
+        box=box.SIMPLE_HEAD,
+        title="Work order for the field technician (%d meters)" % len(report["technician"]),
+        title_justify="left",
+        title_style="bold",
+    )
+    table.add_column("Meter")
+    table.add_column("Why", overflow="fold")
+    table.add_column("Tried", justify="right")
+    for entry in report["technician"]:
+        why = Text(entry["sentence"])
+        if entry["detail"]:
+            why.append("\n" + entry["detail"], "dim")
+        table.add_row(entry["serial"], why, "%d times" % entry["attempts"])
+    return table
+
+
+def date(seconds: int) -> str:
+    return time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(seconds)) if seconds else "-"

@@ -1,0 +1,268 @@
+"""The part of the HES that speaks to the concentrators: `ami-hes serve`.
+
+It stores reports before it acknowledges them, asks for those that are missing, sends jobs and
+cancels until each is answered, hands out packages piece by piece, and tells the time. What it knows
+is in the store, so it may be killed and started again at any moment. The messages are those of
+gateway/uplink/messages.py.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import ssl
+import time
+import urllib.parse
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import aiomqtt
+
+from gateway.uplink import messages
+from gateway.uplink.messages import Ack, Chunk, Hello, Pull, Reports, Resend, State, Time
+from gateway.uplink.refused import Refused
+from hal.rt import log
+from tools.hes.store import SUBMITTED, UNANSWERED, Store
+
+KEEPALIVE = 20  # seconds
+BACKLOG = 1000  # messages received and not yet handled
+BACKOFF = (0.5, 30.0)  # seconds before connecting again: the first time, at most
+TIME_EVERY = 900  # seconds between two `time` messages to a concentrator
+BEAT_EVERY = 2  # seconds between two signs of life in the store
+RESEND_EVERY = 5  # seconds before a gap is asked for again
+
+_WHERE = "hes"
+
+
+class BrokerProblem(Exception):
+    """The broker's URL or the TLS files are not usable; the text says what was expected."""
+
+
+@dataclass(frozen=True)
+class Broker:
+    """Where the broker is. `name` is for people and holds no credentials."""
+
+    host: str
+    port: int
+    username: str | None = None
+    password: str | None = field(default=None, repr=False)
+    tls: ssl.SSLContext | None = None
+
+    @classmethod
+    def parse(
+        cls, url: str, ca: Path | None = None, cert: Path | None = None, key: Path | None = None
+    ) -> Broker:
+        """`mqtt://[user:password@]host[:port]`, or mqtts:// with the CA's certificates and, for
+        mutual authentication, our own certificate and key (PEM). BrokerProblem.
+        """
+        try:
+            parts = urllib.parse.urlsplit(url)
+            host, port = parts.hostname, parts.port
+        except ValueError:
+            host, port = None, None
+        if not host or parts.scheme not in ("mqtt", "mqtts") or parts.path not in ("", "/"):
+            raise BrokerProblem(
+                "expected a broker such as mqtt://user:password@host:1883 or mqtts://host:8883"
+            )
+        context = None
+        if parts.scheme == "mqtts":
+            context = _tls(ca, cert, key)
+        elif ca or cert or key:
+            raise BrokerProblem("certificates are for mqtts:// brokers, the URL says mqtt://")
+        return cls(
+            host,
+            port or (8883 if context else 1883),
+            urllib.parse.unquote(parts.username) if parts.username else None,
+            urllib.parse.unquote(parts.password) if parts.password else None,
+            context,
+        )
+
+    @property
+    def name(self) -> str:
+        return "%s://%s:%d" % ("mqtts" if self.tls else "mqtt", self.host, self.port)
+
+
+def _tls(ca: Path | None, cert: Path | None, key: Path | None) -> ssl.SSLContext:
+    try:
+        context = ssl.create_default_context(cafile=str(ca) if ca else None)
+        if cert:
+            context.load_cert_chain(cert, key)
+        elif key:
+            raise BrokerProblem("--cert-key needs the certificate it belongs to, --cert")
+    except (OSError, ssl.SSLError) as error:
+        raise BrokerProblem(
+            "expected PEM files for --ca, --cert and --cert-key that belong together: %s" % error
+        ) from None
+    return context
+
+
+class Service:
+    """`poll` is how often (seconds) the store is looked at for new orders."""
+
+    def __init__(
+        self,
+        store: Store,
+        broker: Broker,
+        now: Callable[[], float] = time.time,
+        poll: float = 0.25,
+    ) -> None:
+        self._store = store
+        self._broker = broker
+        self._now = now
+        self._poll = poll
+        self._status = "connecting"
+        self._asked: dict[str, float] = {}  # concentrator: when its gap was last asked for
+        self._told: dict[str, float] = {}  # concentrator: when it was last told the time
+
+    async def run(self) -> None:
+        """Serves until cancelled. A broker that is away is tried again, with growing, jittered
+        pauses.
+        """
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self._beat())
+            group.create_task(self._stay_connected())
+
+    async def _beat(self) -> None:
+        while True:
+            self._store.beat(self._broker.name, self._status)
+            await asyncio.sleep(BEAT_EVERY)
+
+    def _now_is(self, status: str) -> None:
+        if status != self._status:
+            log.info(_WHERE, "broker %s: %s" % (self._broker.name, status))
+            self._status = status
+            self._store.beat(self._broker.name, status)
+
+    async def _stay_connected(self) -> None:
+        pause = BACKOFF[0]
+        while True:
+            started = time.monotonic()
+            try:
+                await self._session()
+            except* (aiomqtt.MqttError, OSError) as errors:
+                reason = "; ".join(sorted({str(error) for error in _leaves(errors)}))
+                self._now_is("not connected (%s)" % reason)
+            if time.monotonic() - started > BACKOFF[1]:
+                pause = BACKOFF[0]
+            await asyncio.sleep(pause * random.uniform(0.5, 1.0))
+            pause = min(2 * pause, BACKOFF[1])
+
+    async def _session(self) -> None:
+        """One connection, from its beginning to its end."""
+        client = aiomqtt.Client(
+            self._broker.host,
+            self._broker.port,
+            username=self._broker.username,
+            password=self._broker.password,
+            identifier="ami-hes-%08x" % random.getrandbits(32),
+            keepalive=KEEPALIVE,
+            timeout=10,
+            tls_context=self._broker.tls,
+            max_queued_incoming_messages=BACKLOG,
+        )
+        async with client:
+            for name in messages.UP_TOPICS:
+                await client.subscribe("ami/v1/+/%s" % name, qos=1)
+            self._now_is("connected")
+            self._asked.clear()
+            self._told.clear()
+            async with asyncio.TaskGroup() as group:
+                group.create_task(self._send_orders(client))
+                group.create_task(self._take_messages(client))
+
+    async def _send_orders(self, client: aiomqtt.Client) -> None:
+        """What was never answered, once at the start; from then on whatever is new in the store."""
+        states: tuple[str, ...] = UNANSWERED
+        while True:
+            for concentrator in self._store.concentrators_with_orders(states):
+                await self._send(client, concentrator, self._store.orders(concentrator, states))
+            states = (SUBMITTED,)
+            await asyncio.sleep(self._poll)
+
+    async def _send(
+        self, client: aiomqtt.Client, concentrator: str, orders: list[tuple[str, bytes, bytes]]
+    ) -> None:
+        for kind, job_id, envelope in orders:
+            await _publish(client, concentrator, kind, envelope)
+            self._store.sent(kind, job_id)
+            log.info(_WHERE, "%s %s sent to %s" % (kind, job_id.hex(), concentrator))
+
+    async def _take_messages(self, client: aiomqtt.Client) -> None:
+        async for message in client.messages:
+            _, _, concentrator, name = str(message.topic).split("/")
+            payload = bytes(message.payload) if isinstance(message.payload, bytes) else b""
+            if name == "state" and not payload:
+                continue  # somebody cleared the retained state
+            try:
+                messages.topic(concentrator, name)  # checks the id
+                await self._take(client, concentrator, name, payload)
+            except (Refused, ValueError) as error:
+                log.warning(_WHERE, "%s from %s: %s" % (name, concentrator, error))
+                self._store.add_event(concentrator[:64], "malformed", "%s: %s" % (name, error))
+
+    async def _take(
+        self, client: aiomqtt.Client, concentrator: str, name: str, payload: bytes
+    ) -> None:
+        if name == "state":
+            await self._take_state(client, concentrator, State.decode(payload))
+        elif name == "hello":
+            hello = Hello.decode(payload)
+            await self._tell_time(client, concentrator)
+            await self._acknowledge(client, concentrator)
+            await self._send(client, concentrator, self._store.missing(concentrator, hello.jobs))
+        elif name == "report":
+            await self._take_reports(client, concentrator, Reports.decode(payload))
+        elif name == "pull":
+            pull = Pull.decode(payload)
+            total, data = self._store.package_piece(pull.digest, pull.offset, pull.size)
+            chunk = Chunk(pull.digest, pull.offset, total, data)
+            await _publish(client, concentrator, "chunk", chunk.encode())
+
+    async def _take_state(self, client: aiomqtt.Client, concentrator: str, state: State) -> None:
+        if state.concentrator != concentrator:
+            raise Refused("malformed", "state: speaks of concentrator %s" % state.concentrator)
+        self._store.take_state(concentrator, state)
+        log.info(_WHERE, "%s is %s" % (concentrator, "online" if state.online else "offline"))
+        if state.online:
+            safe = self._store.position(concentrator, state.epoch)
+            await _publish(client, concentrator, "ack", Ack(state.epoch, safe).encode())
+
+    async def _take_reports(
+        self, client: aiomqtt.Client, concentrator: str, message: Reports
+    ) -> None:
+        taken = self._store.take_reports(concentrator, message)
+        if not taken.gap:
+            self._asked.pop(concentrator, None)
+        elif self._now() - self._asked.get(concentrator, 0) >= RESEND_EVERY:
+            self._asked[concentrator] = self._now()
+            log.warning(
+                _WHERE,
+                "%s: report %d is missing, asked for it" % (concentrator, taken.number + 1),
+            )
+            resend = Resend(message.epoch, taken.number + 1)
+            await _publish(client, concentrator, "resend", resend.encode())
+        await _publish(client, concentrator, "ack", Ack(message.epoch, taken.number).encode())
+        if self._now() - self._told.get(concentrator, 0) >= TIME_EVERY:
+            await self._tell_time(client, concentrator)
+
+    async def _acknowledge(self, client: aiomqtt.Client, concentrator: str) -> None:
+        epoch = self._store.epoch(concentrator)
+        if epoch is not None:
+            ack = Ack(epoch, self._store.position(concentrator, epoch))
+            await _publish(client, concentrator, "ack", ack.encode())
+
+    async def _tell_time(self, client: aiomqtt.Client, concentrator: str) -> None:
+        self._told[concentrator] = self._now()
+        await _publish(client, concentrator, "time", Time(int(self._now())).encode())
+
+
+async def _publish(client: aiomqtt.Client, concentrator: str, name: str, payload: bytes) -> None:
+    await client.publish(messages.topic(concentrator, name), payload, qos=1)
+
+
+def _leaves(group: BaseExceptionGroup[BaseException]) -> list[BaseException]:
+    found: list[BaseException] = []
+    for error in group.exceptions:
+        found.extend(_leaves(error) if isinstance(error, BaseExceptionGroup) else [error])
+    return found

@@ -1,0 +1,102 @@
+"""Live progress of a job, from the store."""
+
+from __future__ import annotations
+
+import time
+
+from rich.console import Console, Group, RenderableType
+from rich.live import Live
+from rich.progress_bar import ProgressBar
+from rich.table import Table
+from rich.text import Text
+
+from tools.hes import report
+from tools.hes.store import Store
+
+EVERY = 0.25  # seconds
+LAST = 12  # meters shown, those that changed last
+SILENT = 10  # seconds without a sign of life before `serve` counts as not running
+
+
+def watch(store: Store, job_id: bytes, console: Console) -> report.Json:
+    """Show the job until it is over; returns its report. On a screen live, else a line for each
+    change.
+    """
+    if not console.is_terminal:
+        return _lines(store, job_id, console)
+    with Live(console=console, refresh_per_second=8, transient=True) as live:
+        while True:
+            current = report.build(store, job_id)
+            live.update(progress(current, store))
+            if current["finished"]:
+                return current
+            time.sleep(EVERY)
+
+
+def _lines(store: Store, job_id: bytes, console: Console) -> report.Json:
+    shown: dict[str, tuple[str, str]] = {}
+    warned = ""
+    while True:
+        current = report.build(store, job_id)
+        for meter in current["meters"]:
+            state = meter["result"], meter["state"]
+            if meter["attempts"] and shown.get(meter["serial"]) != state:
+                shown[meter["serial"]] = state
+                console.print(
+                    Text("%s %s %s" % (meter["serial"], meter["result"], _why(meter))),
+                    soft_wrap=True,
+                )
+        if current["finished"]:
+            return current
+        warning = service_problem(store) or ""
+        if warning and warning != warned:
+            console.print(Text(warning, "yellow"), soft_wrap=True)
+        warned = warning
+        time.sleep(EVERY)
+
+
+def progress(current: report.Json, store: Store) -> RenderableType:
+    """The job now: its state, how far it is, the meters that changed last, what is in the way."""
+    summary = current["summary"]
+    done = summary["meters"] - summary["pending"]
+    bar = Table.grid(padding=(0, 1))
+    bar.add_row(
+        ProgressBar(total=summary["meters"], completed=done, width=40),
+        Text("%d of %d meters" % (done, summary["meters"])),
+    )
+    recent = sorted(
+        (meter for meter in current["meters"] if meter["updated"]),
+        key=lambda meter: int(meter["updated"]),
+    )
+    rows = Table.grid(padding=(0, 2))
+    for meter in recent[-LAST:]:
+        rows.add_row(
+            Text(meter["serial"]),
+            Text(meter["result"], report.STYLES[meter["result"]]),
+            Text(meter["path"] or "-"),
+            Text("%d tries" % meter["attempts"], "dim"),
+            Text(_why(meter), "dim"),
+        )
+    heading = Text("Job %s on %s: " % (current["job"][:8], current["concentrator"]))
+    heading.append_text(report.state_line(current))
+    problem = service_problem(store)
+    tail = Text(problem, "yellow") if problem else report.summary_line(current)
+    return Group(heading, bar, rows, tail)
+
+
+def _why(meter: report.Json) -> str:
+    return str(meter["sentence"] if meter["reason"] else meter["state"])
+
+
+def service_problem(store: Store) -> str | None:
+    """Why nothing moves, and what to do; None if `serve` is at work."""
+    service = store.service()
+    if service is None or service[2] > SILENT:
+        return (
+            "`ami-hes serve` is not running on %s, so nothing is sent or received. Start it:"
+            " ami-hes --db %s serve --broker mqtt://HOST" % (store.path, store.path)
+        )
+    broker, status, _ = service
+    if status != "connected":
+        return "`ami-hes serve` has no connection to %s: %s" % (broker, status)
+    return None

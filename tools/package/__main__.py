@@ -1,0 +1,177 @@
+"""`ami-package`: from a configuration people write to the signed package a concentrator carries
+out.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from pathlib import Path
+
+from rich.console import Console
+from rich.text import Text
+
+from gateway.uplink import envelope
+from gateway.uplink.package import Package
+from gateway.uplink.refused import Refused
+from hal.cpython.crypto import SystemCrypto
+from tools.package.compile import compile_file
+from tools.package.keys import KeyProblem, SigningKey, load_trust
+from tools.package.show import table
+from tools.package.source import Problems
+
+EXAMPLES = Path(__file__).parent / "examples"
+
+_DESCRIPTION = (
+    """\
+Make signed packages of meter configurations.
+
+A first package:
+  ami-package keygen vendor.pem          a signing key; vendor.json goes to the concentrators
+  ami-package check FILE.yaml            is the configuration right?
+  ami-package build FILE.yaml -o FILE.pkg --key vendor.pem
+  ami-package show FILE.pkg --trust vendor.json
+
+Examples to start from: %s
+"""
+    % EXAMPLES
+)
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Exit status 0: done; 1: the file, key or signature is not right; 2: the command is not."""
+    options = _parser().parse_args(arguments)
+    try:
+        status: int = options.run(options)
+        return status
+    except Problems as problems:
+        for problem in problems.problems:
+            print(problem, file=sys.stderr)
+        count = len(problems.problems)
+        print("%d %s to correct" % (count, "place" if count == 1 else "places"), file=sys.stderr)
+    except (KeyProblem, Refused) as error:
+        print("ami-package: %s" % error, file=sys.stderr)
+    except OSError as error:
+        print("ami-package: %s: %s" % (error.filename, error.strerror), file=sys.stderr)
+    return 1
+
+
+def _keygen(options: argparse.Namespace) -> int:
+    key = SigningKey.generate()
+    public = key.save(options.key)
+    print("%s: private key, keep it secret; key id %s" % (options.key, key.kid.hex()))
+    print("%s: public key, for the `signers` in the concentrators' settings" % public)
+    return 0
+
+
+def _check(options: argparse.Namespace) -> int:
+    package = compile_file(options.file)
+    print(
+        "%s: right. %s %s: %d steps, %d checks, %d bytes"
+        % (
+            options.file,
+            package.name,
+            package.version,
+            len(package.steps),
+            len(package.checks),
+            len(package.to_payload()),
+        )
+    )
+    return 0
+
+
+def _build(options: argparse.Namespace) -> int:
+    package = compile_file(options.file)
+    key = SigningKey.load(options.key)
+    signed = envelope.sign(package.to_payload(), key.kid, key.sign)
+    output = options.output or options.file.with_suffix(".pkg")
+    _write(output, signed)
+    print(
+        "%s: %s %s, %d bytes, signed with key %s"
+        % (output, package.name, package.version, len(signed), key.kid.hex())
+    )
+    return 0
+
+
+def _sign(options: argparse.Namespace) -> int:
+    _, payload, _ = envelope.split(options.file.read_bytes())
+    package = Package.from_payload(payload)
+    key = SigningKey.load(options.key)
+    output = options.output or options.file
+    _write(output, envelope.sign(payload, key.kid, key.sign))
+    print(
+        "%s: %s %s, now signed with key %s" % (output, package.name, package.version, key.kid.hex())
+    )
+    return 0
+
+
+def _show(options: argparse.Namespace) -> int:
+    raw = options.file.read_bytes()
+    kid, payload, _ = envelope.split(raw)
+    package = Package.from_payload(payload)
+    status = 0
+    if options.trust is None:
+        signature = Text("by key %s; not checked, --trust PUBLIC.json does" % kid.hex(), "yellow")
+    else:
+        try:
+            envelope.verify(raw, load_trust(options.trust), SystemCrypto())
+            signature = Text("good, by key %s" % kid.hex(), "green")
+        except Refused as refused:
+            signature = Text("NOT GOOD: %s" % refused, "bold red")
+            status = 1
+    Console().print(table(package, signature))
+    return status
+
+
+def _write(path: Path, content: bytes) -> None:
+    """The whole file or nothing of it."""
+    part = path.with_name(path.name + ".part")
+    part.write_bytes(content)
+    os.replace(part, path)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        "ami-package",
+        description=_DESCRIPTION,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    commands = parser.add_subparsers(metavar="COMMAND", required=True)
+
+    keygen = commands.add_parser("keygen", help="make a signing key")
+    keygen.add_argument(
+        "key",
+        type=Path,
+        metavar="KEY.pem",
+        help="private key to make; KEY.json gets the public one",
+    )
+    keygen.set_defaults(run=_keygen)
+
+    check = commands.add_parser("check", help="check a configuration")
+    check.add_argument("file", type=Path, metavar="FILE.yaml")
+    check.set_defaults(run=_check)
+
+    build = commands.add_parser("build", help="compile and sign a configuration")
+    build.add_argument("file", type=Path, metavar="FILE.yaml")
+    build.add_argument("-o", "--output", type=Path, metavar="FILE.pkg", help="default: next to it")
+    build.add_argument("--key", type=Path, required=True, metavar="KEY.pem", help="from keygen")
+    build.set_defaults(run=_build)
+
+    sign = commands.add_parser("sign", help="sign a package again, with another key")
+    sign.add_argument("file", type=Path, metavar="FILE.pkg")
+    sign.add_argument("-o", "--output", type=Path, metavar="FILE.pkg", help="default: in place")
+    sign.add_argument("--key", type=Path, required=True, metavar="KEY.pem", help="from keygen")
+    sign.set_defaults(run=_sign)
+
+    show = commands.add_parser("show", help="show what is in a package")
+    show.add_argument("file", type=Path, metavar="FILE.pkg")
+    show.add_argument(
+        "--trust", type=Path, metavar="PUBLIC.json", help="check the signature against these keys"
+    )
+    show.set_defaults(run=_show)
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,70 @@
+"""A package as people read it."""
+
+from __future__ import annotations
+
+from rich import box
+from rich.console import Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from gateway.dlms import obis
+from gateway.uplink.package import Action, Check, Package, Set
+from tools.package import names, render
+
+
+def table(package: Package, signature: Text) -> RenderableType:
+    """Everything in the package, with COSEM names; `signature` says whose it is, proven or not."""
+    heading = Table.grid(padding=(0, 2))
+    heading.add_column(style="bold")
+    heading.add_column(overflow="fold")
+    heading.add_row("Package", "%s %s" % (package.name, package.version))
+    if package.description:
+        heading.add_row("", package.description)
+    for model, prefixes in package.targets:
+        firmware = " or ".join("%s*" % prefix for prefix in prefixes)
+        heading.add_row("For", "%s, firmware %s" % (model, firmware or "any"))
+    heading.add_row("Signature", signature)
+    steps = _table("Steps")
+    for number, step in enumerate(package.steps, 1):
+        if isinstance(step, Action):
+            steps.add_row("%d call" % number, _method(step), _parameter(step))
+        else:
+            steps.add_row("%d write" % number, _attribute(step), Text(render.lines(step.data)))
+    checks = _table("Must hold at the end")
+    for check in package.checks:
+        checks.add_row("read", _attribute(check), Text(render.lines(check.data)))
+    return Group(heading, Text(), steps, checks)
+
+
+def _table(title: str) -> Table:
+    made = Table(title=title, title_justify="left", title_style="bold", box=box.SIMPLE_HEAD)
+    made.add_column("")
+    made.add_column("Object")
+    made.add_column("Value", overflow="fold")
+    return made
+
+
+def _parameter(step: Action) -> Text:
+    parameter = "no parameter" if step.data is None else render.lines(step.data)
+    until = "until %s %s %s" % (
+        names.class_name(step.check.class_id),
+        obis.text(step.check.obis),
+        names.member_name(names.ATTRIBUTE, step.check.class_id, step.check.attribute),
+    )
+    return Text("%s\n%s\n= %s" % (parameter, until, render.lines(step.check.data)))
+
+
+def _attribute(check: Check | Set) -> str:
+    return "%s\n%s\n%s" % (
+        names.class_name(check.class_id),
+        obis.text(check.obis),
+        names.member_name(names.ATTRIBUTE, check.class_id, check.attribute),
+    )
+
+
+def _method(step: Action) -> str:
+    return "%s\n%s\n%s" % (
+        names.class_name(step.class_id),
+        obis.text(step.obis),
+        names.member_name(names.METHOD, step.class_id, step.method),
+    )
