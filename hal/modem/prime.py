@@ -20,6 +20,7 @@ node, their example sends one at a time); `in_flight` is therefore a setting.
 from __future__ import annotations
 
 from hal.modem import supervisor, usi
+from hal.modem.prime_nodes import FIRST_RESERVED, NodeTable
 from hal.ports import (
     Busy,
     Capabilities,
@@ -66,7 +67,6 @@ STATUS_PREVIOUS_PENDING = 0xC2
 BROADCAST = "ffffffffffff"
 BROADCAST_ID = 0x0FFF
 MAX_PAYLOAD = 1021
-MAX_NODES = 2000
 
 
 class Prime:
@@ -94,11 +94,10 @@ class Prime:
         self._parser = usi.Parser()
         self._outgoing = bytearray()
         self._events: list[Event] = []
-        self._ids: dict[str, int] = {}
-        self._addresses: dict[int, str] = {}
+        self._nodes = NodeTable()
         self._pending: dict[int, tuple[int, int]] = {}  # node id -> handle, deadline
         self._last_handle = 0
-        self._walk: list[int] | None = None  # ids seen by the list query under way
+        self._walking = False  # the base node's list is being read
         self._walk_iterator = 0
         self._walk_deadline = 0
         self._walk_tries = 0
@@ -145,7 +144,7 @@ class Prime:
                 del self._pending[node]
                 self._failed += 1
                 self._events.append(TxDone(handle, STATUS_TIMEOUT))
-        if self._walk is None:
+        if not self._walking:
             if now_ms >= self._next_walk:
                 self._begin_walk(now_ms)
         elif now_ms >= self._walk_deadline:
@@ -153,7 +152,7 @@ class Prime:
                 self._ask_list(now_ms)
             else:
                 self._list_unanswered += 1
-                self._walk = None
+                self._walking = False
                 self._next_walk = now_ms + self._refresh_ms
         step = self._supervisor.step(now_ms)
         if step == supervisor.PROBE:
@@ -164,7 +163,7 @@ class Prime:
 
     def due_ms(self, now_ms: int) -> int:
         """Milliseconds until tick() has something to do; at least 1."""
-        due = self._next_walk if self._walk is None else self._walk_deadline
+        due = self._walk_deadline if self._walking else self._next_walk
         for _, deadline in self._pending.values():
             due = min(due, deadline)
         return max(1, min(due, self._supervisor.due_ms()) - now_ms)
@@ -182,7 +181,7 @@ class Prime:
             raise TooLong("PRIME takes %d bytes a frame, not %d" % (MAX_PAYLOAD, len(data)))
         if not (0 <= source_sap <= 0xFF and 0 <= destination_sap <= 0xFF):
             raise ValueError("PRIME SAPs are 0..255, not %d, %d" % (source_sap, destination_sap))
-        node = BROADCAST_ID if address == BROADCAST else self._ids.get(address)
+        node = BROADCAST_ID if address == BROADCAST else self._nodes.node(address)
         if node is None:
             raise NoRoute("no PRIME node %s is registered" % address)
         if node in self._pending or len(self._pending) >= self.capabilities.in_flight:
@@ -216,7 +215,7 @@ class Prime:
         return data
 
     def nodes(self) -> list[str]:
-        return list(self._ids)
+        return self._nodes.addresses()
 
     def statistics(self) -> dict[str, int]:
         parser = self._parser
@@ -260,7 +259,7 @@ class Prime:
             if data[1] == EVENT_REBOOT:
                 self._restarted(now_ms)
             elif data[1] == EVENT_UNREGISTER:
-                self._left(self._ids.get(data[2:8].hex(), -1))
+                self._left(self._nodes.node(data[2:8].hex()))
         elif command == MLME_RESET_CONFIRM:
             self._restarted(now_ms)
         elif command != MLME_GET_CONFIRM:
@@ -275,10 +274,10 @@ class Prime:
         if len(data) < 10 or len(data) != 10 + length:
             self._malformed += 1
             return
-        address = self._addresses.get(int.from_bytes(data[5:7], "big"))
+        address = self._nodes.address(int.from_bytes(data[5:7], "big"))
         if address is None:
             self._stranger += 1
-            if self._walk is None:
+            if not self._walking:
                 # Its join was missed; not more often than once in `answer_ms`.
                 self._next_walk = min(self._next_walk, now_ms + self._answer_ms)
             return
@@ -295,29 +294,23 @@ class Prime:
         self._events.append(TxDone(pending[0], status))
 
     def _joined(self, node: int, eui48: bytes) -> None:
-        if node >= 0x0FFE:  # the broadcast connection shows up like a node
-            return
-        if self._walk is not None and len(self._walk) < 2 * MAX_NODES:
-            self._walk.append(node)
+        if node >= FIRST_RESERVED or eui48 == bytes(6):
+            return  # the broadcast connection shows up like a node
+        self._nodes.mark(node)
         address = eui48.hex()
-        if self._addresses.get(node) == address:
+        if self._nodes.address(node) == address:
             return
-        if node not in self._addresses and address not in self._ids:
-            if len(self._ids) >= MAX_NODES:
-                self._table_full += 1
-                return
+        self._left(node)
+        self._left(self._nodes.node(address))
+        if self._nodes.put(node, address):
+            self._events.append(Joined(address))
         else:
-            self._left(node)
-            self._left(self._ids.get(address, -1))
-        self._ids[address] = node
-        self._addresses[node] = address
-        self._events.append(Joined(address))
+            self._table_full += 1
 
-    def _left(self, node: int) -> None:
-        address = self._addresses.pop(node, None)
-        if address is None:
+    def _left(self, node: int | None) -> None:
+        address = None if node is None else self._nodes.remove(node)
+        if node is None or address is None:
             return
-        del self._ids[address]
         pending = self._pending.pop(node, None)
         if pending is not None:
             self._failed += 1
@@ -330,15 +323,15 @@ class Prime:
         self._begin_walk(now_ms)
 
     def _forget(self) -> None:
-        self._ids = {}
-        self._addresses = {}
+        self._nodes.clear()
         self._pending = {}
-        self._walk = None
+        self._walking = False
 
     # The list of nodes registered before we listened
 
     def _begin_walk(self, now_ms: int) -> None:
-        self._walk = []
+        self._walking = True
+        self._nodes.unmark()
         self._walk_iterator = 0
         self._walk_tries = 0
         self._ask_list(now_ms)
@@ -354,7 +347,7 @@ class Prime:
         if len(data) < 5 or data[0] != LIST_RESPONSE:
             self._malformed += 1
             return
-        if int.from_bytes(data[1:3], "big") != PIB_432_NODES or self._walk is None:
+        if int.from_bytes(data[1:3], "big") != PIB_432_NODES or not self._walking:
             self._unexpected_confirm += 1
             return
         records = data[3]
@@ -372,12 +365,10 @@ class Prime:
             self._walk_tries = 0
             self._ask_list(now_ms)
             return
-        seen = set(self._walk)
-        self._walk = None
+        self._walking = False
         self._next_walk = now_ms + self._refresh_ms
-        for node in list(self._addresses):
-            if node not in seen:
-                self._left(node)
+        for node in self._nodes.unmarked():
+            self._left(node)
 
     def _write(self, protocol: int, data: bytes) -> None:
         self._outgoing += usi.frame(protocol, data)

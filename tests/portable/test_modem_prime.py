@@ -310,8 +310,8 @@ def play(condition: str) -> tuple[int, int, Prime]:
     echoes = settled = 0
     for now in range(0, 400000, 100):
         driver.tick(now)
-        addresses = sorted(driver.nodes())
-        if addresses and now % 500 == 0:
+        addresses = driver.nodes() if now % 500 == 0 else []
+        if addresses:
             address = addresses[now // 500 % len(addresses)]
             try:
                 driver.send(address, now.to_bytes(4, "big"), 16, 1, now)

@@ -10,6 +10,7 @@ import asyncio
 from collections.abc import Coroutine, Mapping
 
 from hal.modem import prime, usi
+from hal.modem.prime_nodes import MAX_NODES
 from hal.sim.channel import Channel
 from tools.emulator.air import Air, Meter
 from tools.emulator.line import Line
@@ -49,8 +50,8 @@ class PrimeEmulator:
         meter_ms: int = 50,
         speed: float = 1.0,
     ) -> None:
-        if len(population) > prime.MAX_NODES:
-            raise ValueError("a PRIME base node serves at most %d nodes" % prime.MAX_NODES)
+        if len(population) > MAX_NODES:
+            raise ValueError("a PRIME base node serves at most %d nodes" % MAX_NODES)
         self._air = Air(channel or Channel(), speed)
         self._arq_tries = arq_tries
         self._arq_timeout_ms = arq_timeout_ms
