@@ -146,7 +146,7 @@ class SecuritySetup(CosemObject):
         self.title = title
         self.ek, self.ak, self.broadcast_key = ek, ak, bytes(16)
         self.last_counter = -1  # of the client, accepted last
-        self.own_counter = 0  # the meter's next
+        self.own_counter = 0  # of the meter, used last
         self._master = master
         self._coming: dict[int, bytes] = {}
         self.attribute(2, kinds.enum(FULL_POLICY), (axdr.ENUM, FULL_POLICY))
@@ -167,6 +167,11 @@ class SecuritySetup(CosemObject):
             except InvalidUnwrap:
                 raise Refused("other-reason") from None
         self._coming = keys
+
+    def next_counter(self) -> int:
+        """The meter's own invocation counter: never the same twice."""
+        self.own_counter += 1
+        return self.own_counter
 
     def apply_new_keys(self) -> None:
         """Called by the server once the answer to key_transfer is ciphered."""

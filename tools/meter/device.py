@@ -13,7 +13,7 @@ from tools.meter.association import AssociationLN, SecuritySetup
 from tools.meter.clock import Clock
 from tools.meter.image import ImageTransfer
 from tools.meter.kinds import Typed
-from tools.meter.model import MANAGEMENT, PUBLIC, Meter
+from tools.meter.model import MANAGEMENT, PUBLIC, CosemObject, Meter
 from tools.meter.monitor import RegisterMonitor, value_definition
 from tools.meter.profile import ProfileGeneric, capture_object
 from tools.meter.script import EXECUTE_METHOD, WRITE_ATTRIBUTE, ScriptTable
@@ -80,13 +80,42 @@ def build_meter(
     `source` gives unix seconds. What differs between meters (load, voltage) follows from the
     serial.
     """
-    meter = Meter(serial, model, firmware, source)
-    character = hashlib.sha256(serial.encode()).digest()
-    own = keys or MeterKeys(b"AMI" + character[:5], bytes(16), bytes(16), bytes(16))
-    security = SecuritySetup(meter, SECURITY, own.title, own.ek, own.ak, own.master)
-    meter.add(
-        data.Data(meter, LOGICAL_DEVICE_NAME, octets(serial), public=True),
-        data.Data(meter, MODEL, octets(model), public=True),
+    if keys is None and not password:
+        raise ValueError("a meter needs keys (HLS5-GMAC) or a password (LLS)")
+    own = keys or MeterKeys(_character(serial)[:8], bytes(16), bytes(16), bytes(16))
+
+    def assemble(meter: Meter) -> None:
+        security = meter.objects.get((64, SECURITY)) or SecuritySetup(
+            meter, SECURITY, own.title, own.ek, own.ak, own.master
+        )
+        assert isinstance(security, SecuritySetup)
+        meter.objects.clear()
+        meter.add(*_objects(meter, security), security)
+        meter.associations[PUBLIC] = AssociationLN(meter, PUBLIC, acse.NONE, ciphered=False)
+        if keys is not None:
+            management = AssociationLN(meter, MANAGEMENT, acse.HIGH_GMAC, ciphered=True)
+        else:
+            management = AssociationLN(meter, MANAGEMENT, acse.LOW, ciphered=False, secret=password)
+        meter.associations[MANAGEMENT] = management
+
+    return Meter(serial, model, firmware, assemble, source)
+
+
+def _character(serial: str) -> bytes:
+    """Bytes that make this meter different from others."""
+    return hashlib.sha256(serial.encode()).digest()
+
+
+def _objects(meter: Meter, security: SecuritySetup) -> list[CosemObject]:
+    character = _character(meter.serial)
+    captured = [
+        capture_object(8, CLOCK, 2),
+        capture_object(3, ENERGY, 2),
+        capture_object(3, VOLTAGE, 2),
+    ]
+    return [
+        data.Data(meter, LOGICAL_DEVICE_NAME, octets(meter.serial), public=True),
+        data.Data(meter, MODEL, octets(meter.model), public=True),
         data.Data(meter, FIRMWARE, lambda: octets(meter.firmware), public=True),
         data.Data(
             meter,
@@ -100,36 +129,15 @@ def build_meter(
         data.Data(meter, ALARM_REGISTER, (axdr.DOUBLE_LONG_UNSIGNED, 0), writable=True),
         data.Data(meter, ALARM_FILTER, (axdr.DOUBLE_LONG_UNSIGNED, 0), writable=True),
         data.Data(meter, TARIFF, (axdr.UNSIGNED, 1), writable=True),
-        ProfileGeneric(
-            meter,
-            LOAD_PROFILE,
-            [
-                capture_object(8, CLOCK, 2),
-                capture_object(3, ENERGY, 2),
-                capture_object(3, VOLTAGE, 2),
-            ],
-        ),
-        ScriptTable(meter, SCRIPTS),
+        ProfileGeneric(meter, LOAD_PROFILE, captured),
+        ScriptTable(meter, SCRIPTS, factory_scripts()),
         SpecialDaysTable(meter, SPECIAL_DAYS),
         ActivityCalendar(meter, CALENDAR, flat_calendar()),
         RegisterMonitor(
             meter, MONITOR, [(axdr.LONG_UNSIGNED, 2530)], value_definition(3, VOLTAGE, 2)
         ),
         ImageTransfer(meter, IMAGE),
-        security,
-    )
-    meter.find(9, SCRIPTS).put(2, (axdr.ARRAY, factory_scripts()))
-    meter.associations[PUBLIC] = AssociationLN(meter, PUBLIC, acse.NONE, ciphered=False)
-    if keys is not None:
-        management = AssociationLN(meter, MANAGEMENT, acse.HIGH_GMAC, ciphered=True)
-    elif password:
-        management = AssociationLN(meter, MANAGEMENT, acse.LOW, ciphered=False, secret=password)
-    else:
-        raise ValueError(
-            "a meter needs keys (HLS5-GMAC) or a password (LLS) for its management client"
-        )
-    meter.associations[MANAGEMENT] = management
-    return meter
+    ]
 
 
 def octets(text: str) -> Typed:

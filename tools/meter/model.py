@@ -178,8 +178,9 @@ class Meter:
     repeatable."""
 
     serial: str
-    model: str = "AMI-E450"
-    firmware: str = "V02.10.01"
+    model: str
+    firmware: str
+    assemble: Callable[[Meter], None]  # puts the objects in, as the factory does
     source: Callable[[], float] = time.time  # unix seconds; tests pass their own
     objects: dict[tuple[int, str], CosemObject] = field(default_factory=dict)
     log: WriteLog = field(default_factory=WriteLog)
@@ -190,6 +191,12 @@ class Meter:
     def __post_init__(self) -> None:
         self.started = self.source()
         self._ticked = self.now()
+        self.assemble(self)
+
+    def lose_state(self) -> None:
+        """Back to what the factory made; firmware, keys, log and faults stay."""
+        self.clock_offset = 0
+        self.assemble(self)
 
     def now(self) -> int:
         """What the meter's clock shows, in unix seconds."""
@@ -217,11 +224,6 @@ class Meter:
         """Look inside, whatever the rights: for tests and the control channel."""
         self.tick()
         return self.find(class_id, name).value(index)
-
-    def write(self, class_id: int, name: str, index: int, typed: Typed, client: int) -> None:
-        if self.faults.refuse_write == (class_id, name, index):
-            raise Refused("read-write-denied")
-        self.find(class_id, name).write(index, typed, client)
 
     def tick(self) -> None:
         """Bring every object up to the present: captures, calendar activation, monitors."""

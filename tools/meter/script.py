@@ -24,10 +24,10 @@ class ScriptTable(CosemObject):
 
     class_id = 9
 
-    def __init__(self, meter: Meter, name: str) -> None:
+    def __init__(self, meter: Meter, name: str, scripts: list[Typed]) -> None:
         super().__init__(meter, name)
         self._depth = 0
-        self.attribute(2, kinds.array(SCRIPT, 64), (axdr.ARRAY, []), writable=True)
+        self.attribute(2, kinds.array(SCRIPT, 64), (axdr.ARRAY, scripts), writable=True)
         self.method(1, kinds.LONG_UNSIGNED, lambda typed: self.execute(typed[1]))
 
     def execute(self, identifier: int) -> None:

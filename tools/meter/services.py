@@ -1,5 +1,5 @@
-"""GET, SET and ACTION inside one association, with block transfer both ways. APDU objects in and
-out, all plain: ciphering is the server's.
+"""GET, SET and ACTION inside one association, long ones in blocks. One APDU in, one out,
+all plain: ciphering is the server's.
 
 A request that repeats the previous one byte for byte (same invoke-id) is a client that lost the
 answer: SET and ACTION are answered again without being carried out again; a GET is read anew.
@@ -7,6 +7,7 @@ answer: SET and ACTION are answered again without being carried out again; a GET
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from gateway.dlms import acse, apdu, axdr, obis
@@ -26,10 +27,9 @@ Answer = Any  # one of the response classes of gateway.dlms.apdu
 
 
 class _Sending:
-    """A long answer going out: block `number` was sent last."""
+    """A long GET answer going out: block `number` was sent last."""
 
-    def __init__(self, service: int, data: bytes, size: int) -> None:
-        self.service = service
+    def __init__(self, data: bytes, size: int) -> None:
         self.data = data
         self.size = size
         self.number = 1
@@ -75,14 +75,14 @@ class Services:
             decoded = apdu.decode(raw)
         except ProtocolError:
             return exception(SERVICE_UNKNOWN, OTHER_REASON)
-        response = self._dispatch(decoded).encode()
+        response = bytes(self._dispatch(decoded).encode())
         # reading has no effect that could happen twice; the numbered blocks look after themselves
         repeatable = isinstance(decoded, (apdu.GetRequest, apdu.GetListRequest, apdu.GetNext))
         self._last = (b"", b"") if repeatable else (raw, response)
         return response
 
     def _dispatch(self, request: Any) -> Answer:
-        needed, handler = {
+        handlers: dict[type, tuple[int, Callable[[Any], Answer]]] = {
             apdu.GetRequest: (acse.GET, self._get),
             apdu.GetNext: (acse.BLOCK_GET, self._get_next),
             apdu.GetListRequest: (acse.MULTIPLE_REFERENCES, self._get_list),
@@ -92,8 +92,8 @@ class Services:
             apdu.ActionRequest: (acse.ACTION, self._action),
             apdu.ActionFirstBlock: (acse.BLOCK_ACTION, self._action_first),
             apdu.ActionBlock: (acse.BLOCK_ACTION, self._action_block),
-            apdu.ActionNext: (acse.BLOCK_ACTION, self._action_next),
-        }.get(type(request), (0, None))
+        }
+        needed, handler = handlers.get(type(request), (0, None))
         if handler is None or not needed & self.conformance:
             return apdu.ExceptionResponse(SERVICE_NOT_ALLOWED, NOT_SUPPORTED)
         return handler(request)
@@ -142,7 +142,8 @@ class Services:
             return ACTION["type-unmatched"], None
         except Refused as refused:
             return ACTION[refused.result], None
-        self.meter.log.add("action", class_id, text, index)
+        if class_id != AssociationLN.class_id:  # proving who one is changes nothing
+            self.meter.log.add("action", class_id, text, index)
         return apdu.SUCCESS, None if returned is None else axdr.encode(returned)
 
     # ------------------------------------------------------------ GET
@@ -168,14 +169,12 @@ class Services:
         encoded = response.encode()
         if len(encoded) <= self.limit:
             return response
-        # the blocks of a list carry the results without their count
-        results = b"".join(_data_result(result, data) for result, data in items)
-        return self._start_get_blocks(request.invoke, results)
+        return self._start_get_blocks(request.invoke, encoded[3:])
 
     def _start_get_blocks(self, invoke: int, data: bytes) -> Answer:
         if not self.conformance & acse.BLOCK_GET:
             return apdu.GetResponse(invoke, ACCESS["other-reason"], None)
-        self._sending = _Sending(apdu.GET_RESPONSE, data, self.limit - BLOCK_HEAD)
+        self._sending = _Sending(data, self.limit - BLOCK_HEAD)
         return self._get_block(invoke)
 
     def _get_block(self, invoke: int) -> Answer:
@@ -186,7 +185,7 @@ class Services:
     def _get_next(self, request: apdu.GetNext) -> Answer:
         sending = self._sending
         result = "no-long-get-in-progress"
-        if sending is not None and sending.service == apdu.GET_RESPONSE:
+        if sending is not None:
             if self._advance(sending, request.block):
                 return self._get_block(request.invoke)
             result = "data-block-number-invalid"
@@ -213,8 +212,7 @@ class Services:
 
     def _set_first(self, request: apdu.SetFirstBlock) -> Answer:
         if request.selection is not None:
-            result = ACCESS["scope-of-access-violated"]
-            return apdu.SetLastAck(request.invoke, result, request.block)
+            return apdu.SetResponse(request.invoke, ACCESS["scope-of-access-violated"])
         self._collecting = _Collecting(request.class_id, request.obis, request.attribute)
         return self._set_block(request)
 
@@ -225,7 +223,7 @@ class Services:
         trouble = self._collect(collecting, request.block, request.data)
         if trouble:
             result = ACCESS["long-set-aborted" if trouble == "too-long" else trouble]
-            return apdu.SetLastAck(request.invoke, result, request.block)
+            return apdu.SetResponse(request.invoke, result)
         if not request.last:
             return apdu.SetBlockAck(request.invoke, request.block)
         self._collecting = None
@@ -248,17 +246,7 @@ class Services:
 
     def _action(self, request: apdu.ActionRequest) -> Answer:
         result, data = self._invoke(request.class_id, request.obis, request.method, request.data)
-        return self._action_answer(request.invoke, result, data)
-
-    def _action_answer(self, invoke: int, result: int, data: bytes | None) -> Answer:
-        response = apdu.ActionResponse(invoke, result, data)
-        if len(response.encode()) <= self.limit:
-            return response
-        # the blocks carry what follows the invoke-id of a short response
-        self._sending = _Sending(
-            apdu.ACTION_RESPONSE, response.encode()[3:], self.limit - BLOCK_HEAD
-        )
-        return self._action_response_block(invoke)
+        return apdu.ActionResponse(request.invoke, result, data)
 
     def _action_first(self, request: apdu.ActionFirstBlock) -> Answer:
         self._collecting = _Collecting(request.class_id, request.obis, request.method)
@@ -274,21 +262,7 @@ class Services:
             return apdu.ActionBlockAck(request.invoke, request.block)
         self._collecting = None
         result, data = self._invoke(*collecting.target, bytes(collecting.data))
-        return self._action_answer(request.invoke, result, data)
-
-    def _action_next(self, request: apdu.ActionNext) -> Answer:
-        sending = self._sending
-        if (
-            sending is not None
-            and sending.service == apdu.ACTION_RESPONSE
-            and self._advance(sending, request.block)
-        ):
-            return self._action_response_block(request.invoke)
-        return apdu.ActionResponse(request.invoke, ACTION["no-long-action-in-progress"])
-
-    def _action_response_block(self, invoke: int) -> Answer:
-        assert self._sending is not None
-        return apdu.ActionResponseBlock(invoke, *self._sending.block())
+        return apdu.ActionResponse(request.invoke, result, data)
 
 
 def exception(state: int, service: int, counter: int | None = None) -> bytes:
@@ -297,7 +271,3 @@ def exception(state: int, service: int, counter: int | None = None) -> bytes:
 
 def _access_result(error: Refused | ProtocolError) -> int:
     return ACCESS[error.result] if isinstance(error, Refused) else ACCESS["type-unmatched"]
-
-
-def _data_result(result: int, data: bytes | None) -> bytes:
-    return b"\x01" + bytes([result]) if data is None else b"\x00" + data

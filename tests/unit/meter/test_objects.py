@@ -28,7 +28,7 @@ from tools.meter.model import MANAGEMENT, PUBLIC, Meter, Refused
 
 
 def write(meter: Meter, class_id: int, name: str, index: int, typed: Typed) -> None:
-    meter.write(class_id, name, index, typed, MANAGEMENT)
+    meter.find(class_id, name).write(index, typed, MANAGEMENT)
 
 
 def invoke(meter: Meter, class_id: int, name: str, index: int, typed: Typed) -> Typed | None:

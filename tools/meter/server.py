@@ -1,0 +1,326 @@
+"""The meter as a DLMS server: associations, ciphering, and the services inside. Sans-IO: one
+APDU in, one APDU out, whatever carries them.
+
+What it does with a request that comes twice (the client lost the answer): the very same bytes, or
+the same plain request under a higher invocation counter, are answered again; a SET or ACTION is not
+carried out again (services.py). After a new AARQ nothing is remembered.
+"""
+
+from __future__ import annotations
+
+import secrets
+
+from gateway.dlms import acse, apdu
+from gateway.dlms.errors import ProtocolError
+from tools.meter import device, protection
+from tools.meter.association import (
+    ASSOCIATED,
+    NON_ASSOCIATED,
+    PENDING,
+    AssociationLN,
+    SecuritySetup,
+)
+from tools.meter.model import Meter, Refused
+from tools.meter.protection import Damaged
+from tools.meter.services import (
+    NOT_POSSIBLE,
+    OTHER_REASON,
+    PDU_TOO_LONG,
+    SERVICE_NOT_ALLOWED,
+    SERVICE_UNKNOWN,
+    Services,
+    exception,
+)
+
+DECIPHERING_ERROR = 5  # service-error
+GLO_INITIATE_REQUEST, GLO_INITIATE_RESPONSE = 0x21, 0x28
+GLO_REQUESTS = (0xC8, 0xC9, 0xCB)  # plain tag + 8
+GLO_OFFSET = 8
+GLO_ROOM = 3 + 1 + 4 + protection.TAG_SIZE + 1  # what ciphering adds to a response, at most
+REPLY_TO_HLS = (15, 1)  # class, method
+SERVER_SAP = 1  # the management logical device, the only one here
+LEAST_PDU = 64
+CONFORMANCE = (
+    acse.BLOCK_GET
+    | acse.BLOCK_SET
+    | acse.BLOCK_ACTION
+    | acse.MULTIPLE_REFERENCES
+    | acse.GET
+    | acse.SET
+    | acse.SELECTIVE_ACCESS
+    | acse.ACTION
+)
+# association diagnostics (acse.DIAGNOSTICS)
+ACCEPTED = (1, 0)
+NO_REASON = (1, 1)
+CONTEXT_NOT_SUPPORTED = (1, 2)
+MECHANISM_NOT_RECOGNISED = (1, 11)
+AUTHENTICATION_FAILURE = (1, 13)
+AUTHENTICATION_REQUIRED = (1, 14)
+
+
+class _NotAccepted(Exception):
+    def __init__(self, diagnostic: tuple[int, int], error: bytes = b"") -> None:
+        super().__init__(acse.DIAGNOSTICS[diagnostic])
+        self.diagnostic = diagnostic
+        self.error = error  # a ConfirmedServiceError, where the InitiateRequest is at fault
+
+
+class _StaleCounter(Exception):
+    """An invocation counter not above the last one accepted."""
+
+
+class _Session:
+    """One client's association, from its AARQ on."""
+
+    def __init__(self, title: bytes, services: Services) -> None:
+        self.title = title
+        self.services = services
+        self.last: tuple[bytes, bytes] = (b"", b"")  # ciphered request and response, as sent
+
+
+class MeterServer:
+    """Answers for one meter. `max_pdu`: the longest APDU it takes, and makes, in bytes."""
+
+    def __init__(self, meter: Meter, max_pdu: int = 640) -> None:
+        if not LEAST_PDU <= max_pdu <= 0xFFFF:
+            raise ValueError("max_pdu is %d..65535, not %d" % (LEAST_PDU, max_pdu))
+        self.meter = meter
+        self.max_pdu = max_pdu
+        self._sessions: dict[int, _Session] = {}
+
+    @property
+    def _security(self) -> SecuritySetup:
+        found = self.meter.find(64, device.SECURITY)
+        assert isinstance(found, SecuritySetup)
+        return found
+
+    def handle(self, client_sap: int, server_sap: int, apdu: bytes) -> bytes | None:
+        """The answer to one APDU; None where the meter stays silent."""
+        faults = self.meter.faults
+        if faults.dead or server_sap != SERVER_SAP or not apdu:
+            return None
+        self.meter.tick()
+        answer = self._answer(client_sap, bytes(apdu))
+        if faults.lose_answers:
+            faults.lose_answers -= 1
+            return None
+        return answer
+
+    def lose_state(self) -> None:
+        """As after a battery failure: everything but keys and counters is as the factory made
+        it."""
+        self._sessions.clear()
+        self.meter.lose_state()
+
+    def _answer(self, client_sap: int, raw: bytes) -> bytes:
+        if len(raw) > self.max_pdu:
+            return exception(SERVICE_NOT_ALLOWED, PDU_TOO_LONG)
+        association = self.meter.associations.get(client_sap)
+        if raw[0] == acse.AARQ:
+            return self._associate(client_sap, association, raw)
+        session = self._sessions.get(client_sap)
+        if association is None or session is None:
+            return exception(SERVICE_NOT_ALLOWED, NOT_POSSIBLE)
+        if raw[0] == acse.RLRQ:
+            return self._release(client_sap, association, session, raw)
+        try:
+            if association.ciphered:
+                return self._ciphered(association, session, raw)
+            return session.services.handle(raw)
+        except _StaleCounter:
+            last = self._security.last_counter
+            return exception(SERVICE_NOT_ALLOWED, apdu.INVOCATION_COUNTER_ERROR, last + 1)
+        except Damaged:
+            return exception(SERVICE_NOT_ALLOWED, DECIPHERING_ERROR)
+
+    # ------------------------------------------------------------ association
+
+    def _associate(self, client_sap: int, association: AssociationLN | None, raw: bytes) -> bytes:
+        self._sessions.pop(client_sap, None)
+        context = acse.LN
+        try:
+            if association is None:
+                raise _NotAccepted(NO_REASON)
+            association.status = NON_ASSOCIATED
+            context = acse.LN_CIPHERED if association.ciphered else acse.LN
+            request = acse.Aarq.decode(raw)
+            return self._accept(client_sap, association, request)
+        except ProtocolError:
+            return exception(SERVICE_UNKNOWN, OTHER_REASON)
+        except Damaged:
+            refusal = _NotAccepted(AUTHENTICATION_FAILURE)
+        except _NotAccepted as error:
+            refusal = error
+        except _StaleCounter:
+            last = self._security.last_counter
+            return exception(SERVICE_NOT_ALLOWED, apdu.INVOCATION_COUNTER_ERROR, last + 1)
+        return acse.Aare(context, 1, refusal.diagnostic, refusal.error).encode()
+
+    def _accept(self, client_sap: int, association: AssociationLN, request: acse.Aarq) -> bytes:
+        context = acse.LN_CIPHERED if association.ciphered else acse.LN
+        if request.context != context:
+            raise _NotAccepted(CONTEXT_NOT_SUPPORTED)
+        _check_mechanism(association, request)
+        initiate = self._initiate_request(association, request)
+        conformance = initiate.conformance & CONFORMANCE
+        if not conformance & acse.GET:
+            raise _NotAccepted(NO_REASON, apdu.ConfirmedServiceError(1, 6, 2).encode())
+        if 0 < initiate.max_pdu < LEAST_PDU:
+            raise _NotAccepted(NO_REASON, apdu.ConfirmedServiceError(1, 6, 3).encode())
+        limit = min(initiate.max_pdu or self.max_pdu, self.max_pdu)
+        association.conformance = conformance
+        association.max_receive = self.max_pdu
+        association.max_send = limit
+        room = GLO_ROOM if association.ciphered else 0
+        services = Services(self.meter, association, limit - room, conformance)
+        self._sessions[client_sap] = _Session(request.title, services)
+        response = acse.InitiateResponse(conformance, self.max_pdu).encode()
+        if association.ciphered:
+            response = self._seal(GLO_INITIATE_RESPONSE, response)
+        if association.mechanism != acse.HIGH_GMAC:
+            association.status = ASSOCIATED
+            return acse.Aare(context, acse.ACCEPTED, ACCEPTED, response).encode()
+        association.status = PENDING
+        challenge = secrets.token_bytes(16)
+        association.reply = HlsReply(
+            self._security, association, request.title, request.value, challenge
+        )
+        return acse.Aare(
+            context,
+            acse.ACCEPTED,
+            AUTHENTICATION_REQUIRED,
+            response,
+            self._security.title,
+            acse.HIGH_GMAC,
+            challenge,
+        ).encode()
+
+    def _initiate_request(
+        self, association: AssociationLN, request: acse.Aarq
+    ) -> acse.InitiateRequest:
+        raw = request.user_information
+        if not raw:
+            raise _NotAccepted(NO_REASON)
+        if association.ciphered:
+            if raw[0] != GLO_INITIATE_REQUEST:
+                raise Damaged("a plain InitiateRequest in a ciphered context")
+            raw = self._unseal(raw, request.title)
+        return acse.InitiateRequest.decode(raw)
+
+    def _release(
+        self, client_sap: int, association: AssociationLN, session: _Session, raw: bytes
+    ) -> bytes:
+        try:
+            request = acse.Rlrq.decode(raw)
+            information = b""
+            if association.ciphered and request.user_information:
+                self._unseal(request.user_information, session.title)
+                response = acse.InitiateResponse(association.conformance, self.max_pdu)
+                information = self._seal(GLO_INITIATE_RESPONSE, response.encode())
+        except ProtocolError:
+            return exception(SERVICE_UNKNOWN, OTHER_REASON)
+        except (Damaged, _StaleCounter):
+            # nobody else may end this client's association
+            return exception(SERVICE_NOT_ALLOWED, DECIPHERING_ERROR)
+        del self._sessions[client_sap]
+        association.status = NON_ASSOCIATED
+        return acse.Rlre(0, information).encode()
+
+    # ------------------------------------------------------------ requests
+
+    def _ciphered(self, association: AssociationLN, session: _Session, raw: bytes) -> bytes:
+        if raw[0] not in GLO_REQUESTS:
+            return exception(SERVICE_NOT_ALLOWED, NOT_POSSIBLE)
+        request, response = session.last
+        if raw == request:
+            return response
+        plain = self._unseal(raw, session.title)
+        if plain[:1] != bytes([raw[0] - GLO_OFFSET]):
+            raise Damaged("the ciphered APDU is another than its tag says")
+        if association.status == PENDING and not _is_hls_reply(plain):
+            return exception(SERVICE_NOT_ALLOWED, NOT_POSSIBLE)
+        answer = session.services.handle(plain)
+        if answer[0] != apdu.EXCEPTION_RESPONSE:
+            answer = self._seal(answer[0] + GLO_OFFSET, answer)
+        self._security.apply_new_keys()
+        session.last = (raw, answer)
+        return answer
+
+    def _unseal(self, raw: bytes, title: bytes) -> bytes:
+        """Plain APDU of the client; its counter is taken as used only when its tag is right."""
+        security = self._security
+        if len(title) != 8:
+            raise Damaged("a system title has 8 bytes")
+        plain = protection.unseal(raw, title, security.ek, security.ak)
+        counter = protection.counter_of(raw)
+        if counter <= security.last_counter:
+            raise _StaleCounter()
+        security.last_counter = counter
+        return plain
+
+    def _seal(self, tag: int, plain: bytes) -> bytes:
+        security = self._security
+        counter = 0 if self.meter.faults.wrong_counter else security.next_counter()
+        return protection.seal(tag, security.title, counter, security.ek, security.ak, plain)
+
+
+class HlsReply:
+    """Method reply_to_HLS_authentication of one pending association (HLS5, GMAC)."""
+
+    def __init__(
+        self,
+        security: SecuritySetup,
+        association: AssociationLN,
+        title: bytes,
+        client_challenge: bytes,
+        server_challenge: bytes,
+    ) -> None:
+        self._security = security
+        self._association = association
+        self._title = title
+        self._client_challenge = client_challenge
+        self._server_challenge = server_challenge
+
+    def __call__(self, reply: bytes) -> bytes:
+        """f(CtoS) for a right f(StoC); Refused "other-reason" otherwise, and the association
+        ends."""
+        security = self._security
+        self._association.reply = None
+        fits = protection.gmac_fits(
+            reply, self._title, security.ek, security.ak, self._server_challenge
+        )
+        if not fits:
+            self._association.status = NON_ASSOCIATED
+            raise Refused("other-reason")
+        self._association.status = ASSOCIATED
+        return protection.gmac(
+            security.title,
+            security.next_counter(),
+            security.ek,
+            security.ak,
+            self._client_challenge,
+        )
+
+
+def _check_mechanism(association: AssociationLN, request: acse.Aarq) -> None:
+    if request.mechanism != association.mechanism:
+        wanted = AUTHENTICATION_REQUIRED if request.mechanism == 0 else MECHANISM_NOT_RECOGNISED
+        raise _NotAccepted(wanted)
+    if association.mechanism == acse.LOW and not secrets.compare_digest(
+        request.value, association.secret()
+    ):
+        raise _NotAccepted(AUTHENTICATION_FAILURE)
+    if association.mechanism == acse.HIGH_GMAC and not 8 <= len(request.value) <= 64:
+        raise _NotAccepted(AUTHENTICATION_FAILURE)
+
+
+def _is_hls_reply(plain: bytes) -> bool:
+    try:
+        request = apdu.decode(plain)
+    except ProtocolError:
+        return False
+    return (
+        isinstance(request, apdu.ActionRequest)
+        and (request.class_id, request.method) == REPLY_TO_HLS
+    )
