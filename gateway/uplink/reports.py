@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
     Body: TypeAlias = "JobReport | MeterReport | Refusal | Dropped | Event"
 
-MAX_VALUE = 65536  # octets of one A-XDR value read
+MAX_VALUE = 98304  # octets of one A-XDR value read
 
 _ID = octets(16, 16)
 _REASON = text(32)
@@ -18,8 +18,12 @@ _DETAIL = text(512)
 
 
 class JobReport:
-    """A whole job changed its `state` (State of gateway/jobs/job.py, by name): accepted, ended,
-    canceled.
+    """A whole job changed its `state`, a name of State in gateway/jobs/job.py.
+
+    "queued": accepted (reason `accepted` or `window-not-open`). "in-progress": a cancel is taken
+    but meters in hand end first. Any other: it has ended, `detail` counts its meters by state; a
+    job is "succeeded", "rejected" or "timed-out" if every one of its meters is, "canceled" if it
+    was, otherwise "failed".
     """
 
     __slots__ = ("detail", "job_id", "reason", "state")

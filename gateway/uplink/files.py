@@ -1,0 +1,226 @@
+"""Packages on their way from the HES to the flash: pulled in chunks, resumed after any
+interruption, proven by SHA-256.
+
+Sans-IO: pulls() says which chunks to ask for now, take() receives one. What is on the flash is
+durable up to the size of the part file, so the flash itself remembers how far a pull got.
+"""
+
+from __future__ import annotations
+
+import hashlib
+
+from gateway.uplink.messages import Pull
+from gateway.uplink.package import Package
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from gateway.uplink.messages import Chunk
+    from hal.ports import Crypto, Storage
+
+CHUNK = 4096
+WINDOW = 4  # chunks asked for and not here yet
+PATIENCE_MS = 30_000  # without any chunk, before asking again; doubles up to MAX_PATIENCE_MS
+MAX_PATIENCE_MS = 480_000
+_PREFIX = "package-"
+_PART = ".part"
+
+COMPLETE = "complete"
+BAD_DIGEST = "bad-digest"
+
+
+class Files:
+    """The packages that jobs need: `wanted` ones being pulled, one at a time in order, and complete
+    ones by their digest.
+
+    `storage` holds them as package-<32 hex> and, until complete, package-<32 hex>.part. `trust` as
+    in envelope.verify().
+    """
+
+    def __init__(
+        self, storage: Storage, crypto: Crypto, trust: Sequence[tuple[bytes, bytes]]
+    ) -> None:
+        self._storage = storage
+        self._crypto = crypto
+        self._trust = trust
+        self._wanted: list[_Transfer] = []
+        self._decoded: tuple[bytes, Package] | None = None
+
+    def has(self, digest: bytes) -> bool:
+        return self._storage.size(_name(digest)) >= 0
+
+    def package(self, digest: bytes) -> Package:
+        """The complete package. OSError when it is not here; Refused as Package.decode()."""
+        if self._decoded is None or self._decoded[0] != digest:
+            raw = self._storage.read(_name(digest))
+            self._decoded = (digest, Package.decode(raw, self._trust, self._crypto))
+        return self._decoded[1]
+
+    def want(self, digest: bytes, size: int) -> None:
+        """Pull the package of `size` octets with this SHA-256, after those wanted before; no-op
+        when wanted or here.
+        """
+        if not self.has(digest) and self._find(digest) is None:
+            self._wanted.append(_Transfer(self._storage, digest, size))
+
+    def keep_only(self, digests: list[bytes]) -> None:
+        """Forget every package and every pull but these, also what an earlier run left on the
+        flash.
+        """
+        self._wanted = [transfer for transfer in self._wanted if transfer.digest in digests]
+        if self._decoded is not None and self._decoded[0] not in digests:
+            self._decoded = None
+        names = [_name(digest) for digest in digests]
+        for name in self._storage.names():
+            whole = name[: -len(_PART)] if name.endswith(_PART) else name
+            if name.startswith(_PREFIX) and whole not in names:
+                self._storage.remove(name)
+
+    def pulls(self, now_ms: int) -> list[Pull]:
+        """What to ask the HES for at this tick."""
+        return self._wanted[0].pulls(now_ms) if self._wanted else []
+
+    def next_due_ms(self) -> int | None:
+        """The tick at which pulls() has something again if no chunk comes; None: nothing is being
+        pulled.
+        """
+        return self._wanted[0].due_ms() if self._wanted else None
+
+    def disconnected(self) -> None:
+        """What was asked for will not come."""
+        for transfer in self._wanted:
+            transfer.forget_asked()
+
+    def take(self, chunk: Chunk, now_ms: int) -> str | None:
+        """COMPLETE or BAD_DIGEST when this chunk ended a pull, else None. OSError as the storage
+        gives it.
+        """
+        transfer = self._find(chunk.digest)
+        if transfer is None:
+            return None
+        if (
+            chunk.total == 0
+        ):  # the HES does not have it (yet): let the others go first, ask again later
+            transfer.pause(now_ms)
+            self._wanted.remove(transfer)
+            self._wanted.append(transfer)
+            return None
+        outcome = transfer.take(chunk, now_ms)
+        if outcome is not None:
+            self._wanted.remove(transfer)
+        return outcome
+
+    def _find(self, digest: bytes) -> _Transfer | None:
+        for transfer in self._wanted:
+            if transfer.digest == digest:
+                return transfer
+        return None
+
+
+class _Transfer:
+    """One package on its way. `_durable` octets are on the flash, `_early` holds chunks that came
+    before their turn.
+    """
+
+    def __init__(self, storage: Storage, digest: bytes, size: int) -> None:
+        self.digest = digest
+        self._storage = storage
+        self._size = size
+        self._part = _name(digest) + _PART
+        self._durable = max(0, storage.size(self._part))
+        if self._durable >= size > 0:
+            storage.remove(self._part)
+            self._durable = 0
+        self._resumed = self._durable > 0
+        self._asked: list[int] = []  # offsets
+        self._early: dict[int, bytes] = {}
+        self._patience_ms = PATIENCE_MS
+        self._deadline_ms: int | None = None  # when what was asked counts as lost
+
+    def pulls(self, now_ms: int) -> list[Pull]:
+        if self._deadline_ms is not None and now_ms >= self._deadline_ms:
+            self._asked = []
+            self._patience_ms = min(2 * self._patience_ms, MAX_PATIENCE_MS)
+            self._deadline_ms = None
+        if self._deadline_ms is not None and not self._asked:
+            return []  # paused
+        pulls = []
+        offset = self._durable
+        while offset < self._size and offset < self._durable + WINDOW * CHUNK:
+            if offset not in self._asked and offset not in self._early:
+                pulls.append(Pull(self.digest, offset, self._chunk_at(offset)))
+                self._asked.append(offset)
+            offset += CHUNK
+        if pulls:
+            self._deadline_ms = now_ms + self._patience_ms
+        return pulls
+
+    def due_ms(self) -> int:
+        return 0 if self._deadline_ms is None else self._deadline_ms
+
+    def pause(self, now_ms: int) -> None:
+        self.forget_asked()
+        self._deadline_ms = now_ms + self._patience_ms
+
+    def forget_asked(self) -> None:
+        self._asked = []
+        self._deadline_ms = None
+
+    def take(self, chunk: Chunk, now_ms: int) -> str | None:
+        if chunk.total != self._size:
+            self._storage.remove(self._part)
+            return BAD_DIGEST
+        if chunk.offset not in self._asked or len(chunk.data) != self._chunk_at(chunk.offset):
+            return None  # late, twice, or never asked for
+        self._asked.remove(chunk.offset)
+        self._early[chunk.offset] = chunk.data
+        self._patience_ms = PATIENCE_MS
+        self._deadline_ms = now_ms + self._patience_ms if self._asked else None
+        self._write_what_is_next(now_ms)
+        return self._finish() if self._durable == self._size else None
+
+    def _chunk_at(self, offset: int) -> int:
+        return min(CHUNK, self._size - offset)
+
+    def _write_what_is_next(self, now_ms: int) -> None:
+        if self._durable not in self._early:
+            return
+        try:
+            file = self._storage.append(self._part)
+            try:
+                while self._durable in self._early:
+                    data = self._early.pop(self._durable)
+                    file.write(data)
+                    self._durable += len(data)
+                file.sync()
+            finally:
+                file.close()
+        except OSError:
+            self._durable = max(0, self._storage.size(self._part))
+            self._resumed = True
+            self._early = {}
+            self.pause(now_ms)
+            raise
+
+    def _finish(self) -> str | None:
+        if self._sha256() == self.digest:
+            self._storage.rename(self._part, _name(self.digest))
+            return COMPLETE
+        self._storage.remove(self._part)
+        if not self._resumed:
+            return BAD_DIGEST
+        # A power cut may have left octets that nobody sent: the flash, not the HES, is at fault.
+        self._resumed = False
+        self._durable = 0
+        return None
+
+    def _sha256(self) -> bytes:
+        state = hashlib.sha256()
+        for offset in range(0, self._size, CHUNK):
+            state.update(self._storage.read(self._part, offset, CHUNK))
+        return state.digest()
+
+
+def _name(digest: bytes) -> str:
+    return _PREFIX + digest.hex()[:32]

@@ -1,0 +1,106 @@
+"""What the HES orders, signed: proven, checked, and put into the ledger before anyone answers.
+
+Every order that is not taken raises Refused and has changed nothing.
+"""
+
+from __future__ import annotations
+
+import hashlib
+
+from gateway.jobs.job import Job, JobError, State
+from gateway.jobs.result import KO, Result
+from gateway.uplink import envelope
+from gateway.uplink.messages import Cancel
+from gateway.uplink.refused import Refused
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from gateway.jobs.ledger import Entry, Ledger
+    from hal.ports import Clock, Crypto
+
+SKEW_S = 3600  # how far in the future an order may claim to be issued
+MAX_PACKAGE = 256 * 1024  # octets
+
+
+class Orders:
+    """`trust` as in envelope.verify(); `known(serial)` tells whether the inventory has a meter."""
+
+    def __init__(
+        self,
+        concentrator: str,
+        trust: Sequence[tuple[bytes, bytes]],
+        clock: Clock,
+        crypto: Crypto,
+        ledger: Ledger,
+        known: Callable[[str], bool],
+    ) -> None:
+        self._concentrator = concentrator
+        self._trust = trust
+        self._clock = clock
+        self._crypto = crypto
+        self._ledger = ledger
+        self._known = known
+
+    def job(self, raw: bytes) -> Entry | None:
+        """Take a job. The ledger's entry if it is now there for the first time; None if the ledger
+        itself refused it, and said so in its outbox (duplicate, no room).
+        """
+        payload, _ = envelope.verify(raw, self._trust, self._crypto)
+        try:
+            job = Job.decode(payload)
+            job.check(self._concentrator, self._clock.unix_time(), SKEW_S)
+        except JobError as error:
+            raise Refused(error.reason, error.detail, error.job_id)
+        if job.package is not None and job.package.size > MAX_PACKAGE:
+            raise Refused(
+                "oversized",
+                "package: expected at most %d octets, came %d" % (MAX_PACKAGE, job.package.size),
+                job.id,
+            )
+        with self._ledger.batch():
+            if self._ledger.accept(job, payload) not in ("accepted", "window-not-open"):
+                return None
+            entry = self._ledger.entry(job.id)
+            if entry is not None:
+                self._reject_unknown(entry)
+        return entry
+
+    def cancel(self, raw: bytes) -> bytes:
+        """Take a cancel; the id of its job."""
+        payload, _ = envelope.verify(raw, self._trust, self._crypto)
+        cancel = Cancel.decode(payload)
+        if cancel.concentrator != self._concentrator:
+            raise Refused(
+                "wrong-concentrator",
+                "expected %s, came %s" % (self._concentrator, cancel.concentrator),
+                cancel.job_id,
+            )
+        now = self._clock.unix_time()
+        if now and cancel.issued > now + SKEW_S:
+            raise Refused(
+                "not-yet-valid",
+                "issued at %d, here it is %d" % (cancel.issued, now),
+                cancel.job_id,
+            )
+        if not self._ledger.cancel(cancel.job_id):
+            raise Refused("unknown-job", "it is not here, or has ended", cancel.job_id)
+        return cancel.job_id
+
+    def _reject_unknown(self, entry: Entry) -> None:
+        """The meters that are not in the inventory have their answer at once; the others go on."""
+        for index, serial in enumerate(entry.job.serials):
+            if not self._known(serial):
+                self._ledger.finished(entry, index, State.REJECTED, Result(KO, "unknown-meter"))
+
+
+def digest_of(raw: bytes) -> bytes:
+    """What a Refusal calls the message by: the SHA-256 of the content of a signed envelope, of the
+    whole message where it is none.
+    """
+    try:
+        _, raw, _ = envelope.split(raw)
+    except Refused:
+        pass
+    return hashlib.sha256(raw).digest()

@@ -1,0 +1,116 @@
+"""Sends the ledger's reports to the HES until it acknowledges them: a few messages ahead, and again
+when it stays silent.
+
+Sans-IO: batch() gives the next message to publish, acknowledged() and resend() take the answers.
+"""
+
+from __future__ import annotations
+
+from gateway.jobs.job import State
+from gateway.uplink.messages import REPORTS_SIZE, Reports
+from gateway.uplink.reports import Event, JobReport, MeterReport, Refusal, Report
+from hal.rt import cbor
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from gateway.jobs.ledger import Entry, Ledger
+    from gateway.jobs.ledger import Report as Noted
+    from gateway.uplink.messages import Ack, Resend
+    from gateway.uplink.reports import Body
+
+WINDOW = 4  # messages sent and not acknowledged
+MOST = 64  # reports in one message
+PATIENCE_MS = 60_000  # without progress, before sending again; doubles up to MAX_PATIENCE_MS
+MAX_PATIENCE_MS = 960_000
+
+
+class Outbox:
+    def __init__(self, ledger: Ledger) -> None:
+        self._ledger = ledger
+        self._patience_ms = PATIENCE_MS
+        self.connected()
+
+    def connected(self) -> None:
+        """A new connection: whatever is not acknowledged is sent anew."""
+        self._ends: list[int] = []  # last number of each message in flight
+        self._sent = self._ledger.acknowledged
+        self._deadline_ms = 0
+
+    def batch(self, now_ms: int) -> Reports | None:
+        """The next message, which then counts as sent; None if there is nothing to send at this
+        tick. OSError of the storage."""
+        if self._ends and now_ms >= self._deadline_ms:
+            self._ends = []
+            self._sent = self._ledger.acknowledged
+            self._patience_ms = min(2 * self._patience_ms, MAX_PATIENCE_MS)
+        if len(self._ends) >= WINDOW or self._sent >= self._ledger.last_number:
+            return None
+        reports: list[Report] = []
+        size = 0
+        for noted in self._ledger.reports(self._sent, MOST):
+            report = Report(noted.number, noted.finished_at, _body(noted, self._ledger))
+            size += len(cbor.encode(report.to_array()))
+            if reports and size > REPORTS_SIZE:
+                break
+            reports.append(report)
+        if not reports:
+            return None
+        if not self._ends:
+            self._deadline_ms = now_ms + self._patience_ms
+        self._sent = reports[-1].number
+        self._ends.append(self._sent)
+        return Reports(self._ledger.epoch, reports)
+
+    def acknowledged(self, ack: Ack, now_ms: int) -> None:
+        """Ignored: those of another epoch, and of numbers not given out yet."""
+        if ack.epoch != self._ledger.epoch or ack.number > self._ledger.last_number:
+            return
+        if ack.number > self._ledger.acknowledged:
+            self._ledger.acknowledge(ack.number)
+            self._patience_ms = PATIENCE_MS
+            self._deadline_ms = now_ms + self._patience_ms
+        self._ends = [end for end in self._ends if end > ack.number]
+        self._sent = max(self._sent, ack.number)
+
+    def resend(self, resend: Resend) -> None:
+        if resend.epoch == self._ledger.epoch and resend.number <= self._sent:
+            self._ends = []
+            self._sent = max(resend.number - 1, self._ledger.acknowledged)
+
+
+def _body(noted: Noted, ledger: Ledger) -> Body:
+    if noted.kind == "event":
+        return Event(noted.reason, noted.detail)
+    if noted.kind == "refusal":
+        return Refusal(noted.topic, noted.digest, noted.job_id, noted.reason, noted.detail)
+    job_id = noted.job_id or bytes(16)
+    if noted.kind == "job":
+        state = _job_state(noted.state, ledger.entry(job_id))
+        return JobReport(job_id, State.NAMES[state], noted.reason, noted.detail)
+    return MeterReport(
+        job_id,
+        noted.serial,
+        noted.state,
+        noted.outcome,
+        noted.reason,
+        noted.detail,
+        noted.attempts,
+        noted.path,
+        noted.duration_ms,
+        noted.value,
+    )
+
+
+def _job_state(what: str, entry: Entry | None) -> int:
+    """Of a whole job, from those of its executions: the ledger keeps them until the HES has
+    acknowledged that the job ended."""
+    if what == "accepted" or entry is None:
+        return State.QUEUED
+    if what != "ended":
+        return State.IN_PROGRESS  # a cancel that has to wait for the meters in hand
+    if entry.canceled:
+        return State.CANCELED
+    for state in (State.SUCCEEDED, State.REJECTED, State.TIMED_OUT):
+        if entry.count(state) == len(entry.states):
+            return state
+    return State.FAILED
