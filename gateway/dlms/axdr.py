@@ -123,6 +123,7 @@ _CALENDAR = {DATE_TIME: 12, DATE: 5, TIME: 4}
 _NUMBERS = {tag: (row[0], row[1]) for tag, row in _INTEGERS.items()}
 _NUMBERS.update(_FLOATS)
 
+_INFINITY = float("inf")
 _DEPTH = 16  # nesting; the deepest object of the Blue Book needs 5
 
 
@@ -194,16 +195,25 @@ def _put_simple(out: bytearray, tag: int, value: Any) -> None:
     elif tag == BIT_STRING:
         _put_bits(out, value)
     elif tag in _FLOATS:
-        try:
-            out.extend(struct.pack(_FLOATS[tag][0], value))
-        except OverflowError:
-            raise ValueError(f"{TAGS[tag]} cannot hold {value!r}")
+        out.extend(_float(tag, value))
     elif tag in _CALENDAR:
         if len(value) != _CALENDAR[tag]:
             raise ValueError("%s is %d bytes, not %d" % (TAGS[tag], _CALENDAR[tag], len(value)))
         out.extend(value)
     elif tag not in _EMPTY:
         raise ValueError(f"no data type has the tag {tag!r}")
+
+
+def _float(tag: int, value: float) -> bytes:
+    form = _FLOATS[tag][0]
+    try:
+        raw = struct.pack(form, value)
+    except OverflowError:
+        raise ValueError("%s cannot hold %r" % (TAGS[tag], value))
+    # MicroPython packs what is too large as infinity
+    if abs(struct.unpack(form, raw)[0]) == _INFINITY != abs(value):
+        raise ValueError("%s cannot hold %r" % (TAGS[tag], value))
+    return raw
 
 
 def _put_bits(out: bytearray, bits: str) -> None:

@@ -531,6 +531,8 @@ class Client:
         if len(raw) == 0:
             raise ProtocolError("%s: an empty APDU came" % step)
         tag = raw[0]
+        if (tag in PLAIN_OF or tag in _SERVICES) and self.conformance == 0:
+            return None  # of an association that is over
         if tag in PLAIN_OF:
             if self._ciphering is None:
                 raise SecurityFailed("a ciphered answer came to a plain request")
