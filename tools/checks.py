@@ -7,6 +7,7 @@ import os
 import re
 import subprocess
 import sys
+import sysconfig
 import time
 
 from tools.bootstrap import ROOT
@@ -15,7 +16,7 @@ STATIC = [
     ("lint", ["ruff", "check", "."]),
     ("format", ["ruff", "format", "--check", "."]),
     ("types", ["mypy"]),
-    ("types, MicroPython", ["basedpyright"]),
+    ("types, MicroPython", ["basedpyright", "--typeshedpath", sysconfig.get_path("purelib")]),
     ("import arrows", ["lint-imports"]),
 ]
 PYTEST = ["python", "-m", "pytest"]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import errno
+import logging
 import math
 import ssl
 
@@ -21,10 +22,15 @@ if TYPE_CHECKING:
 
     T = TypeVar("T")
 
-# Messages waiting for receive(): here, and in aiomqtt, which drops what comes beyond.
-_WAITING = 32
-_QUEUED = 256
+_WAITING = 32  # messages waiting for receive() here
+_QUEUED = 128  # and behind them in aiomqtt
 _MAX_TOPIC = 65535
+
+
+# What aiomqtt and paho log reaches the caller as an exception.
+_SILENT = logging.getLogger("hal.cpython.mqtt")
+_SILENT.addHandler(logging.NullHandler())
+_SILENT.propagate = False
 
 
 class MqttUplink:
@@ -115,9 +121,11 @@ class MqttUplink:
             password=self._password,
             protocol=aiomqtt.ProtocolVersion.V311,
             clean_session=True,
-            will=will and aiomqtt.Will(will.topic, will.payload, 1, will.retain),
+            will=None if will is None else aiomqtt.Will(will.topic, will.payload, 1, will.retain),
             keepalive=self._keepalive_s,
-            tls_context=self._tls and _tls_context(self._tls),
+            tls_context=None if self._tls is None else _tls_context(self._tls),
+            logger=_SILENT,
+            queue_type=_Incoming,
             timeout=math.inf,
             max_queued_incoming_messages=_QUEUED,
             max_queued_outgoing_messages=_QUEUED,
@@ -211,6 +219,16 @@ class _Connection:
             await self.messages.put(Message(topic, payload, message.retain))
 
 
+class _Incoming(asyncio.Queue[aiomqtt.Message]):
+    """aiomqtt's queue. On QueueFull aiomqtt drops the message, which the broker believes delivered;
+    any other exception ends the connection, which everyone notices."""
+
+    def put_nowait(self, item: aiomqtt.Message) -> None:
+        if self.full():
+            raise OSError(errno.ENOBUFS, "%d messages wait to be received" % self.qsize())
+        super().put_nowait(item)
+
+
 def _reason(pump: asyncio.Task[None]) -> aiomqtt.MqttError:
     error = None if pump.cancelled() else pump.exception()
     cause = error.__cause__ if error is not None and error.__cause__ is not None else error
@@ -222,13 +240,12 @@ async def _open(client: aiomqtt.Client) -> None:
 
 
 async def _abandon(client: aiomqtt.Client, opening: asyncio.Task[None]) -> None:
-    """The connect call of paho blocks in a thread and cannot be cancelled, so it is awaited (at
-    most the keepalive time) and its outcome closed."""
-    connecting = [opening, asyncio.create_task(asyncio.sleep(client._keepalive + 10))]
-    await asyncio.wait(connecting, return_when=asyncio.FIRST_COMPLETED)
-    for task in connecting:
-        task.cancel()
-    await asyncio.wait(connecting)
+    """Let go of an unfinished attempt. paho's connect blocks in a thread and cannot be cancelled,
+    so its end is awaited (5 s for TCP, the keepalive time for TLS); what it opened is closed."""
+    while not opening.done() and client._client.socket() is None:  # noqa: ASYNC110
+        await asyncio.sleep(0.1)
+    opening.cancel()
+    await asyncio.wait({opening})
     if not opening.cancelled():
         opening.exception()  # seen
     _close(client)

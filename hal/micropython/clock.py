@@ -1,0 +1,59 @@
+"""The board's clock: time.ticks_ms made endless, and a date."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Awaitable
+    from typing import TypeVar
+
+    T = TypeVar("T")
+
+# Some ports count from 2000 (seconds from 1970 to there).
+_EPOCH = 0 if time.gmtime(0)[0] == 1970 else 946684800
+# A board without a battery wakes up in 1970 or 2000: before this date nobody has set its clock.
+NOT_BEFORE = 1735689600  # 2025-01-01
+# Ticks wrap at 2**30 ms on a 32-bit board, and a difference is right up to half of it (6.2 days).
+_LONGEST_MS = 1 << 28
+
+
+class SystemClock:
+    """See hal.ports.Clock. Ticks must be asked for at least once in six days. The date is the
+    board's until set_unix_time corrects it, from then on it goes by the ticks."""
+
+    def __init__(self) -> None:
+        self._last = time.ticks_ms()
+        self._total = 0
+        self._set_to: int | None = None
+        self._set_at = 0
+
+    def ticks_ms(self) -> int:
+        now = time.ticks_ms()
+        self._total += time.ticks_diff(now, self._last)
+        self._last = now
+        return self._total
+
+    def unix_time(self) -> int:
+        if self._set_to is not None:
+            return self._set_to + (self.ticks_ms() - self._set_at) // 1000
+        now = int(time.time()) + _EPOCH
+        return now if now >= NOT_BEFORE else 0
+
+    def set_unix_time(self, seconds: int) -> None:
+        self._set_to = seconds
+        self._set_at = self.ticks_ms()
+
+    async def sleep_ms(self, duration: int) -> None:
+        while duration > _LONGEST_MS:
+            await asyncio.sleep_ms(_LONGEST_MS)
+            duration -= _LONGEST_MS
+        await asyncio.sleep_ms(max(0, duration))
+
+    async def wait_for_ms(self, awaitable: Awaitable[T], duration: int) -> T:
+        """At most three days, which the ticks of a 32-bit board allow."""
+        return await asyncio.wait_for_ms(  # pyright: ignore[reportAttributeAccessIssue]
+            awaitable, min(duration, _LONGEST_MS)
+        )

@@ -1,0 +1,155 @@
+"""The uplink as a small MQTT 3.1.1 client: clean session, QoS 1 both ways, TLS by mbedTLS."""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+
+from hal.micropython import mqtt_packets as packets
+from hal.micropython.mqtt_connection import Connection
+from hal.micropython.tcp import check_connected
+from hal.ports import PortError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from tls import SSLContext
+
+    from hal.ports import Message
+    from hal.rt.tls_files import TlsFiles
+
+_GOODBYE_MS = 2000
+
+
+class MqttUplink:
+    """See hal.ports.Uplink. `limit`: the largest payload in bytes; `keepalive_s`: a connection that
+    says nothing for one and a half times as long is taken for gone."""
+
+    def __init__(
+        self,
+        host: str,
+        port: int,
+        client_id: str,
+        username: str | None,
+        password: str | None,
+        tls: TlsFiles | None,
+        limit: int,
+        keepalive_s: int = 30,
+    ) -> None:
+        self._host = host
+        self._port = port
+        self._client_id = client_id
+        self._username = username
+        self._password = password
+        self._tls = tls
+        self._limit = limit
+        self._keepalive_s = keepalive_s
+        self._connection: Connection | None = None
+
+    async def connect(self, will: Message | None, topics: list[str], timeout_ms: int) -> None:
+        await self._drop()
+        try:
+            await asyncio.wait_for_ms(  # pyright: ignore[reportAttributeAccessIssue]
+                self._connect(will, topics), timeout_ms
+            )
+        except asyncio.TimeoutError:
+            await self._drop()
+            raise OSError(
+                errno.ETIMEDOUT, "%s: no connection within %d ms" % (self._name(), timeout_ms)
+            )
+        except OSError as error:
+            await self._drop()
+            raise self._gone(error)
+        except BaseException:
+            await self._drop()
+            raise
+
+    async def publish(self, message: Message, timeout_ms: int) -> None:
+        connection = self._connected()
+        try:
+            await asyncio.wait_for_ms(  # pyright: ignore[reportAttributeAccessIssue]
+                connection.publish(message), timeout_ms
+            )
+        except OSError as error:
+            raise self._gone(error)
+
+    async def receive(self) -> Message:
+        try:
+            return await self._connected().receive()
+        except OSError as error:
+            raise self._gone(error)
+
+    async def disconnect(self) -> None:
+        if self._connection is not None:
+            try:
+                await asyncio.wait_for_ms(  # pyright: ignore[reportAttributeAccessIssue]
+                    self._connection.goodbye(), _GOODBYE_MS
+                )
+            except (OSError, asyncio.TimeoutError):
+                pass  # the broker will notice
+        await self._drop()
+
+    async def _connect(self, will: Message | None, topics: list[str]) -> None:
+        context = _tls_context(self._tls) if self._tls is not None else None
+        _, stream = await asyncio.open_connection(self._host, self._port, ssl=context)
+        if context is None:
+            line = stream.s  # pyright: ignore[reportAttributeAccessIssue]
+            try:
+                check_connected(line)
+            except OSError:
+                line.close()
+                raise
+        # From here on a failure finds the connection where _drop() looks for it.
+        self._connection = connection = Connection(stream, self._limit, self._keepalive_s)
+        code = await connection.open(
+            packets.connect(
+                self._client_id, self._username, self._password, self._keepalive_s, will
+            )
+        )
+        if code:
+            reason = packets.REFUSALS[code] if code < len(packets.REFUSALS) else "code %d" % code
+            raise PortError("%s: %s; check the settings" % (self._name(), reason))
+        if not topics:
+            return
+        codes = await connection.subscribe(topics)
+        refused = [topic for topic, code in zip(topics, codes) if code >= 0x80]  # noqa: B905
+        if refused or len(codes) != len(topics):
+            raise PortError(
+                "%s: the broker refuses the subscription to %s; check its access rules"
+                % (self._name(), ", ".join(refused or topics))
+            )
+
+    async def _drop(self) -> None:
+        connection = self._connection
+        self._connection = None
+        if connection is not None:
+            await connection.close()
+
+    def _connected(self) -> Connection:
+        if self._connection is None:
+            raise OSError(errno.ENOTCONN, "not connected")
+        return self._connection
+
+    def _gone(self, error: OSError) -> OSError:
+        return OSError(errno.ENOTCONN, "%s: %s" % (self._name(), error))
+
+    def _name(self) -> str:
+        return "MQTT %s:%d" % (self._host, self._port)
+
+
+def _tls_context(files: TlsFiles) -> SSLContext:
+    """The server must show a certificate of this authority for the host name we dialled."""
+    import tls  # not on boards built without it
+
+    context = tls.SSLContext(tls.PROTOCOL_TLS_CLIENT)
+    context.verify_mode = (  # pyright: ignore[reportAttributeAccessIssue]
+        tls.CERT_REQUIRED
+    )
+    context.load_verify_locations(_content(files.ca))
+    if files.certificate is not None and files.key is not None:
+        context.load_cert_chain(_content(files.certificate), _content(files.key))
+    return context
+
+
+def _content(path: str) -> bytes:
+    with open(path, "rb") as file:
+        return file.read()
