@@ -1,0 +1,218 @@
+"""One attempt at one execution: over the meter's paths in turn, until one of them gives a result.
+
+The next path is taken only when the meter did not answer, or stopped answering, on the one before;
+whatever the meter itself says is the result. Every error ends in a Result with its reason, so
+nothing a meter does comes out of here as an exception.
+"""
+
+from __future__ import annotations
+
+import asyncio
+
+from gateway.activities import configure, read
+from gateway.activities.words import one_line, passing
+from gateway.dlms.client import HIGH_GMAC, Association, Client
+from gateway.dlms.errors import (
+    AccessRefused,
+    ActionRefused,
+    AssociationRefused,
+    DlmsError,
+    NoAnswer,
+    SecurityFailed,
+    ServiceRefused,
+)
+from gateway.dlms.security import Keys
+from gateway.jobs.job import CONFIGURE, READ
+from gateway.jobs.result import KO, Result
+from gateway.meters.counters import CounterError
+from gateway.meters.inventory import InventoryError
+from hal.ports import ModemError
+from hal.rt import log
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+    from typing import Any
+
+    from gateway.meters.counters import Counters
+    from gateway.meters.inventory import Inventory, Meter
+    from gateway.meters.links import Network
+    from hal.ports import Clock, Crypto
+
+    Path = tuple[str, str]
+    Activity = Callable[[Client, str, Any], Awaitable[Result]]
+
+WHERE = "attempt"
+
+# job kind: the activity, called with an associated client, the serial, and what the job orders
+ACTIVITIES: dict[int, Activity] = {
+    CONFIGURE: configure.run,  # order: the decoded package
+    READ: read.run,  # order: [(class_id, obis, attribute)]
+}
+
+
+class _PathFailed(Exception):
+    """No result over this path. `answered`: the meter had spoken before it fell silent."""
+
+    def __init__(self, answered: bool, text: str) -> None:
+        super().__init__(text)
+        self.answered = answered
+
+
+class Attempts:
+    """Attempts over a network; any number may run side by side, one for each meter.
+
+    `system_title`: the client's own, 8 bytes. `patience`: for each kind of path the timeout of one
+    DLMS request in ms, and how often it is sent in all.
+    """
+
+    def __init__(
+        self,
+        network: Network,
+        inventory: Inventory,
+        counters: Counters,
+        clock: Clock,
+        crypto: Crypto,
+        system_title: bytes,
+        patience: dict[str, tuple[int, int]],
+    ) -> None:
+        self._network = network
+        self._inventory = inventory
+        self._counters = counters
+        self._clock = clock
+        self._crypto = crypto
+        self._system_title = system_title
+        self._patience = patience
+
+    async def run(self, serial: str, kind: int, order: Any) -> tuple[Result, str]:
+        """Result, and the kind of the path it came over ("" when the meter never answered)."""
+        activity = ACTIVITIES.get(kind)
+        meter = self._inventory.meter(serial)
+        if activity is None:
+            return Result(KO, "unknown-kind", "kind %d" % kind), ""
+        if meter is None:
+            return Result(KO, "unknown-meter"), ""
+        if not meter.paths:
+            return Result(KO, "not-commissioned"), ""
+        try:
+            found = self._inventory.keys(serial)
+            keys = Keys(self._system_title, found.ek, found.ak)
+            return await self._over_paths(meter, keys, activity, order)
+        except InventoryError as error:
+            return Result(KO, "association-refused", one_line(str(error))), ""
+        except CounterError as error:
+            log.error(WHERE, str(error))
+            return Result(KO, "gateway-error", one_line(str(error))), ""
+        except Exception as error:  # a fault of ours must cost one attempt, not the gateway
+            log.error(WHERE, "%s: %s: %s" % (serial, type(error).__name__, error))
+            return Result(KO, "gateway-error", type(error).__name__), ""
+
+    async def _over_paths(
+        self, meter: Meter, keys: Keys, activity: Activity, order: Any
+    ) -> tuple[Result, str]:
+        failures = []
+        answered_over = ""
+        tried: list[Path] = []
+        while True:
+            # Asked anew each time: a modem may have gone meanwhile.
+            paths = [path for path in self._network.usable(meter) if path not in tried]
+            if not paths:
+                break
+            path = paths[0]
+            tried.append(path)
+            try:
+                result = await self._over(meter, path, keys, activity, order)
+            except _PathFailed as failed:
+                self._network.record(meter, path, failed.answered)
+                failures.append("%s: %s" % (path[0], failed))
+                if failed.answered:
+                    answered_over = path[0]
+                continue
+            self._network.record(meter, path, True)
+            return result, path[0]
+        obstacles = [(path, self._network.obstacle(path)) for path in meter.paths]
+        for path, obstacle in obstacles:
+            if path not in tried:
+                failures.append("%s: %s" % (path[0], obstacle))
+        reason = "no-answer"
+        if answered_over:
+            reason = "link-lost"
+        elif all(obstacle in ("no modem", "modem gone") for _, obstacle in obstacles):
+            reason = "modem-gone"
+        return Result(KO, reason, one_line("; ".join(failures))), answered_over
+
+    async def _over(
+        self, meter: Meter, path: Path, keys: Keys, activity: Activity, order: Any
+    ) -> Result:
+        """The result over one path, or _PathFailed."""
+        answered = False
+        try:
+            link = await self._network.open(meter, path)
+            try:
+                timeout_ms, tries = self._patience[path[0]]
+                association = Association(
+                    meter.client_sap, meter.server_sap, HIGH_GMAC, b"", keys, 0
+                )
+                client = Client(
+                    link,
+                    self._clock,
+                    self._crypto,
+                    association,
+                    lambda: self._next_counter(meter.serial),
+                    timeout_ms,
+                    tries,
+                )
+                try:
+                    await self._associate(client, meter.serial)
+                    answered = True
+                    result = await activity(client, meter.serial, order)
+                except NoAnswer:
+                    raise
+                except DlmsError as error:
+                    result = explained(error, answered)
+                await client.release()
+                return result
+            finally:
+                await link.close()
+        except (NoAnswer, ModemError, OSError, asyncio.TimeoutError) as error:
+            raise _PathFailed(answered, str(error) or type(error).__name__)
+
+    async def _associate(self, client: Client, serial: str) -> None:
+        """Associate; when the meter wants a higher invocation counter, once more with that."""
+        try:
+            await client.associate()
+        except ServiceRefused as refused:
+            if refused.counter is None:
+                raise
+            log.warning(WHERE, "%s wants invocation counter %d" % (serial, refused.counter))
+            try:
+                self._counters.raise_to(serial, refused.counter)
+            except CounterError as error:
+                raise SecurityFailed(str(error))
+            await client.associate()
+
+    def _next_counter(self, serial: str) -> int:
+        try:
+            return self._counters.next(serial)
+        except OSError as error:
+            # Not to be taken for an error of the path.
+            raise CounterError("%s: cannot store its invocation counter: %s" % (serial, error))
+
+
+def explained(error: DlmsError, associated: bool) -> Result:
+    """The KO that an error about the meter means; its text names the object and what came."""
+    if isinstance(error, AssociationRefused):
+        reason = "association-refused"
+    elif isinstance(error, SecurityFailed):
+        reason = "security-failed"
+    elif isinstance(error, AccessRefused):
+        # A refused write is judged by the activity that wrote; what is left are reads.
+        reason = "meter-busy" if passing(error.result) else "read-refused"
+    elif isinstance(error, ActionRefused):
+        # Before the association stands the only method is the HLS reply.
+        reason = "action-refused" if associated else "association-refused"
+    elif isinstance(error, ServiceRefused) and error.service == "deciphering-error":
+        reason = "security-failed"
+    else:
+        reason = "meter-protocol-error"
+    return Result(KO, reason, one_line(str(error)))
