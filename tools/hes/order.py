@@ -14,6 +14,7 @@ from pathlib import Path
 
 from gateway.jobs.job import CONFIGURE, MAX_METERS, READ, Job, JobError, PackageRef
 from gateway.uplink import envelope, messages
+from gateway.uplink.orders import MAX_PACKAGE
 from gateway.uplink.package import Package
 from gateway.uplink.refused import Refused
 from tools.hes.store import FINAL, NewJob, Store
@@ -42,12 +43,16 @@ class Terms:
 def configure(
     store: Store, key: SigningKey, concentrator: str, meters: list[str], terms: Terms, raw: bytes
 ) -> bytes:
-    """Keep the signed package `raw` and a job that brings it to the meters; returns the job's id."""
+    """Keep the signed package `raw` and a job that brings it to the meters; gives the job's id."""
     try:
         _, payload, _ = envelope.split(raw)
         package = Package.from_payload(payload)
     except Refused as refused:
         raise OrderProblem("expected a package from `ami-package build`: %s" % refused) from None
+    if len(raw) > MAX_PACKAGE:
+        raise OrderProblem(
+            "expected a package of at most %d bytes, got %d; split it" % (MAX_PACKAGE, len(raw))
+        )
     digest = store.add_package(raw, package.name, package.version)
     reference = PackageRef(package.name, len(raw), digest)
     return _submit(store, key, concentrator, meters, terms, reference, [])

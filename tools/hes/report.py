@@ -188,10 +188,10 @@ def state_line(report: Json) -> Text:
     line = Text(state, "bold red" if state == REJECTED else "bold")
     if state in UNANSWERED:
         line.append("; the concentrator has not answered yet", "yellow")
-    if report["reason"]:
+    if report["reason"] in result.REASONS and report["reason"] != "accepted":
         line.append(": %s (%s)" % (report["sentence"], report["reason"]))
     if report["detail"]:
-        line.append(". %s" % report["detail"], "dim")
+        line.append("; %s" % report["detail"], "dim")
     if state == REJECTED and NEXT_STEPS[report["next_step"]]:
         line.append(". Next: %s" % NEXT_STEPS[report["next_step"]])
     if report["cancel"] and report["cancel"] not in FINAL:

@@ -20,6 +20,7 @@ from typing import Any
 from gateway.jobs.job import State
 from gateway.uplink.messages import Reports
 from gateway.uplink.messages import State as Birth
+from gateway.uplink.orders import digest_of
 from gateway.uplink.reports import Dropped, Event, JobReport, MeterReport, Refusal
 
 # States of a job. The first two are the HES's own, the others those of gateway/jobs/job.py, as are
@@ -218,7 +219,7 @@ class Store:
                     job.package,
                     json.dumps(attributes),
                     job.envelope,
-                    hashlib.sha256(job.envelope).digest(),
+                    digest_of(job.envelope),
                     SUBMITTED,
                     now,
                 ),
@@ -234,7 +235,7 @@ class Store:
             db.execute(
                 "UPDATE jobs SET cancel = ?, cancel_digest = ?, cancel_state = ?,"
                 " cancel_reason = '' WHERE id = ?",
-                (envelope, hashlib.sha256(envelope).digest(), SUBMITTED, job_id),
+                (envelope, digest_of(envelope), SUBMITTED, job_id),
             )
 
     def find_job(self, prefix: str) -> bytes:
@@ -499,11 +500,11 @@ class Store:
             " WHERE id = ? AND concentrator = ?",
             (body.state, body.reason, body.detail, at, body.job_id, concentrator),
         ).rowcount
-        if body.state in FINAL:
+        if body.state in FINAL or body.reason == "canceled":
             self._db.execute(
-                "UPDATE jobs SET cancel_state = ? WHERE id = ? AND cancel_state IN %s"
-                % _listed(UNANSWERED),
-                (body.state, body.job_id),
+                "UPDATE jobs SET cancel_state = ? WHERE id = ? AND concentrator = ?"
+                " AND cancel_state IN %s" % _listed((*UNANSWERED, IN_PROGRESS)),
+                (body.state, body.job_id, concentrator),
             )
         if not changed:
             self._event(

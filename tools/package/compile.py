@@ -189,7 +189,7 @@ def _key(check: Check) -> tuple[int, bytes, int]:
 
 def member(item: Item, kind: str) -> names.Member:
     """The attribute or method that the text names."""
-    text = item.text("a class, an OBIS code and the name of an %s" % kind)
+    text = item.text("a class, an OBIS code and the name of the %s" % kind)
     try:
         return names.parse(text, kind)
     except names.NameProblem as problem:

@@ -58,8 +58,8 @@ def parse(text: str, kind: str) -> Member:
     if len(words) != 3:
         raise NameProblem(
             0,
-            "expected a class, an OBIS code and %s %s (`%s`), got %d words"
-            % ("an" if kind == ATTRIBUTE else "a", kind, _EXAMPLE[kind], len(words)),
+            "expected a class, an OBIS code and %s (`%s`), got %d words"
+            % (_ONE[kind], _EXAMPLE[kind], len(words)),
         )
     (class_at, class_word), (obis_at, obis_word), (member_at, member_word) = words
     class_id = _class(class_at, class_word)
@@ -86,6 +86,7 @@ def member_name(kind: str, class_id: int, index: int) -> str:
     return "%s %d" % (kind, index)
 
 
+_ONE = {ATTRIBUTE: "an attribute", METHOD: "a method"}
 _EXAMPLE = {
     ATTRIBUTE: "profile_generic 1.0.99.1.0.255 capture_period",
     METHOD: "activity_calendar 0.0.13.0.0.255 activate_passive_calendar",
@@ -145,8 +146,8 @@ def _member(offset: int, word: str, kind: str, class_id: int) -> tuple[int, str]
         if members and number not in [index for index, _, _ in members]:
             raise NameProblem(
                 offset,
-                "expected a %s of %s (%s), got '%s'"
-                % (kind, class_name(class_id), _listing(members), word),
+                "expected %s of %s (%s), got '%s'"
+                % (_ONE[kind], class_name(class_id), _listing(members), word),
             )
         return number, next((t for index, _, t in members if index == number), "")
     for index, name, type_name in members:
@@ -160,9 +161,9 @@ def _member(offset: int, word: str, kind: str, class_id: int) -> tuple[int, str]
         )
     raise NameProblem(
         offset,
-        "expected a %s of %s (%s), got '%s'%s"
+        "expected %s of %s (%s), got '%s'%s"
         % (
-            kind,
+            _ONE[kind],
             class_name(class_id),
             _listing(members) or "it has none",
             word,
