@@ -18,6 +18,9 @@ from tools.meter.monitor import RegisterMonitor, value_definition
 from tools.meter.profile import ProfileGeneric, capture_object
 from tools.meter.script import EXECUTE_METHOD, WRITE_ATTRIBUTE, ScriptTable
 
+FACTORY_MODEL = "AMI-E450"
+FACTORY_FIRMWARE = "V02.10.01"
+
 LOGICAL_DEVICE_NAME = "0.0.42.0.0.255"
 MODEL = "0.0.96.1.1.255"
 FIRMWARE = "1.0.0.2.0.255"
@@ -67,8 +70,8 @@ def derive_test_keys(seed: int, serial: str) -> MeterKeys:
 
 def build_meter(
     serial: str,
-    model: str = "AMI-E450",
-    firmware: str = "V02.10.01",
+    model: str = FACTORY_MODEL,
+    firmware: str = FACTORY_FIRMWARE,
     *,
     keys: MeterKeys | None = None,
     password: bytes = b"",
@@ -129,7 +132,7 @@ def _objects(meter: Meter, security: SecuritySetup) -> list[CosemObject]:
         data.Data(meter, ALARM_REGISTER, (axdr.DOUBLE_LONG_UNSIGNED, 0), writable=True),
         data.Data(meter, ALARM_FILTER, (axdr.DOUBLE_LONG_UNSIGNED, 0), writable=True),
         data.Data(meter, TARIFF, (axdr.UNSIGNED, 1), writable=True),
-        ProfileGeneric(meter, LOAD_PROFILE, captured),
+        ProfileGeneric(meter, LOAD_PROFILE, captured, capture_period=3600),
         ScriptTable(meter, SCRIPTS, factory_scripts()),
         SpecialDaysTable(meter, SPECIAL_DAYS),
         ActivityCalendar(meter, CALENDAR, flat_calendar()),

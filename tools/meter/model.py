@@ -169,7 +169,7 @@ class Faults:
     refuse_write: tuple[int, str, int] | None = None  # class, OBIS, attribute: read-write-denied
     slow_ms: int = 0  # every answer comes this much later (a matter of the transport)
     wrong_counter: bool = False  # answers are ciphered with an old invocation counter
-    lose_answers: int = 0  # so many of the next answers are lost after the request took effect
+    lose_answers: int = 0  # so many of the next answers are lost, after the request took effect
 
 
 @dataclass

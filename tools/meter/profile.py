@@ -41,7 +41,7 @@ class ProfileGeneric(CosemObject):
         meter: Meter,
         name: str,
         capture_objects: list[Typed],
-        capture_period: int = 900,
+        capture_period: int,
         profile_entries: int = 960,
     ) -> None:
         super().__init__(meter, name)

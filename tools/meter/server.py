@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import secrets
 
-from gateway.dlms import acse, apdu
+from gateway.dlms import acse, apdu, axdr
 from gateway.dlms.errors import ProtocolError
 from tools.meter import device, protection
 from tools.meter.association import (
@@ -169,6 +169,8 @@ class MeterServer:
         if 0 < initiate.max_pdu < LEAST_PDU:
             raise _NotAccepted(NO_REASON, apdu.ConfirmedServiceError(1, 6, 3).encode())
         limit = min(initiate.max_pdu or self.max_pdu, self.max_pdu)
+        if association.ciphered:
+            self._security.put(4, (axdr.OCTET_STRING, request.title))
         association.conformance = conformance
         association.max_receive = self.max_pdu
         association.max_send = limit

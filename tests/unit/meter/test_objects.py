@@ -125,13 +125,13 @@ def test_dates_with_wildcards() -> None:
 
 
 def test_profile_captures_at_whole_periods(meter: Meter, time: Any) -> None:
-    time.now += 3600 - 1
+    time.now += 4 * 3600 - 1
     meter.tick()
     assert meter.read(7, device.LOAD_PROFILE, 7) == (DOUBLE_LONG_UNSIGNED, 3)
     time.now += 1
     _, rows = meter.read(7, device.LOAD_PROFILE, 2)
     assert len(rows) == 4
-    assert rows[0][1][0] == octets("07e9 06 02 01 08 0f 00 00 00f0 00")
+    assert rows[0][1][0] == octets("07e9 06 02 01 09 00 00 00 00f0 00")
     write(meter, 7, device.LOAD_PROFILE, 4, (DOUBLE_LONG_UNSIGNED, 300))
     assert meter.read(7, device.LOAD_PROFILE, 7) == (DOUBLE_LONG_UNSIGNED, 0)
     time.now += 600
@@ -150,6 +150,7 @@ def test_profile_never_outgrows_its_entries(meter: Meter, time: Any) -> None:
 
 
 def test_profile_by_range_and_entry(meter: Meter, time: Any) -> None:
+    write(meter, 7, device.LOAD_PROFILE, 4, (DOUBLE_LONG_UNSIGNED, 900))
     time.now += 2 * 3600
     meter.tick()
     profile = meter.find(7, device.LOAD_PROFILE)

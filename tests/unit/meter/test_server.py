@@ -200,7 +200,7 @@ def test_low_counter_names_the_one_expected(server: MeterServer) -> None:
 
 @pytest.mark.parametrize("max_apdu", [128, 250, 1021])
 def test_long_values_both_ways(server: MeterServer, time: Any, max_apdu: int) -> None:
-    time.now += 86400
+    time.now += 4 * 86400
     days = [
         (STRUCTURE, [(LONG_UNSIGNED, n), (OCTET_STRING, b"\xff\xff\x01\x01\xff"), (UNSIGNED, 1)])
         for n in range(90)
@@ -236,7 +236,7 @@ def test_long_values_both_ways(server: MeterServer, time: Any, max_apdu: int) ->
 
 
 def test_profile_by_entry(server: MeterServer, time: Any) -> None:
-    time.now += 3600
+    time.now += 4 * 3600
 
     async def story() -> None:
         manager = client(MemoryLink(server, MANAGEMENT), management(7, SERIAL))

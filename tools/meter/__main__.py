@@ -1,0 +1,330 @@
+"""ami-meter: virtual DLMS/COSEM meters that really hold state."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import signal
+import sys
+from pathlib import Path
+
+from gateway.dlms import cosem, obis
+from tools.meter import device
+from tools.meter.control import ControlServer
+from tools.meter.model import MANAGEMENT, PUBLIC, Meter
+from tools.meter.population import (
+    IP,
+    NORMAL,
+    Member,
+    Mix,
+    build_population,
+    write_inventory,
+)
+from tools.meter.server import MeterServer
+from tools.meter.street import Street, Weather
+from tools.meter.tcp import MeterTcp
+from tools.meter.text import shown
+
+DESCRIPTION = """\
+Virtual DLMS/COSEM meters: clock, load profile, activity calendar, special days, script table,
+alarms, register monitor, image transfer, association and security setup, all of which really hold
+state. Keys are TEST KEYS derived from --seed: never use them for a real meter.
+
+  ami-meter show                                    what is in a meter
+  ami-meter serve --port 4059                       one meter over TCP
+  ami-meter population --meters 24 --inventory out  a whole street behind emulated modems
+"""
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Exit status 0; 2 for wrong arguments or a port that is taken."""
+    options = _parser().parse_args(arguments)
+    try:
+        status: int = options.run(options)
+    except KeyboardInterrupt:
+        return 0
+    except (OSError, ValueError) as error:
+        print("ami-meter: %s" % error, file=sys.stderr)
+        return 2
+    return status
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="ami-meter",
+        description=DESCRIPTION,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    _add_serve(commands.add_parser("serve", help="one meter over TCP with the DLMS wrapper"))
+    _add_population(
+        commands.add_parser("population", help="many meters behind emulated PLC and RF modems")
+    )
+    _add_show(commands.add_parser("show", help="a table of the objects of a fresh meter"))
+    return parser
+
+
+def _add_identity(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--serial", default="AMI0000000001", help="default %(default)s")
+    parser.add_argument("--model", default=device.FACTORY_MODEL, help="default %(default)s")
+    parser.add_argument("--firmware", default=device.FACTORY_FIRMWARE, help="default %(default)s")
+    parser.add_argument("--seed", type=int, default=1, help="of the test keys; default %(default)s")
+    parser.add_argument(
+        "--password",
+        default="",
+        help="authenticate the management client (SAP 1) by this LLS password, without ciphering;"
+        " without it: HLS5-GMAC and suite 0 with the test keys",
+    )
+
+
+def _add_serve(parser: argparse.ArgumentParser) -> None:
+    parser.description = (
+        "One meter over TCP. Prints a JSON line with the port once it listens; ends on Ctrl-C or"
+        " SIGTERM. The public client (SAP 16) reads its identity without security."
+    )
+    _add_identity(parser)
+    parser.add_argument("--port", type=_port, default=4059, help="default %(default)s; 0: any free")
+    parser.add_argument("--host", default="127.0.0.1", help="default %(default)s")
+    parser.add_argument("--max-pdu", type=int, default=640, help="bytes; default %(default)s")
+    parser.add_argument(
+        "--keys", type=Path, help="take ek and ak from this keys.jsonl (the line of --serial)"
+    )
+    _add_outputs(parser)
+    faults = parser.add_argument_group("faults")
+    faults.add_argument("--dead", action="store_true", help="answer nothing")
+    faults.add_argument(
+        "--refuse-write",
+        type=_attribute,
+        metavar="CLASS/OBIS/ATTRIBUTE",
+        help="answer read-write-denied to writes of it, as 7/1.0.99.1.0.255/4",
+    )
+    faults.add_argument("--slow", type=int, default=0, metavar="MS", help="answer so much later")
+    faults.add_argument(
+        "--wrong-counter", action="store_true", help="cipher answers with an old counter"
+    )
+    parser.set_defaults(run=_serve)
+
+
+def _add_outputs(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--inventory",
+        type=Path,
+        metavar="FOLDER",
+        help="write meters.jsonl and keys.jsonl for the gateway there",
+    )
+    parser.add_argument(
+        "--control",
+        type=_port,
+        metavar="PORT",
+        help="offer the control channel (tools/meter/control.py) on loopback; 0: any free port",
+    )
+
+
+def _add_population(parser: argparse.ArgumentParser) -> None:
+    parser.description = (
+        "Many meters: behind the emulated PRIME base node (PLC), behind the emulated IMST module"
+        " (RF), on both, or on TCP ports of their own. Prints a JSON line with the ports once all"
+        " is ready; ends on Ctrl-C, SIGTERM, or by the control channel."
+    )
+    mix = Mix()
+    parser.add_argument("--meters", type=int, default=24, help="default %(default)s")
+    parser.add_argument("--seed", type=int, default=1, help="default %(default)s")
+    _add_outputs(parser)
+    parser.add_argument("--plc-port", type=_port, default=0, help="of the PLC modem; 0: any free")
+    parser.add_argument("--rf-port", type=_port, default=0, help="of the RF modem; 0: any free")
+    parser.add_argument(
+        "--loss", type=float, default=0.0, help="0..1, per frame and hop; default %(default)s"
+    )
+    parser.add_argument(
+        "--speed", type=float, default=1.0, help="channel times faster than real; default 1"
+    )
+    shares = parser.add_argument_group("shares", "how many of every few meters are on which path")
+    for name in ("plc", "rf", "both", "ip"):
+        shares.add_argument("--" + name, type=int, default=getattr(mix, name), metavar="SHARE")
+    troubles = parser.add_argument_group("trouble", "how many meters of all; which: by the seed")
+    troubles.add_argument("--dead", type=int, default=mix.dead)
+    troubles.add_argument("--refuses-write", type=int, default=mix.refuses_write)
+    troubles.add_argument("--other-firmware", type=int, default=mix.other_firmware)
+    troubles.add_argument(
+        "--refused",
+        type=_attribute,
+        default=mix.refused,
+        metavar="CLASS/OBIS/ATTRIBUTE",
+        help="what refuses-write refuses; default: the load profile's capture_period",
+    )
+    parser.set_defaults(run=_population)
+
+
+def _add_show(parser: argparse.ArgumentParser) -> None:
+    parser.description = (
+        "Every attribute and method of a fresh meter: COSEM name, type, rights (r, w: management"
+        " client; p: the public client reads it too), value."
+    )
+    _add_identity(parser)
+    parser.set_defaults(run=_show)
+
+
+def _port(text: str) -> int:
+    if not text.isdigit() or int(text) > 65535:
+        raise argparse.ArgumentTypeError("expected a port from 0 to 65535, not %r" % text)
+    return int(text)
+
+
+def _attribute(text: str) -> tuple[int, str, int]:
+    try:
+        class_id, name, index = text.split("/")
+        return int(class_id), obis.text(obis.parse(name)), int(index)
+    except ValueError:
+        raise argparse.ArgumentTypeError(
+            "expected CLASS/OBIS/ATTRIBUTE as 7/1.0.99.1.0.255/4, not %r" % text
+        ) from None
+
+
+# ---------------------------------------------------------------- serve
+
+
+def _serve(options: argparse.Namespace) -> int:
+    if options.password and options.inventory is not None:
+        raise ValueError("the gateway's inventory has meters with keys only: drop --password")
+    keys = device.derive_test_keys(options.seed, options.serial)
+    if options.keys is not None:
+        keys.ek, keys.ak = _read_keys(options.keys, options.serial)
+    meter = _meter(options, keys)
+    meter.faults.dead = options.dead
+    meter.faults.refuse_write = options.refuse_write
+    meter.faults.slow_ms = options.slow
+    meter.faults.wrong_counter = options.wrong_counter
+    member = Member(options.serial, NORMAL, MeterServer(meter, options.max_pdu), keys)
+    asyncio.run(_serve_one(options, member))
+    return 0
+
+
+def _meter(options: argparse.Namespace, keys: device.MeterKeys) -> Meter:
+    return device.build_meter(
+        options.serial,
+        options.model,
+        options.firmware,
+        keys=None if options.password else keys,
+        password=options.password.encode(),
+    )
+
+
+def _read_keys(path: Path, serial: str) -> tuple[bytes, bytes]:
+    for line in path.read_text().splitlines():
+        row = json.loads(line)
+        if row.get("serial") == serial:
+            ek, ak = bytes.fromhex(row.get("ek", "")), bytes.fromhex(row.get("ak", ""))
+            if len(ek) == len(ak) == 16:
+                return ek, ak
+    raise ValueError("%s has no line for %s with ek and ak of 32 hex digits" % (path.name, serial))
+
+
+async def _serve_one(options: argparse.Namespace, member: Member) -> None:
+    stopped = _stop_by_signal()
+    tcp = MeterTcp(member.server)
+    port = await tcp.start(options.port, options.host)
+    member.paths = [(IP, "%s:%d" % (options.host, port))]
+    control = ControlServer([member], stopped.set)
+    ready: dict[str, object] = {
+        "ready": True,
+        "serial": member.serial,
+        "host": options.host,
+        "port": port,
+    }
+    await _run_until(stopped, options, [member], control, ready)
+    await tcp.stop()
+
+
+# ---------------------------------------------------------------- population
+
+
+def _population(options: argparse.Namespace) -> int:
+    mix = Mix(
+        options.plc,
+        options.rf,
+        options.both,
+        options.ip,
+        options.dead,
+        options.refuses_write,
+        options.other_firmware,
+        options.refused,
+    )
+    members = build_population(options.meters, options.seed, mix)
+    asyncio.run(_run_population(options, members))
+    return 0
+
+
+async def _run_population(options: argparse.Namespace, members: list[Member]) -> None:
+    stopped = _stop_by_signal()
+    street = Street(members, Weather(options.seed, options.loss, options.speed))
+    await street.start(options.plc_port, options.rf_port)
+    control = ControlServer(members, stopped.set)
+    ready: dict[str, object] = {"ready": True, "meters": len(members)}
+    ready.update(plc=street.plc_port, rf=street.rf_port)
+    await _run_until(stopped, options, members, control, ready)
+    await street.stop()
+
+
+# ---------------------------------------------------------------- both
+
+
+def _stop_by_signal() -> asyncio.Event:
+    """An event that SIGTERM and SIGINT set."""
+    stopped = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stopped.set)
+    return stopped
+
+
+async def _run_until(
+    stopped: asyncio.Event,
+    options: argparse.Namespace,
+    members: list[Member],
+    control: ControlServer,
+    ready: dict[str, object],
+) -> None:
+    """Write the inventory, open the control channel, say that all is ready, wait for the end."""
+    if options.inventory is not None:
+        write_inventory(options.inventory, members)
+    if options.control is not None:
+        ready["control"] = await control.start(options.control)
+    print(json.dumps(ready), flush=True)
+    await stopped.wait()
+    await control.stop()
+
+
+# ---------------------------------------------------------------- show
+
+
+def _show(options: argparse.Namespace) -> int:
+    from rich.console import Console
+    from rich.table import Table
+
+    meter = _meter(options, device.derive_test_keys(options.seed, options.serial))
+    table = Table(title="%s %s %s" % (meter.serial, meter.model, meter.firmware))
+    for heading in ("object", "attribute or method", "type", "rights", "value"):
+        table.add_column(heading, overflow="fold")
+    for each in [*meter.objects.values(), meter.associations[MANAGEMENT]]:
+        interface = cosem.CLASSES[each.class_id]
+        table.add_section()
+        title = "%s\n%s (%d)" % (each.name, interface.name, each.class_id)
+        for index, attribute in sorted(each.attributes.items())[1:]:
+            rights = "" if attribute.secret else "r"
+            rights += "w" * attribute.writable + "p" * attribute.public
+            value = "(secret)" if attribute.secret else shown(each.value(index))
+            name = "%d %s" % (index, interface.attribute_name(index))
+            table.add_row(title, name, attribute.kind.text, rights, value)
+            title = ""
+        for index, method in each.methods.items():
+            name = "%d %s()" % (index, interface.method_name(index))
+            table.add_row(title, name, method.kind.text, "x", "")
+            title = ""
+    Console().print(table)
+    print("Clients: %d management, %d public." % (MANAGEMENT, PUBLIC))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,203 @@
+"""The back door of a running population: look into any meter, switch faults, shut down.
+
+One JSON object a line over TCP on loopback; each request is answered by one line with "ok" true, or
+false and "error". Values are A-XDR in hex.
+
+    {"op": "meters"}                          -> "meters": [{serial, role, model, firmware, ...}]
+    {"op": "read", "serial": .., "class": 7, "obis": "1.0.99.1.0.255", "attribute": 4}  -> "data"
+    {"op": "put", ... , "data": hex}          changes the attribute from inside (a worn battery, a
+                                              voltage that rises); never counted as a write
+    {"op": "log", "serial": ..}               -> "log": [{service, class, obis, index, count}]
+    {"op": "fault", "serial": .., "name": "dead", "value": true}    a field of model.Faults
+    {"op": "lose-state", "serial": ..}
+    {"op": "firmware", "serial": .., "value": "V01.08.00"}
+    {"op": "shutdown"}
+"""
+
+from __future__ import annotations
+
+import asyncio
+import dataclasses
+import json
+import socket
+from collections.abc import Callable
+from typing import Any
+
+from gateway.dlms import axdr
+from gateway.dlms.errors import ProtocolError
+from tools.meter.kinds import Typed
+from tools.meter.model import Faults, Refused
+from tools.meter.population import Member
+
+HOST = "127.0.0.1"
+MOST_LINE = 1 << 20
+
+
+class ControlServer:
+    """`stop` is called when a client asks for shutdown."""
+
+    def __init__(self, members: list[Member], stop: Callable[[], None]) -> None:
+        self._members = {member.serial: member for member in members}
+        self._stop = stop
+        self._server: asyncio.Server | None = None
+        self._connections: set[asyncio.Task[None]] = set()
+
+    async def start(self, port: int) -> int:
+        """Listen on loopback; returns the port, which is the system's choice for 0."""
+        self._server = await asyncio.start_server(self._serve, HOST, port, limit=MOST_LINE)
+        bound: int = self._server.sockets[0].getsockname()[1]
+        return bound
+
+    async def stop(self) -> None:
+        if self._server is not None:
+            self._server.close()
+            for connection in list(self._connections):
+                connection.cancel()
+            await asyncio.gather(*self._connections, return_exceptions=True)
+            await self._server.wait_closed()
+            self._server = None
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = asyncio.current_task()
+        assert task is not None
+        self._connections.add(task)
+        try:
+            while line := await reader.readline():
+                writer.write(json.dumps(self._answer(line)).encode() + b"\n")
+                await writer.drain()
+        except (OSError, ValueError, asyncio.CancelledError):
+            pass  # the client is gone, or sent a line without end
+        finally:
+            self._connections.discard(task)
+            writer.close()
+
+    def _answer(self, line: bytes) -> dict[str, Any]:
+        try:
+            request = json.loads(line)
+            return {"ok": True, **self._carry_out(request)}
+        except Refused as refused:
+            return {"ok": False, "error": refused.result}
+        except KeyError as error:
+            return {"ok": False, "error": "%s is missing or unknown" % error}
+        except (ValueError, TypeError, AttributeError, ProtocolError) as error:
+            return {"ok": False, "error": str(error)}
+
+    def _carry_out(self, request: dict[str, Any]) -> dict[str, Any]:
+        op = request["op"]
+        if op == "meters":
+            return {"meters": [_described(member) for member in self._members.values()]}
+        if op == "shutdown":
+            self._stop()
+            return {}
+        member = self._members[request["serial"]]
+        meter = member.server.meter
+        if op == "read":
+            typed = meter.read(request["class"], request["obis"], request["attribute"])
+            return {"data": axdr.encode(typed).hex()}
+        if op == "put":
+            found = meter.find(request["class"], request["obis"])
+            found.put(request["attribute"], axdr.decode(bytes.fromhex(request["data"])))
+            return {}
+        if op == "log":
+            return {"log": meter.log.as_json()}
+        if op == "fault":
+            _set_fault(meter.faults, request["name"], request["value"])
+            return {}
+        if op == "lose-state":
+            member.server.lose_state()
+            return {}
+        if op == "firmware":
+            meter.firmware = str(request["value"])
+            return {}
+        raise ValueError("no op %r" % (op,))
+
+
+def _described(member: Member) -> dict[str, Any]:
+    meter = member.server.meter
+    return {
+        "serial": member.serial,
+        "role": member.role,
+        "model": meter.model,
+        "firmware": meter.firmware,
+        "paths": member.paths,
+        "faults": dataclasses.asdict(meter.faults),
+    }
+
+
+def _set_fault(faults: Faults, name: str, value: Any) -> None:
+    """Takes JSON: refuse_write is [class, obis, attribute] or null. ValueError says what is
+    expected."""
+    known = {field.name: getattr(Faults(), field.name) for field in dataclasses.fields(Faults)}
+    if name not in known:
+        raise ValueError("no fault %r, but %s" % (name, ", ".join(known)))
+    if name == "refuse_write":
+        if value is not None:
+            class_id, obis, attribute = value
+            value = (int(class_id), str(obis), int(attribute))
+    elif type(value) is not type(known[name]):
+        raise ValueError("fault %s takes a %s" % (name, type(known[name]).__name__))
+    setattr(faults, name, value)
+
+
+class ControlError(Exception):
+    """The population said no, and why."""
+
+
+class Control:
+    """A client of the control channel. Blocking; use as a context manager."""
+
+    def __init__(self, port: int, timeout: float = 10.0) -> None:
+        self._socket = socket.create_connection((HOST, port), timeout)
+        self._file = self._socket.makefile("rwb")
+
+    def __enter__(self) -> Control:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._file.close()
+        self._socket.close()
+
+    def ask(self, op: str, **fields: Any) -> dict[str, Any]:
+        """One request as described above; ControlError when it was refused."""
+        self._file.write(json.dumps({"op": op, **fields}).encode() + b"\n")
+        self._file.flush()
+        line = self._file.readline()
+        if not line:
+            raise ControlError("the population closed the control channel")
+        answer: dict[str, Any] = json.loads(line)
+        if not answer["ok"]:
+            raise ControlError("%s: %s" % (op, answer["error"]))
+        return answer
+
+    def meters(self) -> list[dict[str, Any]]:
+        """serial, role, model, firmware, paths, faults of each."""
+        found: list[dict[str, Any]] = self.ask("meters")["meters"]
+        return found
+
+    def read(self, serial: str, class_id: int, name: str, attribute: int) -> Typed:
+        """The attribute as it is inside the meter, whatever the gateway believes."""
+        fields = {"class": class_id, "obis": name, "attribute": attribute}
+        answer = self.ask("read", serial=serial, **fields)
+        return axdr.decode(bytes.fromhex(answer["data"]))
+
+    def put(self, serial: str, class_id: int, name: str, attribute: int, typed: Typed) -> None:
+        fields = {"class": class_id, "obis": name, "attribute": attribute}
+        self.ask("put", serial=serial, data=axdr.encode(typed).hex(), **fields)
+
+    def log(self, serial: str) -> list[dict[str, Any]]:
+        """What clients changed: [{service, class, obis, index, count}]."""
+        found: list[dict[str, Any]] = self.ask("log", serial=serial)["log"]
+        return found
+
+    def fault(self, serial: str, name: str, value: Any) -> None:
+        self.ask("fault", serial=serial, name=name, value=value)
+
+    def lose_state(self, serial: str) -> None:
+        self.ask("lose-state", serial=serial)
+
+    def set_firmware(self, serial: str, firmware: str) -> None:
+        self.ask("firmware", serial=serial, value=firmware)
+
+    def shutdown(self) -> None:
+        """End the population's process."""
+        self.ask("shutdown")

@@ -1,0 +1,123 @@
+"""Many virtual meters from one seed: who they are, on which paths, what is wrong with some of
+them."""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from tools.meter import device
+from tools.meter.server import MeterServer
+
+PLC, RF, BOTH, IP = "plc", "rf", "both", "ip"
+NORMAL, DEAD, REFUSES_WRITE, OTHER_FIRMWARE = "normal", "dead", "refuses-write", "other-firmware"
+OLD_FIRMWARE = "V01.08.00"
+MANUFACTURER = "a905"  # "AMI" as the M-field of EN 13757-3, low byte first
+CAPTURE_PERIOD = (7, device.LOAD_PROFILE, 4)
+
+
+@dataclass
+class Mix:
+    """How many of every few meters are on which path, and how many of all have which trouble."""
+
+    plc: int = 2
+    rf: int = 1
+    both: int = 1
+    ip: int = 0
+    dead: int = 1
+    refuses_write: int = 1
+    other_firmware: int = 1
+    refused: tuple[int, str, int] = CAPTURE_PERIOD  # what refuses-write refuses
+
+    def media(self) -> Iterator[str]:
+        """PLC, RF, BOTH, IP in their shares, for ever."""
+        turn = [PLC] * self.plc + [RF] * self.rf + [BOTH] * self.both + [IP] * self.ip
+        if not turn:
+            raise ValueError("at least one of plc, rf, both, ip must be above 0")
+        while True:
+            yield from turn
+
+    def roles(self, count: int, seed: int) -> list[str]:
+        """A role for each of `count` meters; which of them has trouble follows from the seed."""
+        troubled = (
+            [DEAD] * self.dead
+            + [REFUSES_WRITE] * self.refuses_write
+            + [OTHER_FIRMWARE] * self.other_firmware
+        )
+        if len(troubled) > count:
+            raise ValueError("%d meters with trouble among only %d" % (len(troubled), count))
+        roles = [NORMAL] * count
+        for place, role in zip(
+            random.Random(seed).sample(range(count), len(troubled)), troubled, strict=True
+        ):
+            roles[place] = role
+        return roles
+
+
+@dataclass
+class Member:
+    """One meter of the population. `paths` as in the gateway's inventory: [kind, address]."""
+
+    serial: str
+    role: str
+    server: MeterServer
+    keys: device.MeterKeys
+    paths: list[tuple[str, str]] = field(default_factory=list)
+    on_ip: bool = False  # its path is known only once it listens
+
+
+def build_population(count: int, seed: int, mix: Mix) -> list[Member]:
+    """`count` meters "AMI0000000001"...; the same for the same arguments, keys included (TEST
+    KEYS)."""
+    if not 1 <= count <= 2000:
+        raise ValueError("a concentrator has 1..2000 meters, not %d" % count)
+    roles = mix.roles(count, seed)
+    members = []
+    for number, role, medium in zip(range(1, count + 1), roles, mix.media(), strict=False):
+        serial = "AMI%010d" % number
+        keys = device.derive_test_keys(seed, serial)
+        firmware = OLD_FIRMWARE if role == OTHER_FIRMWARE else device.FACTORY_FIRMWARE
+        meter = device.build_meter(serial, firmware=firmware, keys=keys)
+        meter.faults.dead = role == DEAD
+        meter.faults.refuse_write = mix.refused if role == REFUSES_WRITE else None
+        member = Member(serial, role, MeterServer(meter), keys, on_ip=medium == IP)
+        if medium in (PLC, BOTH):
+            member.paths.append((PLC, plc_address(number)))
+        if medium in (RF, BOTH):
+            member.paths.append((RF, rf_address(number)))
+        members.append(member)
+    return members
+
+
+def plc_address(number: int) -> str:
+    """EUI-48 of the meter's PLC modem."""
+    return "0080e1%06x" % number
+
+
+def rf_address(number: int) -> str:
+    """Wireless M-Bus: M-field, ident (BCD, low byte first), version 1, type 2 (electricity)."""
+    ident = bytes.fromhex("%08d" % number)[::-1].hex()
+    return MANUFACTURER + ident + "01" + "02"
+
+
+def write_inventory(folder: Path, members: list[Member]) -> None:
+    """meters.jsonl and, readable by the owner only, keys.jsonl: what the gateway's inventory
+    reads."""
+    meters = [{"serial": m.serial, "client": 1, "server": 1, "paths": m.paths} for m in members]
+    keys = [{"serial": m.serial, "ek": m.keys.ek.hex(), "ak": m.keys.ak.hex()} for m in members]
+    folder.mkdir(parents=True, exist_ok=True)
+    _write_lines(folder / "meters.jsonl", meters, 0o644)
+    _write_lines(folder / "keys.jsonl", keys, 0o600)
+
+
+def _write_lines(path: Path, rows: Sequence[Mapping[str, object]], mode: int) -> None:
+    """Put the file in place whole; it never exists with another mode."""
+    fresh = path.with_suffix(".new")
+    fresh.unlink(missing_ok=True)
+    with os.fdopen(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode), "w") as file:
+        file.writelines(json.dumps(row) + "\n" for row in rows)
+    fresh.replace(path)
