@@ -44,16 +44,22 @@ class JournalError(Exception):
     """The journal cannot do what was asked; says what was expected."""
 
 
+def segment_of(position: int) -> int:
+    """The number of the segment a record's position lies in."""
+    return position >> _OFFSET_BITS
+
+
 class Recovery:
     """What recovery found: `records` good ones, `cut` bytes not readable, `notes` one line each for
-    the log.
+    the log. `damaged`: records that were durable once are lost, by more than a power cut.
     """
 
-    __slots__ = ("cut", "notes", "records")
+    __slots__ = ("cut", "damaged", "notes", "records")
 
     def __init__(self) -> None:
         self.records = 0
         self.cut = 0
+        self.damaged = False
         self.notes: list[str] = []
 
 
@@ -123,7 +129,11 @@ class Journal:
 
     def full(self) -> bool:
         """The newest segment has reached its size: time to `roll()`."""
-        return self._written + self._pending_size >= self._segment_size
+        return self.newest_size() >= self._segment_size
+
+    def newest_size(self) -> int:
+        """Bytes in the newest segment, durable or not."""
+        return self._written + self._pending_size
 
     def roll(self) -> None:
         """Start a new segment: what is appended from here on may outlive all before."""
@@ -177,9 +187,9 @@ class Journal:
         returned.
         """
         for segment, size in list(zip(self._segments, self._sizes)):  # noqa: B905
-            if segment < position >> _OFFSET_BITS or size == 0:
+            if segment < segment_of(position) or size == 0:
                 continue
-            offset = position & _OFFSET_MASK if segment == position >> _OFFSET_BITS else 0
+            offset = position & _OFFSET_MASK if segment == segment_of(position) else 0
             reader = _Reader(self._storage, self._file_name(segment), max(offset, _HEADER), size)
             while True:
                 at = reader.offset
@@ -295,6 +305,7 @@ class Journal:
             )
         )
         if not torn:
+            recovery.damaged = True
             self._keep_copy(name, self._bad_name(segment), size)
         self._storage.truncate(name, good)
         return good

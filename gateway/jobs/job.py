@@ -179,28 +179,16 @@ class Job:
 
 
 def digest_of(raw: bytes) -> bytes:
-    """SHA-256 of a job's payload: what tells the same job sent twice from another one with its id."""
+    """SHA-256 of a job's payload: tells the same job sent twice from another one with its id."""
     return hashlib.sha256(raw).digest()
 
 
-_NAMES = (
-    "version",
-    "id",
-    "kind",
-    "concentrator",
-    "issued",
-    "priority",
-    "window",
-    "retry",
-    "meters",
-    "package",
-    "objects",
-)
+_FIELDS = 11
 
 
 def _job(fields: Any) -> Job:
-    if not isinstance(fields, list) or len(fields) != len(_NAMES):
-        raise _malformed("job", "an array of %d elements" % len(_NAMES))
+    if not isinstance(fields, list) or len(fields) != _FIELDS:
+        raise _malformed("job", "an array of %d elements" % _FIELDS)
     version, job_id, kind, concentrator, issued, priority = fields[:6]
     window, retry, serials, package, objects = fields[6:]
     _need(_uint(version, 1, 1), "version", "1")
@@ -291,7 +279,7 @@ def _uint(value: Any, least: int, most: int) -> bool:
 def _uints(value: Any, count: int, least: int, most: int) -> bool:
     if not isinstance(value, list) or len(value) != count:
         return False
-    return all([_uint(element, least, most) for element in value])
+    return all(_uint(element, least, most) for element in value)
 
 
 def _octets(value: Any, size: int) -> bool:
@@ -301,10 +289,7 @@ def _octets(value: Any, size: int) -> bool:
 def _token(value: Any, most: int) -> bool:
     if not isinstance(value, str) or not 1 <= len(value) <= most:
         return False
-    for character in value:
-        if not 32 < ord(character) < 127:
-            return False
-    return True
+    return all(32 < ord(character) < 127 for character in value)
 
 
 def _need(holds: bool, field: str, expected: str) -> None:

@@ -1,6 +1,8 @@
-"""How a command ended on a meter (use case: *resultado de comando*), and what each reason means to people.
+"""How a command ended on a meter (use case: *resultado de comando*), and what each reason means to
+people.
 
-A result is OK, KO with a reason, or a value. Every reason has one row in REASONS; nowhere else is a reason spelt.
+A result is OK, KO with a reason, or a value. Every reason has one row in REASONS; nowhere else is a
+reason spelt.
 """
 
 from __future__ import annotations

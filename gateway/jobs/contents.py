@@ -1,0 +1,332 @@
+"""What the ledger's records, applied one after the other, amount to. The same on replay as in life.
+
+Records are CBOR arrays; the first element is the kind. Times are unix, 0 while the clock was unset.
+"""
+
+from __future__ import annotations
+
+from gateway.jobs.job import Job, State, digest_of
+from gateway.jobs.report import Report
+from gateway.journal import segment_of
+from hal.rt import cbor
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    from hal.ports import Clock
+
+# kinds of record, and what follows the kind
+CHECKPOINT = 0  # 1, epoch, next seq, last number, acknowledged, routine numbers, remembered, seqs
+JOB_STATE = (
+    1  # seq, raw, accepted, ended, canceled, final number, states, attempts, last, names, due
+)
+ACCEPTED = 2  # number, time, seq, reason, raw
+STARTED = 3  # seq, index, attempt
+AGAIN = 4  # seq, index, reason, due
+FINISHED = 5  # number, time, seq, index, state, outcome, reason, detail, value, attempts, path, ms
+ENDED = 6  # number, time, seq, reason, detail
+CANCELED = 7  # number, time, seq, detail
+REFUSED = 8  # number, time, topic, digest, job id, reason, detail
+EVENT = 9  # number, time, name, detail
+ACKNOWLEDGED = 10  # number
+
+WITH_REPORT = (ACCEPTED, FINISHED, ENDED, CANCELED, REFUSED, EVENT)
+
+REMEMBER_S = 30 * 86400
+REMEMBERED_IDS = 1024
+_INDEX_STEP = 32
+_MAX_WAIT_S = 86400
+
+
+class Entry:
+    """A job in the ledger. Of each execution, by index into `job.serials`, bytes only: there may be
+    very many.
+    """
+
+    __slots__ = (
+        "accepted",
+        "attempts",
+        "canceled",
+        "digest",
+        "due",
+        "ended",
+        "final_number",
+        "job",
+        "last",
+        "position",
+        "seq",
+        "since_ms",
+        "states",
+    )
+
+    def __init__(self, raw: bytes, seq: int, accepted: int, position: int) -> None:
+        self.job = Job.decode(raw)
+        self.digest = digest_of(raw)[:16]
+        self.position = position  # of a record that holds the payload
+        self.seq = seq  # counts jobs in the order they were accepted
+        self.accepted = accepted  # unix time
+        self.ended = 0  # unix time
+        self.since_ms = 0  # ticks from which the job has been waiting
+        self.canceled = False
+        self.final_number = 0  # of the report that says it has ended; 0: it has not
+        size = len(self.job.serials)
+        self.states = bytearray(size)
+        self.attempts = bytearray(size)
+        self.last = bytearray(size)  # why the last attempt failed: a code of Contents.reason_of
+        self.due: dict[
+            int, int
+        ] = {}  # index: ticks, only of those that wait after a failed attempt
+
+    def count(self, state: int) -> int:
+        return self.states.count(bytes([state]))
+
+    def open(self) -> int:
+        """How many executions have not ended."""
+        return self.count(State.QUEUED) + self.count(State.IN_PROGRESS)
+
+    def summary(self) -> str:
+        """As in "20 succeeded, 3 failed": for people."""
+        counts = [(self.count(state), State.NAMES[state]) for state in range(len(State.NAMES))]
+        return ", ".join(["%d %s" % count for count in counts if count[0]])
+
+
+class Contents:
+    """Everything the ledger keeps in RAM."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self.epoch = 0
+        self.next_seq = 1
+        self.last_number = 0
+        self.acknowledged = 0
+        self.entries: dict[int, Entry] = {}
+        self.remembered: dict[bytes, bytes] = {}  # job id: digest[:16] and unix time (4 bytes)
+        self.routine: list[int] = []  # numbers of refusals and events not acknowledged yet
+        self.checkpoint_segment = 0  # the newest that a whole checkpoint begins
+        self._reasons: list[str] = []
+        self._index: list[tuple[int, int]] = []  # (number, position) of every 32nd report or so
+        self._segment_ends: list[tuple[int, int]] = []  # (segment, number of its last report)
+
+    def apply(self, record: list[Any], position: int) -> None:
+        kind, fields = record[0], record[1:]
+        if kind in WITH_REPORT:
+            self._numbered(fields[0], position)
+        if kind == CHECKPOINT:
+            self._checkpoint(fields, position)
+        elif kind == JOB_STATE:
+            self._job_state(fields, position)
+        elif kind == ACCEPTED:
+            _, time, seq, _, raw = fields
+            self._enter(Entry(raw, seq, time, position))
+            self.next_seq = seq + 1
+        elif kind == STARTED:
+            seq, index, attempt = fields
+            entry = self.entries.get(seq)
+            if entry is not None:
+                entry.states[index] = State.IN_PROGRESS
+                entry.attempts[index] = attempt
+                entry.due.pop(index, None)
+        elif kind == AGAIN:
+            seq, index, reason, due = fields
+            entry = self.entries.get(seq)
+            if entry is not None:
+                entry.states[index] = State.QUEUED
+                entry.last[index] = self._code(reason)
+                entry.due[index] = self._ticks_at(due)
+        elif kind == FINISHED:
+            entry = self.entries.get(fields[2])
+            if entry is not None:
+                entry.states[fields[3]] = fields[4]
+                entry.due.pop(fields[3], None)
+        elif kind == ENDED:
+            entry = self.entries.get(fields[2])
+            if entry is not None:
+                entry.final_number, entry.ended = fields[0], fields[1]
+        elif kind == CANCELED:
+            entry = self.entries.get(fields[2])
+            if entry is not None:
+                entry.canceled = True
+        elif kind in (REFUSED, EVENT):
+            self.routine.append(fields[0])
+        elif kind == ACKNOWLEDGED:
+            self._acknowledged(fields[0])
+
+    def reason_of(self, entry: Entry, index: int) -> str:
+        """Why the last attempt failed, "" if none has."""
+        code = entry.last[index]
+        return self._reasons[code - 1] if code else ""
+
+    def checkpoint(self) -> list[Any]:
+        """The record that, after a JOB_STATE of every entry, stands for all before it."""
+        return [
+            CHECKPOINT,
+            1,
+            self.epoch,
+            self.next_seq,
+            self.last_number,
+            self.acknowledged,
+            self.routine,
+            [[job_id, self.remembered[job_id]] for job_id in self.remembered],
+            sorted(self.entries),
+        ]
+
+    def job_state(self, entry: Entry, raw: bytes) -> list[Any]:
+        now, ticks = self._clock.unix_time(), self._clock.ticks_ms()
+        due = [[i, now + (entry.due[i] - ticks) // 1000 if now else 0] for i in sorted(entry.due)]
+        return [
+            JOB_STATE,
+            entry.seq,
+            raw,
+            entry.accepted,
+            entry.ended,
+            entry.canceled,
+            entry.final_number,
+            bytes(entry.states),
+            bytes(entry.attempts),
+            bytes(entry.last),
+            self._reasons,
+            due,
+        ]
+
+    def report(self, record: list[Any]) -> Report:
+        """Of a record WITH_REPORT that is not acknowledged yet."""
+        kind, number, time = record[:3]
+        if kind == FINISHED:
+            seq, index, state, outcome, reason, detail, value, attempts, path, duration_ms = record[
+                3:
+            ]
+            entry = self.entries.get(seq)
+            if entry is None:
+                return Report("lost", number)  # its job was lost by damage
+            report = Report("execution", number, time, reason, detail)
+            report.job_id, report.serial = entry.job.id, entry.job.serials[index]
+            report.state, report.outcome, report.value = State.NAMES[state], outcome, value
+            report.attempts, report.path, report.duration_ms = attempts, path, duration_ms
+            return report
+        if kind == REFUSED:
+            topic, digest, job_id, reason, detail = record[3:]
+            report = Report("refusal", number, time, reason, detail)
+            report.topic, report.digest, report.job_id = topic, digest, job_id
+            return report
+        if kind == EVENT:
+            return Report("event", number, time, record[3], record[4])
+        if kind == ACCEPTED:
+            state, reason, detail = "accepted", record[4], ""
+        elif kind == ENDED:
+            state, reason, detail = "ended", record[4], record[5]
+        else:
+            state, reason, detail = "canceled", "canceled", record[4]
+        entry = self.entries.get(record[3])
+        if entry is None:
+            return Report("lost", number)
+        report = Report("job", number, time, reason, detail)
+        report.job_id, report.state = entry.job.id, state
+        return report
+
+    def place_of(self, number: int) -> int:
+        """A position at or before that of the report with this number."""
+        place = 0
+        for indexed, position in self._index:
+            if indexed > number:
+                break
+            place = position
+        return place
+
+    def oldest_needed(self) -> int:
+        """The oldest segment that recovery or a report still needs."""
+        for segment, number in self._segment_ends:
+            if number > self.acknowledged:
+                return min(segment, self.checkpoint_segment)
+        return self.checkpoint_segment
+
+    def _enter(self, entry: Entry) -> None:
+        now, ticks = self._clock.unix_time(), self._clock.ticks_ms()
+        entry.since_ms = ticks
+        if entry.accepted and now > entry.accepted:
+            entry.since_ms -= (now - entry.accepted) * 1000
+        self.entries[entry.seq] = entry
+
+    def _checkpoint(self, fields: list[Any], position: int) -> None:
+        _, epoch, next_seq, last_number, acknowledged, routine, remembered, seqs = fields
+        self.epoch, self.next_seq = epoch, next_seq
+        self.last_number, self.acknowledged = last_number, acknowledged
+        self.routine = list(routine)
+        self.remembered = {}
+        for job_id, what in remembered:
+            self.remembered[job_id] = what
+        for seq in list(self.entries):
+            if seq not in seqs:
+                del self.entries[seq]
+        self.checkpoint_segment = segment_of(position)
+
+    def _job_state(self, fields: list[Any], position: int) -> None:
+        seq, raw, accepted, ended, canceled, final_number, states, attempts, last, names, due = (
+            fields
+        )
+        entry = self.entries.get(seq)
+        if entry is None:
+            entry = Entry(raw, seq, accepted, position)
+            self._enter(entry)
+        entry.position = position
+        entry.ended, entry.canceled, entry.final_number = ended, canceled, final_number
+        entry.states, entry.attempts = bytearray(states), bytearray(attempts)
+        codes = [0] + [self._code(name) for name in names]
+        entry.last = bytearray([codes[code] for code in last])
+        entry.due = {}
+        for index, at in due:
+            entry.due[index] = self._ticks_at(at)
+
+    def _acknowledged(self, number: int) -> None:
+        self.acknowledged = number
+        self.routine = [routine for routine in self.routine if routine > number]
+        while len(self._index) > 1 and self._index[1][0] <= number + 1:
+            self._index.pop(0)
+        while self._segment_ends and self._segment_ends[0][1] <= number:
+            self._segment_ends.pop(0)
+        for entry in list(self.entries.values()):
+            if 0 < entry.final_number <= number:
+                self.remembered[entry.job.id] = entry.digest + entry.ended.to_bytes(4, "big")
+                del self.entries[entry.seq]
+        self._forget_ids()
+
+    def _forget_ids(self) -> None:
+        now = self._clock.unix_time()
+        for job_id in list(self.remembered):
+            ended = _ended(self.remembered[job_id])
+            if now and ended and now - ended > REMEMBER_S:
+                del self.remembered[job_id]
+        while len(self.remembered) > REMEMBERED_IDS:
+            oldest = min([(_ended(what), job_id) for job_id, what in self.remembered.items()])
+            del self.remembered[oldest[1]]
+
+    def _numbered(self, number: int, position: int) -> None:
+        self.last_number = number
+        if not self._index or number >= self._index[-1][0] + _INDEX_STEP:
+            self._index.append((number, position))
+        segment = segment_of(position)
+        if self._segment_ends and self._segment_ends[-1][0] == segment:
+            self._segment_ends.pop()
+        self._segment_ends.append((segment, number))
+
+    def _code(self, reason: str) -> int:
+        if reason not in self._reasons:
+            self._reasons.append(reason)
+        return self._reasons.index(reason) + 1
+
+    def _ticks_at(self, due: int) -> int:
+        """When a wait that ends at unix time `due` ends in ticks; now if that cannot be said."""
+        now = self._clock.unix_time()
+        wait_s = min(max(due - now, 0), _MAX_WAIT_S) if now and due else 0
+        return self._clock.ticks_ms() + wait_s * 1000
+
+
+def payload_of(record: bytes) -> bytes:
+    """The job's payload in an ACCEPTED or JOB_STATE record."""
+    fields = cbor.decode(record)
+    raw: bytes = fields[5] if fields[0] == ACCEPTED else fields[2]
+    return raw
+
+
+def _ended(what: bytes) -> int:
+    return int.from_bytes(what[16:], "big")

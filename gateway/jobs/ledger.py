@@ -1,0 +1,463 @@
+"""The ledger: the durable record of jobs, of how far each meter has got, and of the reports for the
+HES.
+
+One journal holds it all; what is in RAM (contents.py) is what the journal's records, applied in
+order, amount to. Each method that changes something appends its records, makes them durable with
+one sync, and only then returns; within `with ledger.batch():` the one sync comes at the end. A new
+state and the report that tells of it are one record, so no cut can part them.
+
+Each segment of the journal begins with a checkpoint of everything, so an older one holds nothing of
+worth but reports; it is removed as soon as the HES has acknowledged the last of them. Reports of
+executions are never dropped: a job is only accepted if there is room for all of its reports.
+"""
+
+from __future__ import annotations
+
+from gateway.jobs import contents as kinds
+from gateway.jobs.contents import WITH_REPORT, Contents, payload_of
+from gateway.jobs.job import State, digest_of
+from gateway.jobs.report import Report
+from gateway.jobs.result import KO, Result
+from gateway.journal import Journal
+from hal.rt import cbor, log
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any, Protocol
+
+    from gateway.jobs.contents import Entry
+    from gateway.jobs.job import Job
+    from gateway.journal import Recovery
+    from hal.ports import Clock, Storage
+
+    class Limits(Protocol):
+        """jobs: how many at once. ledger_bytes: of the journal. free_bytes: to be left free on the
+        flash.
+        """
+
+        @property
+        def jobs(self) -> int: ...
+        @property
+        def ledger_bytes(self) -> int: ...
+        @property
+        def free_bytes(self) -> int: ...
+
+
+NAME = "ledger"
+OUTBOX_SIZE = 100000  # reports that wait for the HES or may still come of the jobs accepted
+ROUTINE_SIZE = 256  # of them refusals and events
+MAX_DETAIL = 200
+MAX_VALUE = 96 * 1024  # bytes of all values in one report
+_EXECUTION_BYTES = 160  # of flash for an execution until its report is acknowledged
+_AFTER_DAMAGE = 1 << 20  # numbers left out, so that none is given twice
+_ENOSPC = 28
+
+
+class LedgerError(Exception):
+    """A caller asked for what cannot be: says what."""
+
+
+class Ledger:
+    """`random(n)` gives n random bytes. `on_change`, if set, is called when work may have come up.
+
+    OSError of the storage comes out of every method as it is; the ledger then stands where it stood
+    at the last durable moment (with new Entry objects), and goes on.
+    """
+
+    def __init__(
+        self, storage: Storage, clock: Clock, random: Callable[[int], bytes], limits: Limits
+    ) -> None:
+        self._storage = storage
+        self._clock = clock
+        self._limits = limits
+        self._journal = Journal(storage, NAME, min(max(limits.ledger_bytes // 16, 4096), 1 << 18))
+        self._contents = Contents(clock)
+        self._batches = 0
+        self._unreported = 0  # refusals beyond ROUTINE_SIZE
+        self._cursor = (0, 0)  # (number, position) of the report read last
+        self._checkpoint_size = 0
+        self.on_change: Callable[[], None] | None = None
+        self.recovery = self._rebuild()
+        self._resume(int.from_bytes(random(4), "big") % 0xFFFFFFFF + 1)
+
+    # What is in it.
+
+    @property
+    def epoch(self) -> int:
+        """Drawn at random when the ledger was made, 1..2^32-1: the numbers of reports count within
+        it.
+        """
+        return self._contents.epoch
+
+    @property
+    def last_number(self) -> int:
+        """Of the newest report; 0 if there was none yet."""
+        return self._contents.last_number
+
+    @property
+    def acknowledged(self) -> int:
+        """The HES has all reports up to this number."""
+        return self._contents.acknowledged
+
+    def jobs(self) -> list[Entry]:
+        """Those not forgotten yet, oldest first; `final_number` is set in those that have ended."""
+        entries = self._contents.entries
+        return [entries[seq] for seq in sorted(entries)]
+
+    def entry(self, job_id: bytes) -> Entry | None:
+        for entry in self._contents.entries.values():
+            if entry.job.id == job_id:
+                return entry
+        return None
+
+    def entry_of(self, seq: int) -> Entry:
+        return self._contents.entries[seq]
+
+    def reason_of(self, entry: Entry, index: int) -> str:
+        """Why the execution's last attempt failed, "" if none has."""
+        return self._contents.reason_of(entry, index)
+
+    def size(self) -> int:
+        """Bytes of the journal."""
+        return self._journal.size()
+
+    # What happens to jobs.
+
+    def accept(self, job: Job, raw: bytes) -> str:
+        """Take a job, and put the answer into the outbox. `raw` is the payload it was decoded from.
+
+        Returns the reason in that answer: "accepted" or "window-not-open" (accepted, too), or why
+        not: "duplicate", "conflicting-duplicate", "too-many-jobs", "storage-full".
+        """
+        now = self._clock.unix_time()
+        reason = self._why_not(job, raw)
+        if not reason:
+            reason = "window-not-open" if now and job.not_before > now else "accepted"
+            number, seq = self.last_number + 1, self._contents.next_seq
+            try:
+                self._write([kinds.ACCEPTED, number, now, seq, reason, raw])
+                self._changed()
+                return reason
+            except OSError as error:
+                if error.errno != _ENOSPC:
+                    raise
+                reason = "storage-full"
+        self.refused("job", digest_of(raw), job.id, reason)
+        return reason
+
+    def started(self, seq: int, index: int) -> int:
+        """An attempt on the execution `index` of the job `seq` begins: returns which, from 1."""
+        entry = self._execution(seq, index, State.QUEUED)
+        attempt = min(entry.attempts[index] + 1, 255)
+        self._write([kinds.STARTED, seq, index, attempt])
+        return attempt
+
+    def again(self, seq: int, index: int, reason: str, wait_ms: int) -> None:
+        """The attempt failed; the execution is queued again, due in `wait_ms`."""
+        entry = self._execution(seq, index, State.IN_PROGRESS)
+        now = self._clock.unix_time()
+        self._write([kinds.AGAIN, seq, index, reason, now + (wait_ms + 999) // 1000 if now else 0])
+        # In this life the ticks count, whatever happens to the date.
+        entry.due[index] = self._clock.ticks_ms() + wait_ms
+        self._changed()
+
+    def finished(
+        self,
+        seq: int,
+        index: int,
+        state: int,
+        result: Result,
+        path: str = "",
+        duration_ms: int = 0,
+    ) -> None:
+        """The execution ended in a final state; with its last execution the job has ended."""
+        entry = self._contents.entries[seq]
+        if entry.states[index] > State.IN_PROGRESS or state <= State.IN_PROGRESS:
+            raise LedgerError(
+                "%s cannot go from %s to %s"
+                % (
+                    entry.job.serials[index],
+                    State.NAMES[entry.states[index]],
+                    State.NAMES[state],
+                )
+            )
+        if result.value is not None and sum([len(part) for part in result.value]) > MAX_VALUE:
+            state = State.FAILED
+            result = Result(KO, "value-too-large", "at most %d bytes fit a report" % MAX_VALUE)
+        with self.batch():
+            self._write(
+                [
+                    kinds.FINISHED,
+                    self.last_number + 1,
+                    self._clock.unix_time(),
+                    seq,
+                    index,
+                    state,
+                    result.outcome,
+                    result.reason,
+                    result.detail[:MAX_DETAIL],
+                    result.value,
+                    entry.attempts[index],
+                    path,
+                    duration_ms,
+                ]
+            )
+            self._end_if_done(entry)
+        self._changed()
+
+    def cancel(self, job_id: bytes) -> bool:
+        """End what is queued of the job as canceled; what is in hand ends by itself. False if there
+        is no such job or it has ended.
+        """
+        entry = self.entry(job_id)
+        if entry is None or entry.final_number:
+            return False
+        if not entry.canceled:
+            in_hand = entry.count(State.IN_PROGRESS)
+            detail = "%d canceled" % entry.count(State.QUEUED)
+            if in_hand:
+                detail += ", %d in hand end first" % in_hand
+            now = self._clock.unix_time()
+            with self.batch():
+                self._write([kinds.CANCELED, self.last_number + 1, now, entry.seq, detail])
+                self._cancel_queued(entry)
+            self._changed()
+        return True
+
+    # What the HES must come to know.
+
+    def refused(
+        self, topic: str, digest: bytes, job_id: bytes | None, reason: str, detail: str = ""
+    ) -> None:
+        """A message that came down `topic` changed nothing.
+
+        While ROUTINE_SIZE reports of refusals and events wait for the HES, further ones are only
+        counted; the count is reported once there is room.
+        """
+        self._routine([kinds.REFUSED, 0, 0, topic, digest, job_id, reason, detail[:MAX_DETAIL]])
+
+    def event(self, name: str, detail: str = "") -> None:
+        """Something happened to the concentrator itself. Bounded like refusals."""
+        self._routine([kinds.EVENT, 0, 0, name, detail[:MAX_DETAIL]])
+
+    def reports(self, after: int, limit: int) -> list[Report]:
+        """At most `limit` reports in order, read from flash: those with numbers above `after` that
+        the HES has not acknowledged. Every number up to the last one's is there, if need be as a
+        "lost" one.
+        """
+        after = max(after, self.acknowledged)
+        found: list[Report] = []
+        if after >= self.last_number:
+            return found
+        place = self._contents.place_of(after + 1)
+        if self._cursor[0] <= after + 1:
+            place = max(place, self._cursor[1])
+        for position, payload in self._journal.records(place):
+            if len(found) >= limit:
+                break
+            record = cbor.decode(payload)
+            if record[0] not in WITH_REPORT or record[1] <= after:
+                continue
+            if record[1] > after + 1:
+                found.append(_lost(after + 1, record[1] - 1))
+            self._cursor = (record[1], position)
+            found.append(self._contents.report(record))
+            after = record[1]
+        if not found:
+            found.append(_lost(after + 1, self.last_number))
+        return found[:limit]
+
+    def acknowledge(self, number: int) -> None:
+        """The HES has all reports up to and with `number` for good. Jobs that have ended and all of
+        whose reports it has are forgotten, save their ids. A number not given out yet counts as the
+        last one.
+        """
+        number = min(number, self.last_number)
+        if number <= self.acknowledged:
+            return
+        self._write([kinds.ACKNOWLEDGED, number])
+        self._journal.drop_before(self._contents.oldest_needed())
+        if self._unreported and len(self._contents.routine) < ROUTINE_SIZE:
+            count, self._unreported = self._unreported, 0
+            self.event("refusals-dropped", "%d refusals or events were only counted" % count)
+
+    # Room.
+
+    def batch(self) -> Batch:
+        """`with ledger.batch():` makes everything inside durable with one sync at the end."""
+        return Batch(self)
+
+    def compact(self) -> None:
+        """Begin a new segment with a checkpoint; remove the old ones that nobody needs any more."""
+        contents, journal = self._contents, self._journal
+        journal.roll()
+        before = journal.size()
+        positions = []
+        for entry in self.jobs():
+            raw = payload_of(journal.read(entry.position))
+            record = contents.job_state(entry, raw)
+            positions.append((entry, journal.append(cbor.encode(record))))
+        journal.append(cbor.encode(contents.checkpoint()))
+        journal.commit()
+        contents.checkpoint_segment = journal.newest()
+        for entry, position in positions:
+            entry.position = position
+        self._checkpoint_size = journal.size() - before
+        journal.drop_before(contents.oldest_needed())
+
+    # Recovery.
+
+    def _rebuild(self) -> Recovery:
+        """RAM from flash."""
+        self._contents = Contents(self._clock)
+        self._cursor = (0, 0)
+        return self._journal.recover(self._replay)
+
+    def _replay(self, position: int, payload: bytes) -> None:
+        try:
+            self._contents.apply(cbor.decode(payload), position)
+        except (ValueError, IndexError, KeyError, TypeError) as error:
+            # Its CRC is right: another version of the firmware wrote it. The gateway must start all
+            # the same.
+            log.error("ledger", "record at %d is not understood: %r" % (position, error))
+
+    def _resume(self, epoch: int) -> None:
+        """What was in hand is queued again with its attempt counted; what a cut left half done is
+        completed.
+        """
+        contents = self._contents
+        if self.recovery.damaged:
+            contents.last_number += _AFTER_DAMAGE
+        if contents.epoch == 0 or self.recovery.damaged:
+            contents.epoch = contents.epoch or epoch
+            self.compact()
+        for note in self.recovery.notes:
+            log.warning("ledger", note)
+        with self.batch():
+            for entry in self.jobs():
+                for index in range(len(entry.states)):
+                    if entry.states[index] == State.IN_PROGRESS:
+                        self._write([kinds.AGAIN, entry.seq, index, "interrupted", 0])
+                if entry.canceled:
+                    self._cancel_queued(entry)
+                self._end_if_done(entry)
+        for note in self.recovery.notes:
+            self.event("ledger-cut", note)
+
+    # Inside.
+
+    def _why_not(self, job: Job, raw: bytes) -> str:
+        entry = self.entry(job.id)
+        known = self._contents.remembered.get(job.id) if entry is None else entry.digest
+        if known is not None:
+            same = known[:16] == digest_of(raw)[:16]
+            return "duplicate" if same else "conflicting-duplicate"
+        entries = self.jobs()
+        running = [entry for entry in entries if not entry.final_number]
+        if len(running) >= self._limits.jobs or len(entries) >= 2 * self._limits.jobs:
+            return "too-many-jobs"
+        executions = sum([entry.open() for entry in running]) + len(job.serials)
+        reports = executions + 2 * len(running) + 3
+        if self.last_number - self.acknowledged + reports > OUTBOX_SIZE:
+            return "storage-full"
+        needed = len(raw) + executions * _EXECUTION_BYTES
+        if not self._fits(needed):
+            return "storage-full"
+        return ""
+
+    def _fits(self, needed: int) -> bool:
+        journal, limits = self._journal, self._limits
+        if journal.size() + needed > limits.ledger_bytes:
+            if journal.newest_size() < 2 * self._checkpoint_size:
+                return False
+            self.compact()
+            if journal.size() + needed > limits.ledger_bytes:
+                return False
+        return self._storage.free() >= limits.free_bytes + needed
+
+    def _execution(self, seq: int, index: int, state: int) -> Entry:
+        entry = self._contents.entries[seq]
+        if entry.states[index] != state:
+            raise LedgerError(
+                "%s: expected %s, is %s"
+                % (
+                    entry.job.serials[index],
+                    State.NAMES[state],
+                    State.NAMES[entry.states[index]],
+                )
+            )
+        return entry
+
+    def _cancel_queued(self, entry: Entry) -> None:
+        for index in range(len(entry.states)):
+            if entry.states[index] == State.QUEUED:
+                last = self.reason_of(entry, index)
+                detail = "last attempt: " + last if last else ""
+                self.finished(entry.seq, index, State.CANCELED, Result(KO, "canceled", detail))
+
+    def _end_if_done(self, entry: Entry) -> None:
+        if not entry.final_number and not entry.open():
+            reason = "canceled" if entry.canceled else "ended"
+            number, now = self.last_number + 1, self._clock.unix_time()
+            self._write([kinds.ENDED, number, now, entry.seq, reason, entry.summary()])
+
+    def _routine(self, record: list[Any]) -> None:
+        if len(self._contents.routine) >= ROUTINE_SIZE:
+            self._unreported += 1
+            return
+        record[1], record[2] = self.last_number + 1, self._clock.unix_time()
+        try:
+            self._write(record)
+        except OSError as error:
+            if error.errno != _ENOSPC:
+                raise
+            self._unreported += 1
+
+    def _changed(self) -> None:
+        if self.on_change is not None:
+            self.on_change()
+
+    def _write(self, record: list[Any]) -> None:
+        with self.batch():
+            self._contents.apply(record, self._journal.append(cbor.encode(record)))
+
+    def _commit(self) -> None:
+        self._journal.commit()
+        # A checkpoint has its own size: it shall stay the smaller part of what is written.
+        if not self._journal.full() or self._journal.newest_size() < 4 * self._checkpoint_size:
+            return
+        try:
+            self.compact()
+        except OSError as error:
+            # What was to be made durable is; room can be made another time.
+            log.warning("ledger", "no new segment: %s" % error)
+
+
+class Batch:
+    """Of a Ledger; may be nested, then the outermost counts."""
+
+    def __init__(self, ledger: Ledger) -> None:
+        self._ledger = ledger
+
+    def __enter__(self) -> None:
+        self._ledger._batches += 1
+
+    def __exit__(self, kind: Any, error: Any, trace: Any) -> None:
+        ledger = self._ledger
+        ledger._batches -= 1
+        if ledger._batches:
+            return
+        try:
+            if isinstance(error, OSError):
+                raise error
+            ledger._commit()
+        except OSError:
+            ledger._rebuild()
+            raise
+
+
+def _lost(first: int, last: int) -> Report:
+    report = Report("lost", first)
+    report.last = last
+    return report

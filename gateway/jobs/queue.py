@@ -1,0 +1,280 @@
+"""The queue: which execution is next, and what becomes of one that has been tried.
+
+The ledger remembers; this decides. A job waits with its priority, and gains one level for every
+`ageing_s` it has waited, but not the level of the urgent ones (9), which nothing overtakes. A meter
+is in work for one job at a time.
+
+A job with a package does not start before `release(job_id)`: whoever fetches packages calls it once
+the package is at hand, after a restart too, or `fail_job()` if it never will be.
+"""
+
+from __future__ import annotations
+
+import asyncio
+
+from gateway.jobs.job import URGENT, State
+from gateway.jobs.result import KO, REASONS, Result
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Coroutine
+    from typing import Any
+
+    from gateway.jobs.contents import Entry
+    from gateway.jobs.job import Job
+    from gateway.jobs.ledger import Ledger
+    from hal.ports import Clock
+
+AGEING_S = 3600
+MAX_BACKOFF_S = 3600
+_JITTER_PERCENT = 25
+# A job that makes the gateway restart is not tried for ever: attempts that a restart interrupted
+# count, but a few more than the job allows are made for them.
+_FOR_INTERRUPTIONS = 2
+_IDLE_MS = 3600000
+
+# Reasons that leave the meter as it was, because the order does not fit it.
+_REJECTING = (
+    "wrong-meter",
+    "wrong-model",
+    "wrong-firmware",
+    "unknown-meter",
+    "not-commissioned",
+)
+
+
+class Execution:
+    """One attempt, counted from 1, of a job on the meter `serial`. For one worker, until it calls
+    Queue.done().
+    """
+
+    __slots__ = ("attempt", "index", "job", "seq", "serial")
+
+    def __init__(self, job: Job, seq: int, index: int, attempt: int) -> None:
+        self.job = job
+        self.seq = seq
+        self.index = index
+        self.attempt = attempt
+        self.serial = job.serials[index]
+
+
+class Queue:
+    """`random(n)` gives n random bytes, for the jitter. Times as in hal.ports."""
+
+    def __init__(
+        self,
+        ledger: Ledger,
+        clock: Clock,
+        random: Callable[[int], bytes],
+        ageing_s: int = AGEING_S,
+        max_backoff_s: int = MAX_BACKOFF_S,
+    ) -> None:
+        self._ledger = ledger
+        self._clock = clock
+        self._random = random
+        self._ageing_ms = ageing_s * 1000
+        self._max_backoff_ms = max_backoff_s * 1000
+        self._working: dict[str, Execution] = {}
+        self._released: set[bytes] = set()
+        self._version = 0
+        self._waiters: list[asyncio.Event] = []
+        ledger.on_change = self.wake
+
+    def take(self, usable: Callable[[str], bool]) -> Execution | None:
+        """The most urgent execution that is due, on a meter that is free and for which
+        `usable(serial)` holds (its path can be used right now). The attempt is in the ledger when
+        this returns. None: nothing at the moment.
+        """
+        self.expire()
+        now_ms = self._clock.ticks_ms()
+        for entry in self._by_urgency(now_ms):
+            index = self._due_in(entry, now_ms, usable)
+            if index is not None:
+                attempt = self._ledger.started(entry.seq, index)
+                execution = Execution(entry.job, entry.seq, index, attempt)
+                self._working[execution.serial] = execution
+                return execution
+        return None
+
+    def done(
+        self, execution: Execution, result: Result, path: str = "", duration_ms: int = 0
+    ) -> None:
+        """The attempt is over: the execution succeeds, fails, or waits for its next attempt."""
+        if self._working.get(execution.serial) is not execution:
+            raise ValueError("the execution on %s is not in work" % execution.serial)
+        entry = self._ledger.entry_of(execution.seq)
+        seq, index = execution.seq, execution.index
+        if result.outcome != KO:
+            self._ledger.finished(seq, index, State.SUCCEEDED, result, path, duration_ms)
+        elif not result.worth_retrying():
+            state = State.REJECTED if result.reason in _REJECTING else State.FAILED
+            self._ledger.finished(seq, index, state, result, path, duration_ms)
+        elif entry.canceled:
+            final = Result(KO, "canceled", _last(result))
+            self._ledger.finished(seq, index, State.CANCELED, final, path, duration_ms)
+        elif execution.attempt >= entry.job.max_attempts:
+            self._ledger.finished(seq, index, State.FAILED, result, path, duration_ms)
+        else:
+            wait_ms = self._backoff_ms(entry.job.backoff_s, execution.attempt)
+            if self._window_left_ms(entry) <= wait_ms:
+                final = Result(KO, "window-closed", _last(result))
+                self._ledger.finished(seq, index, State.TIMED_OUT, final, path, duration_ms)
+            else:
+                self._ledger.again(seq, index, result.reason, wait_ms)
+        del self._working[execution.serial]
+        self.wake()
+
+    def expire(self) -> None:
+        """End what still waits of the jobs whose window has closed. take() does it too."""
+        for entry in self._ledger.jobs():
+            if not entry.final_number and self._window_left_ms(entry) <= 0:
+                self._end_queued(entry, None)
+
+    def cancel(self, job_id: bytes) -> bool:
+        """See Ledger.cancel()."""
+        return self._ledger.cancel(job_id)
+
+    def release(self, job_id: bytes) -> None:
+        """The job's package is at hand: it may start."""
+        self._released = {entry.job.id for entry in self._ledger.jobs()} & self._released
+        self._released.add(job_id)
+        self.wake()
+
+    def fail_job(self, job_id: bytes, reason: str, detail: str = "") -> None:
+        """End what still waits of the job as FAILED; what is in hand ends by itself."""
+        entry = self._ledger.entry(job_id)
+        if entry is not None:
+            self._end_queued(entry, Result(KO, reason, detail))
+
+    def held(self) -> list[Job]:
+        """Jobs that wait for their package, the most urgent first."""
+        now_ms = self._clock.ticks_ms()
+        entries = [entry for entry in self._ledger.jobs() if self._held(entry) and entry.open()]
+        entries.sort(key=lambda entry: self._rank(entry, now_ms))
+        return [entry.job for entry in entries]
+
+    def in_work(self) -> int:
+        """How many executions are with workers."""
+        return len(self._working)
+
+    def next_due_ms(self) -> int:
+        """How long until take() may have something by the mere passing of time: at most an hour, at
+        least 1.
+        """
+        now_ms, now = self._clock.ticks_ms(), self._clock.unix_time()
+        wait = _IDLE_MS
+        for entry in self._ledger.jobs():
+            if not entry.count(State.QUEUED):
+                continue
+            job = entry.job
+            if now and job.not_before > now:
+                wait = min(wait, (job.not_before - now) * 1000)
+                continue
+            if now and job.not_after:
+                wait = min(wait, (job.not_after - now) * 1000)
+            for due in entry.due.values():
+                if due > now_ms:
+                    wait = min(wait, due - now_ms)
+        return max(wait, 1)
+
+    def changed(self) -> Coroutine[Any, Any, None]:
+        """Awaitable: ends once something has changed since this call (not since it is awaited) that
+        may give take() something to do. Wait at most next_due_ms() for it."""
+        return self._changed(self._version)
+
+    def wake(self) -> None:
+        """Something changed outside of here that take() depends on: the date was set, a path has
+        come up.
+        """
+        self._version += 1
+        waiters, self._waiters = self._waiters, []
+        for event in waiters:
+            event.set()
+
+    # Inside.
+
+    async def _changed(self, seen: int) -> None:
+        if self._version != seen:
+            return
+        event = asyncio.Event()
+        self._waiters.append(event)
+        try:
+            await event.wait()
+        finally:
+            if event in self._waiters:
+                self._waiters.remove(event)
+
+    def _by_urgency(self, now_ms: int) -> list[Entry]:
+        entries = [entry for entry in self._ledger.jobs() if self._may_start(entry)]
+        entries.sort(key=lambda entry: self._rank(entry, now_ms))
+        return entries
+
+    def _rank(self, entry: Entry, now_ms: int) -> tuple[int, int]:
+        since_ms = entry.since_ms
+        now = self._clock.unix_time()
+        if now and entry.job.not_before:
+            since_ms = max(since_ms, now_ms - (now - entry.job.not_before) * 1000)
+        level = entry.job.priority + max(now_ms - since_ms, 0) // self._ageing_ms
+        return -min(level, max(entry.job.priority, URGENT - 1)), entry.seq
+
+    def _may_start(self, entry: Entry) -> bool:
+        if entry.final_number or entry.canceled or self._held(entry):
+            return False
+        now, job = self._clock.unix_time(), entry.job
+        if now == 0:
+            return not job.not_before and not job.not_after
+        return job.not_before <= now and (not job.not_after or now < job.not_after)
+
+    def _held(self, entry: Entry) -> bool:
+        return entry.job.package is not None and entry.job.id not in self._released
+
+    def _due_in(self, entry: Entry, now_ms: int, usable: Callable[[str], bool]) -> int | None:
+        """The first execution of the job that can be taken now."""
+        index = entry.states.find(b"\x00")
+        while index >= 0:
+            serial = entry.job.serials[index]
+            if entry.due.get(index, 0) <= now_ms and serial not in self._working:
+                if entry.attempts[index] >= entry.job.max_attempts + _FOR_INTERRUPTIONS:
+                    reason = self._ledger.reason_of(entry, index) or "interrupted"
+                    self._ledger.finished(entry.seq, index, State.FAILED, Result(KO, reason))
+                elif usable(serial):
+                    return index
+            index = entry.states.find(b"\x00", index + 1)
+        return None
+
+    def _window_left_ms(self, entry: Entry) -> int:
+        now, not_after = self._clock.unix_time(), entry.job.not_after
+        if not now or not not_after:
+            return 1 << 60
+        return (not_after - now) * 1000
+
+    def _backoff_ms(self, backoff_s: int, attempt: int) -> int:
+        """backoff_s, doubled with every attempt, at most the limit, give or take a quarter."""
+        wait_ms = min(backoff_s * 1000 << (attempt - 1), self._max_backoff_ms)
+        spread = wait_ms * _JITTER_PERCENT // 100
+        noise = int.from_bytes(self._random(4), "big") % (2 * spread + 1)
+        return wait_ms - spread + noise
+
+    def _end_queued(self, entry: Entry, result: Result | None) -> None:
+        """FAILED with the result; without one TIMED_OUT, as the window has closed."""
+        if not entry.count(State.QUEUED):
+            return
+        with self._ledger.batch():
+            for index in range(len(entry.states)):
+                if entry.states[index] != State.QUEUED:
+                    continue
+                if result is not None:
+                    self._ledger.finished(entry.seq, index, State.FAILED, result)
+                    continue
+                if entry.attempts[index]:
+                    reason = self._ledger.reason_of(entry, index)
+                    final = Result(KO, "window-closed", "last attempt: " + reason)
+                else:
+                    waited = "waited for its package" if self._held(entry) else ""
+                    final = Result(KO, "not-tried", waited)
+                self._ledger.finished(entry.seq, index, State.TIMED_OUT, final)
+
+
+def _last(result: Result) -> str:
+    text = "last attempt: " + REASONS[result.reason][2]
+    return text + ": " + result.detail if result.detail else text

@@ -1,0 +1,321 @@
+"""gateway.jobs.ledger: jobs, results and reports survive; what was acknowledged goes."""
+
+from __future__ import annotations
+
+from gateway.jobs.job import READ, Job, State, digest_of
+from gateway.jobs.ledger import MAX_VALUE, ROUTINE_SIZE, Ledger, LedgerError
+from gateway.jobs.result import KO, OK, VALUE, Result
+from hal.sim.clock import ManualClock
+from hal.sim.storage import ENOSPC, MemoryStorage
+from tests.portable.support import raises, random_bytes
+
+NOW = 1_700_000_000
+APPLIED = Result(OK, "applied")
+
+
+class Limits:
+    def __init__(self, jobs: int = 8, ledger_bytes: int = 1 << 20, free_bytes: int = 1000) -> None:
+        self.jobs = jobs
+        self.ledger_bytes = ledger_bytes
+        self.free_bytes = free_bytes
+
+
+def make_job(number: int, meters: int = 3, not_before: int = 0, not_after: int = 0) -> Job:
+    serials = ["M%03d" % i for i in range(meters)]
+    objects = [(8, b"\x00\x00\x01\x00\x00\xff", 2)]
+    id = number.to_bytes(16, "big")
+    return Job(id, READ, "ct-1", NOW, 5, not_before, not_after, 3, 30, serials, None, objects)
+
+
+class World:
+    """A ledger on its own flash."""
+
+    def __init__(self, limits: Limits | None = None) -> None:
+        self.storage = MemoryStorage()
+        self.clock = ManualClock(NOW)
+        self.limits = limits or Limits()
+        self.ledger = self.open()
+
+    def open(self) -> Ledger:
+        return Ledger(self.storage, self.clock, lambda n: random_bytes(1, n), self.limits)
+
+    def restart(self) -> Ledger:
+        self.storage = self.storage.after_cut()
+        self.ledger = self.open()
+        return self.ledger
+
+    def accept(self, job: Job) -> str:
+        return self.ledger.accept(job, job.encode())
+
+    def finish(self, seq: int, index: int, result: Result = APPLIED) -> None:
+        self.ledger.started(seq, index)
+        state = State.SUCCEEDED if result.outcome != KO else State.FAILED
+        self.ledger.finished(seq, index, state, result, "plc", 1234)
+
+
+def kinds(ledger: Ledger) -> list[str]:
+    return [r.kind + " " + (r.state or r.topic) for r in ledger.reports(0, 1000)]
+
+
+def test_a_job_and_its_reports_survive_a_restart() -> None:
+    world = World()
+    epoch = world.ledger.epoch
+    assert epoch > 0 and world.accept(make_job(1)) == "accepted"
+    value = Result(VALUE, "read", "", [b"\x12\x00\x05", b"\x00"])
+    world.finish(1, 0, value)
+    world.ledger.started(1, 1)
+    ledger = world.restart()
+    assert ledger.epoch == epoch and ledger.recovery.notes == []
+    (entry,) = ledger.jobs()
+    assert entry.job.serials == ["M000", "M001", "M002"]
+    assert bytes(entry.states) == bytes([State.SUCCEEDED, State.QUEUED, State.QUEUED])
+    assert bytes(entry.attempts) == b"\x01\x01\x00"
+    assert ledger.reason_of(entry, 1) == "interrupted"
+    accepted, first = ledger.reports(0, 10)
+    assert (accepted.number, accepted.kind, accepted.state) == (1, "job", "accepted")
+    assert accepted.job_id == entry.job.id
+    assert (first.number, first.kind, first.serial) == (2, "execution", "M000")
+    assert (first.state, first.outcome, first.reason) == ("succeeded", VALUE, "read")
+    assert first.value == [b"\x12\x00\x05", b"\x00"]
+    assert (first.attempts, first.path, first.duration_ms) == (1, "plc", 1234)
+    assert first.finished_at == NOW and first.job_id == entry.job.id
+
+
+def test_the_last_execution_ends_the_job() -> None:
+    world = World()
+    world.accept(make_job(1))
+    world.finish(1, 0)
+    world.finish(1, 2, Result(KO, "no-answer", "x" * 500))
+    entry = world.ledger.jobs()[0]
+    assert entry.final_number == 0 and entry.open() == 1
+    world.finish(1, 1)
+    reports = world.ledger.reports(0, 100)
+    assert [r.number for r in reports] == [1, 2, 3, 4, 5]
+    assert (reports[4].kind, reports[4].state, reports[4].reason) == ("job", "ended", "ended")
+    assert reports[4].detail == "2 succeeded, 1 failed"
+    assert len(reports[2].detail) == 200
+    assert entry.final_number == 5
+    assert world.restart().jobs()[0].final_number == 5
+
+
+def test_acknowledged_jobs_are_forgotten_but_not_their_ids() -> None:
+    world = World()
+    job = make_job(1, 1)
+    world.accept(job)
+    world.finish(1, 0)
+    world.ledger.acknowledge(2)
+    assert len(world.ledger.jobs()) == 1
+    world.ledger.acknowledge(99)
+    assert world.ledger.acknowledged == 3 and world.ledger.jobs() == []
+    assert world.ledger.reports(0, 10) == []
+    for _ in range(2):
+        assert world.accept(job) == "duplicate"
+        assert world.accept(make_job(1, 2)) == "conflicting-duplicate"
+        world.restart()
+        world.ledger.compact()
+        world.restart()
+    assert world.ledger.jobs() == []
+    world.clock.advance(31 * 86400 * 1000)
+    assert world.accept(make_job(2, 1)) == "accepted"
+    world.ledger.acknowledge(99)
+    assert world.accept(job) == "accepted"
+
+
+def test_the_same_job_twice_is_one_job() -> None:
+    world = World()
+    assert world.accept(make_job(1)) == "accepted"
+    assert world.accept(make_job(1)) == "duplicate"
+    assert world.accept(make_job(1, 2)) == "conflicting-duplicate"
+    world.restart()
+    assert world.accept(make_job(1)) == "duplicate"
+    assert len(world.ledger.jobs()) == 1
+    last = world.ledger.reports(0, 10)[-1]
+    assert (last.kind, last.topic, last.reason) == ("refusal", "job", "duplicate")
+    assert last.digest == digest_of(make_job(1).encode()) and last.job_id == make_job(1).id
+
+
+def test_too_many_jobs() -> None:
+    world = World(Limits(jobs=2))
+    assert [world.accept(make_job(i, 1)) for i in range(3)] == [
+        "accepted",
+        "accepted",
+        "too-many-jobs",
+    ]
+    world.finish(1, 0)
+    assert world.accept(make_job(3, 1)) == "accepted"
+
+
+def test_no_room_no_job() -> None:
+    world = World(Limits(ledger_bytes=20000))
+    assert world.accept(make_job(1, 70)) == "accepted"
+    assert world.accept(make_job(2, 70)) == "storage-full"
+    world = World(Limits(free_bytes=1 << 24))
+    assert world.accept(make_job(1)) == "storage-full"
+    world = World()
+    world.storage.fail_next(ENOSPC)
+    assert world.accept(make_job(1)) == "storage-full"
+    assert world.accept(make_job(1)) == "accepted"
+    assert [r.reason for r in world.restart().reports(0, 9)] == ["storage-full", "accepted"]
+
+
+def test_a_window_that_is_not_open_yet() -> None:
+    world = World()
+    assert world.accept(make_job(1, 1, NOW + 60, NOW + 120)) == "window-not-open"
+    assert world.ledger.reports(0, 1)[0].reason == "window-not-open"
+
+
+def test_cancel_ends_what_is_queued() -> None:
+    world = World()
+    world.accept(make_job(1, 3))
+    world.ledger.started(1, 1)
+    assert world.ledger.cancel(make_job(1).id)
+    assert world.ledger.cancel(make_job(1).id)
+    assert not world.ledger.cancel(make_job(2).id)
+    entry = world.ledger.jobs()[0]
+    assert bytes(entry.states) == bytes([State.CANCELED, State.IN_PROGRESS, State.CANCELED])
+    reports = world.ledger.reports(0, 10)
+    assert [r.state for r in reports] == ["accepted", "canceled", "canceled", "canceled"]
+    assert reports[1].detail == "2 canceled, 1 in hand end first"
+    ledger = world.restart()
+    # The one in hand was interrupted, and is not tried again.
+    assert bytes(ledger.jobs()[0].states) == bytes([State.CANCELED] * 3)
+    assert ledger.reports(0, 10)[-1].state == "ended"
+    assert not ledger.cancel(make_job(1).id)
+
+
+def test_states_go_one_way() -> None:
+    world = World()
+    world.accept(make_job(1))
+    raises(LedgerError, world.ledger.again, 1, 0, "no-answer", 10)
+    raises(LedgerError, world.ledger.finished, 1, 0, State.QUEUED, APPLIED)
+    world.finish(1, 0)
+    raises(LedgerError, world.ledger.started, 1, 0)
+    raises(LedgerError, world.ledger.finished, 1, 0, State.FAILED, APPLIED)
+
+
+def test_a_wait_between_attempts_survives() -> None:
+    world = World()
+    world.accept(make_job(1))
+    world.ledger.started(1, 0)
+    world.ledger.again(1, 0, "no-answer", 30500)
+    entry = world.ledger.jobs()[0]
+    assert entry.due[0] == world.clock.ticks_ms() + 30500
+    world.clock.advance(10000)
+    for _ in range(2):
+        entry = world.restart().jobs()[0]
+        assert entry.due[0] == world.clock.ticks_ms() + 21000
+        assert world.ledger.reason_of(entry, 0) == "no-answer" and entry.attempts[0] == 1
+        world.ledger.compact()
+
+
+def test_refusals_are_bounded_and_counted() -> None:
+    world = World()
+    for _ in range(ROUTINE_SIZE + 7):
+        world.ledger.refused("job", bytes(32), None, "malformed", "noise")
+    assert world.ledger.last_number == ROUTINE_SIZE
+    world.ledger.event("ledger-cut")
+    world.ledger.acknowledge(1)
+    last = world.ledger.reports(1, 1000)[-1]
+    assert (last.number, last.kind, last.reason) == (ROUTINE_SIZE + 1, "event", "refusals-dropped")
+    assert last.detail == "8 refusals or events were only counted"
+
+
+def test_a_value_too_large_for_a_report() -> None:
+    world = World()
+    world.accept(make_job(1, 1))
+    world.finish(1, 0, Result(VALUE, "read", "", [bytes(MAX_VALUE), b"1"]))
+    report = world.ledger.reports(1, 1)[0]
+    assert (report.state, report.reason, report.value) == ("failed", "value-too-large", None)
+
+
+def test_batches_are_one_sync() -> None:
+    world = World()
+    world.accept(make_job(1, 100))
+    before = world.storage.syncs
+    with world.ledger.batch():
+        for index in range(100):
+            world.finish(1, index)
+    assert world.storage.syncs == before + 1
+    assert world.restart().last_number == 102
+
+
+def test_a_failed_write_changes_nothing() -> None:
+    world = World()
+    world.accept(make_job(1))
+    world.finish(1, 0)
+    world.storage.fail_next(5)
+    raises(OSError, world.ledger.started, 1, 1)
+    entry = world.ledger.jobs()[0]
+    assert bytes(entry.attempts) == b"\x01\x00\x00" and entry.states[1] == State.QUEUED
+    world.finish(1, 1)
+    assert len(world.restart().reports(0, 10)) == 3
+
+
+def test_old_segments_go_with_their_reports() -> None:
+    world = World(Limits(ledger_bytes=65536))
+    world.accept(make_job(1, 40))
+    for index in range(39):
+        world.finish(1, index, Result(KO, "no-answer", "detail " * 25))
+    segments = len(world.storage.names())
+    assert segments > 1
+    assert [r.number for r in world.ledger.reports(0, 1000)] == list(range(1, 41))
+    ledger = world.restart()
+    assert [r.number for r in ledger.reports(0, 1000)] == list(range(1, 41))
+    assert [r.number for r in ledger.reports(17, 5)] == [18, 19, 20, 21, 22]
+    assert [r.number for r in ledger.reports(3, 2)] == [4, 5]
+    ledger.compact()
+    assert len(world.storage.names()) >= segments
+    ledger.acknowledge(40)
+    assert len(world.storage.names()) == 1
+    ledger = world.restart()
+    assert ledger.last_number == 40 and ledger.acknowledged == 40
+    world.finish(1, 39)
+    assert kinds(ledger) == ["execution succeeded", "job ended"]
+
+
+def test_size_stays_bounded_over_many_jobs() -> None:
+    world = World(Limits(ledger_bytes=65536))
+    largest = 0
+    for number in range(60):
+        world.accept(make_job(number, 8))
+        for index in range(8):
+            world.finish(number + 1, index)
+        world.ledger.acknowledge(world.ledger.last_number)
+        largest = max(largest, world.ledger.size())
+    assert largest < 30000, largest
+    assert world.restart().jobs() == []
+
+
+def test_damage_is_reported_and_numbers_are_not_given_twice() -> None:
+    world = World()
+    world.accept(make_job(1))
+    for index in range(3):
+        world.finish(1, index)
+    last = world.ledger.last_number
+    name = world.storage.names()[-1]
+    world.storage.damage(name, world.storage.size(name) // 2)
+    ledger = world.restart()
+    assert ledger.recovery.damaged
+    reports = ledger.reports(0, 100)
+    numbers = [r.number for r in reports]
+    lost = [r for r in reports if r.kind == "lost"]
+    assert len(lost) == 1 and lost[0].last > last
+    assert reports[-1].kind == "event" and reports[-1].reason == "ledger-cut"
+    assert numbers == sorted(numbers) and numbers[-1] == lost[0].last + 1
+    world.accept(make_job(2))
+    assert [r.number for r in world.restart().reports(lost[0].last, 9)] == [
+        numbers[-1],
+        numbers[-1] + 1,
+    ]
+
+
+def test_ledgers_with_the_clock_unset() -> None:
+    world = World()
+    world.clock = ManualClock()
+    world.ledger = world.open()
+    world.accept(make_job(1))
+    world.ledger.started(1, 0)
+    world.ledger.again(1, 0, "no-answer", 5000)
+    assert world.ledger.jobs()[0].due[0] == world.clock.ticks_ms() + 5000
+    assert world.restart().jobs()[0].due[0] == world.clock.ticks_ms()
+    assert world.ledger.reports(0, 1)[0].finished_at == 0
