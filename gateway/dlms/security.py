@@ -124,16 +124,17 @@ class Ciphering:
             )
         except CryptoError:
             raise SecurityFailed("the tag of a ciphered APDU does not match; check the keys")
+        # The tag does not cover the envelope: one with a false label must not use up the counter.
+        if plain[0] != PLAIN_OF[ciphered[0]]:
+            raise SecurityFailed(
+                "inside the ciphered APDU 0x%02x is 0x%02x" % (ciphered[0], plain[0])
+            )
         counter = int.from_bytes(content[1:5], "big")
         if counter <= self.received:
             raise Replayed(
                 "invocation counter %d came again (%d was the last)" % (counter, self.received)
             )
         self.received = counter
-        if plain[0] != PLAIN_OF[ciphered[0]]:
-            raise SecurityFailed(
-                "inside the ciphered APDU 0x%02x is 0x%02x" % (ciphered[0], plain[0])
-            )
         return plain
 
     def proof(self, challenge: bytes) -> bytes:

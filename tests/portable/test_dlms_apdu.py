@@ -1,4 +1,4 @@
-"""xDLMS and ACSE APDUs: published bytes, both directions, broken input; names, logical names, wrapper."""
+"""xDLMS and ACSE APDUs: published bytes, both directions, broken input; names; the wrapper."""
 
 from __future__ import annotations
 
