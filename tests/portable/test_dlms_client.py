@@ -413,7 +413,7 @@ def test_set_uses_blocks_when_meter_or_path_is_small() -> None:
         link.sent.clear()
         written = bytearray()
         for _ in range(100):
-            link.then(lambda sent: take_set_block(sent, written))
+            link.then(lambda sent, written=written: take_set_block(sent, written))
         run(made.set(20, CALENDAR, 7, LONG))
         assert written == LONG
         assert max([len(frame) for frame in link.sent]) <= limit
