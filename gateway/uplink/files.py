@@ -31,8 +31,7 @@ BAD_DIGEST = "bad-digest"
 
 
 class Files:
-    """The packages that jobs need: `wanted` ones being pulled, one at a time in order, and complete
-    ones by their digest.
+    """The packages that jobs need: those being pulled, one at a time, and the complete ones.
 
     `storage` holds them as package-<32 hex> and, until complete, package-<32 hex>.part. `trust` as
     in envelope.verify().
@@ -77,15 +76,14 @@ class Files:
             if name.startswith(_PREFIX) and whole not in names:
                 self._storage.remove(name)
 
-    def pulls(self, now_ms: int) -> list[Pull]:
-        """What to ask the HES for at this tick."""
-        return self._wanted[0].pulls(now_ms) if self._wanted else []
-
-    def next_due_ms(self) -> int | None:
-        """The tick at which pulls() has something again if no chunk comes; None: nothing is being
-        pulled.
-        """
-        return self._wanted[0].due_ms() if self._wanted else None
+    def pulls(self, now_ms: int, order: list[bytes]) -> list[Pull]:
+        """What to ask the HES for at this tick: pieces of the first package in `order` (digests)
+        that it is not known to lack."""
+        for digest in order:
+            transfer = self._find(digest)
+            if transfer is not None and not transfer.paused(now_ms):
+                return transfer.pulls(now_ms)
+        return []
 
     def disconnected(self) -> None:
         """What was asked for will not come."""
@@ -128,13 +126,11 @@ class _Transfer:
         self._storage = storage
         self._size = size
         self._part = _name(digest) + _PART
-        self._durable = max(0, storage.size(self._part))
-        if self._durable >= size > 0:
-            storage.remove(self._part)
-            self._durable = 0
-        self._resumed = self._durable > 0
         self._asked: list[int] = []  # offsets
         self._early: dict[int, bytes] = {}
+        self._durable = 0
+        self._resumed = False
+        self._go_by_the_flash()
         self._patience_ms = PATIENCE_MS
         self._deadline_ms: int | None = None  # when what was asked counts as lost
 
@@ -143,8 +139,6 @@ class _Transfer:
             self._asked = []
             self._patience_ms = min(2 * self._patience_ms, MAX_PATIENCE_MS)
             self._deadline_ms = None
-        if self._deadline_ms is not None and not self._asked:
-            return []  # paused
         pulls = []
         offset = self._durable
         while offset < self._size and offset < self._durable + WINDOW * CHUNK:
@@ -156,10 +150,11 @@ class _Transfer:
             self._deadline_ms = now_ms + self._patience_ms
         return pulls
 
-    def due_ms(self) -> int:
-        return 0 if self._deadline_ms is None else self._deadline_ms
+    def paused(self, now_ms: int) -> bool:
+        return not self._asked and self._deadline_ms is not None and now_ms < self._deadline_ms
 
     def pause(self, now_ms: int) -> None:
+        """Ask for nothing for a while, longer from time to time."""
         self.forget_asked()
         self._deadline_ms = now_ms + self._patience_ms
 
@@ -177,31 +172,38 @@ class _Transfer:
         self._early[chunk.offset] = chunk.data
         self._patience_ms = PATIENCE_MS
         self._deadline_ms = now_ms + self._patience_ms if self._asked else None
-        self._write_what_is_next(now_ms)
-        return self._finish() if self._durable == self._size else None
+        try:
+            self._write_what_is_next()
+            return self._finish() if self._durable == self._size else None
+        except OSError:
+            self.pause(now_ms)
+            self._go_by_the_flash()
+            raise
 
     def _chunk_at(self, offset: int) -> int:
         return min(CHUNK, self._size - offset)
 
-    def _write_what_is_next(self, now_ms: int) -> None:
+    def _go_by_the_flash(self) -> None:
+        """Go on from what the part file holds, which a power cut may have spoilt."""
+        self._early = {}
+        self._durable = max(0, self._storage.size(self._part))
+        self._resumed = self._durable > 0
+        if self._durable >= self._size:
+            self._durable = 0
+            self._storage.remove(self._part)
+
+    def _write_what_is_next(self) -> None:
         if self._durable not in self._early:
             return
+        file = self._storage.append(self._part)
         try:
-            file = self._storage.append(self._part)
-            try:
-                while self._durable in self._early:
-                    data = self._early.pop(self._durable)
-                    file.write(data)
-                    self._durable += len(data)
-                file.sync()
-            finally:
-                file.close()
-        except OSError:
-            self._durable = max(0, self._storage.size(self._part))
-            self._resumed = True
-            self._early = {}
-            self.pause(now_ms)
-            raise
+            while self._durable in self._early:
+                data = self._early.pop(self._durable)
+                file.write(data)
+                self._durable += len(data)
+            file.sync()
+        finally:
+            file.close()
 
     def _finish(self) -> str | None:
         if self._sha256() == self.digest:

@@ -25,10 +25,10 @@ time   | Time    | The date at the HES.
 
 Numbers of reports: each ledger draws an `epoch` at random when it is made, and numbers its reports
 1, 2, 3 ... for good. The HES takes report n + 1 after n; one already seen it drops and acknowledges
-again; at a gap it sends Resend(n + 1) and takes nothing further before that arrives. Reports
-(reports.py) that the gateway had to give up for want of room are named by a Dropped report, so that
-every number is accounted for. Below State.first nothing is kept any more: a HES that missed those
-goes on from there. A new epoch starts again at 1.
+again; at a gap it sends Resend(n + 1) and takes nothing further before that arrives. Reports that
+flash damage took are named by a Dropped report (reports.py), so that every number is accounted for.
+Below State.first nothing is kept any more: a HES that missed those goes on from there. A new epoch
+starts again at 1.
 """
 
 from __future__ import annotations

@@ -17,7 +17,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from gateway.jobs.ledger import Entry, Ledger
+    from gateway.jobs.contents import Entry
+    from gateway.jobs.ledger import Ledger
     from hal.ports import Clock, Crypto
 
 SKEW_S = 3600  # how far in the future an order may claim to be issued
@@ -67,8 +68,8 @@ class Orders:
                 self._reject_unknown(entry)
         return entry
 
-    def cancel(self, raw: bytes) -> bytes:
-        """Take a cancel; the id of its job."""
+    def cancel(self, raw: bytes) -> None:
+        """Take a cancel."""
         payload, _ = envelope.verify(raw, self._trust, self._crypto)
         cancel = Cancel.decode(payload)
         if cancel.concentrator != self._concentrator:
@@ -86,13 +87,12 @@ class Orders:
             )
         if not self._ledger.cancel(cancel.job_id):
             raise Refused("unknown-job", "it is not here, or has ended", cancel.job_id)
-        return cancel.job_id
 
     def _reject_unknown(self, entry: Entry) -> None:
         """The meters that are not in the inventory have their answer at once; the others go on."""
         for index, serial in enumerate(entry.job.serials):
             if not self._known(serial):
-                self._ledger.finished(entry, index, State.REJECTED, Result(KO, "unknown-meter"))
+                self._ledger.finished(entry.seq, index, State.REJECTED, Result(KO, "unknown-meter"))
 
 
 def digest_of(raw: bytes) -> bytes:

@@ -8,13 +8,14 @@ from __future__ import annotations
 
 from gateway.jobs.job import State
 from gateway.uplink.messages import REPORTS_SIZE, Reports
-from gateway.uplink.reports import Event, JobReport, MeterReport, Refusal, Report
+from gateway.uplink.reports import Dropped, Event, JobReport, MeterReport, Refusal, Report
 from hal.rt import cbor
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from gateway.jobs.ledger import Entry, Ledger
-    from gateway.jobs.ledger import Report as Noted
+    from gateway.jobs.contents import Entry
+    from gateway.jobs.ledger import Ledger
+    from gateway.jobs.report import Report as Noted
     from gateway.uplink.messages import Ack, Resend
     from gateway.uplink.reports import Body
 
@@ -46,18 +47,19 @@ class Outbox:
         if len(self._ends) >= WINDOW or self._sent >= self._ledger.last_number:
             return None
         reports: list[Report] = []
-        size = 0
+        size, last = 0, 0
         for noted in self._ledger.reports(self._sent, MOST):
             report = Report(noted.number, noted.finished_at, _body(noted, self._ledger))
             size += len(cbor.encode(report.to_array()))
             if reports and size > REPORTS_SIZE:
                 break
             reports.append(report)
+            last = noted.last
         if not reports:
             return None
         if not self._ends:
             self._deadline_ms = now_ms + self._patience_ms
-        self._sent = reports[-1].number
+        self._sent = last
         self._ends.append(self._sent)
         return Reports(self._ledger.epoch, reports)
 
@@ -81,6 +83,8 @@ class Outbox:
 def _body(noted: Noted, ledger: Ledger) -> Body:
     if noted.kind == "event":
         return Event(noted.reason, noted.detail)
+    if noted.kind == "lost":
+        return Dropped(noted.last)
     if noted.kind == "refusal":
         return Refusal(noted.topic, noted.digest, noted.job_id, noted.reason, noted.detail)
     job_id = noted.job_id or bytes(16)

@@ -139,8 +139,8 @@ class Refusal:
 
 
 class Dropped:
-    """The reports from this one's number up to and with `last` were given up for want of room; the
-    next number is last + 1.
+    """The reports from this one's number up to and with `last` are lost, to damage of the flash;
+    the next number is last + 1.
     """
 
     __slots__ = ("last",)

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 
-from gateway.jobs.result import KO, Result
 from gateway.uplink import messages
 from gateway.uplink.files import BAD_DIGEST, COMPLETE, Files
 from gateway.uplink.messages import Ack, Chunk, Hello, Resend, State, Time
@@ -25,7 +24,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from typing import Protocol
 
-    from gateway.jobs.ledger import Entry, Ledger
+    from gateway.jobs.contents import Entry
+    from gateway.jobs.ledger import Ledger
     from gateway.jobs.queue import Queue
     from gateway.uplink.package import Package
     from hal.ports import Clock, Crypto, Storage, Uplink
@@ -131,7 +131,8 @@ class Session:
         will = Message(self._topic("state"), self._state(False).encode(), True)
         topics = [self._topic(name) for name in messages.DOWN_TOPICS]
         await self._uplink.connect(will, topics, CONNECT_MS)
-        log.info(_WHERE, "connected, %d reports wait" % self._ledger.waiting())
+        waiting = self._ledger.last_number - self._ledger.acknowledged
+        log.info(_WHERE, "connected, %d reports wait" % waiting)
         self.online = True
         self._outbox.connected()
         self.files.disconnected()
@@ -166,7 +167,8 @@ class Session:
             await self._publish("state", self._state(True).encode(), PUBLISH_MS, True)
             await self._publish("hello", self._hello().encode(), PUBLISH_MS)
             sent = True
-        for pull in self.files.pulls(now):
+        held = [job.package.digest for job in self._queue.held() if job.package is not None]
+        for pull in self.files.pulls(now, held):
             await self._publish("pull", pull.encode(), PUBLISH_MS)
             sent = True
         batch = self._next_batch(now)
@@ -257,8 +259,7 @@ class Session:
         if name == "job":
             self._take_job(payload)
         elif name == "cancel":
-            job_id = self._orders.cancel(payload)
-            self._queue.cancel(job_id)
+            self._orders.cancel(payload)
         elif name == "chunk":
             self._take_chunk(Chunk.decode(payload), now)
         elif name == "ack":
@@ -307,7 +308,7 @@ class Session:
                 if outcome == COMPLETE:
                     self._provide(entry)
                 else:
-                    self._queue.fail_job(entry.job.id, Result(KO, BAD_DIGEST))
+                    self._queue.fail_job(entry.job.id, BAD_DIGEST)
 
     def _provide(self, entry: Entry) -> None:
         """Let the job begin if its package is here and good; have it pulled if not here."""
@@ -315,13 +316,12 @@ class Session:
         if ref is None or entry.final_number:
             return
         if not self.files.has(ref.digest):
-            self._queue.hold(entry.job.id)
             self.files.want(ref.digest, ref.size)
             return
         try:
             self.files.package(ref.digest)
         except Refused as refused:
-            self._queue.fail_job(entry.job.id, Result(KO, refused.reason, refused.detail))
+            self._queue.fail_job(entry.job.id, refused.reason, refused.detail)
         else:
             self._queue.release(entry.job.id)
 
