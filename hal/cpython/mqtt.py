@@ -236,6 +236,29 @@ def _reason(pump: asyncio.Task[None]) -> aiomqtt.MqttError:
 
 
 async def _open(client: aiomqtt.Client) -> None:
+    """Connect; MqttError also when the broker hangs up instead of sending CONNACK, where aiomqtt
+    itself would wait on."""
+    loop = asyncio.get_running_loop()
+    entering = asyncio.create_task(_enter(client))
+    lost = asyncio.Event()
+
+    def on_disconnect(*arguments: Any) -> None:
+        client._on_disconnect(*arguments)
+        loop.call_soon_threadsafe(lost.set)
+
+    client._client.on_disconnect = on_disconnect
+    losing = asyncio.create_task(lost.wait())
+    try:
+        await asyncio.wait({entering, losing}, return_when=asyncio.FIRST_COMPLETED)
+        if not entering.done():
+            raise aiomqtt.MqttError("the broker hangs up; it may refuse our certificate or address")
+        entering.result()
+    finally:
+        entering.cancel()
+        losing.cancel()
+
+
+async def _enter(client: aiomqtt.Client) -> None:
     await client.__aenter__()
 
 

@@ -144,9 +144,12 @@ def _tls_context(files: TlsFiles) -> SSLContext:
     context.verify_mode = (  # pyright: ignore[reportAttributeAccessIssue]
         tls.CERT_REQUIRED
     )
-    context.load_verify_locations(_content(files.ca))
-    if files.certificate is not None and files.key is not None:
-        context.load_cert_chain(_content(files.certificate), _content(files.key))
+    try:
+        context.load_verify_locations(_content(files.ca))
+        if files.certificate is not None and files.key is not None:
+            context.load_cert_chain(_content(files.certificate), _content(files.key))
+    except ValueError as error:
+        raise PortError("TLS files %s: %s; put right ones in place" % (files.ca, error))
     return context
 
 

@@ -39,9 +39,12 @@ class Connection:
 
     async def open(self, connect: bytes) -> int:
         """Send CONNECT; returns CONNACK's code, and lives on if it is 0."""
-        self._stream.write(connect)
-        await self._stream.drain()
-        first, size = await self._head()
+        try:
+            self._stream.write(connect)
+            await self._stream.drain()
+            first, size = await self._head()
+        except ValueError as error:  # how mbedTLS reports a certificate that does not fit
+            raise OSError(errno.EACCES, "TLS: " + str(error).strip())
         if first >> 4 != packets.CONNACK or size != 2:
             raise OSError(errno.EIO, "expected CONNACK, got packet type %d" % (first >> 4))
         code = (await self._exactly(2))[1]
@@ -95,10 +98,10 @@ class Connection:
         reason: BaseException = OSError(errno.ECONNABORTED, "disconnected")
         try:
             await group.wait()
-        except OSError as error:
+        except _Goodbye:
+            pass
+        except Exception as error:
             reason = error
-        except (EOFError, _Goodbye):
-            reason = OSError(errno.ECONNRESET, "the connection was closed")
         finally:
             self._reason = reason
             self._news.set()
@@ -203,15 +206,17 @@ class Connection:
         raise OSError(errno.EIO, "remaining length of more than four bytes")
 
     async def _exactly(self, size: int) -> bytes:
-        """`size` bytes; EOFError when the broker closes before."""
+        """`size` bytes; OSError when the broker closes before."""
         if size == 0:
             return b""
         buffer = bytearray(size)
         view = memoryview(buffer)
         while view:
             got = await self._stream.readinto(view)
-            if not got:
-                raise EOFError
+            if got is None:  # TLS had something to read, but not for us
+                continue
+            if got == 0:
+                raise OSError(errno.ECONNRESET, "the broker closed the connection")
             view = view[got:]
             self._heard = time.ticks_ms()
         return bytes(buffer)
