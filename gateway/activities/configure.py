@@ -11,7 +11,7 @@ from __future__ import annotations
 from gateway.activities import words
 from gateway.activities.identity import wrong_meter, wrong_target
 from gateway.activities.words import passing
-from gateway.dlms import axdr
+from gateway.dlms import axdr, obis
 from gateway.dlms.errors import AccessRefused, ActionRefused, NoAnswer, ProtocolError
 from gateway.jobs.result import KO, OK, Result
 
@@ -62,7 +62,8 @@ async def run(client: Client, serial: str, package: Package) -> Result:
         refusal = await wrong_target(client, package.targets)
     if refusal is not None:
         return refusal
-    if await _difference(client, package.checks) is None:
+    # All are read: one that the meter does not let us read is found before anything is written.
+    if not await _differences(client, package.checks):
         return Result(OK, "already-as-wanted")
     done = 0
     try:
@@ -73,9 +74,12 @@ async def run(client: Client, serial: str, package: Package) -> Result:
                 done += await _set(client, step)
     except _Refused as refused:
         return Result(KO, refused.reason, words.one_line(str(refused)))
-    difference = await _difference(client, package.checks)
-    if difference is not None:
-        return Result(KO, "read-back-differs", words.one_line(difference))
+    differences = await _differences(client, package.checks)
+    if differences:
+        text = differences[0]
+        if len(differences) > 1:
+            text = "%d differ; %s" % (len(differences), text)
+        return Result(KO, "read-back-differs", words.one_line(text))
     return Result(OK, "applied", "%d of %d steps were needed" % (done, len(package.steps)))
 
 
@@ -88,17 +92,21 @@ def same(wanted: bytes, came: bytes) -> bool:
     return wanted == came or axdr.decode(wanted) == axdr.decode(came)
 
 
-async def _difference(client: Client, checks: Sequence[Check]) -> str | None:
-    """None when all checks hold, else the first that does not, in words."""
+async def _differences(client: Client, checks: Sequence[Check]) -> list[str]:
+    """The checks that do not hold, in words."""
+    differences = []
     for check in checks:
         came = await client.get(check.class_id, check.obis, check.attribute)
         if not same(check.data, came):
-            return "%s: expected %s, came %s" % (
-                words.attribute(check.class_id, check.obis, check.attribute),
-                words.shown(check.data),
-                words.shown(came),
+            differences.append(
+                "%s: expected %s, came %s"
+                % (
+                    words.attribute(check.class_id, check.obis, check.attribute),
+                    words.shown(check.data),
+                    words.shown(came),
+                )
             )
-    return None
+    return differences
 
 
 async def _set(client: Client, step: Check) -> int:
@@ -121,7 +129,7 @@ async def _invoke(client: Client, step: Any) -> int:
     lost: NoAnswer | None = None
     for _ in range(INVOKE_TRIES):
         # Also after a lost answer: the method may have done its work or not, the check tells.
-        if await _difference(client, [step.check]) is None:
+        if not await _differences(client, [step.check]):
             return 0 if lost is None else 1
         try:
             await client.action(step.class_id, step.obis, step.method, step.data)
@@ -136,17 +144,16 @@ async def _invoke(client: Client, step: Any) -> int:
 
 def _malformed(package: Package) -> Result | None:
     """The KO for a package with a value that is no A-XDR: the meter must not be blamed for it."""
-    values = [(check.class_id, check.obis, check.attribute, check.data) for check in package.checks]
+    values = list(package.checks)
     for step in package.steps:
         if is_action(step):
-            check = step.check
-            values.append((check.class_id, check.obis, check.attribute, check.data))
-        else:
-            values.append((step.class_id, step.obis, step.attribute, step.data))
-    for class_id, name, index, data in values:
+            values.append(step.check)
+        if step.data is not None:
+            values.append(step)
+    for value in values:
         try:
-            axdr.decode(data)
+            axdr.decode(value.data)
         except ProtocolError as error:
-            text = "%s: %s" % (words.attribute(class_id, name, index), error)
+            text = "the data for class %d %s: %s" % (value.class_id, obis.text(value.obis), error)
             return Result(KO, "bad-package", words.one_line(text))
     return None

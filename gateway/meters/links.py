@@ -29,10 +29,13 @@ DUTY_WAIT_MS = 60000  # longest wait for radio budget before the frame is refuse
 FIRST_BACKOFF_MS = 2000  # until a modem that failed is tried again, if it does not speak before
 MAX_BACKOFF_MS = 60000
 
-# How likely a path is taken to deliver before anything is known of it: PLC costs least, IP most.
-_PRIOR = {"plc": 95, "rf": 85, "ip": 75}  # percent
+# Paths are ranked by their delivery in percent less what they cost. Nothing is known at first, so
+# that the costs decide: PLC before RF before IP.
+_COST = {"plc": 0, "rf": 10, "ip": 20}
+_PRIOR = 90  # percent
 _PRIOR_WEIGHT = 4  # attempts
 _MEMORY = 16  # attempts; beyond it old ones fade
+_ATTEMPT = 16  # history counts sixteenths of an attempt, so that it can fade gently
 
 
 class Link:
@@ -255,7 +258,7 @@ class Network:
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
         self._ports: list[_Port] = []
-        # path -> [attempts it carried, attempts it lost]; only for meters with a choice
+        # path -> [carried, lost] in _ATTEMPT; only for meters with a choice
         self._history: dict[Path, list[int]] = {}
 
     def add(self, modem: Modem, meters_at_once: int) -> None:
@@ -320,15 +323,16 @@ class Network:
         history = self._history.get(path)
         if history is None:
             history = self._history[path] = [0, 0]
-        history[0 if answered else 1] += 1
-        if history[0] + history[1] > _MEMORY:
+        history[0 if answered else 1] += _ATTEMPT
+        if history[0] + history[1] > _MEMORY * _ATTEMPT:
             history[0] -= history[0] // 2
             history[1] -= history[1] // 2
         if answered:
             # The others get their chance again: what was wrong with them may be over.
             for other in meter.paths:
                 if other != path and other in self._history:
-                    self._history[other][1] = self._history[other][1] * 7 // 8
+                    lost = self._history[other][1]
+                    self._history[other][1] = lost * 15 // 16
 
     def reachable(self, meters: list[Meter]) -> int:
         """How many of the meters have a usable path now."""
@@ -354,10 +358,7 @@ class Network:
         return None
 
     def _rate(self, path: Path) -> int:
-        """Expected delivery of a path in percent: what was seen, leaning on the prior while it is
-        little.
-        """
+        """Expected delivery in percent less cost: what was seen, leaning on the prior at first."""
         answered, lost = self._history.get(path, [0, 0])
-        return (100 * answered + _PRIOR[path[0]] * _PRIOR_WEIGHT) // (
-            answered + lost + _PRIOR_WEIGHT
-        )
+        weight = _PRIOR_WEIGHT * _ATTEMPT
+        return (100 * answered + _PRIOR * weight) // (answered + lost + weight) - _COST[path[0]]

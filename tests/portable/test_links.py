@@ -386,15 +386,18 @@ def test_paths_are_ranked_by_what_was_learned():
     async def play(network, clock):
         meter = Meter("A", [RF, PLC])
         assert network.usable(meter) == [PLC, RF]
-        for _ in range(3):
-            network.record(meter, PLC, False)
-        assert network.usable(meter) == [RF, PLC]
-        # RF works, and with time PLC is given its chance again.
-        for _ in range(40):
+        network.record(meter, PLC, False)
+        network.record(meter, RF, True)
+        for _ in range(10):
+            assert network.usable(meter) == [RF, PLC]
             network.record(meter, RF, True)
-        for _ in range(20):
-            network.record(meter, RF, False)
+        # With time the cheaper path is given its chance again ...
+        for _ in range(60):
+            network.record(meter, RF, True)
         assert network.usable(meter) == [PLC, RF]
+        # ... and keeps it only if it works.
+        network.record(meter, PLC, False)
+        assert network.usable(meter) == [RF, PLC]
 
     scene(play, ScriptedModem(), ScriptedModem("rf", ()))
 
