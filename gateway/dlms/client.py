@@ -389,16 +389,16 @@ class Client:
         block = 1
         last = False
         while True:
-            kinds = (apdu.SetLastAck if last else apdu.SetBlockAck, apdu.SetResponse)
+            ends: tuple[type, ...] = (apdu.SetLastAck, apdu.SetResponse)
+            kinds = ends if last else ends + (apdu.SetBlockAck,)
             answer = await self._ask(plain, kinds, step, True, invoke, block)
-            if isinstance(answer, apdu.SetLastAck):
-                return answer.result
-            if isinstance(answer, apdu.SetResponse):
+            if not isinstance(answer, apdu.SetBlockAck):
                 if answer.result == apdu.SUCCESS and not last:
                     raise ProtocolError("%s: success amid the blocks" % step)
                 if answer.result in _BROKEN_TRANSFER:
                     raise _Broken(answer.result)
-                return answer.result
+                result: int = answer.result
+                return result
             block += 1
             room = self._room(len(apdu.SetBlock(invoke, False, block, b"").encode()), step)
             last = sent + room >= len(data)
@@ -564,6 +564,8 @@ class Client:
             return False
         if isinstance(answer, apdu.ActionBlockAck) and apdu.ActionBlockAck not in kinds:
             return False  # the last block is out; an earlier one was acknowledged twice
+        if isinstance(answer, kinds) and getattr(answer, "result", apdu.SUCCESS) != apdu.SUCCESS:
+            return True  # a refusal is one whatever block number it carries
         number = getattr(answer, "block", block)
         if number < block:
             return False

@@ -345,7 +345,8 @@ def test_get_starts_over_when_the_meter_lost_the_thread() -> None:
     link = Script()
     made = open_client(link)
     link.then(lambda sent: [blocks_of(LONG, 250, sent, 1)])
-    link.then(lambda sent: [apdu.GetBlock(invoke_of(sent), True, 2, 19, b"").encode()])
+    # numbered like the block that was acknowledged, as some meters do
+    link.then(lambda sent: [apdu.GetBlock(invoke_of(sent), True, 1, 19, b"").encode()])
     link.then(lambda sent: [blocks_of(LONG, 400, sent, 1)])
     link.then(lambda sent: [blocks_of(LONG, 400, sent, 2)])
     assert run(made.get(20, CALENDAR, 2)) == LONG
@@ -466,6 +467,7 @@ def test_set_starts_over_when_the_meter_lost_the_thread() -> None:
     written = bytearray()
     link.then(lambda sent: [apdu.SetBlockAck(invoke_of(sent), 1).encode()])
     link.then(lambda sent: [apdu.SetResponse(invoke_of(sent), 17).encode()])
+    link.then(lambda sent: [apdu.SetLastAck(invoke_of(sent), 18, 1).encode()])
     link.then(lambda sent: take_set_block(sent, written))
     link.then(lambda sent: take_set_block(sent, written))
     run(made.set(20, CALENDAR, 7, LONG))
