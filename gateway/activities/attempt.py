@@ -170,7 +170,8 @@ class Attempts:
                     raise
                 except DlmsError as error:
                     result = explained(error, answered)
-                await client.release()
+                if answered:
+                    await client.release()
                 return result
             finally:
                 await link.close()

@@ -1,0 +1,155 @@
+"""Attempts without a meter that plays along: whatever comes, one Result with its reason."""
+
+from __future__ import annotations
+
+import asyncio
+
+from gateway.activities.attempt import Attempts
+from gateway.jobs.job import READ
+from gateway.meters.counters import Counters
+from gateway.meters.inventory import KEYS, METERS, Inventory
+from gateway.meters.links import Network
+from hal.ports import Quality, Rx, TxDone
+from hal.sim.clock import ManualClock
+from hal.sim.storage import MemoryStorage
+from tests.contract.here import SystemCrypto
+from tests.portable.support import random_bytes, run
+from tests.portable.test_links import PLC, ScriptedModem
+
+CRYPTO = SystemCrypto()
+TIMEOUT_MS = 1000
+TRIES = 2
+NAME = (1, b"\x00\x00\x2a\x00\x00\xff", 2)
+
+
+class AnsweringModem(ScriptedModem):
+    """Answers each frame with what `reply` makes of it; None: nothing."""
+
+    def __init__(self, name, reply):
+        super().__init__(name, (PLC[1],))
+        self._reply = reply
+
+    async def send(self, address, data, source_sap, destination_sap):
+        handle = await super().send(address, data, source_sap, destination_sap)
+        self.put(TxDone(handle, 0))
+        answer = self._reply(bytes(data))
+        if answer is not None:
+            self.put(Rx(address, destination_sap, source_sap, answer, Quality()))
+        return handle
+
+
+def silent(data):
+    return None
+
+
+def attempt(plc, rf, paths='["plc", "0080e1000001"], ["rf", "2c2d576866323002"]', keys=True):
+    """(result, path, storage) of one attempt at reading."""
+    storage = MemoryStorage()
+    storage.replace(METERS, ('{"serial": "M1", "paths": [%s]}' % paths).encode())
+    if keys:
+        line = '{"serial": "M1", "ek": "%s", "ak": "%s"}' % ("01" * 16, "02" * 16)
+        storage.replace(KEYS, line.encode())
+
+    async def whole():
+        clock = ManualClock(1790000000)
+        network = Network(clock)
+        network.add(plc, 2)
+        network.add(rf, 2)
+        reading = asyncio.create_task(network.run())
+        attempts = Attempts(
+            network,
+            Inventory(storage),
+            Counters(storage),
+            clock,
+            CRYPTO,
+            b"AMI\x00\x00\x00\x00\x01",
+            {"plc": (TIMEOUT_MS, TRIES), "rf": (TIMEOUT_MS, TRIES)},
+        )
+        task = asyncio.create_task(attempts.run("M1", READ, [NAME]))
+        turns = 0
+        while not task.done():
+            await clock.run(TIMEOUT_MS)
+            turns += 1
+            assert turns < 200, "the attempt does not end"
+        result, path = await task
+        for _, counts in network.statistics():
+            assert counts["links"] == 0
+        reading.cancel()
+        try:
+            await reading
+        except asyncio.CancelledError:
+            pass
+        return result, path
+
+    result, path = run(whole())
+    return result, path, storage
+
+
+def test_silence_on_all_paths():
+    plc, rf = AnsweringModem("plc", silent), AnsweringModem("rf", silent)
+    result, path, _ = attempt(plc, rf)
+    assert (result.outcome, result.reason, path) == ("KO", "no-answer", "")
+    assert len(plc.sent) == TRIES and len(rf.sent) == TRIES
+    assert "plc: " in result.detail and "rf: " in result.detail
+
+
+def test_an_unregistered_node_is_not_asked():
+    plc = AnsweringModem("plc", silent)
+    result, _, _ = attempt(plc, AnsweringModem("rf", silent), '["plc", "0080e1000009"]')
+    assert (result.reason, result.detail) == ("no-answer", "plc: not registered")
+    assert plc.sent == []
+
+
+def test_modems_that_are_gone():
+    plc, rf = AnsweringModem("plc", silent), AnsweringModem("rf", silent)
+    plc.refuse = [OSError("no line")]
+    rf.refuse = [OSError("no line")]
+    result, path, _ = attempt(plc, rf)
+    assert (result.reason, path) == ("modem-gone", "")
+
+
+def test_one_modem_gone_and_silence_on_the_other():
+    plc, rf = AnsweringModem("plc", silent), AnsweringModem("rf", silent)
+    plc.refuse = [OSError("no line")]
+    result, _, _ = attempt(plc, rf)
+    assert result.reason == "no-answer"
+    assert len(rf.sent) == TRIES
+
+
+def test_no_keys_no_attempt():
+    plc = AnsweringModem("plc", silent)
+    result, _, _ = attempt(plc, AnsweringModem("rf", silent), keys=False)
+    assert result.reason == "association-refused"
+    assert plc.sent == []
+
+
+def test_a_meter_that_wants_ever_higher_counters():
+    # exception-response, service-not-allowed, invocation-counter-error, counter
+    demand = b"\xd8\x01\x06\x00\x00\x40\x00"
+    plc = AnsweringModem("plc", lambda data: demand)
+    result, _, storage = attempt(plc, AnsweringModem("rf", silent))
+    assert (result.outcome, result.reason) == ("KO", "meter-protocol-error")
+    assert len(plc.sent) == 2
+    assert Counters(storage).next("M1") > 0x4000
+
+
+def test_a_demand_beyond_belief():
+    plc = AnsweringModem("plc", lambda data: b"\xd8\x01\x06\xff\xff\xff\xf0")
+    result, _, storage = attempt(plc, AnsweringModem("rf", silent))
+    assert result.reason == "security-failed" and "not believed" in result.detail
+    assert Counters(storage).next("M1") < 1000
+
+
+def test_noise_for_an_answer():
+    for seed in range(30):
+        noise = random_bytes(seed, 1 + seed * 7)
+        plc = AnsweringModem("plc", lambda data, noise=noise: noise)
+        result, _, _ = attempt(plc, AnsweringModem("rf", silent))
+        assert result.outcome == "KO"
+        assert result.reason in ("meter-protocol-error", "security-failed", "no-answer"), result
+
+
+def test_an_echo_for_an_answer():
+    plc = AnsweringModem("plc", lambda data: data)
+    result, _, _ = attempt(plc, AnsweringModem("rf", silent))
+    assert result.outcome == "KO" and result.reason != "gateway-error"
