@@ -1,1 +1,2 @@
-"""Everything that touches a machine: ports (the contracts), and what stands behind them on each runtime."""
+"""Everything that touches a machine: ports (the contracts), and what stands behind them on each
+runtime."""

@@ -1,7 +1,9 @@
-"""The contracts between the gateway and a machine. A board binds each to something concrete (board/*.py).
+"""The contracts between the gateway and a machine. A board binds each to something concrete
+(board/*.py).
 
 The classes are structural: whatever has these methods fits. Times are integers: milliseconds for
-durations and ticks, seconds since 1970-01-01 UTC for dates. All are safe to use from one asyncio loop only.
+durations and ticks, seconds since 1970-01-01 UTC for dates. All are safe to use from one asyncio
+loop only.
 """
 
 from __future__ import annotations
@@ -51,33 +53,29 @@ class DutyCycle(ModemError):
 class Clock(Protocol):
     def ticks_ms(self) -> int:
         """Monotonic, never wraps, starts anywhere."""
-        ...
 
     def unix_time(self) -> int:
         """Seconds since 1970 UTC; 0 while nobody has set the clock."""
-        ...
 
     def set_unix_time(self, seconds: int) -> None:
         """Correct the date (never the ticks)."""
-        ...
 
     async def sleep_ms(self, duration: int) -> None: ...
 
     async def wait_for_ms(self, awaitable: Awaitable[T], duration: int) -> T:
-        """Await with a limit > 0; raises asyncio.TimeoutError and cancels the awaitable when it passes."""
-        ...
+        """Await with a limit > 0; raises asyncio.TimeoutError and cancels the awaitable when it
+        passes."""
 
 
 class BytePort(Protocol):
     """A serial line, or a TCP connection standing in for one. One reader, one writer."""
 
     async def read(self) -> bytes:
-        """At least one byte, as soon as there is any, at most 4096; b"" when the line is gone for good."""
-        ...
+        """At least one byte, as soon as there is any, at most 4096; b"" when the line is gone for
+        good."""
 
     async def write(self, data: bytes | memoryview) -> None:
         """Returns when the bytes are handed to the line; OSError when it is gone."""
-        ...
 
     async def close(self) -> None: ...
 
@@ -85,11 +83,9 @@ class BytePort(Protocol):
 class AppendFile(Protocol):
     def write(self, data: bytes | memoryview) -> None:
         """Add at the end; durable only after sync()."""
-        ...
 
     def sync(self) -> None:
         """Returns when everything written is on the medium."""
-        ...
 
     def size(self) -> int: ...
 
@@ -97,41 +93,35 @@ class AppendFile(Protocol):
 
 
 class Storage(Protocol):
-    """A flat folder of files on the board's flash. Names are [a-z0-9.-]{1,48}. Blocking calls; OSError (ENOSPC, EIO) as given."""
+    """A flat folder of files on the board's flash. Names are [a-z0-9.-]{1,48}. Blocking calls;
+    OSError (ENOSPC, EIO) as given."""
 
     def append(self, name: str) -> AppendFile:
         """Open for appending; made if absent (and the making is durable after the first sync)."""
-        ...
 
     def read(self, name: str, offset: int = 0, size: int = -1) -> bytes:
         """Up to `size` bytes (-1: all) from `offset`; OSError ENOENT if absent."""
-        ...
 
     def replace(self, name: str, data: bytes) -> None:
-        """Put a whole file in place, atomically and durably: after a power cut it is the old or the new one."""
-        ...
+        """Put a whole file in place, atomically and durably: after a power cut it is the old or
+        the new one."""
 
     def rename(self, old: str, new: str) -> None:
         """Atomically and durably; `new` may exist."""
-        ...
 
     def truncate(self, name: str, size: int) -> None:
         """Cut the file to `size` bytes, durably."""
-        ...
 
     def remove(self, name: str) -> None:
         """Durably; absent is fine."""
-        ...
 
     def names(self) -> list[str]: ...
 
     def size(self, name: str) -> int:
         """Bytes, or -1 if absent."""
-        ...
 
     def free(self) -> int:
         """Bytes still free on the medium."""
-        ...
 
 
 class Crypto(Protocol):
@@ -142,22 +132,23 @@ class Crypto(Protocol):
     def aes_gcm_encrypt(
         self, key: bytes, nonce: bytes, data: bytes | memoryview, aad: bytes, tag_size: int
     ) -> bytes:
-        """Ciphertext followed by the tag of `tag_size` (4..16) bytes; key 16 or 32 bytes, nonce 12 (NIST SP 800-38D)."""
-        ...
+        """Ciphertext followed by the tag of `tag_size` (4..16) bytes; key 16 or 32 bytes, nonce 12
+        (NIST SP 800-38D)."""
 
     def aes_gcm_decrypt(
         self, key: bytes, nonce: bytes, data: bytes | memoryview, aad: bytes, tag_size: int
     ) -> bytes:
-        """`data` ends with the tag; CryptoError before any plaintext is given out if the tag is wrong."""
-        ...
+        """`data` ends with the tag; CryptoError before any plaintext is given out if the tag is
+        wrong."""
 
     def p256_verify(self, public_key: bytes, message: bytes, signature: bytes) -> bool:
-        """ECDSA P-256 with SHA-256 (ES256, RFC 9053 2.1); public_key x||y 64 bytes, signature r||s 64 bytes."""
-        ...
+        """ECDSA P-256 with SHA-256 (ES256, RFC 9053 2.1); public_key x||y 64 bytes, signature r||s
+        64 bytes."""
 
 
 class Capabilities:
-    """What a modem can do. Sizes in bytes; `in_flight` is how many frames it takes before the first TxDone."""
+    """What a modem can do. Sizes in bytes; `in_flight` is how many frames it takes before the
+    first TxDone."""
 
     __slots__ = ("broadcast_mtu", "in_flight", "joins", "name", "unicast_mtu")
 
@@ -172,7 +163,8 @@ class Capabilities:
 
 
 class Quality:
-    """Link quality of a received frame; None where the modem does not say. rssi in dBm, snr in dB."""
+    """Link quality of a received frame; None where the modem does not say. rssi in dBm, snr in
+    dB."""
 
     __slots__ = ("hops", "lqi", "rssi", "snr")
 
@@ -190,7 +182,8 @@ class Quality:
 
 
 class TxDone:
-    """The modem is finished with the frame of `handle`. status 0: sent (and confirmed, where the medium confirms)."""
+    """The modem is finished with the frame of `handle`. status 0: sent (and confirmed, where the
+    medium confirms)."""
 
     __slots__ = ("handle", "status")
 
@@ -200,7 +193,8 @@ class TxDone:
 
 
 class Rx:
-    """Data from a node. SAPs are the DLMS ones: `source_sap` the server's, `destination_sap` the client's."""
+    """Data from a node. SAPs are the DLMS ones: `source_sap` the server's, `destination_sap` the
+    client's."""
 
     __slots__ = ("address", "data", "destination_sap", "quality", "source_sap")
 
@@ -215,7 +209,8 @@ class Rx:
 
 
 class Joined:
-    """A node registered. `address` is what send() takes: a PLC node's EUI-48 as 12 hex digits, and the like."""
+    """A node registered. `address` is what send() takes: a PLC node's EUI-48 as 12 hex digits, and
+    the like."""
 
     __slots__ = ("address",)
 
@@ -237,8 +232,9 @@ class ModemReset:
 
 
 class Modem(Protocol):
-    """A modem and the nodes behind it. Addresses are text, spelt as in the inventory: PLC EUI-48 "0080e1000001",
-    wireless M-Bus "2c2d-57686632-30-02" style (see hal/modem/imst.py), IP "host:port".
+    """A modem and the nodes behind it. Addresses are text, spelt as in the inventory: PLC EUI-48
+    "0080e1000001", wireless M-Bus "2c2d-57686632-30-02" style (see hal/modem/imst.py), IP
+    "host:port".
 
     It never retries end to end and never segments: that is the queue's and DLMS's business.
     """
@@ -248,20 +244,18 @@ class Modem(Protocol):
     async def send(
         self, address: str, data: bytes | memoryview, source_sap: int, destination_sap: int
     ) -> int:
-        """Hand over one frame; returns its handle. Raises Busy, TooLong, NoRoute, DutyCycle, or OSError when the modem is gone."""
-        ...
+        """Hand over one frame; returns its handle. Raises Busy, TooLong, NoRoute, DutyCycle, or
+        OSError when the modem is gone."""
 
     async def event(self) -> TxDone | Rx | Joined | Left | ModemReset:
         """The next event; one caller only. OSError when the modem is gone."""
-        ...
 
     def nodes(self) -> list[str]:
-        """Addresses known to be registered right now (those ever heard, where the medium has no registration)."""
-        ...
+        """Addresses known to be registered right now (those ever heard, where the medium has no
+        registration)."""
 
     def statistics(self) -> dict[str, int]:
         """Counters since start by name: frames sent, received, and each kind of damage."""
-        ...
 
     async def close(self) -> None: ...
 
@@ -273,11 +267,10 @@ class Link(Protocol):
 
     async def send(self, apdu: bytes | memoryview) -> None:
         """OSError or a ModemError when the path cannot take it."""
-        ...
 
     async def receive(self, timeout_ms: int) -> bytes:
-        """The next APDU from the meter; asyncio.TimeoutError when none came, OSError when the path is gone."""
-        ...
+        """The next APDU from the meter; asyncio.TimeoutError when none came, OSError when the path
+        is gone."""
 
     async def close(self) -> None: ...
 
@@ -294,25 +287,23 @@ class Message:
 
 
 class Uplink(Protocol):
-    """One MQTT 3.1.1 connection at a time. Everything is QoS 1; nothing here is kept over a disconnection
-    (safety lives in the uplink protocol's own acknowledgements)."""
+    """One MQTT 3.1.1 connection at a time. Everything is QoS 1; nothing here is kept over a
+    disconnection (safety lives in the uplink protocol's own acknowledgements)."""
 
     async def connect(self, will: Message | None, topics: list[str], timeout_ms: int) -> None:
-        """Connect with a clean session and subscribe (QoS 1). OSError or PortError with the reason when it fails."""
-        ...
+        """Connect with a clean session and subscribe (QoS 1). OSError or PortError with the reason
+        when it fails."""
 
     async def publish(self, message: Message, timeout_ms: int) -> None:
-        """QoS 1; returns at the broker's PUBACK. OSError when the connection is gone, asyncio.TimeoutError."""
-        ...
+        """QoS 1; returns at the broker's PUBACK. OSError when the connection is gone,
+        asyncio.TimeoutError."""
 
     async def receive(self) -> Message:
-        """The next message; OSError when the connection is gone. Larger ones than the limit arrive with an
-        empty payload and topic "oversized/<topic>"."""
-        ...
+        """The next message; OSError when the connection is gone. Larger ones than the limit arrive
+        with an empty payload and topic "oversized/<topic>"."""
 
     async def disconnect(self) -> None:
         """Say goodbye if connected (the will is not sent)."""
-        ...
 
 
 class Watchdog(Protocol):

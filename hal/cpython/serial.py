@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import errno
 import os
+import termios
 
 import serial
 
@@ -25,7 +26,12 @@ class SerialPort:
     @classmethod
     async def open(cls, device: str, baud: int) -> SerialPort:
         """Open for ourselves alone; OSError when absent or in use."""
-        return cls(serial.Serial(device, baud, timeout=0, exclusive=True))
+        line = serial.Serial(device, baud, timeout=0, exclusive=True)
+        # pyserial sets VMIN to 0, with which an idle line reads as b"" like a line that is gone.
+        attributes = termios.tcgetattr(line.fileno())
+        attributes[6][termios.VMIN] = 1
+        termios.tcsetattr(line.fileno(), termios.TCSANOW, attributes)
+        return cls(line)
 
     async def read(self) -> bytes:
         loop = asyncio.get_running_loop()

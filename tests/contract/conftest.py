@@ -121,7 +121,8 @@ class Authority:
 
 @pytest.fixture(scope="session")
 def certificates(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """ca, server (for localhost) and client; other-ca and other-client; a file that is no certificate."""
+    """ca, server (for localhost) and client; other-ca and other-client; a file that is no
+    certificate."""
     folder = tmp_path_factory.mktemp("certificates")
     authority = Authority(folder, "ca")
     authority.issue("server", "localhost")

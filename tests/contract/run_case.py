@@ -1,4 +1,5 @@
-"""Run one case of a portable suite: `PYTHON tests/contract/run_case.py portable_mqtt test_x` from the project's root.
+"""Run one case of a portable suite: `PYTHON tests/contract/run_case.py portable_mqtt test_x` from
+the project's root.
 
 What a suite needs (ports, files) it takes from the environment; the pytest files next to it set it.
 """

@@ -1,4 +1,5 @@
-"""Folders for storage tests: the host's file system, and on MicroPython a littlefs in RAM as well."""
+"""Folders for storage tests: the host's file system, and on MicroPython a littlefs in RAM as
+well."""
 
 from __future__ import annotations
 
@@ -51,7 +52,8 @@ else:
 
 
 class RamDevice:
-    """A block device for MicroPython's file systems, of blocks of 512 bytes (extended interface)."""
+    """A block device for MicroPython's file systems, of blocks of 512 bytes (extended
+    interface)."""
 
     SIZE = 512
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import sys
-
 from hal.rt import log
 from tests.portable.support import raises
 
@@ -28,14 +26,15 @@ class Paper:
 
 def written(paper: Any, *calls: Any) -> None:
     """Run the calls with `paper` for stderr (MicroPython's sys.stderr cannot be replaced)."""
-    real = log.sys
-    log.sys = Sys(paper)  # type: ignore[attr-defined, assignment]
+    module: Any = log
+    real = module.sys
+    module.sys = Sys(paper)
     log.set_clock(lambda: 1784041200)
     try:
         for call in calls:
             call()
     finally:
-        log.sys = real  # type: ignore[attr-defined]
+        module.sys = real
         log.set_level("info")
         log.set_clock(log._runtime_time)
 

@@ -12,7 +12,7 @@ from tests.portable.support import raises, random_bytes
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any
+    pass
 
 
 def test_append_read_size() -> None:
@@ -160,7 +160,6 @@ def test_free() -> None:
         assert FolderStorage(folder).free() > 4096
 
     with_folders(test)
-
 
 
 def test_full_medium() -> None:
