@@ -12,6 +12,11 @@ from hal.sim.channel import Channel
 class Meter(Protocol):
     """What answers at a node; tools.meter's MeterServer, or anything alike."""
 
+    @property
+    def delay_ms(self) -> int:
+        """How much later than others it answers."""
+        ...
+
     def handle(self, client_sap: int, server_sap: int, apdu: bytes) -> bytes | None: ...
 
 

@@ -103,6 +103,6 @@ class ImstEmulator:
         answer = wmbus.from_meter(
             wmbus.Telegram(target, telegram.access, server_sap, client_sap, response)
         )
-        await self._air.sleep_ms(self._meter_ms)
+        await self._air.sleep_ms(self._meter_ms + meter.delay_ms)
         if len(answer) <= hci.MAX_PAYLOAD and await self._air.transmit(target.hex(), len(answer)):
             self.overhear(answer)

@@ -202,7 +202,7 @@ class PrimeEmulator:
         response = node.meter.handle(client_sap, server_sap, apdu)
         if response is None or len(response) > prime.MAX_PAYLOAD:
             return
-        await self._air.sleep_ms(self._meter_ms)
+        await self._air.sleep_ms(self._meter_ms + node.meter.delay_ms)
         arrived, _ = await self._arq(node, len(response))
         if arrived and node.registered:
             indication = bytearray((prime.CL432_DATA_INDICATION, client_sap, server_sap, 0, 0))

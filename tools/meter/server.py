@@ -90,6 +90,11 @@ class MeterServer:
         self._sessions: dict[int, _Session] = {}
 
     @property
+    def delay_ms(self) -> int:
+        """How much later than others this meter answers; the carrier waits."""
+        return self.meter.faults.slow_ms
+
+    @property
     def _security(self) -> SecuritySetup:
         found = self.meter.find(64, device.SECURITY)
         assert isinstance(found, SecuritySetup)

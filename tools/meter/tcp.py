@@ -51,6 +51,6 @@ class MeterTcp:
                 answer = self._meter.handle(client_sap, server_sap, apdu)
                 if answer is None:
                     continue
-                await asyncio.sleep(self._meter.meter.faults.slow_ms / 1000)
+                await asyncio.sleep(self._meter.delay_ms / 1000)
                 writer.write(wrapper.encode(server_sap, client_sap, answer))
                 await writer.drain()

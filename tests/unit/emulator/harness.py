@@ -1,14 +1,14 @@
-"""What the emulator tests share: an echoing meter, and byte ports over real TCP."""
+"""What the emulator tests share: an echoing meter, and a gateway's end of the line over real TCP."""
 
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import time
 from collections.abc import Awaitable, Callable
-from typing import TypeVar
 
-T = TypeVar("T")
+from hal.cpython.clock import SystemClock
+from hal.cpython.tcp import TcpPort
+from hal.modem.attached import Attached, Driver
+from hal.ports import Busy, Rx, TxDone
 
 
 class EchoMeter:
@@ -20,47 +20,54 @@ class EchoMeter:
 
     def handle(self, client_sap: int, server_sap: int, apdu: bytes) -> bytes | None:
         self.handled.append(apdu)
+        return self.echo(client_sap, server_sap, apdu)
+
+    def echo(self, client_sap: int, server_sap: int, apdu: bytes) -> bytes:
         return self.name + bytes([client_sap, server_sap]) + apdu
 
 
-class RealClock:
-    def ticks_ms(self) -> int:
-        return int(time.monotonic() * 1000)
-
-    def unix_time(self) -> int:
-        return int(time.time())
-
-    def set_unix_time(self, seconds: int) -> None:
-        raise NotImplementedError("the tests leave the machine's date alone")
-
-    async def sleep_ms(self, duration: int) -> None:
-        await asyncio.sleep(duration / 1000)
-
-    async def wait_for_ms(self, awaitable: Awaitable[T], duration: int) -> T:
-        return await asyncio.wait_for(awaitable, duration / 1000)
+def opener(port: int) -> Callable[[], Awaitable[TcpPort]]:
+    return lambda: TcpPort.open("127.0.0.1", port)
 
 
-class StreamPort:
-    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        self._reader = reader
-        self._writer = writer
-
-    async def read(self) -> bytes:
-        return await self._reader.read(4096)
-
-    async def write(self, data: bytes | memoryview) -> None:
-        self._writer.write(data)
-        await self._writer.drain()
-
-    async def close(self) -> None:
-        self._writer.close()
-        with contextlib.suppress(OSError):
-            await self._writer.wait_closed()
+def attached(driver: Driver, port: int) -> Attached:
+    return Attached(driver, opener(port), SystemClock())
 
 
-async def connect(host: str, port: int) -> StreamPort:
-    return StreamPort(*await asyncio.open_connection(host, port))
+class Traffic:
+    """Sends one request to each meter and collects what comes of it."""
 
+    def __init__(self, modem: Attached, meters: dict[str, EchoMeter]) -> None:
+        self.modem = modem
+        self.meters = meters
+        self.echoes: dict[str, bytes] = {}
+        self.statuses: list[int] = []
 
-def opener(port: int) -> Callable[[], Awaitable[StreamPort]]:
-    return lambda: connect("127.0.0.1", port)
+    async def run(self, apdu: bytes) -> None:
+        """Returns when every request is settled and every delivered one had time for its echo."""
+        sender = asyncio.create_task(self._send(apdu))
+        try:
+            while len(self.statuses) < len(self.meters):
+                await self._take(await self.modem.event())
+            while len(self.echoes) < self.statuses.count(0):
+                await self._take(await asyncio.wait_for(self.modem.event(), 3))
+        except asyncio.TimeoutError:
+            pass  # lost on the way back
+        finally:
+            sender.cancel()
+
+    async def _send(self, apdu: bytes) -> None:
+        for address in self.meters:
+            while True:
+                try:
+                    await self.modem.send(address, apdu, 16, 1)
+                    break
+                except Busy:
+                    await asyncio.sleep(0.001)
+
+    async def _take(self, event: object) -> None:
+        if isinstance(event, TxDone):
+            self.statuses.append(event.status)
+        elif isinstance(event, Rx):
+            assert (event.source_sap, event.destination_sap) == (1, 16)
+            self.echoes[event.address] = event.data

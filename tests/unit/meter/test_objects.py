@@ -25,6 +25,7 @@ from tools.meter.clock import Clock, day_matches, in_year
 from tools.meter.image import ImageTransfer, make_image
 from tools.meter.kinds import Typed
 from tools.meter.model import MANAGEMENT, PUBLIC, Meter, Refused
+from tools.meter.profile import capture_object
 
 
 def write(meter: Meter, class_id: int, name: str, index: int, typed: Typed) -> None:
@@ -154,7 +155,7 @@ def test_profile_by_range_and_entry(meter: Meter, time: Any) -> None:
     time.now += 2 * 3600
     meter.tick()
     profile = meter.find(7, device.LOAD_PROFILE)
-    clock = device.capture_object(8, device.CLOCK, 2)
+    clock = capture_object(8, device.CLOCK, 2)
     start, end = (
         octets("07e9 06 02 ff 08 1e 00 ff 8000 00"),
         octets("07e9 06 02 ff 09 00 00 ff 8000 00"),

@@ -373,3 +373,21 @@ def test_tcp(server: MeterServer) -> None:
         await tcp.stop()
 
     asyncio.run(story())
+
+
+def test_a_slow_meter_answers_later(server: MeterServer) -> None:
+    server.meter.faults.slow_ms = 200
+
+    async def story() -> None:
+        tcp = MeterTcp(server)
+        reader, writer = await asyncio.open_connection("127.0.0.1", await tcp.start(0))
+        initiate = acse.InitiateRequest(0xFFFFFF, 500).encode()
+        loop = asyncio.get_running_loop()
+        before = loop.time()
+        writer.write(wrapper.encode(PUBLIC, 1, acse.Aarq(acse.LN, initiate).encode()))
+        assert await reader.read(4096)
+        assert loop.time() - before >= 0.2
+        writer.close()
+        await tcp.stop()
+
+    asyncio.run(story())

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
+from functools import partial
 from itertools import count
 from pathlib import Path
 
@@ -78,7 +79,7 @@ def test_every_meter_ends_as_its_role_demands(package: str) -> None:
         network = Network(clock)
         for driver, port in ((Prime(), street.plc_port), (Imst(), street.rf_port)):
             url = "tcp://127.0.0.1:%d" % port
-            network.add(Attached(driver, lambda url=url: open_port(url, clock), clock), 8)
+            network.add(Attached(driver, partial(open_port, url, clock), clock), 8)
         network.add(Ip(lambda host, port: open_port("tcp://%s:%d" % (host, port), clock), clock), 8)
         reading = asyncio.create_task(network.run())
         meters = [Meter(m.serial, m.paths) for m in members]
