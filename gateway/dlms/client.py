@@ -490,9 +490,9 @@ class Client:
     ) -> Any:
         """Send, and wait for the answer of one of `kinds` with this `invoke` and `block` (where it
         has one)."""
+        complaint: DlmsError | None = None  # what else came, should no true answer ever come
         for _ in range(self._tries if repeat else 1):
             await self._link.send(self._protected(plain))
-            complaint: SecurityFailed | None = None
             deadline = self._clock.ticks_ms() + self._timeout_ms
             while True:
                 left = deadline - self._clock.ticks_ms()
@@ -508,12 +508,19 @@ class Client:
                     continue  # a duplicate
                 except SecurityFailed as failed:
                     # Anybody may put a forged frame on the air: the true answer may still come.
-                    complaint = failed
+                    complaint = SecurityFailed("%s: %s" % (step, failed))
+                    continue
+                except ServiceRefused as refused:
+                    # It has no invoke-id and is never ciphered: in the midst of an association a
+                    # complaint about counter or tag may be due to an old frame on its way twice.
+                    if invoke < 0 or refused.service not in _FRAME_ERRORS:
+                        raise
+                    complaint = refused
                     continue
                 if self._is_for(answer, kinds, step, invoke, block):
                     return answer
-            if complaint is not None:
-                raise SecurityFailed("%s: %s" % (step, complaint))
+        if complaint is not None:
+            raise complaint
         raise NoAnswer(
             "%s: no answer within %d ms, sent %d times; check the path"
             % (step, self._timeout_ms, self._tries if repeat else 1)
@@ -621,6 +628,7 @@ class _Broken(Exception):
         self.result = result
 
 
+_FRAME_ERRORS = (apdu.SERVICE_ERRORS[5], apdu.SERVICE_ERRORS[6])
 _SERVICES = (apdu.GET_RESPONSE, apdu.SET_RESPONSE, apdu.ACTION_RESPONSE)
 
 

@@ -305,7 +305,12 @@ def test_garbage_is_a_protocol_error_and_the_next_request_works() -> None:
 def test_exception_response_and_confirmed_service_error() -> None:
     link = Script()
     made = open_client(link)
-    link.then(apdu.ExceptionResponse(2, 6, 77))
+    link.then(apdu.ExceptionResponse(2, 2))
+    error = fails(ServiceRefused, made.get(20, CALENDAR, 2))
+    assert (error.state, error.service) == ("service-unknown", "service-not-supported")
+    assert len(link.sent) == 1
+    for _ in range(3):
+        link.then(apdu.ExceptionResponse(1, 6, 77))
     error = fails(ServiceRefused, made.get(20, CALENDAR, 2))
     assert (error.service, error.counter) == ("invocation-counter-error", 77)
     link.then(apdu.ConfirmedServiceError(1, 6, 4))
@@ -694,8 +699,10 @@ def test_tampered_answers_are_refused_but_do_not_hide_the_true_one() -> None:
         return bytes(frame)
 
     link.then(lambda sent: [tampered(sent)])
+    link.then()
+    link.then()
     error = fails(SecurityFailed, made.get(20, CALENDAR, 2))
-    assert "GET activity_calendar" in str(error) and len(link.sent) == 1
+    assert "GET activity_calendar" in str(error) and "tag" in str(error)
 
     def both(sent: bytes) -> list[bytes]:
         true = meter.on_get(sent)
@@ -707,6 +714,21 @@ def test_tampered_answers_are_refused_but_do_not_hide_the_true_one() -> None:
     assert run(made.get(20, CALENDAR, 2)) == DATA
 
 
+def test_a_complaint_about_an_old_frame_does_not_hide_the_true_answer() -> None:
+    link, meter = Script(), Meter()
+    made = open_high(link, meter)
+    complaint = apdu.ExceptionResponse(1, 6, 5).encode()
+    link.then(lambda sent: [complaint] + meter.on_get(sent))
+    assert run(made.get(20, CALENDAR, 2)) == DATA
+
+
+def test_a_counter_too_low_for_the_association_is_told_at_once() -> None:
+    link = Script()
+    link.then(apdu.ExceptionResponse(1, 6, 77))
+    error = fails(ServiceRefused, client(link, HIGH).associate())
+    assert error.counter == 77
+
+
 def test_a_plain_answer_to_a_ciphered_request_is_refused() -> None:
     link, meter = Script(), Meter()
     made = open_high(link, meter)
@@ -715,7 +737,8 @@ def test_a_plain_answer_to_a_ciphered_request_is_refused() -> None:
         invoke = apdu.decode(meter.ciphering.unprotect(sent)).invoke
         return [apdu.GetResponse(invoke, 0, DATA).encode()]
 
-    link.then(plain)
+    for _ in range(3):
+        link.then(plain)
     fails(SecurityFailed, made.get(20, CALENDAR, 2))
 
 
