@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 WHERE = "links"
 QUEUED_APDUS = 4  # a DLMS client has one request outstanding; more are late or duplicate answers
-TX_STUCK_MS = 30000  # a modem that reports no TxDone for so long has lost it
+TX_STUCK_MS = 90000  # a modem that reports no TxDone for so long has lost it
 DUTY_WAIT_MS = 60000  # longest wait for radio budget before the frame is refused
 FIRST_BACKOFF_MS = 2000  # until a modem that failed is tried again, if it does not speak before
 MAX_BACKOFF_MS = 60000
@@ -50,13 +50,25 @@ class Link:
         self.handle = -1  # of the newest frame: only its fate is of interest
         self._waiting: list[bytes | Exception] = []
         self._arrived = asyncio.Event()
+        self._left = asyncio.Event()  # the modem is finished with the newest frame
         self._closed = False
 
     async def send(self, apdu: bytes | memoryview) -> None:
-        """Returns when the modem has taken the frame. OSError or a ModemError when it does not."""
+        """Returns when the modem is finished with the frame, so that the caller's timeout measures
+        the meter and not the queue before it. Whether the frame arrived, receive() tells.
+
+        OSError or a ModemError when the modem does not take it.
+        """
         # A failure of an older frame says nothing about this one.
         self._waiting = [item for item in self._waiting if isinstance(item, bytes)]
+        self.handle = -1
+        self._left.clear()
         await self._port.send(self, apdu)
+        if not self._left.is_set():
+            try:
+                await self._port.clock.wait_for_ms(self._left.wait(), TX_STUCK_MS)
+            except asyncio.TimeoutError:
+                pass  # lost or not, the answer will tell
 
     async def receive(self, timeout_ms: int) -> bytes:
         """The next APDU. asyncio.TimeoutError when none came or can come, for the newest frame was
@@ -77,10 +89,20 @@ class Link:
         if not self._closed:
             self._closed = True
             self._arrived.set()
+            self._left.set()
             self._port.forget(self)
+
+    def done(self, handle: int, delivered: bool) -> None:
+        """The modem is finished with a frame of this link."""
+        if handle == self.handle:
+            self._left.set()
+            if not delivered:
+                self.deliver(asyncio.TimeoutError())
 
     def deliver(self, item: bytes | Exception) -> bool:
         """False when nobody fetches what is already there."""
+        # Where something comes back, the frame has left, whatever the modem says later.
+        self._left.set()
         if len(self._waiting) >= QUEUED_APDUS:
             return False
         self._waiting.append(item)
@@ -232,8 +254,7 @@ class _Port:
     def _done(self, link: Link, handle: int, status: int) -> None:
         if status != 0:
             self.counts["lost"] += 1
-            if link.handle == handle:
-                link.deliver(asyncio.TimeoutError())
+        link.done(handle, status == 0)
 
     def _links_to(self, address: str) -> list[Link]:
         return [link for link in self.links.values() if link.address == address]

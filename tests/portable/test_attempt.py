@@ -9,7 +9,7 @@ from gateway.jobs.job import READ
 from gateway.meters.counters import Counters
 from gateway.meters.inventory import KEYS, METERS, Inventory
 from gateway.meters.links import Network
-from hal.ports import Quality, Rx, TxDone
+from hal.ports import Quality, Rx
 from hal.sim.clock import ManualClock
 from hal.sim.storage import MemoryStorage
 from tests.contract.here import SystemCrypto
@@ -31,7 +31,6 @@ class AnsweringModem(ScriptedModem):
 
     async def send(self, address, data, source_sap, destination_sap):
         handle = await super().send(address, data, source_sap, destination_sap)
-        self.put(TxDone(handle, 0))
         answer = self._reply(bytes(data))
         if answer is not None:
             self.put(Rx(address, destination_sap, source_sap, answer, Quality()))

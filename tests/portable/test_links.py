@@ -36,6 +36,7 @@ class ScriptedModem:
         self.sent = []
         self.refuse = []  # exceptions for the next sends
         self.early = early  # TxDone comes before send() returns
+        self.status = 0  # of the TxDone of each frame; None: the test puts it itself
         self._nodes = list(nodes)
         self._events = []
         self._happened = asyncio.Event()
@@ -51,8 +52,9 @@ class ScriptedModem:
         if self.refuse:
             raise self.refuse.pop(0)
         self.sent.append((address, bytes(data), source_sap, destination_sap))
+        if self.status is not None:
+            self.put(TxDone(len(self.sent), self.status))
         if self.early:
-            self.put(TxDone(len(self.sent), 0))
             for _ in range(10):
                 await asyncio.sleep(0)
         return len(self.sent)
@@ -163,12 +165,12 @@ def test_a_frame_not_delivered_is_heard_at_once_and_the_link_goes_on():
     async def play(network, clock):
         before = clock.ticks_ms()
         link = await network.open(METER, PLC)
+        modem.status = 2
         await link.send(b"1")
-        modem.put(TxDone(1, 2))
         assert await outcome(link.receive(10000)) == "timeout"
         assert clock.ticks_ms() == before
+        modem.status = 0
         await link.send(b"2")
-        modem.put(TxDone(2, 0))
         modem.answer(b"yes")
         assert await link.receive(10000) == b"yes"
         assert network.statistics()[0][1]["lost"] == 1
@@ -176,40 +178,69 @@ def test_a_frame_not_delivered_is_heard_at_once_and_the_link_goes_on():
     scene(play, modem)
 
 
-def test_the_fate_of_an_older_frame_is_no_news():
-    modem = ScriptedModem(in_flight=2)
+def test_sending_ends_when_the_modem_is_finished_with_the_frame():
+    modem = ScriptedModem(in_flight=4)
+    modem.status = None
 
     async def play(network, clock):
         link = await network.open(METER, PLC)
+        sending = asyncio.create_task(link.send(b"1"))
+        await clock.run(5000)
+        assert len(modem.sent) == 1 and not sending.done()
+        modem.put(TxDone(1, 0))
+        await sending
+        # An answer says so as well.
+        sending = asyncio.create_task(link.send(b"2"))
+        await clock.run(5000)
+        assert not sending.done()
+        modem.answer(b"yes")
+        await sending
+        assert await link.receive(10) == b"yes"
+
+    scene(play, modem)
+
+
+def test_the_fate_of_an_older_frame_is_no_news():
+    modem = ScriptedModem(in_flight=2)
+    modem.status = None
+
+    async def play(network, clock):
+        link = await network.open(METER, PLC)
+        modem.answer(b"late")
         await link.send(b"1")
-        await link.send(b"1 again")
+        assert await link.receive(10000) == b"late"
+        sending = asyncio.create_task(link.send(b"2"))
+        await clock.settle()
         modem.put(TxDone(1, 2))
+        await clock.settle()
+        assert not sending.done()
         modem.put(TxDone(2, 0))
         modem.answer(b"yes")
+        await sending
         assert await link.receive(10000) == b"yes"
-        await link.send(b"2")
-        modem.put(TxDone(3, 2))
+        modem.put(TxDone(2, 2))
         await clock.settle()
-        await link.send(b"2 again")
-        modem.answer(b"yes")
-        assert await link.receive(10000) == b"yes"
 
     scene(play, modem)
 
 
 def test_no_more_frames_in_flight_than_the_modem_takes():
     modem = ScriptedModem(in_flight=1)
+    modem.status = None
 
     async def play(network, clock):
         first = await network.open(METER, PLC)
         second = await network.open(OTHER, PLC2)
-        await first.send(b"1")
-        sending = asyncio.create_task(second.send(b"2"))
+        one = asyncio.create_task(first.send(b"1"))
+        two = asyncio.create_task(second.send(b"2"))
         await clock.settle()
         assert len(modem.sent) == 1
         modem.put(TxDone(1, 0))
-        await sending
-        assert len(modem.sent) == 2
+        await one
+        await clock.settle()
+        assert len(modem.sent) == 2 and not two.done()
+        modem.put(TxDone(2, 0))
+        await two
 
     scene(play, modem)
 
@@ -229,15 +260,19 @@ def test_a_done_that_overtakes_its_handle_frees_the_window():
 
 def test_a_modem_that_forgets_a_frame_does_not_block_for_ever():
     modem = ScriptedModem(in_flight=1)
+    modem.status = None
 
     async def play(network, clock):
-        link = await network.open(METER, PLC)
-        await link.send(b"1")
-        sending = asyncio.create_task(link.send(b"2"))
+        first = await network.open(METER, PLC)
+        second = await network.open(OTHER, PLC2)
+        one = asyncio.create_task(first.send(b"1"))
+        two = asyncio.create_task(second.send(b"2"))
         await clock.run(TX_STUCK_MS + 1)
-        await sending
+        await one
         assert len(modem.sent) == 2
         assert network.statistics()[0][1]["stuck"] == 1
+        modem.put(TxDone(2, 0))
+        await two
 
     scene(play, modem)
 
@@ -333,14 +368,18 @@ def test_nodes_join_and_leave():
 
 def test_a_reset_modem_starts_anew():
     modem = ScriptedModem(in_flight=1)
+    modem.status = None
 
     async def play(network, clock):
         link = await network.open(METER, PLC)
-        await link.send(b"1")
+        sending = asyncio.create_task(link.send(b"1"))
+        await clock.settle()
         modem._nodes = [PLC2[1]]
         modem.put(ModemReset())
+        await sending
         assert isinstance(await outcome(link.receive(10000)), OSError)
         assert network.usable(METER) == []
+        modem.status = 0
         await link.send(b"2")  # the window is free again
         assert network.usable(OTHER) == [PLC2]
 
