@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import calendar
 from datetime import UTC, date, datetime, timedelta
+from functools import lru_cache
 
 from gateway.dlms import axdr
 from tools.meter import kinds
@@ -14,6 +15,7 @@ from tools.meter.model import CosemObject, Meter, Refused
 ANY8 = 0xFF
 UNSPECIFIED_DEVIATION = -0x8000
 LAST_DAY, SECOND_LAST_DAY = 0xFE, 0xFD
+YEARS = range(2000, 2100)  # what the clock can be set to
 DST_ACTIVE = 0x80  # clock_status bit
 EVER = bytes.fromhex("ffffffffffffffffff800000")  # every field unspecified
 
@@ -75,6 +77,7 @@ def day_matches(octets: bytes, day: date) -> bool:
     return day.day == day_of_month
 
 
+@lru_cache(1024)
 def in_year(octets: bytes, year: int) -> datetime | None:
     """The first moment of `year` that a date_time with wildcards means (local time); None if
     there is none."""
@@ -179,9 +182,11 @@ class Clock(CosemObject):
 
     def _set_time(self, typed: Typed) -> None:
         try:
-            wanted = to_unix(typed[1], self.deviation(self.meter.now()))
+            wanted = self.moment(typed[1])
         except ValueError:
             raise Refused("other-reason") from None
+        if int.from_bytes(typed[1][:2], "big") not in YEARS:
+            raise Refused("other-reason")
         self._move_to(wanted)
 
     def _move_to(self, unix: int) -> None:

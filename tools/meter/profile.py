@@ -15,6 +15,15 @@ CAPTURE_OBJECT = kinds.structure(
     kinds.LONG_UNSIGNED, kinds.NAME, kinds.INTEGER, kinds.LONG_UNSIGNED
 )
 RANGE, ENTRY = 1, 2  # access selectors
+RANGE_DESCRIPTOR = kinds.structure(
+    CAPTURE_OBJECT, kinds.DATE_TIME, kinds.DATE_TIME, kinds.array(CAPTURE_OBJECT)
+)
+ENTRY_DESCRIPTOR = kinds.structure(
+    kinds.DOUBLE_LONG_UNSIGNED,
+    kinds.DOUBLE_LONG_UNSIGNED,
+    kinds.LONG_UNSIGNED,
+    kinds.LONG_UNSIGNED,
+)
 PERIODS = (0, 60, 300, 600, 900, 1800, 3600, 86400)
 
 
@@ -92,24 +101,27 @@ class ProfileGeneric(CosemObject):
             self.capture((now // period - back) * period)
 
     def selected(self, selector: int, parameter: Typed) -> Typed:
-        """The buffer by range of time (selector 1) or by entry (2); Refused "other-reason" if it
-        makes no sense."""
-        try:
-            if selector == RANGE:
-                return self._by_range(parameter)
-            if selector == ENTRY:
-                return self._by_entry(parameter)
-        except (ValueError, TypeError, IndexError):
-            raise Refused("type-unmatched") from None
-        raise Refused("scope-of-access-violated")
+        """The buffer by range of time (selector 1) or by entry (2); Refused where it makes no
+        sense."""
+        kind, select = {
+            RANGE: (RANGE_DESCRIPTOR, self._by_range),
+            ENTRY: (ENTRY_DESCRIPTOR, self._by_entry),
+        }.get(selector, (kinds.ANY, None))
+        if select is None:
+            raise Refused("scope-of-access-violated")
+        if not kind.accepts(parameter):
+            raise Refused("type-unmatched")
+        return select(parameter)
 
     def _by_range(self, parameter: Typed) -> Typed:
-        (_, restricting), (_, start), (_, end), (_, chosen) = parameter[1]
-        if restricting[0][1] != 8 or chosen:
+        restricting, (_, start), (_, end), (_, chosen) = parameter[1]
+        if restricting[1][0][1] != Clock.class_id or chosen:
             raise Refused("other-reason")  # only the whole rows, only by the clock
         clock = self._clock()
-        first = clock.moment(bytes(start))
-        last = clock.moment(bytes(end))
+        try:
+            first, last = clock.moment(start), clock.moment(end)
+        except ValueError:
+            raise Refused("other-reason") from None
         return self._rows([row for row in self.rows if first <= row[0] <= last])
 
     def _by_entry(self, parameter: Typed) -> Typed:

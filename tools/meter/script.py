@@ -16,7 +16,7 @@ ACTION = kinds.structure(
     kinds.ANY,
 )
 SCRIPT = kinds.structure(kinds.LONG_UNSIGNED, kinds.array(ACTION, 32))
-DEPTH = 4  # scripts that execute scripts
+MOST_ACTIONS = 64  # of one execution, those of scripts that it executes included
 
 
 class ScriptTable(CosemObject):
@@ -26,7 +26,7 @@ class ScriptTable(CosemObject):
 
     def __init__(self, meter: Meter, name: str, scripts: list[Typed]) -> None:
         super().__init__(meter, name)
-        self._depth = 0
+        self._left = 0  # actions the running execution may still perform; 0: none is running
         self.attribute(2, kinds.array(SCRIPT, 64), (axdr.ARRAY, scripts), writable=True)
         self.method(1, kinds.LONG_UNSIGNED, lambda typed: self.execute(typed[1]))
 
@@ -38,14 +38,18 @@ class ScriptTable(CosemObject):
                 break
         else:
             raise Refused("object-undefined")
-        if self._depth >= DEPTH:
-            raise Refused("other-reason")
-        self._depth += 1
+        outermost = self._left == 0
+        if outermost:
+            self._left = MOST_ACTIONS
         try:
             for action in actions:
+                self._left -= 1
+                if self._left == 0:
+                    raise Refused("other-reason")
                 self._perform(action)
         finally:
-            self._depth -= 1
+            if outermost:
+                self._left = 0
 
     def _perform(self, action: Typed) -> None:
         (_, service), (_, class_id), (_, name), (_, index), parameter = action[1]

@@ -391,3 +391,53 @@ def test_a_slow_meter_answers_later(server: MeterServer) -> None:
         await tcp.stop()
 
     asyncio.run(story())
+
+
+def test_new_keys_hold_from_the_next_request_on(server: MeterServer) -> None:
+    from cryptography.hazmat.primitives.keywrap import aes_key_wrap
+
+    old = device.derive_test_keys(7, SERIAL)
+    wrapped = aes_key_wrap(old.master, b"\x42" * 16)
+    transfer = (STRUCTURE, [(axdr.ENUM, 0), (OCTET_STRING, wrapped)])
+    keys = Keys(TITLE, b"\x42" * 16, old.ak)
+    fresh = Association(MANAGEMENT, authentication=HIGH_GMAC, keys=keys)
+
+    async def story() -> None:
+        link = MemoryLink(server, MANAGEMENT)
+        manager = client(link, management(7, SERIAL), first_counter=1000)
+        await manager.associate()
+        await manager.action(64, obis.parse(device.SECURITY), 2, data((ARRAY, [transfer])))
+        with pytest.raises(AssociationRefused):
+            await client(link, management(7, SERIAL), first_counter=2000).associate()
+        await client(link, fresh, first_counter=1).associate()
+
+    asyncio.run(story())
+
+
+def test_blocks_out_of_order_end_the_transfer() -> None:
+    server = MeterServer(device.build_meter(SERIAL, password=b"12345678"))
+    initiate = acse.InitiateRequest(0xFFFFFF, 100).encode()
+    aarq = acse.Aarq(acse.LN, initiate, b"", LOW, b"12345678").encode()
+    server.handle(MANAGEMENT, 1, aarq)
+
+    def ask(request: Any) -> Any:
+        return apdu.decode(server.handle(MANAGEMENT, 1, request.encode()) or b"")
+
+    assert ask(apdu.GetNext(1, 1)).result == 16  # no-long-get-in-progress
+    first = ask(apdu.GetRequest(1, 9, obis.parse(device.SCRIPTS), 2))
+    assert (first.block, first.last) == (1, False)
+    second = ask(apdu.GetNext(1, 1))
+    assert second.block == 2
+    assert ask(apdu.GetNext(1, 1)).data == second.data  # the answer was lost: again
+    assert ask(apdu.GetNext(1, 7)).result == 19  # data-block-number-invalid
+    assert ask(apdu.GetNext(1, 2)).result == 16
+    assert ask(apdu.SetBlock(2, False, 2, b"x")).result == 18  # no-long-set-in-progress
+    head = apdu.SetFirstBlock(3, 1, ALARMS, 2, None, False, 1, b"\x06\x00")
+    assert ask(head).block == 1
+    assert ask(apdu.SetBlock(3, True, 3, b"\x00\x00\x05")).result == 19
+    assert ask(apdu.SetBlock(4, True, 2, b"\x00\x00\x05")).result == 18
+    assert server.meter.read(1, device.ALARM_FILTER, 2)[1] == 0
+    assert ask(apdu.SetFirstBlock(5, 1, ALARMS, 2, None, False, 1, b"\x06\x00")).block == 1
+    done = ask(apdu.SetBlock(5, True, 2, b"\x00\x00\x05"))
+    assert (done.result, done.block) == (0, 2)
+    assert server.meter.read(1, device.ALARM_FILTER, 2)[1] == 5
