@@ -124,7 +124,8 @@ class _Port:
         self.meters_at_once = meters_at_once
         self.links: dict[tuple[str, int, int], Link] = {}
         self.slot_free = asyncio.Event()
-        self.counts = {"late": 0, "lost": 0, "overrun": 0, "stranger": 0, "stuck": 0}
+        names = ("late", "lost", "overrun", "stranger", "stuck")
+        self.counts = {"link-" + name: 0 for name in names}
         self._nodes: set[str] = set(modem.nodes())
         self._in_flight: dict[int, Link] = {}
         self._window_free = asyncio.Event()
@@ -191,7 +192,7 @@ class _Port:
     async def _wait_for_window(self) -> None:
         while len(self._in_flight) >= max(1, self.modem.capabilities.in_flight):
             if not await self._wait_for_done(TX_STUCK_MS):
-                self.counts["stuck"] += len(self._in_flight)
+                self.counts["link-stuck"] += len(self._in_flight)
                 self._in_flight = {}
 
     async def _wait_for_done(self, limit_ms: int) -> bool:
@@ -245,15 +246,15 @@ class _Port:
         link = self.links.get((rx.address, rx.source_sap, rx.destination_sap))
         if link is not None:
             if not link.deliver(bytes(rx.data)):
-                self.counts["overrun"] += 1
+                self.counts["link-overrun"] += 1
         elif rx.address in self._nodes:
-            self.counts["late"] += 1
+            self.counts["link-late"] += 1
         else:
-            self.counts["stranger"] += 1
+            self.counts["link-stranger"] += 1
 
     def _done(self, link: Link, handle: int, status: int) -> None:
         if status != 0:
-            self.counts["lost"] += 1
+            self.counts["link-lost"] += 1
         link.done(handle, status == 0)
 
     def _links_to(self, address: str) -> list[Link]:

@@ -152,7 +152,7 @@ def test_frames_of_strangers_and_late_ones_are_counted():
             modem.answer(bytes([i]))
         await clock.settle()
         counts = network.statistics()[0][1]
-        assert (counts["stranger"], counts["late"], counts["overrun"]) == (1, 2, 3)
+        assert (counts["link-stranger"], counts["link-late"], counts["link-overrun"]) == (1, 2, 3)
         for i in range(QUEUED_APDUS):
             assert await link.receive(10) == bytes([i])
 
@@ -173,7 +173,7 @@ def test_a_frame_not_delivered_is_heard_at_once_and_the_link_goes_on():
         await link.send(b"2")
         modem.answer(b"yes")
         assert await link.receive(10000) == b"yes"
-        assert network.statistics()[0][1]["lost"] == 1
+        assert network.statistics()[0][1]["link-lost"] == 1
 
     scene(play, modem)
 
@@ -253,7 +253,7 @@ def test_a_done_that_overtakes_its_handle_frees_the_window():
         for i in range(5):
             await link.send(bytes([i]))
         assert len(modem.sent) == 5
-        assert network.statistics()[0][1]["stuck"] == 0
+        assert network.statistics()[0][1]["link-stuck"] == 0
 
     scene(play, modem)
 
@@ -270,7 +270,7 @@ def test_a_modem_that_forgets_a_frame_does_not_block_for_ever():
         await clock.run(TX_STUCK_MS + 1)
         await one
         assert len(modem.sent) == 2
-        assert network.statistics()[0][1]["stuck"] == 1
+        assert network.statistics()[0][1]["link-stuck"] == 1
         modem.put(TxDone(2, 0))
         await two
 
