@@ -1,0 +1,72 @@
+"""The unix port of MicroPython: the gateway exactly as on a MicroPython board, on a developer's
+machine.
+
+    micropython -m board.unix [SETTINGS [FOLDER]]
+
+SETTINGS is gateway.json here by default, FOLDER (what the gateway keeps) is data beside it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sys
+
+from board.wiring import modems, uplink
+from gateway.app import Gateway, Ports
+from gateway.settings import SettingsError, parse
+from hal.micropython.clock import SystemClock
+from hal.micropython.crypto import SystemCrypto
+from hal.micropython.mqtt import MqttUplink
+from hal.micropython.ports import open_port
+from hal.micropython.storage import FolderStorage
+from hal.rt import log
+
+
+def main(arguments: list[str]) -> int:
+    """Exit status as board/linux.py. MicroPython has no signal handlers: it ends by being killed,
+    which is always safe.
+    """
+    path = arguments[0] if arguments else "gateway.json"
+    base = path[: path.rfind("/")] if "/" in path else "."
+    data = arguments[1] if len(arguments) > 1 else base + "/data"
+    try:
+        with open(path, "rb") as file:
+            settings = parse(file.read())
+        log.set_level(settings.log_level)
+        clock = SystemClock()
+        log.set_clock(clock.unix_time)
+        _ensure_folder(data)
+        ports = Ports(
+            clock,
+            FolderStorage(data),
+            SystemCrypto(),
+            uplink(settings, base, MqttUplink),
+            modems(settings, clock, open_port),
+        )
+        gateway = Gateway(settings, ports)
+    except SettingsError as error:
+        print("gateway: %s: %s" % (path, error), file=sys.stderr)
+        return 2
+    except OSError as error:
+        print("gateway: %s or a file it names: %s" % (path, error), file=sys.stderr)
+        return 2
+    try:
+        asyncio.run(gateway.run())
+    except KeyboardInterrupt:
+        log.info("gateway", "stopped")
+        return 0
+    except Exception as error:
+        log.error("gateway", "ends: %s: %s" % (type(error).__name__, error))
+    return 1
+
+
+def _ensure_folder(path: str) -> None:
+    try:
+        os.stat(path)
+    except OSError:
+        os.mkdir(path)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

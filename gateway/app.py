@@ -1,0 +1,217 @@
+"""The gateway, put together: the one place where the rooms meet.
+
+A board makes the ports and calls `Gateway(settings, ports).run()`. Four kinds of task run side by
+side: the network that sorts the modems' frames, the session with the HES, the workers that take one
+execution after the other from the queue, and the clockwork that closes windows. If one of them ends
+by a fault of ours, run() raises: whoever started the gateway starts it again, and the ledger knows
+how far it had got.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+
+from gateway.activities.attempt import Attempts
+from gateway.jobs.job import CONFIGURE
+from gateway.jobs.ledger import Ledger, LedgerError
+from gateway.jobs.queue import Queue
+from gateway.jobs.result import KO, Result
+from gateway.meters.counters import Counters
+from gateway.meters.inventory import Inventory
+from gateway.meters.links import Network
+from gateway.uplink.refused import Refused
+from gateway.uplink.session import Session
+from hal.rt import log
+from hal.rt.group import Group
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    from gateway.jobs.job import Job
+    from gateway.jobs.queue import Execution
+    from gateway.settings import Settings
+    from hal.ports import Clock, Crypto, Modem, Storage, Uplink
+
+FIRMWARE = "0.1.0"
+WHERE = "gateway"
+
+LOOK_MS = 1000  # how often a worker without work looks whether a modem has room or has come back
+WINDOW_MS = 1000  # how often windows are checked
+STORAGE_PAUSE_MS = 5000  # after the flash refused a record
+
+
+class Ports:
+    """What a board provides. modems: [(Modem, how many meters are served over it at once)]."""
+
+    __slots__ = ("clock", "crypto", "modems", "storage", "uplink")
+
+    def __init__(
+        self,
+        clock: Clock,
+        storage: Storage,
+        crypto: Crypto,
+        uplink: Uplink,
+        modems: list[tuple[Modem, int]],
+    ) -> None:
+        self.clock = clock
+        self.storage = storage
+        self.crypto = crypto
+        self.uplink = uplink
+        self.modems = modems
+
+
+class About:
+    """What the birth message tells of this gateway; see gateway/uplink/session.py."""
+
+    def __init__(self, inventory: Inventory, network: Network) -> None:
+        self._inventory = inventory
+        self._network = network
+        self.firmware = FIRMWARE
+        version = ".".join([str(part) for part in sys.implementation.version[:3]])
+        self.runtime = "%s %s" % (sys.implementation.name, version)
+
+    def meters_known(self) -> int:
+        return len(self._inventory)
+
+    def meters_reachable(self) -> int:
+        count = 0
+        for serial in self._inventory.serials():
+            meter = self._inventory.meter(serial)
+            if meter is not None:
+                count += self._network.reachable([meter])
+        return count
+
+    def knows(self, serial: str) -> bool:
+        return self._inventory.known(serial)
+
+
+class Gateway:
+    """Reads ledger, inventory and counters from the storage; OSError when that fails."""
+
+    def __init__(self, settings: Settings, ports: Ports) -> None:
+        self._clock = ports.clock
+        self._workers = settings.workers
+        self._inventory = Inventory(ports.storage)
+        for problem in self._inventory.problems:
+            log.warning(WHERE, problem)
+        self._network = Network(ports.clock)
+        for modem, meters_at_once in ports.modems:
+            self._network.add(modem, meters_at_once)
+        self._ledger = Ledger(ports.storage, ports.clock, ports.crypto.random, settings.storage)
+        self._queue = Queue(self._ledger, ports.clock, ports.crypto.random)
+        self._attempts = Attempts(
+            self._network,
+            self._inventory,
+            Counters(ports.storage),
+            ports.clock,
+            ports.crypto,
+            settings.system_title,
+            {kind: (path.timeout_ms, path.tries) for kind, path in settings.paths.items()},
+        )
+        about = About(self._inventory, self._network)
+        self._session = Session(
+            ports.uplink,
+            ports.clock,
+            ports.crypto,
+            ports.storage,
+            self._ledger,
+            self._queue,
+            settings.concentrator,
+            settings.signers,
+            about,
+        )
+        log.info(
+            WHERE,
+            "%s, firmware %s on %s, %d meters, %d jobs"
+            % (
+                settings.concentrator,
+                FIRMWARE,
+                about.runtime,
+                len(self._inventory),
+                len(self._ledger.jobs()),
+            ),
+        )
+
+    async def run(self) -> None:
+        """Until cancelled, then says goodbye to the HES. Raises what a task died of."""
+        tasks = Group()
+        tasks.start(self._network.run())
+        tasks.start(self._session.run())
+        tasks.start(self._watch_windows())
+        for _ in range(self._workers):
+            tasks.start(self._work())
+        try:
+            await tasks.wait()
+        finally:
+            await self._session.farewell()
+
+    async def _work(self) -> None:
+        while True:
+            try:
+                execution = self._queue.take(self._ready)
+            except OSError as error:
+                log.error(WHERE, "storage: cannot begin an attempt: %s" % error)
+                await self._clock.sleep_ms(STORAGE_PAUSE_MS)
+                continue
+            if execution is None:
+                try:
+                    limit = min(self._queue.next_due_ms(), LOOK_MS)
+                    await self._clock.wait_for_ms(self._queue.changed(), limit)
+                except asyncio.TimeoutError:
+                    pass
+                continue
+            began = self._clock.ticks_ms()
+            result, path = await self._attempt(execution)
+            await self._done(execution, result, path, self._clock.ticks_ms() - began)
+
+    def _ready(self, serial: str) -> bool:
+        """Whether a worker may begin with this meter now. An unknown one ends at once: yes."""
+        meter = self._inventory.meter(serial)
+        return meter is None or self._network.ready(meter)
+
+    async def _attempt(self, execution: Execution) -> tuple[Result, str]:
+        job = execution.job
+        log.info(WHERE, "%s: attempt %d" % (execution.serial, execution.attempt))
+        try:
+            order = self._order(job)
+        except Refused as refused:
+            return Result(KO, refused.reason, refused.detail), ""
+        except OSError as error:
+            return Result(KO, "package-unavailable", "storage: %s" % error), ""
+        result, path = await self._attempts.run(execution.serial, job.kind, order)
+        log.info(WHERE, "%s: %s %s %s" % (execution.serial, result.outcome, result.reason, path))
+        return result, path
+
+    def _order(self, job: Job) -> Any:
+        if job.kind == CONFIGURE and job.package is not None:
+            return self._session.package(job.package.digest)
+        return job.objects
+
+    async def _done(
+        self, execution: Execution, result: Result, path: str, duration_ms: int
+    ) -> None:
+        """Into the ledger, however long the flash refuses: what happened on a meter is not
+        forgotten.
+        """
+        while True:
+            try:
+                self._queue.done(execution, result, path, duration_ms)
+                return
+            except OSError as error:
+                log.error(WHERE, "storage: cannot record a result: %s" % error)
+                await self._clock.sleep_ms(STORAGE_PAUSE_MS)
+            except LedgerError as error:
+                # Recovery from the refused record has put the execution back into the queue: the
+                # next attempt finds the meter as this one left it.
+                log.error(WHERE, "ledger: %s" % error)
+                return
+
+    async def _watch_windows(self) -> None:
+        while True:
+            try:
+                self._queue.expire()
+            except OSError as error:
+                log.error(WHERE, "storage: cannot close a window: %s" % error)
+            await self._clock.sleep_ms(WINDOW_MS)
