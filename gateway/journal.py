@@ -5,13 +5,15 @@ with one sync. Room is won back by whole segments from the oldest on, so the wor
 and nothing is ever moved.
 
     segment = "AMIJ" version(1) flags(1) reserved(2) record*
-    record  = length(4) crc32(4) payload(length)      big-endian; the CRC is over length, payload
+    record  = first(1 bit) length(31 bits) crc32(4) payload(length)                    big-endian
 
-Recovery reads all segments in order. What does not check out ends its segment there: at the end of
-the newest that is the tail of a write the power cut off, and is removed; anywhere else it is
-damage, and the file is kept as `<name>.bad.<number>`, for people to look into. Nothing behind a
-damaged spot is ever taken for a record of its segment: the payload of one record may hold bytes
-that look like another.
+The CRC is over all but itself. The first record of each commit has its bit set: when it was
+written, everything before it was on the medium.
+
+Recovery reads all segments in order. What does not check out ends its segment there. If nothing
+was ever committed after it, it is the tail of a write the power cut off, and is removed; otherwise
+it is damage, and the file is kept as `<name>.bad.<number>`, for people to look into. Nothing behind
+such a spot is taken for a record: the payload of one record may hold bytes that look like another.
 """
 
 from __future__ import annotations
@@ -32,8 +34,10 @@ SEGMENT_SIZE = 65536
 _MAGIC = b"AMIJ\x01"
 _HEADER = 8
 _FRAME = 8
+_FIRST = 0x80  # in the first byte of a record
 _BASE = 1  # flag: all older segments are void
 _READ_SIZE = 4096
+_SEARCH_SIZE = 16384
 _FLUSH_SIZE = 16384  # bytes kept in RAM at most before they are written (not yet synced)
 # A position is segment number * 2^31 + offset: ordered like the records.
 _OFFSET_BITS = 31
@@ -107,7 +111,8 @@ class Journal:
         if self._written + self._pending_size == 0:
             self._put(_header(0))
         position = self._segments[-1] << _OFFSET_BITS | self._written + self._pending_size
-        self._put(_frame(payload))
+        first = self._written + self._pending_size <= max(self._sizes[-1], _HEADER)
+        self._put(_frame(payload, first))
         self._put(payload)
         if self._pending_size >= _FLUSH_SIZE:
             self._flush()
@@ -170,7 +175,7 @@ class Journal:
             for payload in payloads:
                 if not 0 < len(payload) <= MAX_RECORD:
                     raise JournalError("a record has 1..%d bytes" % MAX_RECORD)
-                file.write(_frame(payload) + payload)
+                file.write(_frame(payload, size == _HEADER) + payload)
                 size += _FRAME + len(payload)
             file.sync()
         finally:
@@ -291,7 +296,7 @@ class Journal:
         name = self._file_name(segment)
         size = self._storage.size(name)
         recovery.cut += size - good
-        torn = segment == self._segments[-1] and not self._good_record_behind(name, good, size)
+        torn = segment == self._segments[-1] and not self._committed_behind(name, good)
         recovery.notes.append(
             "%s: %s at byte %d of %d: %s"
             % (
@@ -310,16 +315,16 @@ class Journal:
         self._storage.truncate(name, good)
         return good
 
-    def _good_record_behind(self, name: str, offset: int, size: int) -> bool:
-        """Is there a whole record anywhere behind? Then the bytes between were once good: this is
-        no torn tail.
-        """
-        tail = self._storage.read(name, offset, _READ_SIZE * 4)
-        for start in range(1, len(tail) - _FRAME):
-            length = int.from_bytes(tail[start : start + 4], "big")
-            if 0 < length <= len(tail) - start - _FRAME:
+    def _committed_behind(self, name: str, offset: int) -> bool:
+        """Does a commit begin behind? Then what is at `offset` was once on the medium."""
+        tail = self._storage.read(name, offset, _SEARCH_SIZE)
+        # The commit that a segment begins with includes the header.
+        nearest = 1 if offset else _HEADER + 1
+        for start in range(nearest, len(tail) - _FRAME):
+            length = _length(tail[start : start + 4])
+            if tail[start] & _FIRST and 0 < length <= len(tail) - start - _FRAME:
                 payload = tail[start + _FRAME : start + _FRAME + length]
-                if _frame(payload) == tail[start : start + _FRAME]:
+                if tail[start : start + _FRAME] == _frame(payload, True):
                     return True
         return False
 
@@ -365,12 +370,12 @@ class _Reader:
             self.damage = "%d bytes where a record's head has %d" % (left, _FRAME)
             return None
         head = self._bytes(self.offset, _FRAME)
-        length = int.from_bytes(head[:4], "big")
+        length = _length(head)
         if not 0 < length <= MAX_RECORD or length > left - _FRAME:
             self.damage = "a record of %d bytes where %d are left" % (length, left - _FRAME)
             return None
         payload = self._bytes(self.offset + _FRAME, length)
-        if head != _frame(payload):
+        if head != _frame(payload, bool(head[0] & _FIRST)):
             self.damage = "a record whose CRC does not match"
             return None
         self.offset += _FRAME + length
@@ -389,6 +394,12 @@ def _header(flags: int) -> bytes:
     return _MAGIC + bytes([flags, 0, 0])
 
 
-def _frame(payload: bytes) -> bytes:
+def _frame(payload: bytes, first: bool) -> bytes:
     length = len(payload).to_bytes(4, "big")
+    if first:
+        length = bytes([length[0] | _FIRST]) + length[1:]
     return length + binascii.crc32(payload, binascii.crc32(length)).to_bytes(4, "big")
+
+
+def _length(head: bytes) -> int:
+    return int.from_bytes(head[:4], "big") & 0x7FFFFFFF

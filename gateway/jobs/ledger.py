@@ -126,6 +126,7 @@ class Ledger:
 
     def accept(self, job: Job, raw: bytes) -> str:
         """Take a job, and put the answer into the outbox. `raw` is the payload it was decoded from.
+        Durable at once, within a batch too.
 
         Returns the reason in that answer: "accepted" or "window-not-open" (accepted, too), or why
         not: "duplicate", "conflicting-duplicate", "too-many-jobs", "storage-full".
@@ -137,9 +138,11 @@ class Ledger:
             number, seq = self.last_number + 1, self._contents.next_seq
             try:
                 self._write([kinds.ACCEPTED, number, now, seq, reason, raw])
+                self._journal.commit()
                 self._changed()
                 return reason
             except OSError as error:
+                self._rebuild()
                 if error.errno != _ENOSPC:
                     raise
                 reason = "storage-full"

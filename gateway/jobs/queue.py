@@ -13,7 +13,7 @@ from __future__ import annotations
 import asyncio
 
 from gateway.jobs.job import URGENT, State
-from gateway.jobs.result import KO, REASONS, Result
+from gateway.jobs.result import KO, Result
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -270,11 +270,11 @@ class Queue:
                     reason = self._ledger.reason_of(entry, index)
                     final = Result(KO, "window-closed", "last attempt: " + reason)
                 else:
-                    waited = "waited for its package" if self._held(entry) else ""
-                    final = Result(KO, "not-tried", waited)
+                    held = self._held(entry)
+                    final = Result(KO, "package-unavailable" if held else "not-tried")
                 self._ledger.finished(entry.seq, index, State.TIMED_OUT, final)
 
 
 def _last(result: Result) -> str:
-    text = "last attempt: " + REASONS[result.reason][2]
+    text = "last attempt: " + result.reason
     return text + ": " + result.detail if result.detail else text

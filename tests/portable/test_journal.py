@@ -129,7 +129,7 @@ def test_damage_in_the_newest_segment_is_no_torn_tail() -> None:
     journal, _, _ = opened(storage)
     for record in numbered(30):
         journal.append(record)
-    journal.commit()
+        journal.commit()
     storage.damage("book.00000001", 60)
     _, found, recovery = opened(storage)
     assert found == numbered(30)[: len(found)] and len(found) < 30

@@ -1,0 +1,298 @@
+"""gateway.jobs.queue: who is next, and what becomes of an attempt."""
+
+from __future__ import annotations
+
+import asyncio
+
+from gateway.jobs.job import CONFIGURE, READ, Job, PackageRef, State
+from gateway.jobs.ledger import Ledger
+from gateway.jobs.queue import Execution, Queue
+from gateway.jobs.result import KO, OK, Result
+from hal.sim.clock import ManualClock
+from hal.sim.storage import MemoryStorage
+from tests.portable.support import raises, random_bytes, run
+
+NOW = 1_700_000_000
+APPLIED = Result(OK, "applied")
+NO_ANSWER = Result(KO, "no-answer", "plc: 3 tries")
+WRONG_MODEL = Result(KO, "wrong-model")
+
+
+class Limits:
+    jobs = 16
+    ledger_bytes = 1 << 20
+    free_bytes = 0
+
+
+class World:
+    def __init__(self, unix: int = NOW) -> None:
+        self.storage = MemoryStorage()
+        self.clock = ManualClock(unix)
+        self.open()
+
+    def open(self) -> None:
+        random = random_bytes(7, 4096)
+        taken = [0]
+
+        def draw(n: int) -> bytes:
+            taken[0] += n
+            return random[taken[0] - n : taken[0]]
+
+        self.ledger = Ledger(self.storage, self.clock, draw, Limits())
+        self.queue = Queue(self.ledger, self.clock, draw)
+
+    def restart(self) -> None:
+        self.storage = self.storage.after_cut()
+        self.open()
+
+    def job(
+        self,
+        number: int,
+        serials: list[str],
+        priority: int = 5,
+        window: tuple[int, int] = (0, 0),
+        attempts: int = 3,
+        package: bool = False,
+    ) -> Job:
+        id = number.to_bytes(16, "big")
+        reference = PackageRef("tariff", 10, bytes(32)) if package else None
+        objects = [] if package else [(8, b"\x00\x00\x01\x00\x00\xff", 2)]
+        kind = CONFIGURE if package else READ
+        job = Job(
+            id,
+            kind,
+            "ct-1",
+            NOW,
+            priority,
+            window[0],
+            window[1],
+            attempts,
+            30,
+            serials,
+            reference,
+            objects,
+        )
+        assert self.ledger.accept(job, job.encode()) in ("accepted", "window-not-open")
+        return job
+
+    def take(self, *unusable: str) -> Execution | None:
+        return self.queue.take(lambda serial: serial not in unusable)
+
+    def must_take(self, *unusable: str) -> Execution:
+        execution = self.take(*unusable)
+        assert execution is not None
+        return execution
+
+    def states(self, number: int) -> list[str]:
+        entry = self.ledger.entry(number.to_bytes(16, "big"))
+        assert entry is not None
+        return [State.NAMES[state] for state in entry.states]
+
+    def reasons(self) -> list[str]:
+        return [r.reason for r in self.ledger.reports(0, 1000) if r.kind == "execution"]
+
+
+def test_in_order_one_worker_each() -> None:
+    world = World()
+    world.job(1, ["A", "B", "C"])
+    first, second, third = world.must_take(), world.must_take(), world.must_take()
+    assert [first.serial, second.serial, third.serial] == ["A", "B", "C"]
+    assert world.take() is None and world.queue.in_work() == 3
+    world.queue.done(second, APPLIED, "plc", 5)
+    world.queue.done(first, WRONG_MODEL)
+    assert world.states(1) == ["rejected", "succeeded", "in-progress"]
+    raises(ValueError, world.queue.done, first, APPLIED)
+    world.queue.done(third, Result(KO, "write-refused"))
+    assert world.states(1) == ["rejected", "succeeded", "failed"]
+    assert world.reasons() == ["applied", "wrong-model", "write-refused"]
+    assert world.take() is None
+
+
+def test_unusable_meters_are_passed_over() -> None:
+    world = World()
+    world.job(1, ["A", "B"])
+    assert world.must_take("A").serial == "B"
+    assert world.take("A") is None
+    assert world.must_take().serial == "A"
+
+
+def test_the_most_urgent_first_and_a_meter_never_twice() -> None:
+    world = World()
+    world.job(1, ["A", "B"], 3)
+    world.job(2, ["A"], 8)
+    world.job(3, ["A", "C"], 3)
+    urgent = world.must_take()
+    assert (urgent.serial, urgent.job.priority) == ("A", 8)
+    assert world.must_take().serial == "B"
+    assert world.must_take().serial == "C"
+    assert world.take() is None  # both others want A
+    world.queue.done(urgent, APPLIED)
+    older = world.must_take()
+    assert (older.serial, older.seq) == ("A", 1)
+    assert world.take() is None
+    world.queue.done(older, APPLIED)
+    assert world.must_take().seq == 3
+
+
+def test_waiting_jobs_gain_levels_but_not_the_urgent_one() -> None:
+    world = World()
+    world.job(1, ["A"] + ["A%d" % i for i in range(9)], 2)
+    world.clock.advance(3 * 3600 * 1000)
+    world.job(2, ["B"], 4)
+    assert world.must_take().serial == "A"
+    world.job(3, ["C"], 6)
+    assert world.must_take().serial == "C"
+    world.clock.advance(90 * 3600 * 1000)
+    world.job(4, ["D"], 8)
+    world.job(5, ["E"], 9)
+    assert [world.must_take().serial for _ in range(3)] == ["E", "A0", "A1"]
+    world.restart()
+    assert world.must_take().serial == "E"
+    assert world.must_take().serial == "A"
+
+
+def test_age_counts_from_the_opening_of_the_window() -> None:
+    world = World()
+    world.job(1, ["A"], 2, (NOW + 86400, 0))
+    world.clock.advance(86400 * 1000)
+    world.job(2, ["B"], 3)
+    assert world.must_take().serial == "B"
+
+
+def test_retries_wait_twice_as_long_each_time() -> None:
+    world = World()
+    world.job(1, ["A"], attempts=4)
+    for attempt, wait in [(1, 30), (2, 60), (3, 120)]:
+        execution = world.must_take()
+        assert execution.attempt == attempt
+        world.queue.done(execution, NO_ANSWER, "plc", 9)
+        assert world.states(1) == ["queued"]
+        due = world.queue.next_due_ms()
+        assert wait * 750 <= due <= wait * 1250
+        world.clock.advance(due - 1)
+        assert world.take() is None
+        world.clock.advance(1)
+    last = world.must_take()
+    world.queue.done(last, NO_ANSWER, "plc", 9)
+    assert world.states(1) == ["failed"] and world.reasons() == ["no-answer"]
+    report = world.ledger.reports(1, 1)[0]
+    assert report.attempts == 4 and report.detail == "plc: 3 tries"
+
+
+def test_backoff_has_a_limit_and_jitter() -> None:
+    world = World()
+    world.job(1, ["M%d" % i for i in range(20)], attempts=20)
+    waits = set()
+    for _ in range(12):
+        for _ in range(20):
+            world.queue.done(world.must_take(), NO_ANSWER)
+        entry = world.ledger.jobs()[0]
+        dues = [due - world.clock.ticks_ms() for due in entry.due.values()]
+        assert max(dues) <= 3600 * 1250
+        waits.add(max(dues))
+        assert len(set(dues)) > 10
+        world.clock.advance(max(dues))
+    assert max(waits) > 3600 * 1000
+
+
+def test_only_within_the_window() -> None:
+    world = World()
+    world.job(1, ["A", "B", "C"], 5, (NOW + 100, NOW + 200))
+    assert world.take() is None
+    assert world.queue.next_due_ms() == 100000
+    world.clock.advance(100000)
+    in_hand = world.must_take()
+    tried = world.must_take()
+    world.queue.done(tried, NO_ANSWER)
+    assert world.queue.next_due_ms() <= 37500
+    world.clock.advance(100000)
+    assert world.take() is None
+    assert world.states(1) == ["in-progress", "timed-out", "timed-out"]
+    world.queue.done(in_hand, APPLIED)
+    assert world.states(1) == ["succeeded", "timed-out", "timed-out"]
+    assert world.reasons() == ["window-closed", "not-tried", "applied"]
+    assert world.ledger.reports(1, 1)[0].detail == "last attempt: no-answer"
+    assert world.ledger.reports(0, 99)[-1].detail == "1 succeeded, 2 timed-out"
+
+
+def test_no_retry_that_would_begin_after_the_window() -> None:
+    world = World()
+    world.job(1, ["A"], 5, (0, NOW + 10))
+    world.queue.done(world.must_take(), NO_ANSWER)
+    assert world.states(1) == ["timed-out"] and world.reasons() == ["window-closed"]
+    assert world.ledger.reports(1, 1)[0].detail == "last attempt: no-answer: plc: 3 tries"
+
+
+def test_windows_wait_for_the_date() -> None:
+    world = World(0)
+    world.job(1, ["A"], 9, (0, NOW + 10))
+    world.job(2, ["B"], 9, (NOW - 10, 0))
+    world.job(3, ["C"], 1)
+    assert world.must_take().serial == "C"
+    assert world.take() is None
+    world.clock.set_unix_time(NOW)
+    assert world.must_take().serial == "A"
+    assert world.must_take().serial == "B"
+
+
+def test_a_job_waits_for_its_package() -> None:
+    world = World()
+    job = world.job(1, ["A", "B"], 5, (0, NOW + 100), package=True)
+    assert world.take() is None
+    assert [held.id for held in world.queue.held()] == [job.id]
+    world.queue.release(job.id)
+    assert world.queue.held() == []
+    assert world.must_take().serial == "A"
+    world.restart()
+    assert len(world.queue.held()) == 1 and world.take() is None
+    world.clock.advance(100000)
+    assert world.take() is None
+    assert world.reasons() == ["window-closed", "package-unavailable"]
+    job = world.job(2, ["A", "B"], package=True)
+    world.queue.fail_job(job.id, "bad-digest", "other bytes")
+    assert world.states(2) == ["failed", "failed"]
+    assert world.reasons()[-1] == "bad-digest" and world.queue.held() == []
+
+
+def test_cancel_lets_the_one_in_hand_end() -> None:
+    world = World()
+    job = world.job(1, ["A", "B", "C"])
+    good, bad = world.must_take(), world.must_take()
+    assert world.queue.cancel(job.id)
+    assert world.take() is None
+    world.queue.done(good, APPLIED)
+    world.queue.done(bad, NO_ANSWER)
+    assert world.states(1) == ["succeeded", "canceled", "canceled"]
+    last = world.ledger.reports(0, 99)[-1]
+    assert (last.state, last.reason, last.detail) == (
+        "ended",
+        "canceled",
+        "1 succeeded, 2 canceled",
+    )
+    assert not world.queue.cancel(job.id)
+
+
+def test_interrupted_attempts_count_and_end() -> None:
+    world = World()
+    world.job(1, ["A"], attempts=1)
+    for attempt in (1, 2, 3):
+        assert world.must_take().attempt == attempt
+        world.restart()
+    assert world.take() is None
+    assert world.states(1) == ["failed"] and world.reasons() == ["interrupted"]
+
+
+def test_changed_counts_from_the_call() -> None:
+    async def body() -> None:
+        world = World()
+        early = world.queue.changed()
+        world.job(1, ["A"])
+        await early
+        waiting = [asyncio.create_task(world.queue.changed()) for _ in range(2)]
+        await world.clock.settle()
+        assert [task.done() for task in waiting] == [False, False]
+        world.queue.done(world.must_take(), NO_ANSWER)
+        for task in waiting:
+            await task
+
+    run(body())

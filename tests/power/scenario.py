@@ -1,0 +1,267 @@
+"""A gateway's life on a flash that loses power: what was promised is written down outside, and
+checked after each cut.
+
+Runs on both runtimes.
+"""
+
+from __future__ import annotations
+
+from gateway.jobs.job import CONFIGURE, READ, Job, PackageRef, State, digest_of
+from gateway.jobs.ledger import Ledger
+from gateway.jobs.queue import Execution, Queue
+from gateway.jobs.result import KO, OK, VALUE, Result
+from hal.sim.clock import ManualClock
+from hal.sim.storage import MemoryStorage, PowerCut
+from tests.portable.support import random_bytes
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from gateway.jobs.report import Report
+
+NOW = 1_700_000_000
+
+
+class Limits:
+    jobs = 4
+    ledger_bytes = 65536  # segments of 4 KiB
+    free_bytes = 0
+
+
+def _job(number: int, meters: int, priority: int, package: bool = False) -> Job:
+    return Job(
+        number.to_bytes(16, "big"),
+        CONFIGURE if package else READ,
+        "ct-1",
+        NOW,
+        priority,
+        0,
+        0,
+        3,
+        1,
+        ["M%d-%d" % (number, i) for i in range(meters)],
+        PackageRef("tariff", 10, bytes(32)) if package else None,
+        [] if package else [(8, b"\x00\x00\x01\x00\x00\xff", 2)],
+    )
+
+
+JOBS = [_job(1, 10, 5), _job(2, 9, 7, True), _job(3, 22, 3)]
+CANCELED = JOBS[2].id
+
+
+class Hes:
+    """What the other side knows: nothing here is ever taken back."""
+
+    def __init__(self) -> None:
+        self.epoch = 0
+        self.last = 0
+        self.contents: list[tuple[object, ...]] = []
+        self.ends: dict[tuple[bytes, str], str] = {}
+        self.jobs_ended: set[bytes] = set()
+
+    def take(self, ledger: Ledger, limit: int) -> None:
+        """Fetch reports, from the acknowledged one on, as after a reconnection: those seen must be
+        the same.
+        """
+        assert self.epoch in (0, ledger.epoch), "the numbering began anew"
+        self.epoch = ledger.epoch
+        expected = ledger.acknowledged + 1
+        assert expected <= self.last + 1, "reports acknowledged by nobody are gone"
+        for report in ledger.reports(ledger.acknowledged, limit):
+            assert report.number == expected, "a gap before report %d" % expected
+            expected += 1
+            self._one(report)
+
+    def _one(self, report: Report) -> None:
+        content = (
+            report.kind,
+            report.job_id,
+            report.serial,
+            report.state,
+            report.reason,
+            report.attempts,
+            report.value,
+            report.finished_at,
+        )
+        assert report.kind in ("execution", "job", "refusal", "event"), report
+        assert report.kind != "event" or report.reason == "ledger-cut"
+        if report.number <= self.last:
+            assert self.contents[report.number - 1] == content, "a report has changed"
+            return
+        self.contents.append(content)
+        self.last = report.number
+        if report.kind == "execution" and report.job_id is not None:
+            key = (report.job_id, report.serial)
+            assert key not in self.ends, "two results of one execution"
+            self.ends[key] = report.state
+        elif report.kind == "job" and report.state == "ended" and report.job_id is not None:
+            assert report.job_id not in self.jobs_ended
+            self.jobs_ended.add(report.job_id)
+
+
+class Life:
+    """The scenario, and what has been promised so far. `work` counts what was done to meters."""
+
+    def __init__(self) -> None:
+        self.hes = Hes()
+        self.accepted: set[bytes] = set()
+        self.cancel_ordered = False
+        self.attempts: dict[tuple[bytes, str], int] = {}
+        self.finished: dict[tuple[bytes, str], int] = {}
+        self.in_flight: set[tuple[bytes, str]] = set()
+        self.interrupted: set[tuple[bytes, str]] = set()
+        self.successes: dict[tuple[bytes, str], int] = {}
+        self.acknowledged = 0
+        self.date = NOW
+
+    def boot(self, storage: MemoryStorage) -> None:
+        """The gateway starts, with a clock that went on, and all goes its way to the end."""
+        self.date += 100
+        self.clock = ManualClock(self.date)
+        self.interrupted |= self.in_flight
+        self.in_flight = set()
+        noise = random_bytes(storage.operations + 3, 4)
+        self.ledger = Ledger(storage, self.clock, lambda n: noise[:n], Limits())
+        self.queue = Queue(self.ledger, self.clock, lambda n: noise[:n])
+        self.check()
+        self._order()
+        self._work()
+        self._end()
+
+    def _order(self) -> None:
+        self.ledger.refused("job", digest_of(b"noise"), None, "malformed", "noise")
+        for job in JOBS:
+            if job.id in self.hes.jobs_ended:
+                continue
+            reason = self.ledger.accept(job, job.encode())
+            assert reason in ("accepted", "duplicate"), reason
+            self.accepted.add(job.id)
+        self.queue.release(JOBS[1].id)
+
+    def _work(self) -> None:
+        steps = 0
+        while True:
+            steps += 1
+            assert steps < 200, "the queue does not come to an end"
+            first = self._take()
+            second = self._take()
+            if steps == 11 and CANCELED not in self.hes.jobs_ended:
+                self.queue.cancel(CANCELED)
+                self.cancel_ordered = True
+            if steps == 4:
+                self.ledger.compact()
+            for execution in (first, second):
+                if execution is not None:
+                    self._done(execution)
+            self.hes.take(self.ledger, 3)
+            if steps % 3 == 0:
+                self.ledger.acknowledge(self.hes.last)
+                self.acknowledged = self.hes.last
+            if first is None:
+                if not [entry for entry in self.ledger.jobs() if entry.open()]:
+                    return
+                wait = self.queue.next_due_ms()
+                self.clock.advance(wait)
+                self.date = self.clock.unix_time()
+
+    def _take(self) -> Execution | None:
+        execution = self.queue.take(lambda serial: True)
+        if execution is not None:
+            key = (execution.job.id, execution.serial)
+            assert key not in self.finished, "%s is begun again after its end" % execution.serial
+            assert execution.attempt > self.attempts.get(key, 0), "an attempt was not counted"
+            self.attempts[key] = execution.attempt
+            self.in_flight.add(key)
+        return execution
+
+    def _done(self, execution: Execution) -> None:
+        key = (execution.job.id, execution.serial)
+        result = _result(execution)
+        if result.outcome != KO:
+            self.successes[key] = self.successes.get(key, 0) + 1
+        self.queue.done(execution, result, "plc", 1000)
+        self.in_flight.discard(key)
+        entry = self.ledger.entry(execution.job.id)
+        assert entry is not None
+        if entry.states[execution.index] > State.IN_PROGRESS:
+            self.finished[key] = entry.states[execution.index]
+
+    def _end(self) -> None:
+        """All is over: the HES knows the end of every execution, and the gateway forgets."""
+        self.hes.take(self.ledger, 1000)
+        self.ledger.acknowledge(self.hes.last)
+        self.acknowledged = self.hes.last
+        self.ledger.compact()
+        assert self.ledger.jobs() == []
+        assert self.hes.jobs_ended == {job.id for job in JOBS}
+        for job in JOBS:
+            for serial in job.serials:
+                state = self.hes.ends[(job.id, serial)]
+                if job.id != CANCELED:
+                    assert state == _expected(serial), (serial, state)
+        for key, count in self.successes.items():
+            # Done twice only where the power went between the meter's answer and the record of it.
+            assert count == 1 or key in self.interrupted, "%r was done twice" % (key,)
+
+    def check(self) -> None:
+        """After a start: every promise holds."""
+        ledger = self.ledger
+        assert not ledger.recovery.damaged, ledger.recovery.notes
+        assert ledger.acknowledged >= self.acknowledged, "an acknowledgement is lost"
+        self.hes.take(ledger, 1000)
+        for job_id in self.accepted:
+            entry = ledger.entry(job_id)
+            if entry is None:
+                assert job_id in self.hes.jobs_ended, "an accepted job is gone"
+                continue
+            for index, serial in enumerate(entry.job.serials):
+                key = (job_id, serial)
+                state = entry.states[index]
+                assert state != State.IN_PROGRESS
+                assert entry.attempts[index] >= self.attempts.get(key, 0), "an attempt is lost"
+                if key in self.finished:
+                    assert state == self.finished[key], "a final state is lost"
+                    assert self.hes.ends[key] == State.NAMES[state], "a result is lost"
+                if self.cancel_ordered and job_id == CANCELED:
+                    assert state > State.IN_PROGRESS, "a canceled execution is queued"
+
+
+def _result(execution: Execution) -> Result:
+    kind = int(execution.serial[-1])
+    if kind == 1 and execution.attempt < 3:
+        return Result(KO, "no-answer", "attempt %d" % execution.attempt)
+    if kind == 2:
+        return Result(KO, "write-refused", "scope of access violated")
+    if kind == 3:
+        return Result(VALUE, "read", "", [bytes(range(100)), b"\x00"])
+    return Result(OK, "applied")
+
+
+def _expected(serial: str) -> str:
+    return "failed" if serial[-1] == "2" else "succeeded"
+
+
+def operations() -> int:
+    """How many calls change the medium in a life without a cut."""
+    storage = MemoryStorage()
+    Life().boot(storage)
+    return storage.operations
+
+
+def with_cuts(cuts: list[int], survival: str) -> int:
+    """Live with the power going at these calls, counted from each start; returns how many of them
+    happened.
+    """
+    life = Life()
+    storage = MemoryStorage()
+    happened = 0
+    for cut in cuts:
+        storage.arm(cut, survival)
+        try:
+            life.boot(storage)
+            break
+        except PowerCut:
+            happened += 1
+            storage = storage.after_cut()
+    else:
+        life.boot(storage)
+    return happened
