@@ -22,6 +22,7 @@ class SerialPort:
     def __init__(self, line: serial.Serial) -> None:
         self._line = line
         self._fd: int = line.fileno()
+        self._waiting: list[asyncio.Event] = []  # for the line, one reader and one writer
 
     @classmethod
     async def open(cls, device: str, baud: int) -> SerialPort:
@@ -35,20 +36,21 @@ class SerialPort:
 
     async def read(self) -> bytes:
         loop = asyncio.get_running_loop()
-        while True:
-            self._check()
+        while self._fd >= 0:
             try:
                 return os.read(self._fd, CHUNK)
             except BlockingIOError:
                 await self._ready(loop.add_reader, loop.remove_reader)
             except OSError:
-                return b""  # unplugged, or the other end of a pty closed
+                break  # unplugged, or the other end of a pty closed
+        return b""
 
     async def write(self, data: bytes | memoryview) -> None:
         loop = asyncio.get_running_loop()
         rest = memoryview(data)
         while rest:
-            self._check()
+            if self._fd < 0:
+                raise OSError(errno.EBADF, "the serial port is closed")
             try:
                 rest = rest[os.write(self._fd, rest) :]
             except BlockingIOError:
@@ -62,17 +64,17 @@ class SerialPort:
         loop.remove_writer(self._fd)
         self._fd = -1
         self._line.close()
-
-    def _check(self) -> None:
-        if self._fd < 0:
-            raise OSError(errno.EBADF, "the serial port is closed")
+        for event in self._waiting:
+            event.set()
 
     async def _ready(self, add: Callable[..., object], remove: Callable[[int], object]) -> None:
         fd = self._fd
         event = asyncio.Event()
+        self._waiting.append(event)
         add(fd, event.set)
         try:
             await event.wait()
         finally:
+            self._waiting.remove(event)
             if self._fd == fd:
                 remove(fd)

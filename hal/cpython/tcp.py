@@ -21,6 +21,7 @@ class TcpPort:
         reader, writer = await asyncio.open_connection(host, port)
         line = writer.get_extra_info("socket")
         line.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+        writer.transport.set_write_buffer_limits(0)  # drain() returns when all is handed over
         return cls(reader, writer)
 
     async def read(self) -> bytes:
@@ -36,6 +37,8 @@ class TcpPort:
         await self._writer.drain()
 
     async def close(self) -> None:
+        if self._writer.transport.get_write_buffer_size():
+            self._writer.transport.abort()  # of a cancelled write: nobody waits for the rest
         self._writer.close()
         try:
             await self._writer.wait_closed()

@@ -110,6 +110,28 @@ def test_other_end_closes() -> None:
     run(body())
 
 
+def test_closing_ends_a_read() -> None:
+    async def body() -> None:
+        port = await open_port(url(), CLOCK)
+        reading = asyncio.create_task(port.read())
+        await CLOCK.sleep_ms(20)
+        await port.close()
+        await port.close()
+        assert await CLOCK.wait_for_ms(reading, SOON) == b""
+        assert await CLOCK.wait_for_ms(port.read(), SOON) == b""
+        try:
+            await port.write(b"x")
+            raise AssertionError("wrote to a closed port")
+        except OSError:
+            pass
+        again = await open_port(url(), CLOCK)
+        await again.write(b"x")
+        assert await take(again, 1) == b"x"
+        await again.close()
+
+    run(body())
+
+
 def test_writing_waits_for_the_line() -> None:
     async def body() -> None:
         port = await open_port(url(), CLOCK)

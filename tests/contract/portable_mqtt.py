@@ -302,7 +302,13 @@ def test_broker_killed_and_back() -> None:
         await fails(OSError, link.publish(Message("n", b""), SOON))
         await fails(OSError, link.connect(None, ["n"], SOON))
         os.system(env("MQTT_START"))
-        await link.connect(None, ["n"], SOON)
+        for attempt in range(100):  # a daemon: it may not listen yet
+            try:
+                await link.connect(None, ["n"], SOON)
+                break
+            except OSError:
+                assert attempt < 99
+                await CLOCK.sleep_ms(50)
         await link.publish(Message("n", b"again"), SOON)
         assert (await receive(link)).payload == b"again"
         await link.disconnect()

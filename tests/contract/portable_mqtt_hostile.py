@@ -1,0 +1,203 @@
+"""The Uplink against a server that speaks MQTT badly: every case ends in an error, soon, in little
+memory."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+
+from hal.ports import Message, PortError
+from tests.contract.here import MICROPYTHON, MqttUplink, SystemClock
+from tests.portable.support import random_bytes, run
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+LIMIT = 4096
+SOON = 10_000
+CLOCK = SystemClock()
+CONNACK = b"\x20\x02\x00\x00"
+SUBACK = b"\x90\x03\x00\x01\x01"
+
+
+class Server:
+    """Reads a packet, sends the next answer, and so on; then goes on listening, or hangs up."""
+
+    def __init__(self, answers: list[bytes], hang_up: bool = False) -> None:
+        self.answers = answers
+        self.hang_up = hang_up
+        self.heard = b""
+        self.port = 0
+
+    async def serve(self, reader: Any, writer: Any) -> None:
+        try:
+            for answer in self.answers:
+                self.heard += await reader.read(4096)
+                writer.write(answer)
+                await writer.drain()
+            while not self.hang_up:
+                got = await reader.read(4096)
+                if not got:
+                    break
+                self.heard += got
+        except OSError:
+            pass
+        writer.close()
+        try:
+            await writer.wait_closed()
+        except OSError:
+            pass
+
+
+def against(server: Server, body: Any) -> None:
+    """Run `await body(uplink)` against the server."""
+
+    async def all_of_it() -> None:
+        for port in range(20000 + random_port(), 65000, 7):
+            try:
+                listener = await asyncio.start_server(server.serve, "127.0.0.1", port)
+                break
+            except OSError:
+                continue
+        link = MqttUplink("127.0.0.1", port, "one", None, None, None, LIMIT, keepalive_s=1)
+        await body(link)
+        await link.disconnect()
+        listener.close()
+        if MICROPYTHON:
+            await listener.wait_closed()
+
+    run(all_of_it())
+
+
+def random_port() -> int:
+    return CLOCK.ticks_ms() * 31 % 20000
+
+
+def refused(answers: list[bytes], hang_up: bool = False, timeout_ms: int = 3000) -> str:
+    """connect() must fail; returns what it says."""
+    said = []
+
+    async def body(link: MqttUplink) -> None:
+        try:
+            await CLOCK.wait_for_ms(link.connect(None, ["down/#"], timeout_ms), SOON)
+            raise AssertionError("connected")
+        except (OSError, PortError) as error:
+            said.append(str(error))
+
+    against(Server(answers, hang_up), body)
+    return said[0]
+
+
+def broken(packet: bytes) -> None:
+    """Once connected, `packet` must end the connection for receive() and publish()."""
+
+    async def body(link: MqttUplink) -> None:
+        await link.connect(None, ["down/#"], SOON)
+        try:
+            got = await CLOCK.wait_for_ms(link.receive(), SOON)
+            raise AssertionError("received %r" % got.topic)
+        except OSError:
+            pass
+        try:
+            await link.publish(Message("up", b"x"), SOON)
+            raise AssertionError("published")
+        except OSError:
+            pass
+
+    against(Server([CONNACK, SUBACK + packet]), body)
+
+
+def test_the_server_itself_is_sound() -> None:
+    """Else the cases below prove nothing."""
+    server = Server([CONNACK, SUBACK + b"\x30\x07\x00\x04downhi"[:9] + b""])
+
+    async def body(link: MqttUplink) -> None:
+        await link.connect(Message("will", b"w", True), ["down/#"], SOON)
+        got = await CLOCK.wait_for_ms(link.receive(), SOON)
+        assert (got.topic, got.payload) == ("down", b"h")
+
+    against(server, body)
+    # Clean session, keep alive of a second, a retained will at QoS 1, and a goodbye.
+    assert server.heard.startswith(b"\x10\x18\x00\x04MQTT\x04\x2e\x00\x01\x00\x03one\x00\x04will")
+    assert b"\x82\x0b\x00\x01\x00\x06down/#\x01" in server.heard
+    assert server.heard.endswith(b"\xe0\x00")
+
+
+def test_refusals() -> None:
+    for code in (1, 2, 3, 4, 5, 77):
+        assert "127.0.0.1" in refused([b"\x20\x02\x00" + bytes([code])], hang_up=True)
+
+
+def test_hangs_up_before_connack() -> None:
+    refused([b""], hang_up=True)
+
+
+def test_half_a_connack() -> None:
+    assert "within 300 ms" in refused([CONNACK[:3]], timeout_ms=300)
+
+
+def test_not_mqtt() -> None:
+    refused([b"HTTP/1.1 400 Bad Request\r\n\r\n"], hang_up=True)
+
+
+def test_subscription_refused() -> None:
+    assert "down/#" in refused([CONNACK, b"\x90\x03\x00\x01\x80"])
+
+
+def test_no_suback() -> None:
+    assert "within 300 ms" in refused([CONNACK], timeout_ms=300)
+
+
+def test_remaining_length_of_five_bytes() -> None:
+    broken(b"\x30\xff\xff\xff\xff\x01" + bytes(100))
+
+
+def test_publish_with_an_empty_topic() -> None:
+    broken(b"\x30\x03\x00\x00x")
+
+
+def test_publish_with_a_topic_beyond_its_end() -> None:
+    broken(b"\x30\x05\x00\x09abc")
+
+
+def test_publish_with_a_topic_that_is_not_utf8() -> None:
+    broken(b"\x30\x06\x00\x03a\xff\xfex")
+
+
+def test_reserved_packet() -> None:
+    broken(b"\xf0\x00")
+
+
+def test_silence_within_a_packet() -> None:
+    broken(b"\x30\x20\x00\x04down")
+
+
+def test_announced_but_never_sent() -> None:
+    """256 MB announced: nothing may be allocated for them."""
+
+    async def body(link: MqttUplink) -> None:
+        await link.connect(None, ["down/#"], SOON)
+        gc.collect()
+        try:
+            await CLOCK.wait_for_ms(link.receive(), SOON)
+            raise AssertionError("received something")
+        except OSError:
+            pass
+
+    against(Server([CONNACK, SUBACK + b"\x30\xff\xff\xff\x7f\x00\x04down" + bytes(3000)]), body)
+
+
+def test_noise() -> None:
+    for seed in range(20):
+        noise = random_bytes(seed, 200)
+
+        async def body(link: MqttUplink) -> None:
+            await link.connect(None, ["down/#"], SOON)
+            try:
+                for _ in range(200):
+                    await CLOCK.wait_for_ms(link.receive(), 100)
+            except (OSError, asyncio.TimeoutError):
+                pass
+
+        against(Server([CONNACK, SUBACK + noise]), body)
