@@ -341,10 +341,8 @@ def _get(data: Bytes, pos: int, end: int, depth: int) -> tuple[Typed, int]:
         if depth >= _DEPTH:
             raise ProtocolError("data is nested deeper than %d" % _DEPTH)
         count, pos = length_at(data, pos)
-        if count > end - pos:  # every element has its tag
-            raise _short(count, end - pos)
         items = []
-        for _ in range(count):
+        for _ in range(count):  # a lie about the count ends at the first element not there
             item, pos = _get(data, pos, end, depth + 1)
             items.append(item)
         return (tag, items), pos
@@ -435,8 +433,6 @@ def _get_description(data: Bytes, pos: int, end: int, depth: int) -> tuple[Any, 
         return (ARRAY, count, element), pos, 1 + count * nodes
     if tag == STRUCTURE:
         count, pos = length_at(data, pos)
-        if count > end - pos:
-            raise _short(count, end - pos)
         parts = []
         total = 1
         for _ in range(count):

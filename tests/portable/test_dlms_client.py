@@ -281,7 +281,9 @@ def test_an_endless_stream_of_late_answers_does_not_hold_the_client() -> None:
     link = Script()
     made = open_client(link, tries=1)
     link.then(lambda sent: [apdu.GetResponse(invoke_of(sent) ^ 1, 0, DATA).encode()] * 5000)
+    before = link.clock.ticks_ms()
     fails(NoAnswer, made.get(20, CALENDAR, 2))
+    assert link.clock.ticks_ms() - before == TIMEOUT
 
 
 def test_an_answer_to_another_service_is_a_protocol_error() -> None:
@@ -818,6 +820,19 @@ def test_a_late_aare_of_an_unanswered_aarq_is_overcome() -> None:
     link.then(meter.on_reply)
     run(client(link, HIGH).associate())
     assert not link.steps
+
+
+def test_answers_of_an_association_that_is_over_are_dropped() -> None:
+    link, meter = Script(), Meter()
+    made = open_high(link, meter, tries=1)
+    late: list[bytes] = []
+    link.then(lambda sent: late.extend(meter.on_get(sent)) or [])
+    fails(NoAnswer, made.get(20, CALENDAR, 2))
+    link.then(lambda sent: late + [apdu.GetResponse(0x41, 0, DATA).encode()])
+    fails(NoAnswer, made.associate())
+    link.then(lambda sent: late + meter.on_aarq(sent))
+    link.then(meter.on_reply)
+    run(made.associate())
 
 
 def test_release_of_a_ciphered_association_proves_who_asks() -> None:
