@@ -320,7 +320,7 @@ class Ledger:
     def _replay(self, position: int, payload: bytes) -> None:
         try:
             self._contents.apply(cbor.decode(payload), position)
-        except (ValueError, IndexError, KeyError, TypeError) as error:
+        except (ValueError, IndexError, KeyError, TypeError, AttributeError) as error:
             # Its CRC is right: another version of the firmware wrote it. The gateway must start all
             # the same.
             log.error("ledger", "record at %d is not understood: %r" % (position, error))

@@ -166,7 +166,7 @@ class MemoryStorage:
             raise OSError(ENOSPC, "%d bytes wanted, %d free" % (more, self.free()))
 
     def _operation(self) -> bool:
-        """Count one; True when it takes effect. Where the power goes during it, `_after` says so."""
+        """Count one; True when it takes effect. If the power goes during it `_after` says so."""
         self._alive()
         if self._failing:
             raise OSError(self._failing.pop(0), "as the test ordered")

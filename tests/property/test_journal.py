@@ -1,4 +1,6 @@
-"""gateway.journal on media that lie: it never crashes, and gives back a prefix of what was committed."""
+"""gateway.journal on media that lie: it never crashes, and gives back a prefix of what was
+committed.
+"""
 
 from __future__ import annotations
 
