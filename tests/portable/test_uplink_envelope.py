@@ -1,11 +1,11 @@
-"""COSE_Sign1: what is taken, and each refusal. Key and signature were made once with `cryptography`."""
+"""COSE_Sign1: what is taken, and each refusal. Key and signature were made with `cryptography`."""
 
 from __future__ import annotations
 
 from gateway.uplink import envelope
 from gateway.uplink.refused import Refused
 from hal.rt import cbor
-from tests.portable.support import random_bytes, raises
+from tests.portable.support import raises, random_bytes
 from tests.portable.uplink_support import crypto
 
 PUBLIC = bytes.fromhex(

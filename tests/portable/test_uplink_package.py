@@ -14,8 +14,8 @@ def test_there_and_back() -> None:
     after = Package.decode(signed(before.to_payload()), TRUST, crypto())
     assert after.to_payload() == before.to_payload()
     assert after.targets == [("AMI-E450", ["V02."]), ("AMI-X", [])]
-    assert isinstance(after.steps[0], Set) and isinstance(after.steps[1], Action)
-    assert after.steps[1].check.data == b"\x09\x00"
+    assert isinstance(after.steps[0], Set) and isinstance(after.steps[2], Action)
+    assert after.steps[2].check.data == b"\x09\x00"
     assert isinstance(after.checks[0], Check) and after.checks[0].attribute == 4
 
 
@@ -41,7 +41,7 @@ def test_what_is_no_envelope_is_a_bad_package() -> None:
 def test_each_part_is_checked() -> None:
     good = cbor.decode(package().to_payload())
     step = good[5][0]
-    action = good[5][1]
+    action = good[5][2]
     for place, value in (
         (0, 2),
         (1, ""),

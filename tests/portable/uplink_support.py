@@ -1,4 +1,4 @@
-"""What the tests of the uplink share: a signer, every message, and a HES at the end of a line that a test breaks."""
+"""What the tests of the uplink share: a signer, every message, and a HES on a line that breaks."""
 
 from __future__ import annotations
 
@@ -78,13 +78,21 @@ def signed(payload: bytes, kid: bytes = KID) -> bytes:
 
 
 def package(filler: int = 0) -> Package:
+    """`filler` octets more than it needs."""
+    octets = b"\x09\x82" + filler.to_bytes(2, "big") + bytes(filler)
     return Package(
         "interval-900",
         "3",
-        "x" * filler,
+        "for tests",
         [("AMI-E450", ["V02."]), ("AMI-X", [])],
         [
             Set(7, bytes((1, 0, 99, 1, 0, 255)), 4, b"\x06\x00\x00\x03\x84"),
+            Set(
+                1,
+                bytes((0, 0, 96, 1, 0, 255)),
+                2,
+                octets,
+            ),
             Action(
                 20,
                 bytes((0, 0, 13, 0, 0, 255)),
@@ -102,7 +110,9 @@ def every_report() -> list[Report]:
     bodies: list[Any] = [
         JobReport(job_id, "queued", "accepted", ""),
         MeterReport(job_id, "AMI1", "failed", "KO", "no-answer", "plc, rf", 3, "", 61000, None),
-        MeterReport(job_id, "AMI2", "succeeded", "VALUE", "read", "", 1, "rf", 9, [b"\x12\x03\x84"]),
+        MeterReport(
+            job_id, "AMI2", "succeeded", "VALUE", "read", "", 1, "rf", 9, [b"\x12\x03\x84"]
+        ),
         Refusal("job", bytes(32), None, "bad-signature", "the key did not sign this"),
         Refusal("cancel", bytes(32), job_id, "unknown-job", ""),
         Dropped(9),
@@ -112,7 +122,7 @@ def every_report() -> list[Report]:
 
 
 def every_message() -> list[Any]:
-    """At least one of each kind that is a CBOR array of its own (`job` and `cancel` travel in envelopes)."""
+    """At least one of each kind (a Cancel travels in an envelope)."""
     digest = bytes(range(32))
     return [
         State(HERE, 77, True, 5, 1, 9, NOW, "1.0", "cpython 3.11", 2, 24, 23),
@@ -132,9 +142,10 @@ def every_message() -> list[Any]:
 
 
 class Hes:
-    """As messages.py describes it, in RAM. `packages` by digest, `orders` (topic, envelope) not answered yet.
+    """As messages.py describes it, in RAM.
 
-    `lose` holds names of topics whose messages vanish, either way; `heard` and `told` are what passed, in order.
+    packages: by digest. orders: (topic, envelope) not answered yet. lose: names of the topics whose
+    messages vanish, either way. heard: (topic, message) of what came, in order.
     """
 
     def __init__(self, clock: ManualClock) -> None:
@@ -216,8 +227,12 @@ class Hes:
 
 
 class Line:
-    """The Uplink port straight to a Hes. `cut()` breaks the connection; `up` False: there is none to be had;
-    `stuck` True: half-open, nothing passes and nobody notices."""
+    """The Uplink port straight to a Hes.
+
+    `cut()` breaks the connection. up False: there is none to be had. stuck: half-open, nothing
+    passes and nobody notices. twice: each message comes twice. backwards: those to the gateway come
+    in pairs, the second one first.
+    """
 
     def __init__(self, hes: Hes, clock: ManualClock) -> None:
         self.hes = hes
@@ -264,7 +279,7 @@ class Line:
         self._inbox = None
 
     def deliver(self, message: Message) -> None:
-        """To the gateway; `twice`: each message twice, `backwards`: in pairs, the second one first."""
+        """To the gateway."""
         if self._inbox is None or self.stuck or message.topic not in self.topics:
             return
         self._kept.append(message)
@@ -305,7 +320,10 @@ class About:
 
 
 class World:
-    """A gateway's uplink with its real ledger and queue, a line, and a HES; `start()`, let `clock.run()`, `stop()`."""
+    """A gateway's uplink with its real ledger and queue, a line, and a HES.
+
+    `start()`, let `clock.run()`, `stop()`; `boot()` in between is a restart.
+    """
 
     def __init__(self, unix: int = NOW, storage: MemoryStorage | None = None) -> None:
         self.clock = ManualClock(unix, 1000)
@@ -352,7 +370,9 @@ class World:
 
     def refusals(self) -> list[str]:
         """Reasons of the refusals in the outbox, oldest first."""
-        return [report.reason for report in self.ledger.reports(0, 1000) if report.kind == "refusal"]
+        return [
+            report.reason for report in self.ledger.reports(0, 1000) if report.kind == "refusal"
+        ]
 
 
 def read_job(number: int = 1, **changes: Any) -> Job:

@@ -1,0 +1,100 @@
+"""Everything that goes over the line is what messages.cddl says, by a CDDL tool not ours."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pycddl import Schema, ValidationError
+
+import gateway.uplink.messages
+from gateway.jobs.job import State
+from gateway.uplink.messages import (
+    Ack,
+    Cancel,
+    Chunk,
+    Hello,
+    Pull,
+    Reports,
+    Resend,
+    Time,
+)
+from gateway.uplink.messages import State as Birth
+from hal.rt import cbor
+from tests.portable.uplink_support import (
+    configure_job,
+    every_message,
+    package,
+    read_job,
+    signed,
+)
+
+TEXT = Path(gateway.uplink.messages.__file__).with_name("messages.cddl").read_text()
+RULE = {
+    Birth: "state",
+    Hello: "hello",
+    Reports: "report",
+    Pull: "pull",
+    Cancel: "cancel-payload",
+    Chunk: "chunk",
+    Ack: "ack",
+    Resend: "resend",
+    Time: "time-message",
+}
+
+
+def schema(rule: str) -> Schema:
+    """The first rule of a CDDL text is the one that counts."""
+    return Schema("whole = %s\n%s" % (rule, TEXT))
+
+
+@pytest.mark.parametrize("message", every_message(), ids=lambda m: type(m).__name__)
+def test_each_message_is_what_its_rule_says(message: Any) -> None:
+    schema(RULE[type(message)]).validate_cbor(message.encode())
+
+
+@pytest.mark.parametrize("message", every_message(), ids=lambda m: type(m).__name__)
+def test_the_rule_takes_nothing_else(message: Any) -> None:
+    rule = schema(RULE[type(message)])
+    fields = cbor.decode(message.encode())
+    for place in range(len(fields)):
+        bad = list(fields)
+        bad[place] = -1
+        with pytest.raises(ValidationError):
+            rule.validate_cbor(cbor.encode(bad))
+    with pytest.raises(ValidationError):
+        rule.validate_cbor(cbor.encode(fields + [0]))
+
+
+def test_jobs() -> None:
+    schema("configure-job").validate_cbor(configure_job(b"x" * 100).encode())
+    rule = schema("read-job")
+    rule.validate_cbor(read_job().encode())
+    for changes in ({"priority": 10}, {"serials": []}, {"kind": 1}, {"id": bytes(15)}):
+        with pytest.raises(ValidationError):
+            rule.validate_cbor(read_job(**changes).encode())
+
+
+def test_packages() -> None:
+    rule = schema("package")
+    rule.validate_cbor(package().to_payload())
+    bad = package()
+    bad.checks.clear()
+    with pytest.raises(ValidationError):
+        rule.validate_cbor(bad.to_payload())
+
+
+def test_envelopes() -> None:
+    rule = schema("signed")
+    rule.validate_cbor(signed(read_job().encode()))
+    with pytest.raises(ValidationError):
+        rule.validate_cbor(signed(read_job().encode())[1:])  # no tag
+
+
+def test_names_of_states() -> None:
+    rule = schema("state-name")
+    for name in State.NAMES:
+        rule.validate_cbor(cbor.encode(name))
+    with pytest.raises(ValidationError):
+        rule.validate_cbor(cbor.encode("QUEUED"))
