@@ -18,6 +18,22 @@ _EPOCH = 0 if time.gmtime(0)[0] == 1970 else 946684800
 _level = INFO
 
 
+def _has_stderr() -> bool:
+    """Asked once, while we hold no file: a descriptor 2 closed at the start would be given to the
+    next file opened, and MicroPython would write the log into it."""
+    stderr = getattr(sys, "stderr", None)
+    if stderr is None or not hasattr(stderr, "flush"):
+        return stderr is not None
+    try:
+        stderr.flush()
+    except (OSError, ValueError):
+        return False
+    return True
+
+
+_heard = _has_stderr()
+
+
 def _runtime_time() -> int:
     return int(time.time()) + _EPOCH
 
@@ -56,13 +72,13 @@ def error(where: str, text: str) -> None:
 
 
 def _write(level: int, where: str, text: str) -> None:
-    if level < _level:
+    if level < _level or not _heard:
         return
     line = "%s %-7s %s: %s\n" % (_date(_unix_time()), _NAMES[level], _line(where), _line(text))
     try:
         sys.stderr.write(line)
     except (OSError, ValueError, AttributeError, TypeError):
-        pass  # stderr is closed, full or absent: the gateway goes on
+        pass  # closed meanwhile, or full: the gateway goes on
 
 
 def _date(seconds: int) -> str:
