@@ -7,6 +7,7 @@ import asyncio
 import fcntl
 import json
 import os
+import sqlite3
 import sys
 import time
 import uuid
@@ -50,6 +51,8 @@ def main(arguments: list[str] | None = None) -> int:
         return status
     except (StoreProblem, order.OrderProblem, KeyProblem, BrokerProblem) as error:
         print("ami-hes: %s" % error, file=sys.stderr)
+    except sqlite3.Error as error:
+        print("ami-hes: %s: %s" % (options.db, error), file=sys.stderr)
     except OSError as error:
         print("ami-hes: %s: %s" % (error.filename, error.strerror), file=sys.stderr)
     except KeyboardInterrupt:

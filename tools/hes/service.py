@@ -13,9 +13,10 @@ import random
 import ssl
 import time
 import urllib.parse
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import aiomqtt
 
@@ -119,9 +120,7 @@ class Service:
         """Serves until cancelled. A broker that is away is tried again, with growing, jittered
         pauses.
         """
-        async with asyncio.TaskGroup() as group:
-            group.create_task(self._beat())
-            group.create_task(self._stay_connected())
+        await _together(self._beat(), self._stay_connected())
 
     async def _beat(self) -> None:
         while True:
@@ -140,9 +139,9 @@ class Service:
             started = time.monotonic()
             try:
                 await self._session()
-            except* (aiomqtt.MqttError, OSError) as errors:
-                reason = "; ".join(sorted({str(error) for error in _leaves(errors)}))
-                self._now_is("not connected (%s)" % reason)
+            except (aiomqtt.MqttError, OSError) as error:
+                self._now_is("not connected (%s)" % error)
+            _stop_if_cancelled()
             if time.monotonic() - started > BACKOFF[1]:
                 pause = BACKOFF[0]
             await asyncio.sleep(pause * random.uniform(0.5, 1.0))
@@ -162,14 +161,11 @@ class Service:
             max_queued_incoming_messages=BACKLOG,
         )
         async with client:
-            for name in messages.UP_TOPICS:
-                await client.subscribe("ami/v1/+/%s" % name, qos=1)
+            await client.subscribe([("ami/v1/+/%s" % name, 1) for name in messages.UP_TOPICS])
             self._now_is("connected")
             self._asked.clear()
             self._told.clear()
-            async with asyncio.TaskGroup() as group:
-                group.create_task(self._send_orders(client))
-                group.create_task(self._take_messages(client))
+            await _together(self._send_orders(client), self._take_messages(client))
 
     async def _send_orders(self, client: aiomqtt.Client) -> None:
         """What was never answered, once at the start; from then on whatever is new in the store."""
@@ -227,6 +223,9 @@ class Service:
         if state.online:
             safe = self._store.position(concentrator, state.epoch)
             await _publish(client, concentrator, "ack", Ack(state.epoch, safe).encode())
+            # What it sent while nobody listened here is lost, and need not wait for its patience.
+            resend = Resend(state.epoch, safe + 1)
+            await _publish(client, concentrator, "resend", resend.encode())
 
     async def _take_reports(
         self, client: aiomqtt.Client, concentrator: str, message: Reports
@@ -259,10 +258,26 @@ class Service:
 
 async def _publish(client: aiomqtt.Client, concentrator: str, name: str, payload: bytes) -> None:
     await client.publish(messages.topic(concentrator, name), payload, qos=1)
+    _stop_if_cancelled()
 
 
-def _leaves(group: BaseExceptionGroup[BaseException]) -> list[BaseException]:
-    found: list[BaseException] = []
-    for error in group.exceptions:
-        found.extend(_leaves(error) if isinstance(error, BaseExceptionGroup) else [error])
-    return found
+def _stop_if_cancelled() -> None:
+    """Before Python 3.12, asyncio.wait_for(), which aiomqtt uses, swallows a cancel that comes
+    together with the answer it waits for.
+    """
+    task = asyncio.current_task()
+    if task is not None and task.cancelling():
+        raise asyncio.CancelledError
+
+
+async def _together(*coroutines: Coroutine[Any, Any, None]) -> None:
+    """Run them until the first ends. The others are cancelled; what it raised comes out."""
+    tasks = [asyncio.create_task(coroutine) for coroutine in coroutines]
+    try:
+        done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+    for task in done:
+        task.result()

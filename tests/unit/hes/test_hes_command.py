@@ -1,0 +1,200 @@
+"""ami-hes as people run it, and `serve` as a process that is killed."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from tests.unit.hes.concentrator import Concentrator
+from tests.unit.hes.orders import accepted, ended, ok, package
+from tools.hes import order
+from tools.hes.__main__ import main
+from tools.hes.store import Store
+
+
+@pytest.fixture
+def desk(tmp_path: Path, key, monkeypatch) -> Path:
+    """A folder with a key and a package; the database is made by the first command."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("COLUMNS", "120")
+    key.save(tmp_path / "hes.pem")
+    (tmp_path / "interval.pkg").write_bytes(package(key))
+    return tmp_path
+
+
+SUBMIT = ["submit", "--concentrator", "c-1", "--key", "hes.pem", "--meters", "AMI01,AMI02"]
+
+
+def submit(*more: str) -> int:
+    return main([*SUBMIT, *(more or ("--package", "interval.pkg"))])
+
+
+def test_submit_works_while_serve_is_down_and_says_so(desk, capsys) -> None:
+    assert (
+        submit("--package", "interval.pkg", "--priority", "9", "--for", "6h", "--tries", "2") == 0
+    )
+    captured = capsys.readouterr()
+    job = captured.out.strip()
+    assert len(job) == 36
+    assert "the job is kept" in captured.err
+    assert "ami-hes --db hes.sqlite serve --broker" in captured.err
+    assert main(["list"]) == 0
+    listed = capsys.readouterr().out
+    assert job[:8] in listed
+    assert "submitted" in listed
+    assert main(["report", job[:8], "--json", "-"]) == 1  # not over yet
+    made = json.loads(capsys.readouterr().out)
+    assert (made["job"], made["priority"], made["tries"]) == (job, 9, 2)
+    assert made["not_after"] - made["not_before"] == 6 * 3600
+    assert [meter["result"] for meter in made["meters"]] == ["PENDING", "PENDING"]
+
+
+def test_cancel_while_serve_is_down(desk, capsys) -> None:
+    submit()
+    assert main(["cancel", "last", "--key", "hes.pem"]) == 0
+    assert [kind for kind, _, _ in Store("hes.sqlite").orders("c-1")] == ["job", "cancel"]
+
+
+def test_report_to_a_file(desk, capsys) -> None:
+    submit()
+    assert main(["report", "last", "--json", "report.json"]) == 1
+    assert "AMI01" in capsys.readouterr().out
+    assert json.loads((desk / "report.json").read_text())["concentrator"] == "c-1"
+
+
+@pytest.mark.parametrize(
+    ("more", "said"),
+    [
+        (["--package", "none.pkg"], "none.pkg: No such file"),
+        (["--package", "hes.pem"], "expected a package from `ami-package build`"),
+        (["--read", "clock 0.0.1.0.0.255 tiem"], "did you mean 'time'?"),
+        (["--read", "clock"], "expected a class, an OBIS code and an attribute"),
+        (["--package", "interval.pkg", "--for", "soon"], "expected a duration such as"),
+        (["--package", "interval.pkg", "--to", "2020-01-01T00:00"], "ends in the future"),
+        (["--package", "interval.pkg", "--to", "x"], "expected a time such as"),
+        (["--package", "interval.pkg", "--tries", "0"], "max_attempts: expected 1..20"),
+        (["--package", "interval.pkg", "--backoff", "2d"], "backoff_s 0..86400"),
+        (["--package", "interval.pkg", "--meters", "A,A"], "each serial once"),
+        (["--package", "interval.pkg", "--meters", ","], "expected 1..2000 serials"),
+        (["--package", "interval.pkg", "--meters", "./none"], "./none is no file"),
+        (["--package", "interval.pkg", "--concentrator", "C 1"], "[a-z0-9-]{1,64}"),
+        (["--package", "interval.pkg", "--key", "none.pem"], "none.pem: No such file"),
+    ],
+)
+def test_a_wrong_order_is_explained_and_not_kept(desk, capsys, more: list[str], said: str) -> None:
+    assert submit(*more) == 1
+    assert said in capsys.readouterr().err
+    assert Store("hes.sqlite").jobs() == []
+
+
+def test_a_database_that_is_none(desk, capsys) -> None:
+    assert main(["--db", "hes.pem", "list"]) == 1
+    assert "give another file with --db" in capsys.readouterr().err
+    assert main(["report", "12ab"]) == 1
+    assert "`ami-hes list` shows them" in capsys.readouterr().err
+
+
+def test_lists_of_meters(tmp_path) -> None:
+    path = tmp_path / "meters"
+    path.write_text('# my street\nAMI01\n\n{"serial": "AMI02", "paths": []}\n  AMI03\n')
+    assert order.parse_meters(str(path)) == ["AMI01", "AMI02", "AMI03"]
+    assert order.parse_meters(" AMI01, AMI02,") == ["AMI01", "AMI02"]
+    path.write_text('{"serial": 1\n')
+    with pytest.raises(order.OrderProblem, match=r"meters:1: expected \{\"serial\": \.\.\.\}"):
+        order.parse_meters(str(path))
+    path.write_text("# nobody\n")
+    with pytest.raises(order.OrderProblem, match="at least one serial"):
+        order.parse_meters(str(path))
+
+
+def test_windows() -> None:
+    assert order.window(None, None, None, 1000.5) == (1000, 1000 + 86400)
+    assert order.window(None, None, "90s", 1000) == (1000, 1090)
+    assert order.window("1970-01-02T00:00:00+00:00", None, "2h", 0) == (86400, 86400 + 7200)
+    assert order.window(None, "1970-01-01T01:00:00Z", None, 0) == (0, 3600)
+    with pytest.raises(order.OrderProblem, match="got both"):
+        order.window(None, "1970-01-01T01:00:00Z", "1h", 0)
+
+
+class Serve:
+    """`ami-hes serve` as a process."""
+
+    def __init__(self, desk: Path, url: str) -> None:
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", "tools.hes", "--db", str(desk / "hes.sqlite"), "serve"],
+            cwd=Path(__file__).parents[3],
+            env={**os.environ, "AMI_HES_BROKER": url},
+            stderr=subprocess.PIPE,
+        )
+
+    def kill(self) -> bytes:
+        self.process.send_signal(signal.SIGKILL)
+        assert self.process.stderr is not None
+        said = self.process.stderr.read()
+        self.process.wait()
+        self.process.stderr.close()
+        return said
+
+
+def connected(store: Store) -> None:
+    for _ in range(1000):
+        service = store.service()
+        if service is not None and service[1] == "connected" and service[2] < 3:
+            return
+        time.sleep(0.02)
+    raise AssertionError("serve did not connect: %s" % (store.service(),))
+
+
+def test_submit_watch_with_a_serve_that_is_killed(desk, broker, capsys) -> None:
+    store = Store("hes.sqlite")
+    submit()
+    job_id = store.find_job("last")
+    first = Serve(desk, broker.url)
+    connected(store)
+    second = Serve(desk, broker.url)
+    assert second.process.wait(60) == 1
+    assert b"already running" in second.kill()
+
+    async def scenario() -> None:
+        async with Concentrator(broker.port) as there:
+            await there.birth()
+            await there.hello()
+            await there.next("job")
+            await there.report(1, accepted(job_id), ok(job_id, "AMI01"))
+            await there.acknowledged_up_to(2)
+            first.kill()
+            third = Serve(desk, broker.url)
+            await there.acknowledged_up_to(2)
+            await there.report(3, ok(job_id, "AMI02"), ended(job_id))
+            await there.acknowledged_up_to(4)
+            third.kill()
+
+    asyncio.run(asyncio.wait_for(scenario(), 120))
+    capsys.readouterr()
+    assert main(["watch", "last"]) == 0
+    shown = capsys.readouterr().out
+    assert "AMI01 OK written and read back as ordered" in shown
+    assert "2 meters  2 OK" in shown
+    assert main(["list"]) == 0
+    listed = capsys.readouterr().out
+    assert "succeeded" in listed
+    assert "online" in listed
+
+
+def test_the_password_shows_nowhere(desk, broker) -> None:
+    store = Store("hes.sqlite")
+    serve = Serve(desk, broker.url.replace("//", "//me:s3cret@"))
+    connected(store)
+    said = serve.kill()
+    assert b"connected" in said
+    assert b"s3cret" not in said
+    for path in desk.glob("hes.sqlite*"):
+        assert b"s3cret" not in path.read_bytes()

@@ -1,0 +1,150 @@
+"""The remote-work report: each meter's result, reason and next step; the technician's list."""
+
+from __future__ import annotations
+
+import io
+import json
+
+import pytest
+from rich.console import Console
+
+from gateway.jobs.job import State
+from gateway.jobs.result import REASONS
+from gateway.uplink.messages import Reports
+from gateway.uplink.orders import digest_of
+from gateway.uplink.reports import Refusal
+from tests.unit.hes.orders import (
+    CONCENTRATOR,
+    METERS,
+    accepted,
+    configure,
+    ended,
+    ko,
+    numbered,
+    ok,
+    read,
+    value,
+)
+from tools.hes import report
+
+
+def take(store, *bodies) -> None:
+    first = store.position(CONCENTRATOR, 1) + 1
+    store.take_reports(CONCENTRATOR, Reports(1, numbered(first, *bodies)))
+
+
+def shown(made) -> str:
+    console = Console(width=200, record=True, file=io.StringIO())
+    console.print(report.render_report(made))
+    return console.export_text()
+
+
+def test_configuration(store, key) -> None:
+    job_id = configure(store, key)
+    take(
+        store,
+        accepted(job_id),
+        ok(job_id, "AMI01", "already-as-wanted"),
+        ko(job_id, "AMI02", "no-answer", "no answer to the AARQ on plc, rf"),
+        ko(job_id, "AMI03", "wrong-firmware", "expected V02., the meter has V01.08.00"),
+        ended(job_id, State.FAILED),
+    )
+    made = report.build(store, job_id)
+    assert made["finished"]
+    assert made["package"]["name"] == "measurement-interval"
+    assert made["summary"] == {
+        "meters": 3,
+        "ok": 1,
+        "value": 0,
+        "ko": 2,
+        "pending": 0,
+        "reasons": {"already-as-wanted": 1, "no-answer": 1, "wrong-firmware": 1},
+    }
+    assert [(m["serial"], m["result"], m["next_step"]) for m in made["meters"]] == [
+        ("AMI01", "OK", "nothing"),
+        ("AMI02", "KO", "technician"),
+        ("AMI03", "KO", "fix-package"),
+    ]
+    assert [entry["serial"] for entry in made["technician"]] == ["AMI02"]
+    text = shown(made)
+    for expected in (
+        "nothing written",
+        "the meter answered on none of its paths",
+        "no answer to the AARQ on plc, rf",
+        "next: send a technician",
+        "next: correct the package",
+        "Work order for the field technician (1 meters)",
+        "1 OK  2 KO",
+        "9.0 s",
+        "3 times",
+    ):
+        assert expected in text, expected
+
+
+def test_values_are_decoded_and_named(store, key) -> None:
+    job_id = read(store, key, "clock 0.0.1.0.0.255 time", "register 1.0.1.8.0.255 value")
+    clock = bytes.fromhex("090c 07ea0b1701 0c000000 00b4 00")
+    take(
+        store,
+        accepted(job_id),
+        value(job_id, "AMI01", clock, bytes.fromhex("0600000bb8")),
+        value(job_id, "AMI02", b"\xff", b"\x06\x00"),
+    )
+    made = report.build(store, job_id)
+    first, second, third = made["meters"]
+    assert [v["object"] for v in first["values"]] == [
+        "clock 0.0.1.0.0.255 time",
+        "register 1.0.1.8.0.255 value",
+    ]
+    assert first["values"][1]["type"] == "double-long-unsigned"
+    assert first["values"][1]["value"] == 3000
+    assert second["values"][1]["value"] is None
+    assert third["result"] == report.PENDING
+    assert not made["finished"]
+    text = shown(made)
+    assert "clock 0.0.1.0.0.255 time = octet-string 2026-11-23-mon 12:00:00 -03:00 ok" in text
+    assert "register 1.0.1.8.0.255 value = double-long-unsigned 3000" in text
+    assert "not A-XDR" in text
+    assert "2 VALUE  1 pending" in text
+    json.dumps(made)
+
+
+def test_what_a_meter_sends_is_no_markup(store, key) -> None:
+    job_id = read(store, key, "data 0.0.96.1.0.255 value")
+    take(store, value(job_id, "AMI01", b"\x09\x0b[bold]x[/ok"))
+    take(store, ko(job_id, "AMI02", "no-answer", "[/]"))
+    text = shown(report.build(store, job_id))
+    assert "[bold]x[/ok" in text
+    assert "[/]" in text
+
+
+def test_a_refused_job_is_a_ko_for_each_meter(store, key) -> None:
+    job_id = configure(store, key)
+    digest = digest_of(store.job(job_id)["envelope"])
+    take(store, Refusal("job", digest, None, "unknown-signer", "key id 00"))
+    made = report.build(store, job_id)
+    assert made["finished"]
+    assert [(m["result"], m["reason"]) for m in made["meters"]] == 3 * [("KO", "unknown-signer")]
+    assert made["technician"] == []
+    assert "Next: add the signing key" in shown(made)
+
+
+def test_a_job_nobody_answered(store, key) -> None:
+    made = report.build(store, configure(store, key))
+    assert made["summary"]["pending"] == len(METERS)
+    assert "the concentrator has not answered yet" in shown(made)
+
+
+@pytest.mark.parametrize("reason", sorted(REASONS))
+def test_every_reason_has_a_sentence_and_a_next_step(store, key, reason: str) -> None:
+    job_id = configure(store, key)
+    take(store, ko(job_id, "AMI01", reason))
+    made = report.build(store, job_id)["meters"][0]
+    assert made["sentence"] == REASONS[reason][2]
+    assert made["next_step"] in report.NEXT_STEPS
+
+
+def test_a_reason_of_a_newer_gateway_is_shown_as_it_is(store, key) -> None:
+    job_id = configure(store, key)
+    take(store, ko(job_id, "AMI01", "eaten-by-a-grue"))
+    assert "eaten-by-a-grue" in shown(report.build(store, job_id))

@@ -1,0 +1,241 @@
+"""The service against a real Mosquitto and a scripted concentrator."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import time
+from collections.abc import AsyncIterator, Callable, Coroutine
+from contextlib import asynccontextmanager
+from typing import Any
+
+import pytest
+
+from gateway.jobs.job import Job
+from gateway.uplink import envelope, messages
+from gateway.uplink.messages import Cancel, Time
+from hal.cpython.crypto import SystemCrypto
+from tests.unit.hes.concentrator import PATIENCE, Concentrator
+from tests.unit.hes.orders import CONCENTRATOR, METERS, accepted, configure, ended, ok
+from tools.hes import order
+from tools.hes.service import Broker, BrokerProblem, Service
+from tools.hes.store import Store
+
+
+@asynccontextmanager
+async def serving(store: Store, url: str, wait: bool = True) -> AsyncIterator[None]:
+    """The service on a connection of its own to the database, as in real life."""
+    own = Store(store.path)
+    own.beat("", "starting")
+    task = asyncio.create_task(Service(own, Broker.parse(url), poll=0.02).run())
+    try:
+        if wait:
+            await until(lambda: (store.service() or ("", "", 0))[1] == "connected")
+        yield
+        assert not task.done(), task.exception()
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+        own.close()
+
+
+async def until(holds: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + PATIENCE
+    while not holds():
+        assert time.monotonic() < deadline, "it never came true"
+        await asyncio.sleep(0.02)
+
+
+def run(scenario: Coroutine[Any, Any, None]) -> None:
+    asyncio.run(asyncio.wait_for(scenario, 120))
+
+
+def test_a_whole_job(store, broker, key) -> None:
+    async def scenario() -> None:
+        job_id = configure(store, key)
+        async with serving(store, broker.url), Concentrator(broker.port) as there:
+            await there.birth()
+            assert await there.acknowledged() == 0
+            await there.hello()
+            assert abs(Time.decode(await there.next("time")).time - time.time()) < 60
+            payload, kid = envelope.verify(
+                await there.next("job"), [(key.kid, key.public)], SystemCrypto()
+            )
+            job = Job.decode(payload)
+            assert (kid, job.id, job.serials) == (key.kid, job_id, METERS)
+            job.check(CONCENTRATOR, int(time.time()))
+            await there.report(1, accepted(job_id))
+            await there.acknowledged_up_to(1)
+
+            raw = b""
+            assert job.package is not None
+            while len(raw) < job.package.size:
+                chunk = await there.pull(job.package.digest, len(raw), 100)
+                assert (chunk.offset, chunk.total) == (len(raw), job.package.size)
+                raw += chunk.data
+            assert raw == package_of(store, job.package.digest)
+            assert hashlib.sha256(raw).digest() == job.package.digest
+
+            await there.report(2, *(ok(job_id, serial) for serial in METERS), ended(job_id))
+            await there.acknowledged_up_to(5)
+            assert store.finished(job_id)  # what is acknowledged is in the database
+            assert store.job(job_id)["state"] == "succeeded"
+
+    run(scenario())
+
+
+def package_of(store: Store, digest: bytes) -> bytes:
+    total, _ = store.package_piece(digest, 0, 0)
+    return store.package_piece(digest, 0, total)[1]
+
+
+def test_a_gap_is_asked_for_and_nothing_taken_before_it_is_closed(store, broker, key) -> None:
+    async def scenario() -> None:
+        job_id = configure(store, key)
+        async with serving(store, broker.url), Concentrator(broker.port) as there:
+            await there.birth()
+            await there.report(1, accepted(job_id))
+            await there.acknowledged_up_to(1)
+            await there.report(3, ok(job_id, "AMI02"))
+            await there.asked_again_from(2)
+            assert await there.acknowledged() == 1
+            assert [row["outcome"] for row in store.meters(job_id)] == ["", "", ""]
+            await there.report(2, ok(job_id, "AMI01"), ok(job_id, "AMI02"))
+            await there.acknowledged_up_to(3)
+            assert [row["outcome"] for row in store.meters(job_id)] == ["OK", "OK", ""]
+
+    run(scenario())
+
+
+def test_the_service_may_be_stopped_at_any_moment(store, broker, key) -> None:
+    async def scenario() -> None:
+        async with Concentrator(broker.port) as there:
+            async with serving(store, broker.url):
+                job_id = configure(store, key)
+                await there.birth()
+                await there.next("job")
+                await there.report(1, accepted(job_id), ok(job_id, "AMI01"))
+                await there.acknowledged_up_to(2)
+            second = configure(store, key)  # nobody serves now
+            await there.report(3, ok(job_id, "AMI02"))
+            assert there.inbox["ack"].empty()
+            async with serving(store, broker.url):
+                await there.acknowledged_up_to(2)  # by the retained birth
+                await there.asked_again_from(3)
+                await until(lambda: store.job(second)["state"] == "sent")
+                await there.report(3, ok(job_id, "AMI02"))
+                await there.acknowledged_up_to(3)
+
+    run(scenario())
+
+
+def test_the_broker_may_go_and_come_back(store, broker, key) -> None:
+    async def scenario() -> None:
+        job_id = configure(store, key)
+        broker.stop()
+        async with serving(store, broker.url, wait=False):
+            await until(lambda: "not connected" in (store.service() or ("", "", 0))[1])
+            broker.start()
+            await until(lambda: (store.service() or ("", "", 0))[1] == "connected")
+            async with Concentrator(broker.port) as there:
+                await there.birth()
+                await there.hello()
+                await there.next("job")
+            broker.stop()
+            await until(lambda: "not connected" in (store.service() or ("", "", 0))[1])
+            broker.start()
+            async with Concentrator(broker.port, session=2) as there:
+                await until(lambda: (store.service() or ("", "", 0))[1] == "connected")
+                await there.next("job")  # never answered, so it comes again
+                await there.report(1, accepted(job_id))
+                await there.acknowledged_up_to(1)
+
+    run(scenario())
+
+
+def test_hello_is_answered_with_what_is_missing_there(store, broker, key) -> None:
+    async def scenario() -> None:
+        async with serving(store, broker.url), Concentrator(broker.port) as there:
+            await there.birth()
+            lost, kept = configure(store, key), configure(store, key)
+            for _ in (lost, kept):
+                await there.next("job")
+            await there.report(1, accepted(lost), accepted(kept))
+            await there.acknowledged_up_to(2)
+            await there.hello([kept])
+            payload = envelope.split(await there.next("job"))[1]
+            assert Job.decode(payload).id == lost
+            await there.hello([kept, lost])
+            await there.next("time")
+            await there.next("time")
+            await there.report(3, ok(kept, "AMI01"))
+            await there.acknowledged_up_to(3)
+            assert there.inbox["job"].empty()
+
+    run(scenario())
+
+
+def test_cancel(store, broker, key) -> None:
+    async def scenario() -> None:
+        async with serving(store, broker.url), Concentrator(broker.port) as there:
+            await there.birth()
+            job_id = configure(store, key)
+            await there.next("job")
+            await there.report(1, accepted(job_id))
+            await there.acknowledged_up_to(1)
+            order.cancel(store, key, job_id)
+            trust = [(key.kid, key.public)]
+            payload, _ = envelope.verify(await there.next("cancel"), trust, SystemCrypto())
+            cancel = Cancel.decode(payload)
+            assert (cancel.job_id, cancel.concentrator) == (job_id, CONCENTRATOR)
+
+    run(scenario())
+
+
+def test_a_package_nobody_has(store, broker) -> None:
+    async def scenario() -> None:
+        async with serving(store, broker.url), Concentrator(broker.port) as there:
+            await there.birth()
+            await there.acknowledged()
+            chunk = await there.pull(bytes(32), 0, 4096)
+            assert (chunk.total, chunk.data) == (0, b"")
+
+    run(scenario())
+
+
+def test_nonsense_is_noted_and_stops_nothing(store, broker, key) -> None:
+    async def scenario() -> None:
+        async with serving(store, broker.url), Concentrator(broker.port) as there:
+            await there.birth()
+            await there.acknowledged()
+            for name in messages.UP_TOPICS:
+                for payload in (b"\xff", b"\x80", b"not cbor", b"\x9b" + b"\xff" * 8):
+                    await there.send(name, payload)
+            async with Concentrator(broker.port, name="c-2") as other:
+                state = messages.State("c-1", 9, True, 1, 1, 1, 0, "", "", 0, 0, 0)
+                await other.send("state", state.encode())
+            await there.pull(bytes(32), 0, 10)
+            await until(lambda: len(store.events()) == 17)
+            assert {event["name"] for event in store.events()} == {"malformed"}
+            assert store.concentrators()[0]["session"] == 1
+
+    run(scenario())
+
+
+def test_broker_urls() -> None:
+    broker = Broker.parse("mqtt://me:s%40cret@broker.example")
+    assert (broker.host, broker.port, broker.username) == ("broker.example", 1883, "me")
+    assert broker.password == "s@cret"
+    assert "s@cret" not in repr(broker)
+    assert broker.name == "mqtt://broker.example:1883"
+    assert Broker.parse("mqtts://[::1]").port == 8883
+    for wrong in ("", "broker.example", "http://x", "mqtt://", "mqtt://x:99999", "mqtt://x/path"):
+        with pytest.raises(BrokerProblem, match="expected a broker such as"):
+            Broker.parse(wrong)
+
+
+def test_tls_files_are_checked_before_anything_is_sent(tmp_path) -> None:
+    with pytest.raises(BrokerProblem, match="expected PEM files"):
+        Broker.parse("mqtts://x", ca=tmp_path / "none.pem")
+    with pytest.raises(BrokerProblem, match="certificates are for mqtts"):
+        Broker.parse("mqtt://x", ca=tmp_path / "none.pem")
