@@ -28,14 +28,16 @@ def written(paper: Any, *calls: Any) -> None:
     """Run the calls with `paper` for stderr (MicroPython's sys.stderr cannot be replaced)."""
     module: Any = log
     real = module.sys
+    level = module._level
     module.sys = Sys(paper)
+    log.set_level("info")
     log.set_clock(lambda: 1784041200)
     try:
         for call in calls:
             call()
     finally:
         module.sys = real
-        log.set_level("info")
+        module._level = level
         log.set_clock(log._runtime_time)
 
 
