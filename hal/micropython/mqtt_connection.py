@@ -10,7 +10,7 @@ import time
 from hal.micropython import mqtt_packets as packets
 from hal.ports import Message
 from hal.rt.group import Group
-from hal.rt.queue import Queue
+from hal.rt.queue import Full, Queue
 
 _INCOMING = 16  # messages waiting for receive(); then the broker waits
 _OUTGOING = 8  # packets waiting for the line
@@ -150,7 +150,10 @@ class Connection:
             listening = len(self._incoming) < _INCOMING
             if listening and silent > self._keepalive_ms * 3 // 2:
                 raise OSError(errno.ETIMEDOUT, "nothing heard for %d ms" % silent)
-            await self._outgoing.put(packets.PINGREQ)
+            try:
+                self._outgoing.put_nowait(packets.PINGREQ)
+            except Full:
+                pass  # the line is stuck: to wait for it here would be to miss its end
 
     async def _read(self) -> None:
         while True:

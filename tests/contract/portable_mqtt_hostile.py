@@ -201,3 +201,36 @@ def test_noise() -> None:
                 pass
 
         against(Server([CONNACK, SUBACK + noise]), body)
+
+
+def test_a_server_that_stops_reading() -> None:
+    """Publishes pile up in a line nobody reads: each times out, and the connection ends."""
+
+    async def body(link: MqttUplink) -> None:
+        await link.connect(None, ["down/#"], SOON)
+        timeouts = 0
+        try:
+            for _ in range(2000):
+                try:
+                    await link.publish(Message("up", bytes(60_000)), 50)
+                except asyncio.TimeoutError:
+                    timeouts += 1
+        except OSError:
+            pass
+        else:
+            raise AssertionError("the connection lives")
+        assert timeouts
+
+    against(Deaf([CONNACK, SUBACK]), body)
+
+
+class Deaf(Server):
+    """Answers, then neither reads nor hangs up until the client has."""
+
+    async def serve(self, reader: Any, writer: Any) -> None:
+        for answer in self.answers:
+            await reader.read(4096)
+            writer.write(answer)
+            await writer.drain()
+        await CLOCK.sleep_ms(8000)
+        writer.close()
