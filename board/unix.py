@@ -9,6 +9,7 @@ SETTINGS is gateway.json here by default, FOLDER (what the gateway keeps) is dat
 from __future__ import annotations
 
 import asyncio
+import gc
 import os
 import sys
 
@@ -21,6 +22,8 @@ from hal.micropython.mqtt import MqttUplink
 from hal.micropython.ports import open_port
 from hal.micropython.storage import FolderStorage
 from hal.rt import log
+
+GC_BYTES = 65536  # collect after so much, before the heap is in pieces
 
 
 def main(arguments: list[str]) -> int:
@@ -51,6 +54,7 @@ def main(arguments: list[str]) -> int:
     except OSError as error:
         print("gateway: %s or a file it names: %s" % (path, error), file=sys.stderr)
         return 2
+    gc.threshold(GC_BYTES)  # type: ignore[attr-defined]
     try:
         asyncio.run(gateway.run())
     except KeyboardInterrupt:

@@ -1,7 +1,8 @@
 """What `./tools/demo` and `./tools/test` need, fetched once and found again at once.
 
-Standard library only: it runs before anything is installed. Each `ensure_*` says what it does before it does it,
-leaves what is already right alone, and ends the program with the exact command to run where it may not help itself.
+Standard library only: it runs before anything is installed. Each `ensure_*` says what it does
+before it does it, leaves what is already right alone, and ends the program with the exact command
+to run where it may not help itself.
 """
 
 from __future__ import annotations
@@ -18,9 +19,14 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 VENV = ROOT / ".venv"
 CACHE = ROOT / ".cache"
-MICROPYTHON_PACKAGES = (
-    "micropython libc6 libffi8 libmbedtls21 libmbedcrypto16 libmbedx509-7".split()
-)
+MICROPYTHON_PACKAGES = [
+    "micropython",
+    "libc6",
+    "libffi8",
+    "libmbedtls21",
+    "libmbedcrypto16",
+    "libmbedx509-7",
+]
 
 
 def say(text: str) -> None:
@@ -43,7 +49,9 @@ def run(*command: str | Path, cwd: Path = ROOT, log: str) -> str:
 
 
 def ensure_venv(requirements: str) -> Path:
-    """Make `.venv` hold the locked packages of tools/`requirements` and this project; return its python."""
+    """Make `.venv` hold the locked packages of tools/`requirements` and this project; return its
+    python.
+    """
     if sys.version_info < (3, 11):
         stop(f"Python 3.11 or later is needed, this is {sys.version.split()[0]}")
     python = VENV / "bin" / "python"
@@ -61,7 +69,14 @@ def ensure_venv(requirements: str) -> Path:
         except (subprocess.CalledProcessError, OSError) as error:
             stop(f"cannot make {VENV}: {error}; on Debian: apt-get install python3-venv")
     say(f"installing the packages of tools/{requirements} (hashes checked)")
-    pip = [python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
+    pip: list[str | Path] = [
+        python,
+        "-m",
+        "pip",
+        "install",
+        "--quiet",
+        "--disable-pip-version-check",
+    ]
     run(*pip, "--require-hashes", "--requirement", lock, log="installing packages")
     run(*pip, "--no-deps", "--no-build-isolation", "--editable", ROOT, log="installing ami-*")
     stamp.write_text(wanted)
@@ -69,7 +84,7 @@ def ensure_venv(requirements: str) -> Path:
 
 
 def in_venv(requirements: str, module: str, arguments: list[str]) -> None:
-    """Replace this process by `python -m module arguments` inside the environment. Does not return."""
+    """Replace this process by `python -m module arguments` inside the environment."""
     python = str(ensure_venv(requirements))
     os.environ["PATH"] = f"{VENV / 'bin'}{os.pathsep}{os.environ.get('PATH', '')}"
     os.environ["PYTHONPATH"] = str(ROOT)
@@ -102,7 +117,7 @@ def ensure_mosquitto() -> Path:
 
 
 def ensure_micropython() -> Path:
-    """MicroPython >= 1.25 for this machine: the system's own, or Debian 13's unpacked into `.cache`.
+    """MicroPython >= 1.25: the system's own, or Debian 13's unpacked into `.cache`.
 
     Returns a wrapper, `.venv/bin/micropython`, that finds this project's modules from any folder.
     """
@@ -173,8 +188,8 @@ def _fetch_micropython(root: Path) -> None:
     sources = base / "sources.list"
     sources.write_text(f"deb [signed-by={keyring}] {mirrors[0]} trixie main\n")
     options = (
-        f"-o Dir::Etc::sourcelist={sources} -o Dir::Etc::sourceparts=- -o Dir::State::lists={base}/lists "
-        f"-o Dir::Cache={base} -o APT::Sandbox::User=root"
+        f"-o Dir::Etc::sourcelist={sources} -o Dir::Etc::sourceparts=-"
+        f" -o Dir::State::lists={base}/lists -o Dir::Cache={base} -o APT::Sandbox::User=root"
     ).split()
     run("apt-get", *options, "update", log="reading Debian 13's package list")
     run(

@@ -1,4 +1,7 @@
-"""What `./tools/test` runs, in order, and the one table it ends with. Any failure makes the exit status 1."""
+"""What `./tools/test` runs, in order, and the one table it ends with.
+
+Any failure makes the exit status 1.
+"""
 
 from __future__ import annotations
 
