@@ -57,11 +57,13 @@ class Outbox:
             last = noted.last
         if not reports:
             return None
-        if not self._ends:
-            self._deadline_ms = now_ms + self._patience_ms
         self._sent = last
         self._ends.append(self._sent)
         return Reports(self._ledger.epoch, reports)
+
+    def published(self, now_ms: int) -> None:
+        """The message is on its way: from here the HES is waited for."""
+        self._deadline_ms = now_ms + self._patience_ms
 
     def acknowledged(self, ack: Ack, now_ms: int) -> None:
         """Ignored: those of another epoch, and of numbers not given out yet."""

@@ -14,7 +14,7 @@ MAX_VALUE = 98304  # octets of one A-XDR value read
 
 _ID = octets(16, 16)
 _REASON = text(32)
-_DETAIL = text(512)
+_DETAIL = text(1024)
 
 
 class JobReport:

@@ -46,9 +46,8 @@ if TYPE_CHECKING:
 
 
 CONNECT_MS = 30_000
-PUBLISH_MS = (
-    120_000  # 16 KiB take 66 s at 2 kbit/s; with nothing heard for so long the line is dead
-)
+PUBLISH_MS = 60_000  # for a confirmation; with nothing heard for so long the line is dead
+PUBLISH_OCTET_MS = 5  # more for each octet of payload: lines go down to 2 kbit/s
 FIRST_PAUSE_MS = 1_000
 LAST_PAUSE_MS = 60_000
 HELLO_MS = 300_000
@@ -119,7 +118,7 @@ class Session:
         if self.online:
             self.online = False
             try:
-                await self._publish("state", self._state(False).encode(), 5_000, True)
+                await self._publish("state", self._state(False).encode(), True)
             except (OSError, PortError, asyncio.TimeoutError):
                 pass
         await self._uplink.disconnect()
@@ -164,27 +163,27 @@ class Session:
         if now >= self._hello_due:
             self._hello_due = now + HELLO_MS
             self._tidy()
-            await self._publish("state", self._state(True).encode(), PUBLISH_MS, True)
-            await self._publish("hello", self._hello().encode(), PUBLISH_MS)
+            await self._publish("state", self._state(True).encode(), True)
+            await self._publish("hello", self._hello().encode())
             sent = True
         held = [job.package.digest for job in self._queue.held() if job.package is not None]
         for pull in self.files.pulls(now, held):
-            await self._publish("pull", pull.encode(), PUBLISH_MS)
+            await self._publish("pull", pull.encode())
             sent = True
         batch = self._next_batch(now)
         if batch is not None:
-            await self._publish("report", batch.encode(), PUBLISH_MS)
+            await self._publish("report", batch.encode())
+            self._outbox.published(self._clock.ticks_ms())
             sent = True
         return sent
 
-    async def _publish(
-        self, name: str, payload: bytes, timeout_ms: int, retain: bool = False
-    ) -> None:
+    async def _publish(self, name: str, payload: bytes, retain: bool = False) -> None:
         """Returns when the broker has it. asyncio.TimeoutError only if meanwhile nothing at all was
         heard; while something is, the line lives, and what is lost is sent again later."""
         began = self._clock.ticks_ms()
+        message = Message(self._topic(name), payload, retain)
         try:
-            await self._uplink.publish(Message(self._topic(name), payload, retain), timeout_ms)
+            await self._uplink.publish(message, PUBLISH_MS + PUBLISH_OCTET_MS * len(payload))
         except asyncio.TimeoutError:
             if self._heard <= began:
                 raise

@@ -8,6 +8,10 @@ from hal.rt import cbor
 from tests.portable.support import raises, random_bytes
 from tests.portable.uplink_support import crypto
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
 PUBLIC = bytes.fromhex(
     "8ed3cc6776cadd843642d637161d4f29f2baf4bdbbf1a777f6bb9ce798bc2b73"
     "747f5af0f595051b70306bdb26af75203a0a75e6ffd33a82fa9b0372ae0c8e4d"
@@ -95,7 +99,7 @@ def test_other_headers_are_malformed() -> None:
         (3, SIGNATURE[1:]),
         (3, None),
     ):
-        bad = list(good)
+        bad: list[Any] = list(good)
         bad[place] = value
         assert refusal(b"\xd2" + cbor.encode(bad), trust) == "malformed", (place, value)
     assert refusal(cbor.encode(good), trust) == "malformed"  # no tag

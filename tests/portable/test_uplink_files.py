@@ -230,7 +230,7 @@ def test_flash_fails_at_the_last_step() -> None:
     chunk = answer(pull, b"small")
 
     rename = storage.rename
-    failed = []
+    failed: list[str] = []
 
     def rename_once(old: str, new: str) -> None:
         if not failed:

@@ -19,6 +19,10 @@ from hal.rt import cbor
 from tests.portable.support import raises, random_bytes
 from tests.portable.uplink_support import every_message
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
 CLASSES = (State, Hello, Reports, Pull, Cancel, Chunk, Ack, Resend, Time)
 
 
@@ -48,6 +52,7 @@ def test_each_field_is_checked() -> None:
     for message in every_message():
         fields = cbor.decode(message.encode())
         for place in range(len(fields)):
+            wrong: Any
             for wrong in ({}, -1, 1.5, [[[]]], 1 << 63, "x" * 2000):
                 bad = list(fields)
                 bad[place] = wrong
@@ -62,6 +67,7 @@ def test_each_field_is_checked() -> None:
 def test_missing_and_further_fields_are_malformed() -> None:
     for message in every_message():
         fields = cbor.decode(message.encode())
+        bad: Any
         for bad in (fields[:-1], fields + [0], [], [2] + fields[1:]):
             refused = raises(Refused, type(message).decode, cbor.encode(bad))
             assert refused.reason == "malformed"

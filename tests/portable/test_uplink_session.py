@@ -34,7 +34,7 @@ MINUTE = 60_000
 
 def work(world: World, result: Result | None = None) -> list[str]:
     """Carry out whatever the queue gives, every time with the same result; the serials."""
-    done = []
+    done: list[str] = []
     while True:
         execution = world.queue.take(lambda serial: True)
         if execution is None:
@@ -647,7 +647,7 @@ def test_a_fault_in_the_uplink_does_not_end_the_session() -> None:
         log.set_level("error")
         world = World()
         publish = world.line.publish
-        faults = []
+        faults: list[Message] = []
 
         async def faulty(message: Message, timeout_ms: int) -> None:
             if not faults:

@@ -63,7 +63,8 @@ def crypto() -> Crypto:
         from hal.micropython.crypto import SystemCrypto as Machine
     else:
         from hal.cpython.crypto import SystemCrypto as Machine
-    return Machine()
+    machine: Crypto = Machine()
+    return machine
 
 
 def private_sign(structure: bytes) -> bytes:

@@ -138,4 +138,4 @@ def test_no_messages_upset_the_session(sequence: list[tuple[str, bytes]]) -> Non
     world.give("job", signed(read_job(200).encode()))
     assert world.ledger.entry(read_job(200).id) is not None
     for report in world.ledger.reports(0, 1000):
-        assert len(report.detail.encode()) <= 512
+        assert len(report.detail.encode()) <= 1024

@@ -71,7 +71,8 @@ def test_jobs() -> None:
     schema("configure-job").validate_cbor(configure_job(b"x" * 100).encode())
     rule = schema("read-job")
     rule.validate_cbor(read_job().encode())
-    for changes in ({"priority": 10}, {"serials": []}, {"kind": 1}, {"id": bytes(15)}):
+    wrong: list[dict[str, Any]] = [{"priority": 10}, {"serials": []}, {"kind": 1}, {"id": b"short"}]
+    for changes in wrong:
         with pytest.raises(ValidationError):
             rule.validate_cbor(read_job(**changes).encode())
 
