@@ -150,7 +150,11 @@ class Client:
                 return
             except NoAnswer:
                 if attempt == self._tries:
-                    raise
+                    raise NoAnswer(
+                        "association of client %d: no answer within %d ms, tried %d times;"
+                        " check the path"
+                        % (self._association.client_sap, self._timeout_ms, attempt)
+                    )
             except (SecurityFailed, AssociationRefused):
                 # After an AARQ without answer, an AARE may belong to that one; its challenge is
                 # void by now and authentication fails though the keys are right.
