@@ -31,7 +31,9 @@ class OrderProblem(Exception):
 
 @dataclass(frozen=True)
 class Terms:
-    """How urgent (9 most), from when to when (unix seconds), how often, how far apart (seconds)."""
+    """How urgent (9 most), from when (unix seconds, 0: at once) to when, how often, how far apart
+    (seconds).
+    """
 
     priority: int
     not_before: int
@@ -187,11 +189,14 @@ def parse_moment(text: str) -> int:
 
 
 def window(start: str | None, end: str | None, duration: str | None, now: float) -> tuple[int, int]:
-    """(not before, not after) from what was typed; without an end, one day."""
-    not_before = parse_moment(start) if start else int(now)
+    """(not before, not after) from what was typed. Without a start 0, at once, whatever the
+    concentrator's clock says; without an end, one day.
+    """
+    not_before = parse_moment(start) if start else 0
     if end and duration:
         raise OrderProblem("expected --to or --for, got both")
-    not_after = parse_moment(end) if end else not_before + parse_duration(duration or "1d")
+    length = parse_duration(duration or "1d")
+    not_after = parse_moment(end) if end else (not_before or int(now)) + length
     if not_after <= max(not_before, now):
         raise OrderProblem(
             "expected a window that ends in the future and after it begins; it ends at %s"

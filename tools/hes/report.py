@@ -168,13 +168,13 @@ def _heading(report: Json) -> RenderableType:
         rows.add_row("Read", attribute)
     rows.add_row(
         "Ordered",
-        "%s, priority %d, window %s to %s, %d tries, %d s apart"
+        "%s, priority %d, from %s to %s, %s, %d s apart"
         % (
             date(report["submitted"]),
             report["priority"],
-            date(report["not_before"]),
+            date(report["not_before"]) if report["not_before"] else "now",
             date(report["not_after"]),
-            report["tries"],
+            tries(report["tries"]),
             report["backoff_s"],
         ),
     )
@@ -183,21 +183,30 @@ def _heading(report: Json) -> RenderableType:
 
 
 def state_line(report: Json) -> Text:
-    """The job's state, with its reason where it has one."""
-    state = report["state"]
-    line = Text(state, "bold red" if state == REJECTED else "bold")
+    """Where the job stands, and why."""
+    state, summary = report["state"], report["summary"]
     if state in UNANSWERED:
-        line.append("; the concentrator has not answered yet", "yellow")
-    if report["reason"] in result.REASONS and report["reason"] != "accepted":
-        line.append(": %s (%s)" % (report["sentence"], report["reason"]))
+        line = Text("%s; the concentrator has not answered yet" % state, "yellow")
+    elif state == REJECTED:
+        line = Text("rejected: %s (%s)" % (report["sentence"], report["reason"]), "bold red")
+    elif report["finished"] and not summary["ko"]:
+        line = Text("over, every meter done", "bold green")
+    elif report["finished"]:
+        line = Text("over, %d of %d meters not done" % (summary["ko"], summary["meters"]), "bold")
+    elif report["reason"] == "window-not-open":
+        line = Text("accepted, waits for its window", "bold")
+    else:
+        line = Text(state, "bold")
     if report["detail"]:
         line.append("; %s" % report["detail"], "dim")
     if state == REJECTED and NEXT_STEPS[report["next_step"]]:
-        line.append(". Next: %s" % NEXT_STEPS[report["next_step"]])
-    if report["cancel"] and report["cancel"] not in FINAL:
-        line.append("; cancel ordered", "yellow")
-    elif report["cancel_reason"]:
+        line.append("; next: %s" % NEXT_STEPS[report["next_step"]], "cyan")
+    if report["cancel_reason"]:
         line.append("; cancel refused: %s" % _sentence(report["cancel_reason"]), "yellow")
+    elif report["cancel"] and not report["finished"]:
+        line.append("; cancel ordered", "yellow")
+    elif report["cancel"]:
+        line.append("; canceled", "yellow")
     return line
 
 
@@ -238,7 +247,7 @@ def _what(meter: Json) -> Text:
 
 def summary_line(report: Json) -> Text:
     summary = report["summary"]
-    line = Text("%d meters" % summary["meters"], "bold")
+    line = Text(meters(summary["meters"]), "bold")
     for key, name in (("ok", result.OK), ("value", result.VALUE), ("ko", result.KO)):
         if summary[key]:
             line.append("  %d %s" % (summary[key], name), STYLES[name])
@@ -251,7 +260,7 @@ def summary_line(report: Json) -> Text:
 def _technician_table(report: Json) -> RenderableType:
     table = Table(
         box=box.SIMPLE_HEAD,
-        title="Work order for the field technician (%d meters)" % len(report["technician"]),
+        title="Work order for the field technician: %s" % meters(len(report["technician"])),
         title_justify="left",
         title_style="bold",
     )
@@ -262,8 +271,16 @@ def _technician_table(report: Json) -> RenderableType:
         why = Text(entry["sentence"])
         if entry["detail"]:
             why.append("\n" + entry["detail"], "dim")
-        table.add_row(entry["serial"], why, "%d times" % entry["attempts"])
+        table.add_row(entry["serial"], why, tries(entry["attempts"]))
     return table
+
+
+def meters(count: int) -> str:
+    return "1 meter" if count == 1 else "%d meters" % count
+
+
+def tries(count: int) -> str:
+    return "1 try" if count == 1 else "%d tries" % count
 
 
 def date(seconds: int) -> str:

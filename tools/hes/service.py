@@ -9,6 +9,7 @@ gateway/uplink/messages.py.
 from __future__ import annotations
 
 import asyncio
+import logging
 import random
 import ssl
 import time
@@ -27,13 +28,17 @@ from hal.rt import log
 from tools.hes.store import SUBMITTED, UNANSWERED, Store
 
 KEEPALIVE = 20  # seconds
-BACKLOG = 1000  # messages received and not yet handled
+BACKLOG = 10000  # messages received and not yet handled
 BACKOFF = (0.5, 30.0)  # seconds before connecting again: the first time, at most
 TIME_EVERY = 900  # seconds between two `time` messages to a concentrator
 BEAT_EVERY = 2  # seconds between two signs of life in the store
 RESEND_EVERY = 5  # seconds before a gap is asked for again
 
 _WHERE = "hes"
+# What aiomqtt and paho log reaches us as an exception.
+_SILENT = logging.getLogger("tools.hes")
+_SILENT.addHandler(logging.NullHandler())
+_SILENT.propagate = False
 
 
 class BrokerProblem(Exception):
@@ -159,9 +164,10 @@ class Service:
             timeout=10,
             tls_context=self._broker.tls,
             max_queued_incoming_messages=BACKLOG,
+            logger=_SILENT,
         )
         async with client:
-            await client.subscribe([("ami/v1/+/%s" % name, 1) for name in messages.UP_TOPICS])
+            await _subscribe(client)
             self._now_is("connected")
             self._asked.clear()
             self._told.clear()
@@ -254,6 +260,17 @@ class Service:
     async def _tell_time(self, client: aiomqtt.Client, concentrator: str) -> None:
         self._told[concentrator] = self._now()
         await _publish(client, concentrator, "time", Time(int(self._now())).encode())
+
+
+async def _subscribe(client: aiomqtt.Client) -> None:
+    """One request for all topics, so that a birth is not heard before its reports can be."""
+    topics = [("ami/v1/+/%s" % name, 1) for name in messages.UP_TOPICS]
+    codes: Any = await client.subscribe(topics)
+    for (topic, _), code in zip(topics, codes, strict=True):
+        if code.value >= 0x80:
+            raise aiomqtt.MqttError(
+                "the broker refuses the subscription to %s; check its access rules" % topic
+            )
 
 
 async def _publish(client: aiomqtt.Client, concentrator: str, name: str, payload: bytes) -> None:

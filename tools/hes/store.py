@@ -526,7 +526,8 @@ class Store:
         elif body.topic == "cancel":
             refused = self._db.execute(
                 "UPDATE jobs SET cancel_state = ?, cancel_reason = ?"
-                " WHERE cancel_digest = ? AND concentrator = ?",
+                " WHERE cancel_digest = ? AND concentrator = ? AND cancel_state IN %s"
+                % _listed(UNANSWERED),
                 (REJECTED, body.reason, body.digest, concentrator),
             ).rowcount
         if not refused and body.reason != "duplicate":

@@ -74,7 +74,7 @@ def progress(current: report.Json, store: Store) -> RenderableType:
             Text(meter["serial"]),
             Text(meter["result"], report.STYLES[meter["result"]]),
             Text(meter["path"] or "-"),
-            Text("%d tries" % meter["attempts"], "dim"),
+            Text(report.tries(meter["attempts"]), "dim"),
             Text(_why(meter), "dim"),
         )
     heading = Text("Job %s on %s: " % (current["job"][:8], current["concentrator"]))

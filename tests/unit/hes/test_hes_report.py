@@ -73,10 +73,10 @@ def test_configuration(store, key) -> None:
         "no answer to the AARQ on plc, rf",
         "next: send a technician",
         "next: correct the package",
-        "Work order for the field technician (1 meters)",
+        "Work order for the field technician: 1 meter",
         "1 OK  2 KO",
         "9.0 s",
-        "3 times",
+        "3 tries",
     ):
         assert expected in text, expected
 
@@ -126,7 +126,7 @@ def test_a_refused_job_is_a_ko_for_each_meter(store, key) -> None:
     assert made["finished"]
     assert [(m["result"], m["reason"]) for m in made["meters"]] == 3 * [("KO", "unknown-signer")]
     assert made["technician"] == []
-    assert "Next: add the signing key" in shown(made)
+    assert "next: add the signing key" in shown(made)
 
 
 def test_a_job_nobody_answered(store, key) -> None:
