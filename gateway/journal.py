@@ -235,6 +235,7 @@ class Journal:
 
     def _open_file(self) -> AppendFile:
         if self._file is None:
+            self._trim()
             self._file = self._storage.append(self._file_name(self._segments[-1]))
         return self._file
 
@@ -243,6 +244,9 @@ class Journal:
         self._close()
         self._pending, self._pending_size = [], 0
         self._written = self._sizes[-1]
+        self._trim()
+
+    def _trim(self) -> None:
         name = self._file_name(self._segments[-1])
         if self._storage.size(name) > self._written:
             self._storage.truncate(name, self._written)

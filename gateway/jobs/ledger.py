@@ -72,8 +72,9 @@ class Ledger:
         self._clock = clock
         self._limits = limits
         self._journal = Journal(storage, NAME, min(max(limits.ledger_bytes // 16, 4096), 1 << 18))
-        self._contents = Contents(clock)
+        self._kept = Contents(clock)
         self._batches = 0
+        self._stale = False  # a write failed: RAM is to be rebuilt from flash before it is used
         self._unreported = 0  # refusals beyond ROUTINE_SIZE
         self._cursor = (0, 0)  # (number, position) of the report read last
         self._checkpoint_size = 0
@@ -142,7 +143,7 @@ class Ledger:
                 self._changed()
                 return reason
             except OSError as error:
-                self._rebuild()
+                self._stale = True
                 if error.errno != _ENOSPC:
                     raise
                 reason = "storage-full"
@@ -311,15 +312,24 @@ class Ledger:
 
     # Recovery.
 
+    @property
+    def _contents(self) -> Contents:
+        if self._stale:
+            self._rebuild()
+        return self._kept
+
     def _rebuild(self) -> Recovery:
         """RAM from flash."""
-        self._contents = Contents(self._clock)
+        self._stale = True
+        self._kept = Contents(self._clock)
         self._cursor = (0, 0)
-        return self._journal.recover(self._replay)
+        recovery = self._journal.recover(self._replay)
+        self._stale = False
+        return recovery
 
     def _replay(self, position: int, payload: bytes) -> None:
         try:
-            self._contents.apply(cbor.decode(payload), position)
+            self._kept.apply(cbor.decode(payload), position)
         except (ValueError, IndexError, KeyError, TypeError, AttributeError) as error:
             # Its CRC is right: another version of the firmware wrote it. The gateway must start all
             # the same.
@@ -423,7 +433,12 @@ class Ledger:
 
     def _write(self, record: list[Any]) -> None:
         with self.batch():
-            self._contents.apply(record, self._journal.append(cbor.encode(record)))
+            try:
+                position = self._journal.append(cbor.encode(record))
+            except OSError:
+                self._stale = True
+                raise
+            self._contents.apply(record, position)
 
     def _commit(self) -> None:
         self._journal.commit()
@@ -452,11 +467,9 @@ class Batch:
         if ledger._batches:
             return
         try:
-            if isinstance(error, OSError):
-                raise error
             ledger._commit()
         except OSError:
-            ledger._rebuild()
+            ledger._stale = True
             raise
 
 

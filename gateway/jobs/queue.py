@@ -99,7 +99,10 @@ class Queue:
     def done(
         self, execution: Execution, result: Result, path: str = "", duration_ms: int = 0
     ) -> None:
-        """The attempt is over: the execution succeeds, fails, or waits for its next attempt."""
+        """The attempt is over: the execution succeeds, fails, or waits for its next attempt.
+
+        After an OSError of the storage nothing has changed: call it again.
+        """
         if self._working.get(execution.serial) is not execution:
             raise ValueError("the execution on %s is not in work" % execution.serial)
         entry = self._ledger.entry_of(execution.seq)

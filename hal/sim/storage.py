@@ -34,6 +34,7 @@ class MemoryStorage:
         self._survival = "lost"
         self._dead = False
         self._failing: list[int] = []
+        self.broken = False  # a test sets it: every call fails with EIO until it is cleared
         self.operations = 0
         self.syncs = 0
 
@@ -160,6 +161,8 @@ class MemoryStorage:
     def _alive(self) -> None:
         if self._dead:
             raise PowerCut("the power is gone")
+        if self.broken:
+            raise OSError(EIO, "the flash does not answer")
 
     def _room(self, more: int) -> None:
         if more > 0 and more > self.free():

@@ -251,6 +251,38 @@ def test_a_failed_write_changes_nothing() -> None:
     assert len(world.restart().reports(0, 10)) == 3
 
 
+def test_a_flash_that_does_not_answer_for_a_while() -> None:
+    world = World()
+    world.accept(make_job(1))
+    world.finish(1, 0)
+    world.storage.broken = True
+    for _ in range(3):
+        raises(OSError, world.ledger.started, 1, 1)
+        raises(OSError, world.ledger.reports, 0, 9)
+        raises(OSError, world.ledger.acknowledge, 2)
+        raises(OSError, world.ledger.event, "clock-set")
+    world.storage.broken = False
+    assert [r.number for r in world.ledger.reports(0, 9)] == [1, 2]
+    world.finish(1, 1)
+    with world.ledger.batch():
+        world.ledger.started(1, 2)
+    assert world.ledger.last_number == 3
+    assert [r.number for r in world.restart().reports(0, 9)] == [1, 2, 3]
+
+
+def test_a_full_flash_in_the_middle_of_a_batch() -> None:
+    world = World()
+    world.accept(make_job(1, 400))
+    world.storage.set_capacity(world.ledger.size() + 5000)
+    raises(OSError, world.ledger.cancel, make_job(1, 400).id)
+    assert world.ledger.jobs()[0].open() == 400 and world.ledger.last_number == 1
+    world.storage.set_capacity(1 << 20)
+    assert world.ledger.cancel(make_job(1, 400).id)
+    ledger = world.restart()
+    assert ledger.recovery.notes == []
+    assert [r.number for r in ledger.reports(0, 1000)] == list(range(1, 404))
+
+
 def test_old_segments_go_with_their_reports() -> None:
     world = World(Limits(ledger_bytes=65536))
     world.accept(make_job(1, 40))
