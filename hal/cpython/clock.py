@@ -41,4 +41,6 @@ class SystemClock:
         await asyncio.sleep(max(0, duration) / 1000)
 
     async def wait_for_ms(self, awaitable: Awaitable[T], duration: int) -> T:
-        return await asyncio.wait_for(awaitable, duration / 1000)
+        # asyncio.wait_for of Python 3.11 loses a cancellation that comes as the awaitable ends.
+        async with asyncio.timeout(duration / 1000):
+            return await awaitable

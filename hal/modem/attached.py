@@ -135,7 +135,7 @@ class Attached:
         """Keep the line open. A fault of our own ends the modem and comes out of event()."""
         try:
             backoff = FIRST_BACKOFF_MS
-            while True:
+            while self._failure is None and not self._closed:
                 if await self._open():
                     try:
                         await self._serve()
@@ -148,9 +148,12 @@ class Attached:
                 backoff = min(2 * backoff, MAX_BACKOFF_MS)
         except asyncio.CancelledError:
             raise
-        except Exception as failure:
-            self._failure = failure
-            self._happened.set()
+        except Exception as fault:
+            self._fail(fault)
+
+    def _fail(self, fault: Exception) -> None:
+        self._failure = fault
+        self._happened.set()
 
     async def _open(self) -> bool:
         try:
@@ -169,7 +172,10 @@ class Attached:
         """Read and tick until the line is gone or the modem dead."""
         reader = asyncio.create_task(self._read())
         try:
-            while not reader.done():
+            while True:
+                self._changed.clear()
+                if reader.done() or self._port is None or self._closed:
+                    return
                 now = self._clock.ticks_ms()
                 self._driver.tick(now)
                 await self._flush()
@@ -177,7 +183,6 @@ class Attached:
                 if self._driver.dead:
                     log.error(self._name, "does not answer, and a reset did not help: reopening")
                     return
-                self._changed.clear()
                 try:
                     await self._clock.wait_for_ms(self._changed.wait(), self._driver.due_ms(now))
                 except asyncio.TimeoutError:
@@ -214,6 +219,8 @@ class Attached:
                     await self._fetched.wait()
         except OSError as error:
             log.warning(self._name, "line lost: %s" % error)
+        except Exception as fault:
+            self._fail(fault)
         finally:
             self._changed.set()
 
@@ -239,8 +246,10 @@ class Attached:
                 raise OSError("%s: the line is gone" % self._name)
             try:
                 await self._clock.wait_for_ms(port.write(data), WRITE_MS)
-            except asyncio.TimeoutError:
-                raise OSError("%s: the line takes no bytes" % self._name)
+            except (OSError, asyncio.TimeoutError) as error:
+                self._changed.set()
+                await self._drop_port()
+                raise OSError("%s: the line takes no bytes: %s" % (self._name, error or "stuck"))
 
     async def _drop_port(self) -> None:
         port = self._port

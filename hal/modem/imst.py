@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from hal.modem import hci, supervisor, wmbus
 from hal.modem.duty import DutyBudget
+from hal.modem.records import AddressSet
 from hal.ports import Busy, Capabilities, ModemReset, NoRoute, Quality, Rx, TooLong, TxDone
 
 TYPE_CHECKING = False
@@ -60,7 +61,7 @@ class Imst:
         self._parser = hci.Parser()
         self._outgoing = bytearray()
         self._events: list[Event] = []
-        self._heard: set[str] = set()
+        self._heard = AddressSet(8, MAX_NODES)
         self._pending = 0  # handle of the frame the module has not answered yet
         self._pending_deadline = 0
         self._access = 0
@@ -164,7 +165,7 @@ class Imst:
 
     def nodes(self) -> list[str]:
         """Meters ever heard, the first 2000."""
-        return list(self._heard)
+        return self._heard.texts()
 
     def statistics(self) -> dict[str, int]:
         return {
@@ -190,19 +191,15 @@ class Imst:
             return
         if telegram is None:
             self._other_telegram += 1
-            self._note(frame.payload[1 : wmbus.LINK].hex())
+            self._heard.add(frame.payload[1 : wmbus.LINK])
             return
         address = telegram.address.hex()
-        self._note(address)
+        self._heard.add(telegram.address)
         self._received += 1
         quality = Quality(rssi=frame.rssi)
         self._events.append(
             Rx(address, telegram.source_sap, telegram.destination_sap, telegram.apdu, quality)
         )
-
-    def _note(self, address: str) -> None:
-        if len(self._heard) < MAX_NODES:
-            self._heard.add(address)
 
     def _answered(self, status: int) -> None:
         if not self._pending:

@@ -208,9 +208,7 @@ class Ip:
                 )
                 self._counts["opened"] += 1
                 reader = asyncio.create_task(self._read(address, connection, port))
-                await self._write(connection, port, reader)
-                if reader.done():
-                    await reader  # brings out a fault of our own
+                await self._write(address, connection, port, reader)
             except (OSError, asyncio.TimeoutError):
                 pass
         except Exception as failure:
@@ -231,16 +229,18 @@ class Ip:
             self._happened.set()
 
     async def _write(
-        self, connection: _Connection, port: BytePort, reader: asyncio.Task[None]
+        self, address: str, connection: _Connection, port: BytePort, reader: asyncio.Task[None]
     ) -> None:
         """Send what waits, until the meter closes or nothing happened for `idle_ms`."""
-        while not reader.done():
+        while True:
+            connection.more.clear()
+            if reader.done() or self._connections.get(address) is not connection:
+                return
             while connection.waiting:
                 handle, frame = connection.waiting[0]
                 await self._clock.wait_for_ms(port.write(frame), self._connect_ms)
                 connection.waiting.pop(0)
                 self._done(handle, STATUS_OK)
-            connection.more.clear()
             idle = self._clock.ticks_ms() - connection.used
             if idle >= self._idle_ms:
                 return
@@ -268,6 +268,8 @@ class Ip:
             return
         except ValueError:
             self._counts["malformed"] += 1
+        except Exception as fault:
+            self._failure = fault
         finally:
             connection.more.set()
 

@@ -5,6 +5,8 @@ One block of memory taken once: 2,000 nodes coming and going over weeks fragment
 
 from __future__ import annotations
 
+from hal.modem.records import index_of
+
 MAX_NODES = 2000
 FIRST_RESERVED = 0x0FFE  # from here on: the base node's own and broadcast
 _SIZE = 6
@@ -40,12 +42,8 @@ class NodeTable:
             return None
         if len(eui48) != _SIZE or eui48 == _EMPTY:
             return None
-        position = self._table.find(eui48)
-        while position >= 0:
-            if position % _SIZE == 0:
-                return position // _SIZE
-            position = self._table.find(eui48, position + 1)
-        return None
+        node = index_of(self._table, eui48)
+        return None if node < 0 else node
 
     def put(self, node: int, address: str) -> bool:
         """Enter a node whose number and EUI-48 are both free; False when the table is full."""

@@ -6,6 +6,7 @@ Radio as it is: no acknowledgement and no repetition; what is lost is lost.
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Mapping
 
 from hal.modem import hci, imst, wmbus
@@ -60,7 +61,7 @@ class ImstEmulator:
             self._line.send(indication)
 
     def _receive(self, data: bytes) -> None:
-        frames = self._parser.feed(data, self._air.now_ms())
+        frames = self._parser.feed(data, int(time.monotonic() * 1000))
         if self.hanging:
             return
         for frame in frames:

@@ -1,18 +1,24 @@
-"""What the emulator tests share: an echoing meter, and a gateway's end of the line over real TCP."""
+"""What the emulator tests share: an echoing meter, and the gateway's end of a real TCP line."""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING
 
 from hal.cpython.clock import SystemClock
 from hal.cpython.tcp import TcpPort
-from hal.modem.attached import Attached, Driver
+from hal.modem.attached import Attached
 from hal.ports import Busy, Rx, TxDone
+
+if TYPE_CHECKING:
+    from hal.modem.attached import Driver
 
 
 class EchoMeter:
-    """Answers with its own name and what it was sent."""
+    """Answers at once with its own name and what it was sent."""
+
+    delay_ms = 0
 
     def __init__(self, name: str) -> None:
         self.name = name.encode()
