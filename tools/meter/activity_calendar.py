@@ -17,7 +17,7 @@ DAY_ACTION = kinds.structure(kinds.TIME, kinds.NAME, kinds.LONG_UNSIGNED)
 DAY = kinds.structure(kinds.UNSIGNED, kinds.array(DAY_ACTION, 48))
 SPECIAL_DAY = kinds.structure(kinds.LONG_UNSIGNED, kinds.DATE, kinds.UNSIGNED)
 NEVER = bytes(12)  # an activation time with year 0: no activation planned
-NOW = bytes.fromhex("ffffffffffffffffff800000")
+NOW = b"\xff" * 9  # date and time of day, all unspecified
 MOST_SPECIAL_DAYS = 100
 
 
@@ -100,7 +100,7 @@ class ActivityCalendar(CosemObject):
 
     def _set_activation(self, typed: Typed) -> None:
         """A time that is all wildcards means at once; one in the past, too."""
-        if typed[1] == NOW:
+        if typed[1][:9] == NOW:
             self.activate()
             typed = (axdr.OCTET_STRING, NEVER)
         elif typed[1] != NEVER:

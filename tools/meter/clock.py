@@ -17,7 +17,6 @@ UNSPECIFIED_DEVIATION = -0x8000
 LAST_DAY, SECOND_LAST_DAY = 0xFE, 0xFD
 YEARS = range(2000, 2100)  # what the clock can be set to
 DST_ACTIVE = 0x80  # clock_status bit
-EVER = bytes.fromhex("ffffffffffffffffff800000")  # every field unspecified
 
 
 def date_time(unix: int, deviation: int, status: int = 0) -> bytes:

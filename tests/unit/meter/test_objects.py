@@ -254,6 +254,14 @@ def test_calendar_is_activated_at_its_time(meter: Meter, time: Any) -> None:
     assert meter.read(20, device.CALENDAR, 2)[1] == b"2026"
 
 
+@pytest.mark.parametrize("tail", ["800000", "8000ff", "00f000"])
+def test_calendar_is_activated_at_once_by_a_time_without_any_field(meter: Meter, tail: str) -> None:
+    put_passive(meter, new_calendar())
+    write(meter, 20, device.CALENDAR, 10, octets("ff" * 9 + tail))
+    assert meter.read(20, device.CALENDAR, 2)[1] == b"2026"
+    assert meter.read(20, device.CALENDAR, 10)[1] == bytes(12)
+
+
 def test_calendar_switches_tariffs_and_minds_special_days(meter: Meter, time: Any) -> None:
     put_passive(meter, new_calendar())
     invoke(meter, 20, device.CALENDAR, 1, (INTEGER, 0))
