@@ -1,0 +1,180 @@
+"""Both ends of the line as they are: the service and the gateway's session, over Mosquitto."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+from gateway.jobs.ledger import Ledger
+from gateway.jobs.queue import Queue
+from gateway.jobs.result import KO, OK, VALUE, Result
+from gateway.uplink.messages import MAX_MESSAGE
+from gateway.uplink.session import Session
+from hal.cpython.clock import SystemClock
+from hal.cpython.crypto import SystemCrypto
+from hal.cpython.mqtt import MqttUplink
+from hal.cpython.storage import FolderStorage
+from tests.unit.hes.orders import CONCENTRATOR, METERS, configure, read
+from tests.unit.hes.test_hes_service import run, serving, until
+from tools.hes import order, report
+from tools.hes.store import Store
+from tools.package.keys import SigningKey
+
+CAPTURE_PERIOD = bytes.fromhex("0600000384")
+
+
+class Limits:
+    jobs = 16
+    ledger_bytes = 1 << 20
+    free_bytes = 0
+
+
+class About:
+    firmware = "0.1"
+    runtime = "test"
+
+    def meters_known(self) -> int:
+        return len(METERS)
+
+    def meters_reachable(self) -> int:
+        return 2
+
+    def knows(self, serial: str) -> bool:
+        return serial in METERS
+
+
+class Gateway:
+    """The gateway's jobs and uplink; `work` stands in for what it would do on a meter."""
+
+    def __init__(self, folder: Path, port: int, trust: list[tuple[bytes, bytes]]) -> None:
+        folder.mkdir(exist_ok=True)
+        clock, crypto, storage = SystemClock(), SystemCrypto(), FolderStorage(str(folder))
+        uplink = MqttUplink("127.0.0.1", port, CONCENTRATOR, None, None, None, MAX_MESSAGE)
+        self.ledger = Ledger(storage, clock, crypto.random, Limits())
+        self.queue = Queue(self.ledger, clock, crypto.random)
+        self.session = Session(
+            uplink,
+            clock,
+            crypto,
+            storage,
+            self.ledger,
+            self.queue,
+            CONCENTRATOR,
+            trust,
+            About(),
+        )
+
+    async def work(self, on_meter: Callable[[str, bytes | None], Result]) -> None:
+        while True:
+            execution = self.queue.take(lambda serial: True)
+            if execution is None:
+                await asyncio.sleep(0.02)
+                continue
+            package = execution.job.package
+            raw = None if package is None else self.session.package(package.digest).steps[0].data
+            self.queue.done(execution, on_meter(execution.serial, raw), "plc", 1200)
+
+
+@asynccontextmanager
+async def running(
+    folder: Path,
+    port: int,
+    key: SigningKey,
+    on_meter: Callable[[str, bytes | None], Result] | None = None,
+) -> AsyncIterator[Gateway]:
+    gateway = Gateway(folder, port, [(key.kid, key.public)])
+    tasks = [asyncio.create_task(gateway.session.run())]
+    if on_meter is not None:
+        tasks.append(asyncio.create_task(gateway.work(on_meter)))
+    try:
+        yield gateway
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        await gateway.session.farewell()
+
+
+def results(store: Store, job_id: bytes) -> dict[str, str]:
+    return {m["serial"]: m["reason"] for m in report.build(store, job_id)["meters"]}
+
+
+def test_configure_and_read(tmp_path, store, broker, key) -> None:
+    written: list[tuple[str, bytes | None]] = []
+
+    def on_meter(serial: str, data: bytes | None) -> Result:
+        written.append((serial, data))
+        if data is None:
+            return Result(VALUE, "read", "", [CAPTURE_PERIOD])
+        if serial == "AMI02":
+            return Result(KO, "write-refused", "read-write-denied")
+        return Result(OK, "applied")
+
+    async def scenario() -> None:
+        job_id = configure(store, key, [*METERS, "AMI99"])
+        async with (
+            serving(store, broker.url),
+            running(tmp_path / "board", broker.port, key, on_meter) as gateway,
+        ):
+            await until(lambda: store.finished(job_id) and store.job(job_id)["reason"] == "ended")
+            assert results(store, job_id) == {
+                "AMI01": "applied",
+                "AMI02": "write-refused",
+                "AMI03": "applied",
+                "AMI99": "unknown-meter",
+            }
+            assert sorted(written) == [(serial, CAPTURE_PERIOD) for serial in METERS]
+            reading = read(store, key, "profile_generic 1.0.99.1.0.255 capture_period")
+            await until(lambda: store.finished(reading))
+            meter = report.build(store, reading)["meters"][0]
+            assert meter["values"][0]["value"] == 900
+            assert (meter["path"], meter["duration_ms"], meter["attempts"]) == ("plc", 1200, 1)
+            await until(lambda: gateway.ledger.acknowledged == gateway.ledger.last_number)
+        assert [event["name"] for event in store.events()] == []
+        assert not store.concentrators()[0]["online"]
+
+    run(scenario())
+
+
+def test_cancel_reaches_every_meter_that_waits(tmp_path, store, broker, key) -> None:
+    async def scenario() -> None:
+        async with serving(store, broker.url), running(tmp_path / "board", broker.port, key):
+            job_id = configure(store, key)
+            await until(lambda: store.job(job_id)["state"] == "queued")
+            order.cancel(store, key, job_id)
+            await until(lambda: store.job(job_id)["state"] == "canceled")
+            assert set(results(store, job_id).values()) == {"canceled"}
+            assert store.orders(CONCENTRATOR) == []
+
+    run(scenario())
+
+
+def test_a_key_the_concentrator_does_not_know(tmp_path, store, broker, key) -> None:
+    async def scenario() -> None:
+        async with serving(store, broker.url), running(tmp_path / "board", broker.port, key):
+            job_id = configure(store, SigningKey.generate())
+            await until(lambda: store.finished(job_id))
+            assert store.job(job_id)["reason"] == "unknown-signer"
+
+    run(scenario())
+
+
+def test_reports_made_while_the_hes_is_away_arrive_when_it_is_back(
+    tmp_path, store, broker, key
+) -> None:
+    async def scenario() -> None:
+        async with serving(store, broker.url), running(tmp_path / "board", broker.port, key):
+            job_id = read(store, key, "clock 0.0.1.0.0.255 time")
+            await until(lambda: store.job(job_id)["state"] == "queued")
+        value = Result(VALUE, "read", "", [CAPTURE_PERIOD])
+        async with running(tmp_path / "board", broker.port, key, lambda *_: value) as gateway:
+            await until(lambda: gateway.session.online and gateway.ledger.last_number == 5)
+            assert set(results(store, job_id).values()) == {""}
+            async with serving(store, broker.url):
+                await until(lambda: store.finished(job_id))
+                await until(lambda: gateway.ledger.acknowledged == 5)
+        assert set(results(store, job_id).values()) == {"read"}
+
+    run(scenario())
