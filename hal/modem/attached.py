@@ -76,7 +76,7 @@ class Attached:
         self._changed = asyncio.Event()  # the driver's due time may have changed
         self._writing = asyncio.Lock()
         self._keeper: asyncio.Task[None] | None = None
-        self._failure: Exception | None = None
+        self._fault: Exception | None = None
         self._closed = False
         self._opened = 0
         self._heard = False  # a byte came since the line was opened
@@ -94,12 +94,16 @@ class Attached:
         return handle
 
     async def event(self) -> Event:
-        self._begin()
+        """The next event. A fault of the driver comes out of here once; the call after it opens the
+        line anew."""
         while not self._events:
-            if self._failure is not None:
-                raise self._failure
-            if self._closed:
+            self._begin()
+            keeper = self._keeper
+            if keeper is None:
                 raise OSError("%s: closed" % self._name)
+            if keeper.done():
+                self._keeper = None
+                raise self._fault or OSError("%s: ended" % self._name)
             self._happened.clear()
             await self._happened.wait()
         event = self._events.pop(0)
@@ -132,10 +136,11 @@ class Attached:
             self._keeper = asyncio.create_task(self._keep())
 
     async def _keep(self) -> None:
-        """Keep the line open. A fault of our own ends the modem and comes out of event()."""
+        """Keep the line open until closed, or until a fault of our own."""
+        self._fault = None
+        backoff = FIRST_BACKOFF_MS
         try:
-            backoff = FIRST_BACKOFF_MS
-            while self._failure is None and not self._closed:
+            while self._fault is None and not self._closed:
                 if await self._open():
                     try:
                         await self._serve()
@@ -144,16 +149,14 @@ class Attached:
                     self._reset_happened()
                     if self._heard:
                         backoff = FIRST_BACKOFF_MS
+                    if self._fault is not None:
+                        return
                 await self._clock.sleep_ms(backoff)
                 backoff = min(2 * backoff, MAX_BACKOFF_MS)
-        except asyncio.CancelledError:
-            raise
         except Exception as fault:
-            self._fail(fault)
-
-    def _fail(self, fault: Exception) -> None:
-        self._failure = fault
-        self._happened.set()
+            self._fault = fault
+        finally:
+            self._happened.set()
 
     async def _open(self) -> bool:
         try:
@@ -220,7 +223,7 @@ class Attached:
         except OSError as error:
             log.warning(self._name, "line lost: %s" % error)
         except Exception as fault:
-            self._fail(fault)
+            self._fault = fault
         finally:
             self._changed.set()
 

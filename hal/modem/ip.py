@@ -121,7 +121,7 @@ class Ip:
         self._events: list[Event] = []
         self._happened = asyncio.Event()
         self._fetched = asyncio.Event()
-        self._failure: Exception | None = None
+        self._fault: Exception | None = None
         self._closed = False
         self._last_handle = 0
         self._counts = {"sent": 0, "received": 0, "failed": 0, "opened": 0, "malformed": 0}
@@ -147,8 +147,10 @@ class Ip:
 
     async def event(self) -> Event:
         while not self._events:
-            if self._failure is not None:
-                raise self._failure
+            if self._fault is not None:
+                fault = self._fault
+                self._fault = None
+                raise fault
             if self._closed:
                 raise OSError("ip: closed")
             self._happened.clear()
@@ -211,8 +213,8 @@ class Ip:
                 await self._write(address, connection, port, reader)
             except (OSError, asyncio.TimeoutError):
                 pass
-        except Exception as failure:
-            self._failure = failure
+        except Exception as fault:
+            self._fault = fault
         finally:
             if self._connections.get(address) is connection:
                 self._connections.pop(address)
@@ -269,7 +271,7 @@ class Ip:
         except ValueError:
             self._counts["malformed"] += 1
         except Exception as fault:
-            self._failure = fault
+            self._fault = fault
         finally:
             connection.more.set()
 

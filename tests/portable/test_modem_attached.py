@@ -205,26 +205,39 @@ def test_unread_events_stop_the_reading() -> None:
     run(play())
 
 
-def test_a_fault_of_the_driver_comes_out_of_event() -> None:
-    class Faulty(Prime):
-        def feed(self, data: bytes, now_ms: int) -> None:
-            raise KeyError("a fault")
+class Faulty(Prime):
+    """Dies of the first bytes it is fed."""
 
+    sound = False
+
+    def feed(self, data: bytes, now_ms: int) -> None:
+        if not self.sound:
+            self.sound = True
+            raise KeyError("a fault")
+        super().feed(data, now_ms)
+
+
+def test_a_fault_of_the_driver_comes_out_of_event_once() -> None:
     async def play() -> None:
-        wire = Wire()
+        log.set_level("error")
+        wires: list[Wire] = []
 
         async def open_wire() -> Wire:
-            return wire
+            wires.append(Wire())
+            wires[-1].say(JOIN)
+            return wires[-1]
 
-        log.set_level("error")
         modem = Attached(Faulty(), open_wire, ManualClock())
-        wire.say(JOIN)
-        try:
-            await modem.event()
-        except KeyError:
-            await modem.close()
-            assert wire.closed
-            return
-        raise AssertionError("the fault was swallowed")
+        kinds = []
+        while "Joined" not in kinds:
+            try:
+                event: object = await modem.event()
+            except KeyError as fault:
+                event = fault
+            kinds.append(type(event).__name__)
+        assert kinds == ["ModemReset", "KeyError", "ModemReset", "Joined"]
+        assert len(wires) == 2 and wires[0].closed
+        await modem.close()
+        assert wires[1].closed
 
     run(play())
