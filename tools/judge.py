@@ -8,7 +8,7 @@ from typing import Any
 
 from gateway.dlms import axdr, obis
 from gateway.jobs import result
-from gateway.uplink.package import Package
+from gateway.uplink.package import Package, Set
 from tools.meter.control import Control
 from tools.meter.population import DEAD, NORMAL, OTHER_FIRMWARE, REFUSES_WRITE
 
@@ -26,7 +26,7 @@ def complaints(report: dict[str, Any], package: Package, control: Control) -> li
     found = []
     rows = {row["serial"]: row for row in report["meters"]}
     for meter in control.meters():
-        serial, role = meter["serial"], meter["role"]
+        serial, role = meter["serial"], _condition(meter, package)
         row = rows.pop(serial, None)
         if row is None:
             found.append("%s: the report does not name it" % serial)
@@ -46,6 +46,16 @@ def complaints(report: dict[str, Any], package: Package, control: Control) -> li
             found.append("%s (%s): expected no write, got %r" % (serial, role, log))
     found += ["%s: there is no such meter" % serial for serial in rows]
     return found
+
+
+def _condition(meter: dict[str, Any], package: Package) -> str:
+    """The meter's role; one that refuses what the package does not write is a normal one."""
+    refused = meter["faults"]["refuse_write"]
+    sets = [step for step in package.steps if isinstance(step, Set)]
+    written = [[step.class_id, obis.text(step.obis), step.attribute] for step in sets]
+    if meter["role"] == REFUSES_WRITE and refused not in written:
+        return NORMAL
+    return str(meter["role"])
 
 
 def _not_as_wanted(serial: str, package: Package, control: Control) -> list[str]:

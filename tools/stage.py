@@ -10,6 +10,7 @@ import select
 import subprocess
 import sys
 import time
+import urllib.parse
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -46,7 +47,7 @@ class Stage:
         self.key = SigningKey.generate()
         self.key.save(self.key_file)
         self._processes: dict[str, subprocess.Popen[bytes]] = {}
-        self._broker = ("127.0.0.1", 0)
+        self._broker = urllib.parse.urlsplit("")
         self._ports: dict[str, Any] = {}
 
     def __enter__(self) -> Stage:
@@ -59,32 +60,40 @@ class Stage:
     # Each starts one process.
 
     def start_broker(self, url: str | None = None) -> None:
-        """An embedded one, or with a URL (mqtt://host:port) the one that is there."""
-        if url is not None:
-            host, _, port = url.removeprefix("mqtt://").rstrip("/").partition(":")
-            self._broker = (host, int(port or 1883))
-            return
-        ready = self._start("broker", [sys.executable, "-m", "tools.broker"])
-        self._broker = ("127.0.0.1", int(ready))
+        """An embedded one, or with a URL (mqtt://[user:password@]host[:port]) the one that is
+        there.
+        """
+        if url is None:
+            port = int(self._start("broker", [sys.executable, "-m", "tools.broker"]))
+            url = "mqtt://127.0.0.1:%d" % port
+        self._broker = urllib.parse.urlsplit(url)
+        if self._broker.scheme != "mqtt" or not self._broker.hostname:
+            raise StageProblem("expected a broker such as mqtt://user:password@localhost:1883")
 
     def start_meters(self, meters: int, seed: int, loss: float, speed: float) -> None:
+        """`speed`: how many times faster than real the channel is."""
         command = [sys.executable, "-m", "tools.meter", "population", "--control", "0"]
         command += ["--inventory", str(self.data), "--meters", str(meters), "--seed", str(seed)]
         command += ["--loss", str(loss), "--speed", str(speed)]
         self._ports = json.loads(self._start("meters", command))
 
     def start_hes(self) -> None:
-        broker = "mqtt://%s:%d" % self._broker
         command = [sys.executable, "-m", "tools.hes", "--db", str(self.database), "serve"]
-        self._start("hes", command, {"AMI_HES_BROKER": broker}, wait=False)
+        self._start("hes", command, {"AMI_HES_BROKER": self._broker.geturl()}, wait=False)
 
     def start_gateway(self, runtime: str) -> None:
         """`runtime` is one of RUNTIMES; its meters and broker are running already."""
-        host, port = self._broker
+        uplink: dict[str, Any] = {"host": self._broker.hostname, "port": self._broker.port or 1883}
+        if self._broker.username:
+            password = self.folder / "uplink.password"
+            password.touch(mode=0o600)
+            password.write_text(urllib.parse.unquote(self._broker.password or ""))
+            uplink["username"] = urllib.parse.unquote(self._broker.username)
+            uplink["password_file"] = password.name
         settings = {
             "concentrator": CONCENTRATOR,
             "system_title": "414d490000000001",
-            "uplink": {"host": host, "port": port},
+            "uplink": uplink,
             "signers": [{"kid": self.key.kid.hex(), "key": self.key.public.hex()}],
             "modems": [
                 {"driver": "prime-usi", "url": "tcp://127.0.0.1:%d" % self._ports["plc"]},

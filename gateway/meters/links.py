@@ -28,6 +28,7 @@ TX_STUCK_MS = 90000  # a modem that reports no TxDone for so long has lost it
 DUTY_WAIT_MS = 60000  # longest wait for radio budget before the frame is refused
 FIRST_BACKOFF_MS = 2000  # until a modem that failed is tried again, if it does not speak before
 MAX_BACKOFF_MS = 60000
+SETTLE_MS = 30000  # nodes have so long to register, or to be listed, after a start or a reset
 
 # Paths are ranked by their delivery in percent less what they cost. Nothing is known at first, so
 # that the costs decide: PLC before RF before IP.
@@ -127,6 +128,7 @@ class _Port:
         names = ("late", "lost", "overrun", "stranger", "stuck")
         self.counts = {"link-" + name: 0 for name in names}
         self._nodes: set[str] = set(modem.nodes())
+        self._since = clock.ticks_ms()  # when its network began to form
         self._in_flight: dict[int, Link] = {}
         self._window_free = asyncio.Event()
         self._handing_over = asyncio.Lock()
@@ -142,6 +144,10 @@ class _Port:
 
     def reaches(self, address: str) -> bool:
         return not self.modem.capabilities.joins or address in self._nodes
+
+    def settled(self) -> bool:
+        """Whether who is not registered by now has no place in the network."""
+        return self.clock.ticks_ms() - self._since >= SETTLE_MS
 
     def node_count(self) -> int:
         return len(self._nodes) if self.modem.capabilities.joins else len(self.modem.nodes())
@@ -240,6 +246,7 @@ class _Port:
         elif isinstance(event, ModemReset):
             log.warning(WHERE, "modem %s was reset" % self.kind)
             self._nodes = set(self.modem.nodes())
+            self._since = self.clock.ticks_ms()
             self._drop_all("the %s modem was reset" % self.kind)
 
     def _received(self, rx: Rx) -> None:
@@ -298,12 +305,19 @@ class Network:
         await readers.wait()
 
     def ready(self, meter: Meter) -> bool:
-        """Whether an attempt now makes sense: some modem of its paths works and has a slot free.
+        """Whether an attempt now makes sense: a path is usable and its modem has a slot free.
 
-        Also True when no path of the meter has any modem at all: the attempt then tells so at once.
+        Also True when waiting promises nothing: none of the paths has a modem, or the meter has not
+        registered though its network has settled. The attempt then tells so at once.
         """
         ports = [port for port in self._ports if port.kind in [kind for kind, _ in meter.paths]]
-        return not ports or any(port.alive() and port.has_slot() for port in ports)
+        if not ports:
+            return True
+        for kind, address in meter.paths:
+            port = self._port((kind, address))
+            if port is not None and port.has_slot():
+                return True
+        return any(port.alive() and port.settled() and port.has_slot() for port in ports)
 
     def usable(self, meter: Meter) -> list[Path]:
         """The paths over which the meter may answer now, the best first."""

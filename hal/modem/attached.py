@@ -74,6 +74,7 @@ class Attached:
         self._happened = asyncio.Event()  # something for event()
         self._fetched = asyncio.Event()  # room for more events
         self._changed = asyncio.Event()  # the driver's due time may have changed
+        self._tried = asyncio.Event()  # the line has been opened, or could not be, at least once
         self._writing = asyncio.Lock()
         self._keeper: asyncio.Task[None] | None = None
         self._fault: Exception | None = None
@@ -85,6 +86,7 @@ class Attached:
         self, address: str, data: bytes | memoryview, source_sap: int, destination_sap: int
     ) -> int:
         self._begin()
+        await self._tried.wait()
         if self._port is None:
             raise OSError("%s: the line is not open" % self._name)
         now = self._clock.ticks_ms()
@@ -121,6 +123,7 @@ class Attached:
     async def close(self) -> None:
         self._closed = True
         self._happened.set()
+        self._tried.set()
         keeper = self._keeper
         self._keeper = None
         if keeper is not None:
@@ -164,6 +167,8 @@ class Attached:
         except (OSError, asyncio.TimeoutError) as error:
             log.warning(self._name, "cannot open its line: %s" % (error or "no answer"))
             return False
+        finally:
+            self._tried.set()
         self._driver.start(self._clock.ticks_ms())
         self._driver.events()
         self._heard = False

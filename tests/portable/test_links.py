@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 
 from gateway.meters.inventory import Meter
-from gateway.meters.links import FIRST_BACKOFF_MS, QUEUED_APDUS, TX_STUCK_MS, Network
+from gateway.meters.links import FIRST_BACKOFF_MS, QUEUED_APDUS, SETTLE_MS, TX_STUCK_MS, Network
 from hal.ports import (
     Busy,
     Capabilities,
@@ -362,6 +362,25 @@ def test_nodes_join_and_leave():
         modem.put(Left(PLC2[1]))
         assert isinstance(await outcome(link.receive(10000)), OSError)
         assert network.usable(OTHER) == []
+
+    scene(play, modem)
+
+
+def test_a_meter_that_has_not_registered_yet_is_waited_for_until_the_network_has_settled():
+    modem = ScriptedModem(nodes=())
+
+    async def play(network, clock):
+        assert not network.ready(OTHER)
+        modem.put(Joined(PLC2[1]))
+        await clock.settle()
+        assert network.ready(OTHER) and not network.ready(METER)
+        clock.advance(SETTLE_MS - 1)
+        assert not network.ready(METER)
+        clock.advance(1)
+        assert network.ready(METER)  # for an attempt that says: not registered
+        modem.put(ModemReset())
+        await clock.settle()
+        assert not network.ready(METER)
 
     scene(play, modem)
 

@@ -7,7 +7,7 @@ import asyncio
 from hal.modem import usi
 from hal.modem.attached import MAX_WAITING, Attached
 from hal.modem.prime import Prime
-from hal.ports import Joined, ModemReset, Rx, TxDone
+from hal.ports import Joined, ModemReset, NoRoute, Rx, TxDone
 from hal.rt import log
 from hal.sim.clock import ManualClock
 from tests.portable.modem_wire import Wire
@@ -102,6 +102,19 @@ def test_ticks_come_when_the_driver_is_due() -> None:
         assert bench.kinds() == []
         await bench.clock.run(1)
         assert bench.kinds() == [TxDone.__name__]
+        await bench.end()
+
+    run(play())
+
+
+def test_a_frame_sent_while_the_line_opens_waits_for_it() -> None:
+    async def play() -> None:
+        bench = Bench()
+        try:  # the line has not had a chance to open yet
+            await bench.modem.send(A, b"x", 1, 1)
+        except NoRoute:
+            pass  # the driver was asked: the line is open, and the node not listed yet
+        assert len(bench.wires) == 1
         await bench.end()
 
     run(play())
