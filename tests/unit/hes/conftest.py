@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import pwd
 import shutil
 import socket
 import subprocess
@@ -16,7 +18,8 @@ from tools.package.keys import SigningKey
 
 
 class Mosquitto:
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, tls: str = "") -> None:
+        """`tls`: more lines for the listener; then clients must say localhost."""
         found = shutil.which("mosquitto", path="/usr/sbin:/usr/bin:/usr/local/sbin:/usr/local/bin")
         assert found, "mosquitto is not installed; ./tools/test installs it"
         self._program = found
@@ -25,7 +28,8 @@ class Mosquitto:
             self.port: int = probe.getsockname()[1]
         self._settings = folder / "mosquitto.conf"
         self._settings.write_text(
-            "listener %d 127.0.0.1\nallow_anonymous true\npersistence false\n" % self.port
+            "user %s\nallow_anonymous true\npersistence false\nlistener %d 127.0.0.1\n%s"
+            % (pwd.getpwuid(os.getuid()).pw_name, self.port, tls)
         )
         self._process: subprocess.Popen[bytes] | None = None
 

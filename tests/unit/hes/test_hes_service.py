@@ -15,7 +15,9 @@ from gateway.jobs.job import Job
 from gateway.uplink import envelope, messages
 from gateway.uplink.messages import Cancel, Time
 from hal.cpython.crypto import SystemCrypto
+from tests.contract.conftest import Authority
 from tests.unit.hes.concentrator import PATIENCE, Concentrator
+from tests.unit.hes.conftest import Mosquitto
 from tests.unit.hes.orders import CONCENTRATOR, METERS, accepted, configure, ended, ok
 from tools.hes import order
 from tools.hes.service import Broker, BrokerProblem, Service
@@ -30,7 +32,7 @@ async def serving(store: Store, url: str, wait: bool = True) -> AsyncIterator[No
     task = asyncio.create_task(Service(own, Broker.parse(url), poll=0.02).run())
     try:
         if wait:
-            await until(lambda: (store.service() or ("", "", 0))[1] == "connected")
+            await until(lambda: status_of(store) == "connected")
         yield
         assert not task.done(), task.exception()
     finally:
@@ -134,18 +136,18 @@ def test_the_broker_may_go_and_come_back(store, broker, key) -> None:
         job_id = configure(store, key)
         broker.stop()
         async with serving(store, broker.url, wait=False):
-            await until(lambda: "not connected" in (store.service() or ("", "", 0))[1])
+            await until(lambda: "not connected" in status_of(store))
             broker.start()
-            await until(lambda: (store.service() or ("", "", 0))[1] == "connected")
+            await until(lambda: status_of(store) == "connected")
             async with Concentrator(broker.port) as there:
                 await there.birth()
                 await there.hello()
                 await there.next("job")
             broker.stop()
-            await until(lambda: "not connected" in (store.service() or ("", "", 0))[1])
+            await until(lambda: "not connected" in status_of(store))
             broker.start()
             async with Concentrator(broker.port, session=2) as there:
-                await until(lambda: (store.service() or ("", "", 0))[1] == "connected")
+                await until(lambda: status_of(store) == "connected")
                 await there.next("job")  # never answered, so it comes again
                 await there.report(1, accepted(job_id))
                 await there.acknowledged_up_to(1)
@@ -232,6 +234,49 @@ def test_broker_urls() -> None:
     for wrong in ("", "broker.example", "http://x", "mqtt://", "mqtt://x:99999", "mqtt://x/path"):
         with pytest.raises(BrokerProblem, match="expected a broker such as"):
             Broker.parse(wrong)
+
+
+def test_mutual_tls(tmp_path, store) -> None:
+    for name in ("ca", "other-ca"):
+        authority = Authority(tmp_path, name)
+        authority.issue(name + "-hes")
+        authority.issue(name + "-server", "localhost")
+    mosquitto = Mosquitto(
+        tmp_path,
+        f"cafile {tmp_path}/ca.pem\ncertfile {tmp_path}/ca-server.pem\n"
+        f"keyfile {tmp_path}/ca-server.key.pem\nrequire_certificate true\n",
+    )
+    mosquitto.start()
+    url = "mqtts://localhost:%d" % mosquitto.port
+
+    def broker(ca: str, name: str) -> Broker:
+        own, secret = tmp_path / (name + ".pem"), tmp_path / (name + ".key.pem")
+        return Broker.parse(url, tmp_path / (ca + ".pem"), own, secret)
+
+    async def status(broker: Broker) -> str:
+        own = Store(store.path)
+        own.beat("", "starting")
+        task = asyncio.create_task(Service(own, broker).run())
+        await until(lambda: status_of(own) != "starting" and status_of(own) != "connecting")
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+        found = status_of(own)
+        own.close()
+        return found
+
+    async def scenario() -> None:
+        assert await status(broker("ca", "ca-hes")) == "connected"
+        assert "certificate verify failed" in await status(broker("other-ca", "ca-hes"))
+        assert "not connected" in await status(broker("ca", "other-ca-hes"))
+
+    try:
+        run(scenario())
+    finally:
+        mosquitto.stop()
+
+
+def status_of(store: Store) -> str:
+    return (store.service() or ("", "", 0.0))[1]
 
 
 def test_tls_files_are_checked_before_anything_is_sent(tmp_path) -> None:
