@@ -29,7 +29,7 @@ SCALARS = (
     st.none()
     | st.booleans()
     | INTEGERS
-    | st.floats(allow_nan=False)
+    | st.floats(allow_nan=False, allow_infinity=False)
     | st.binary(max_size=300)
     | st.text(max_size=80)
 )
