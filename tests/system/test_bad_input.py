@@ -67,6 +67,19 @@ class Scene:
         serials = [meter["serial"] for meter in self.control.meters()]
         return {serial: self.control.log(serial) for serial in serials if serial != self.good}
 
+    def refusal_of(self, name: str, payload: bytes) -> Refusal:
+        """Send what must be refused, and right behind it a good job, which must be done all the
+        same.
+        """
+        before, mark = self.logs(), self.hes.mark()
+        self.hes.send(name, payload)
+        self.do_a_good_job()
+        assert self.logs() == before
+        self.stage.ensure_running()
+        refusals = [r.body for r in self.hes.since(mark) if isinstance(r.body, Refusal)]
+        assert len(refusals) == 1
+        return refusals[0]
+
     def do_a_good_job(self) -> None:
         """A configuration of one meter, different each time, from the order to the value inside
         the meter.
@@ -97,7 +110,7 @@ def running(
     try:
         with Stage(folder) as stage:
             stage.start_broker("mqtt://board:open%%20sesame@127.0.0.1:%d" % broker.port)
-            stage.start_meters(METERS, seed=3, loss=0.0, speed=50.0)
+            stage.start_meters(METERS, seed=3, loss=0.0, speed=500.0)
             with (
                 ScriptedHes(broker.port, CONCENTRATOR, stage.key) as hes,
                 stage.control() as control,
@@ -213,33 +226,32 @@ REFUSED: dict[str, tuple[str, Make]] = {
 
 
 @pytest.mark.parametrize("case", REFUSED)
-def test_refused_job(scene: Scene, case: str) -> None:
+def test_refused_job(running: Scene, case: str) -> None:
     reason, make = REFUSED[case]
-    scene.hes.serve(scene.bad_package())
-    mark = scene.hes.mark()
-    scene.hes.send("job", make(scene))
-    refusal = scene.hes.refusal(mark)
-    assert (refusal.topic, refusal.reason) == ("job", reason), refusal.to_array()
-    assert len(scene.hes.since(mark)) == 1
+    running.hes.serve(running.bad_package())
+    refusal = running.refusal_of("job", make(running))
+    assert (refusal.topic, refusal.reason) == ("job", reason), refusal.detail
+
+
+def _cancel(concentrator: str) -> bytes:
+    return Cancel(bytes(16), concentrator, int(time.time())).encode()
 
 
 DOWN: dict[str, tuple[str, str, Make]] = {
     "cancel of an unknown job": (
         "cancel",
         "unknown-job",
-        lambda scene: scene.sign(Cancel(bytes(16), CONCENTRATOR, int(time.time())).encode()),
+        lambda scene: scene.sign(_cancel(CONCENTRATOR)),
     ),
     "cancel by a stranger": (
         "cancel",
         "unknown-signer",
-        lambda scene: sign(
-            Cancel(bytes(16), CONCENTRATOR, int(time.time())).encode(), scene.stranger
-        ),
+        lambda scene: sign(_cancel(CONCENTRATOR), scene.stranger),
     ),
     "cancel for another": (
         "cancel",
         "wrong-concentrator",
-        lambda scene: scene.sign(Cancel(bytes(16), "street-2", int(time.time())).encode()),
+        lambda scene: scene.sign(_cancel("street-2")),
     ),
     **{
         "malformed " + name: (name, "malformed", lambda scene: b"\x83\x01")
@@ -249,12 +261,10 @@ DOWN: dict[str, tuple[str, str, Make]] = {
 
 
 @pytest.mark.parametrize("case", DOWN)
-def test_refused_message(scene: Scene, case: str) -> None:
+def test_refused_message(running: Scene, case: str) -> None:
     name, reason, make = DOWN[case]
-    mark = scene.hes.mark()
-    scene.hes.send(name, make(scene))
-    refusal = scene.hes.refusal(mark)
-    assert (refusal.topic, refusal.reason) == (name, reason), refusal.to_array()
+    refusal = running.refusal_of(name, make(running))
+    assert (refusal.topic, refusal.reason) == (name, reason), refusal.detail
 
 
 def test_chunk_nobody_asked_for(scene: Scene) -> None:
