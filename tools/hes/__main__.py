@@ -38,6 +38,7 @@ One process serves the concentrators; the other commands may run at any time, al
   ami-hes submit --concentrator c1 --read "clock 0.0.1.0.0.255 time" --meters A1,A2 --key hes.pem
   ami-hes list
   ami-hes report last
+  ami-hes retry last --key hes.pem
 
 Keys are made by `ami-package keygen`; the concentrator's settings must list the public half.
 """
@@ -103,8 +104,19 @@ def _submit(options: argparse.Namespace) -> int:
     else:
         attributes = [order.parse_attribute(text) for text in options.read]
         job_id = order.read(store, key, options.concentrator, meters, terms, attributes)
+    return _kept(store, job_id, options.watch)
+
+
+def _retry(options: argparse.Namespace) -> int:
+    store = Store(options.db)
+    key = SigningKey.load(options.key)
+    job_id = order.retry(store, key, store.find_job(options.job), time.time())
+    return _kept(store, job_id, options.watch)
+
+
+def _kept(store: Store, job_id: bytes, follow: bool) -> int:
     print(uuid.UUID(bytes=job_id))
-    if options.watch:
+    if follow:
         return _follow(store, job_id)
     problem = service_problem(store)
     if problem:
@@ -220,14 +232,17 @@ def _parser() -> argparse.ArgumentParser:
         ("watch", _watch, "follow a job until it is over, then report"),
         ("report", _report, "the remote-work report of a job"),
         ("cancel", _cancel, "cancel a job"),
+        ("retry", _retry, "order the same again of the meters that ended KO, for a day"),
     ):
         command = commands.add_parser(name, help=what, description=what)
         command.add_argument(
             "job", metavar="JOB", help='id or its first digits, from `list`; "last": the newest job'
         )
         command.set_defaults(run=run)
-        if name == "cancel":
+        if name in ("cancel", "retry"):
             _add_key(command)
+        if name == "retry":
+            _add_watch(command)
         if name == "report":
             command.add_argument(
                 "--json", metavar="FILE", help="also write it for machines; -: only that, to stdout"
@@ -295,8 +310,12 @@ def _submit_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]
     )
     submit.add_argument("--backoff", default="30s", metavar="30s", help="before a meter's next try")
     _add_key(submit)
-    submit.add_argument("--watch", action="store_true", help="follow the job until it is over")
+    _add_watch(submit)
     submit.set_defaults(run=_submit)
+
+
+def _add_watch(command: argparse.ArgumentParser) -> None:
+    command.add_argument("--watch", action="store_true", help="follow the job until it is over")
 
 
 def _add_key(command: argparse.ArgumentParser) -> None:

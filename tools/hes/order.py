@@ -13,6 +13,7 @@ from datetime import datetime
 from pathlib import Path
 
 from gateway.jobs.job import CONFIGURE, MAX_METERS, READ, Job, JobError, PackageRef
+from gateway.jobs.result import OK, VALUE
 from gateway.uplink import envelope, messages
 from gateway.uplink.orders import MAX_PACKAGE
 from gateway.uplink.package import Package
@@ -70,6 +71,29 @@ def read(
 ) -> bytes:
     """Keep a job that reads the attributes from the meters; returns the job's id."""
     return _submit(store, key, concentrator, meters, terms, None, attributes)
+
+
+def retry(store: Store, key: SigningKey, job_id: bytes, now: float) -> bytes:
+    """Keep a job that orders the same again, for a day, of the meters that ended KO (use case 10,
+    step 6.1).
+    """
+    job = store.job(job_id)
+    if not store.finished(job_id):
+        raise OrderProblem("the job is not over yet; wait for it, or cancel it first")
+    meters = [row["serial"] for row in store.meters(job_id) if row["outcome"] not in (OK, VALUE)]
+    if not meters:
+        raise OrderProblem("no meter of the job ended KO; there is nothing to order again")
+    package = None
+    if job["package"] is not None:
+        name, _ = store.package_name(job["package"])
+        size, _ = store.package_piece(job["package"], 0, 1)
+        package = PackageRef(name, size, bytes(job["package"]))
+    attributes = [
+        names.Member(names.ATTRIBUTE, class_id, bytes.fromhex(name), index)
+        for class_id, name, index in json.loads(job["attributes"])
+    ]
+    terms = Terms(job["priority"], 0, int(now) + DAY, job["tries"], job["backoff"])
+    return _submit(store, key, job["concentrator"], meters, terms, package, attributes)
 
 
 def cancel(store: Store, key: SigningKey, job_id: bytes) -> None:

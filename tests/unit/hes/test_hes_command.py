@@ -13,8 +13,9 @@ from pathlib import Path
 
 import pytest
 
+from gateway.uplink.messages import Reports
 from tests.unit.hes.concentrator import Concentrator
-from tests.unit.hes.orders import accepted, ended, ok, package
+from tests.unit.hes.orders import accepted, ended, ko, numbered, ok, package
 from tools.hes import order
 from tools.hes.__main__ import main
 from tools.hes.store import Store
@@ -62,6 +63,27 @@ def test_cancel_while_serve_is_down(desk, capsys) -> None:
     submit()
     assert main(["cancel", "last", "--key", "hes.pem"]) == 0
     assert [kind for kind, _, _ in Store("hes.sqlite").orders("c-1")] == ["job", "cancel"]
+
+
+def test_retry_orders_the_same_of_the_meters_that_ended_ko(desk, capsys) -> None:
+    submit("--package", "interval.pkg", "--priority", "7")
+    store = Store("hes.sqlite")
+    first = store.find_job("last")
+    assert main(["retry", "last", "--key", "hes.pem"]) == 1
+    assert "not over yet" in capsys.readouterr().err
+    bodies = (accepted(first), ok(first, "AMI01"), ko(first, "AMI02", "no-answer"), ended(first))
+    store.take_reports("c-1", Reports(1, numbered(1, *bodies)))
+    assert main(["retry", "last", "--key", "hes.pem"]) == 0
+    again = store.find_job("last")
+    assert again != first
+    assert [row["serial"] for row in store.meters(again)] == ["AMI02"]
+    old, new = store.job(first), store.job(again)
+    for column in ("kind", "concentrator", "package", "priority", "tries", "backoff"):
+        assert old[column] == new[column], column
+    done = (accepted(again), ok(again, "AMI02"), ended(again))
+    store.take_reports("c-1", Reports(1, numbered(5, *done)))
+    assert main(["retry", "last", "--key", "hes.pem"]) == 1
+    assert "nothing to order again" in capsys.readouterr().err
 
 
 def test_report_to_a_file(desk, capsys) -> None:
