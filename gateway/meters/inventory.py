@@ -87,19 +87,24 @@ class Inventory:
 
     def __init__(self, storage: Storage) -> None:
         self._storage = storage
+        self._size = -1
         # serial -> "client server kind=address kind=address"
         self._meters: dict[str, str] = {}
         # serial -> offset of its line in keys.jsonl; only for meters
         self._key_lines: dict[str, int] = {}
         self.problems: list[str] = []
         self.bad_lines = 0
-        self._load_meters()
-        self._index_keys()
+        self._load()
 
     def __len__(self) -> int:
         return len(self._meters)
 
     def known(self, serial: str) -> bool:
+        """A meter not seen so far may have been commissioned meanwhile: a file of another size is
+        read anew.
+        """
+        if serial not in self._meters and self._storage.size(METERS) != self._size:
+            self._load()
         return serial in self._meters
 
     def serials(self) -> list[str]:
@@ -138,6 +143,14 @@ class Inventory:
         except (OSError, InventoryError):
             return None
         return MeterKeys(ek, ak) if found == serial else None
+
+    def _load(self) -> None:
+        self._meters = {}
+        self.problems = []
+        self.bad_lines = 0
+        self._size = self._storage.size(METERS)
+        self._load_meters()
+        self._index_keys()
 
     def _load_meters(self) -> None:
         for number, _, line in self._lines(METERS):

@@ -54,6 +54,16 @@ def test_absent_files_are_an_empty_inventory():
     assert len(inventory) == 0 and inventory.problems == []
 
 
+def test_a_meter_commissioned_while_we_run_is_found():
+    storage, inventory = inventory_of(A, keys_line("AMI0000000001"))
+    assert not inventory.known("AMI0000000002")
+    storage.replace(METERS, (A + B).encode())
+    assert inventory.known("AMI0000000002") and inventory.known("AMI0000000001")
+    assert inventory.meter("AMI0000000002").paths == [("ip", "127.0.0.1:4059")]
+    assert inventory.keys("AMI0000000001").ek == bytes.fromhex(EK)
+    assert inventory.problems == []
+
+
 def test_bad_lines_are_skipped_and_named():
     bad = [
         "not json",
