@@ -1,9 +1,5 @@
 """The unix port of MicroPython: the gateway exactly as on a MicroPython board, on a developer's
-machine.
-
-    micropython -m board.unix [SETTINGS [FOLDER]]
-
-SETTINGS is gateway.json here by default, FOLDER (what the gateway keeps) is data beside it.
+machine; HELP says how to start it.
 """
 
 from __future__ import annotations
@@ -23,6 +19,16 @@ from hal.micropython.ports import open_port
 from hal.micropython.storage import FolderStorage
 from hal.rt import log
 
+HELP = """\
+usage: micropython -m board.unix [SETTINGS [FOLDER]]
+
+The firmware of the concentrator under MicroPython, on this machine.
+
+  SETTINGS  a JSON file; gateway/settings.py shows all settings (default: gateway.json here)
+  FOLDER    what the gateway keeps: the ledger, packages, invocation counters, and the inventory
+            (meters.jsonl, keys.jsonl) that commissioning put there (default: data beside SETTINGS)
+"""
+
 GC_BYTES = 65536  # collect after so much, before the heap is in pieces
 
 
@@ -30,6 +36,12 @@ def main(arguments: list[str]) -> int:
     """Exit status as board/linux.py. MicroPython has no signal handlers: it ends by being killed,
     which is always safe.
     """
+    if "-h" in arguments or "--help" in arguments:
+        print(HELP, end="")
+        return 0
+    if len(arguments) > 2:
+        print("gateway: expected SETTINGS and FOLDER at most; --help says more", file=sys.stderr)
+        return 2
     path = arguments[0] if arguments else "gateway.json"
     base = path[: path.rfind("/")] if "/" in path else "."
     data = arguments[1] if len(arguments) > 1 else base + "/data"

@@ -178,6 +178,8 @@ def parse(text: str | bytes) -> Settings:
         if isinstance(text, bytes):
             text = str(text, "utf-8")
         content = json.loads(text)
+    except UnicodeError:
+        raise SettingsError("settings: expected JSON in UTF-8, came other octets")
     except (ValueError, RuntimeError) as error:
         # RuntimeError: nested deeper than the parser goes.
         raise SettingsError("settings: expected JSON: %s" % error)
