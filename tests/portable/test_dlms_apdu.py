@@ -1,8 +1,8 @@
-"""xDLMS and ACSE APDUs: published bytes, both directions, broken input; names; the wrapper."""
+"""xDLMS and ACSE APDUs: published bytes, both directions, broken input; names."""
 
 from __future__ import annotations
 
-from gateway.dlms import acse, apdu, cosem, obis, wrapper
+from gateway.dlms import acse, apdu, cosem, obis
 from gateway.dlms.errors import ProtocolError
 from tests.portable.support import raises, random_bytes
 
@@ -238,22 +238,3 @@ def test_interface_classes_by_name_and_number() -> None:
     for number in (1, 3, 7, 8, 9, 11, 15, 18, 20, 21, 64):
         indexes = [row[0] for row in cosem.CLASSES[number].attributes]
         assert indexes == list(range(1, len(indexes) + 1))
-
-
-def test_wrapper_cuts_a_stream_however_it_arrives() -> None:
-    wrapped = wrapper.encode(1, 16, b"hello") + wrapper.encode(16, 1, b"") + b"\x00\x01"
-    assert wrapped[:8].hex() == "0001000100100005"
-    expected = [(1, 16, b"hello"), (16, 1, b"")]
-    assert wrapper.Reader().feed(wrapped) == expected
-    reader = wrapper.Reader()
-    found = []
-    for octet in wrapped:
-        found += reader.feed(bytes((octet,)))
-    assert found == expected
-
-
-def test_wrapper_refuses_what_is_not_wrapped_or_too_long() -> None:
-    raises(ProtocolError, wrapper.Reader().feed, b"\x00\x02" + bytes(6))
-    raises(ProtocolError, wrapper.Reader(4).feed, wrapper.encode(1, 16, b"hello"))
-    raises(ValueError, wrapper.encode, 1, 65536, b"")
-    raises(ValueError, wrapper.encode, 1, 1, bytes(65536))

@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 
 from hal.modem import ip
-from hal.modem.ip import Ip, Unwrapper, split_address, wrap
+from hal.modem.ip import Ip, split_address
+from hal.modem.wrapper import Unwrapper, wrap
 from hal.ports import Busy, NoRoute, Rx, TooLong, TxDone
 from hal.sim.clock import ManualClock
 from tests.portable.modem_wire import Wire

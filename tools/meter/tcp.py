@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
-from gateway.dlms import wrapper
-from gateway.dlms.errors import ProtocolError
+from hal.modem.wrapper import Unwrapper, wrap
 from tools.meter.server import MeterServer
 
 
@@ -38,19 +37,19 @@ class MeterTcp:
         self._connections.add(task)
         try:
             await self._converse(reader, writer)
-        except (OSError, ProtocolError, asyncio.CancelledError):
+        except (OSError, ValueError, asyncio.CancelledError):
             pass  # the client is gone, or what it sends is no wrapper: nothing to answer
         finally:
             self._connections.discard(task)
             writer.close()
 
     async def _converse(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        cutter = wrapper.Reader()
+        cutter = Unwrapper()
         while data := await reader.read(4096):
             for client_sap, server_sap, apdu in cutter.feed(data):
                 answer = self._meter.handle(client_sap, server_sap, apdu)
                 if answer is None:
                     continue
                 await asyncio.sleep(self._meter.delay_ms / 1000)
-                writer.write(wrapper.encode(server_sap, client_sap, answer))
+                writer.write(wrap(server_sap, client_sap, answer))
                 await writer.drain()

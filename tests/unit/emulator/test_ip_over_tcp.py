@@ -6,7 +6,8 @@ import asyncio
 
 from hal.cpython.clock import SystemClock
 from hal.cpython.tcp import TcpPort
-from hal.modem.ip import STATUS_UNREACHABLE, Ip, Unwrapper, wrap
+from hal.modem.ip import STATUS_UNREACHABLE, Ip
+from hal.modem.wrapper import Unwrapper, wrap
 from hal.ports import Rx, TxDone
 from tests.unit.emulator.harness import EchoMeter
 

@@ -16,10 +16,11 @@ from typing import Any
 
 import pytest
 
-from gateway.dlms import acse, apdu, axdr, obis, wrapper
+from gateway.dlms import acse, apdu, axdr, obis
 from gateway.dlms.axdr import DOUBLE_LONG_UNSIGNED, LONG_UNSIGNED
 from gateway.meters.inventory import Inventory
 from hal.cpython.storage import FolderStorage
+from hal.modem.wrapper import Unwrapper, wrap
 from tests.unit.meter.links import MemoryLink, client, management
 from tools.meter import device
 from tools.meter.__main__ import main
@@ -129,11 +130,11 @@ def street(tmp_path: Path) -> Iterator[Program]:
 def ask_tcp(port: int, *requests: bytes) -> list[bytes]:
     """The public client's answers to plain requests after an association."""
     initiate = acse.InitiateRequest(0xFFFFFF, 500).encode()
-    cutter = wrapper.Reader()
+    cutter = Unwrapper()
     answers: list[bytes] = []
     with socket.create_connection(("127.0.0.1", port), 10) as line:
         for request in (acse.Aarq(acse.LN, initiate).encode(), *requests):
-            line.sendall(wrapper.encode(PUBLIC, 1, request))
+            line.sendall(wrap(PUBLIC, 1, request))
         while len(answers) < 1 + len(requests):
             answers += [answer for _, _, answer in cutter.feed(line.recv(4096))]
     return answers[1:]

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from gateway.dlms import acse, apdu, axdr, obis, wrapper
+from gateway.dlms import acse, apdu, axdr, obis
 from gateway.dlms.axdr import (
     ARRAY,
     DOUBLE_LONG_UNSIGNED,
@@ -29,6 +29,7 @@ from gateway.dlms.errors import (
     ServiceRefused,
 )
 from gateway.dlms.security import Keys
+from hal.modem.wrapper import Unwrapper, wrap
 from tests.unit.meter.conftest import SERIAL
 from tests.unit.meter.links import TITLE, MemoryLink, client, management, public
 from tools.meter import device, protection
@@ -356,13 +357,13 @@ def test_tcp(server: MeterServer) -> None:
         port = await tcp.start(0)
         reader, writer = await asyncio.open_connection("127.0.0.1", port)
         initiate = acse.InitiateRequest(0xFFFFFF, 500).encode()
-        aarq = wrapper.encode(PUBLIC, 1, acse.Aarq(acse.LN, initiate).encode())
-        get = wrapper.encode(PUBLIC, 1, apdu.GetRequest(1, 1, NAME, 2).encode())
+        aarq = wrap(PUBLIC, 1, acse.Aarq(acse.LN, initiate).encode())
+        get = wrap(PUBLIC, 1, apdu.GetRequest(1, 1, NAME, 2).encode())
         writer.write(aarq[:5])
         await writer.drain()
         await asyncio.sleep(0)
         writer.write(aarq[5:] + get)
-        cutter = wrapper.Reader()
+        cutter = Unwrapper()
         answers: list[tuple[int, int, bytes]] = []
         while len(answers) < 2:
             answers += cutter.feed(await reader.read(4096))
@@ -384,7 +385,7 @@ def test_a_slow_meter_answers_later(server: MeterServer) -> None:
         initiate = acse.InitiateRequest(0xFFFFFF, 500).encode()
         loop = asyncio.get_running_loop()
         before = loop.time()
-        writer.write(wrapper.encode(PUBLIC, 1, acse.Aarq(acse.LN, initiate).encode()))
+        writer.write(wrap(PUBLIC, 1, acse.Aarq(acse.LN, initiate).encode()))
         assert await reader.read(4096)
         assert loop.time() - before >= 0.2
         writer.close()
