@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from gateway.settings import SettingsError
 from gateway.uplink.messages import MAX_MESSAGE
 from hal.modem.attached import Attached
 from hal.modem.imst import Imst
@@ -34,16 +35,24 @@ def _modem(one: ModemSettings, clock: Clock, open_port: OpenPort) -> Modem:
 
 
 def uplink(settings: Settings, folder: str, make: Callable[..., U]) -> U:
-    """`make` is the board's MqttUplink; the files that the settings name lie in `folder`. OSError
-    when the password's cannot be read."""
+    """`make` is the board's MqttUplink; the files that the settings name lie in `folder`.
+    SettingsError when one of them cannot be read.
+    """
     one = settings.uplink
     password = None
     if one.password_file is not None:
-        with open(folder + "/" + one.password_file) as file:
-            password = file.read().strip()
+        try:
+            password = _read(folder, "password_file", one.password_file).decode().strip()
+        except UnicodeError:
+            raise SettingsError("uplink.password_file: expected a text in UTF-8")
     tls = None
     if one.ca is not None:
-        own = [None if name is None else folder + "/" + name for name in (one.certificate, one.key)]
+        _read(folder, "ca", one.ca)
+        own: list[str | None] = [None, None]
+        if one.certificate is not None and one.key is not None:
+            _read(folder, "certificate", one.certificate)
+            _read(folder, "key", one.key)
+            own = [folder + "/" + one.certificate, folder + "/" + one.key]
         tls = TlsFiles(folder + "/" + one.ca, own[0], own[1])
     return make(
         one.host,
@@ -55,3 +64,13 @@ def uplink(settings: Settings, folder: str, make: Callable[..., U]) -> U:
         MAX_MESSAGE,
         one.keepalive_s,
     )
+
+
+def _read(folder: str, key: str, name: str) -> bytes:
+    try:
+        with open(folder + "/" + name, "rb") as file:
+            return file.read()
+    except OSError as error:
+        raise SettingsError(
+            "uplink.%s: expected a file that can be read, came %s: %s" % (key, name, error)
+        )

@@ -36,7 +36,7 @@ class ScriptedHes:
         self._reports: list[Report] = []
         self._epoch = 0
         self._problem = ""
-        self._online = False
+        self._sessions: set[int] = set()
         self._changed = threading.Condition()
         self._client = paho.Client(CallbackAPIVersion.VERSION2, protocol=paho.MQTTv311)
         self._client.username_pw_set("board", "open sesame")
@@ -65,8 +65,13 @@ class ScriptedHes:
 
     # What came up.
 
-    def wait_online(self) -> None:
-        self._wait("the gateway's birth", lambda: self._online)
+    def births(self) -> int:
+        with self._changed:
+            return len(self._sessions)
+
+    def wait_birth(self, count: int = 1) -> None:
+        """Until so many connections of the gateway have begun."""
+        self._wait("birth %d of the gateway" % count, lambda: len(self._sessions) >= count)
 
     def mark(self) -> int:
         """The number of the newest report: those after it are what came since."""
@@ -127,7 +132,9 @@ class ScriptedHes:
         with self._changed:
             try:
                 if name == "state":
-                    self._online = State.decode(message.payload).online
+                    state = State.decode(message.payload)
+                    if state.online:
+                        self._sessions.add(state.session)
                 elif name == "report":
                     self._take_reports(Reports.decode(message.payload))
                 elif name == "pull":

@@ -44,8 +44,9 @@ DAY = 86400
 class Scene:
     """A running gateway, the scripted HES, and a meter for good jobs that bad ones never name."""
 
-    def __init__(self, stage: Stage, hes: ScriptedHes, control: Control) -> None:
+    def __init__(self, stage: Stage, runtime: str, hes: ScriptedHes, control: Control) -> None:
         self.stage = stage
+        self.runtime = runtime
         self.hes = hes
         self.control = control
         self.stranger = SigningKey.generate()
@@ -116,8 +117,8 @@ def running(
                 stage.control() as control,
             ):
                 stage.start_gateway(request.param)
-                hes.wait_online()
-                yield Scene(stage, hes, control)
+                hes.wait_birth()
+                yield Scene(stage, request.param, hes, control)
     finally:
         broker.stop()
 
@@ -423,3 +424,21 @@ def test_a_flood_of_bad_messages(scene: Scene) -> None:
     bodies = [report.body for report in scene.hes.since(mark)]
     assert {b.reason for b in bodies if isinstance(b, Refusal)} == {"malformed"}
     assert OK in [b.outcome for b in bodies if isinstance(b, MeterReport)]
+
+
+def test_package_the_hes_does_not_have(scene: Scene) -> None:
+    """It is asked for until the window closes."""
+    package = signed(period_package(NEVER, "AMI-NONE"), scene.hes.key)
+    job = configure_job([scene.target], package, not_after=int(time.time()) + 5)
+    mark = scene.hes.mark()
+    scene.hes.send("job", scene.sign(job.encode()))
+    assert scene.hes.job(mark, job.id).state == "timed-out"
+    assert [meter.reason for meter in scene.hes.meters(job.id)] == ["package-unavailable"]
+
+
+def test_restart_after_all_this(scene: Scene) -> None:
+    """The ledger it wrote meanwhile is a good one: the numbers go on, and so does the work."""
+    births = scene.hes.births()
+    scene.stage.kill("gateway")
+    scene.stage.start_gateway(scene.runtime)
+    scene.hes.wait_birth(births + 1)

@@ -143,7 +143,15 @@ WRONG = {
     "a misspelt setting": ({"workres": 4}, ["workres", "no such setting", "workers"]),
     "no password file": (
         {"uplink": {"host": "h", "username": "u", "password_file": "none.password"}},
-        [],  # MicroPython does not know which file
+        ["uplink.password_file", "none.password"],
+    ),
+    "no file of the authority": (
+        {"uplink": {"host": "h", "ca": "ca.pem"}},
+        ["uplink.ca", "ca.pem"],
+    ),
+    "no file of our own": (
+        {"uplink": {"host": "h", "ca": "text", "certificate": "c.pem", "key": "k.pem"}},
+        ["uplink.certificate", "c.pem"],
     ),
 }
 
@@ -155,6 +163,7 @@ def test_wrong_settings(tmp_path: Path, program: str, case: str) -> None:
     if isinstance(content, dict):
         content = json.dumps({**GOOD_SETTINGS, **content})
     (tmp_path / "gateway.json").write_text(content)
+    (tmp_path / "text").write_text("a file\n")
     said = gateway(tmp_path, program, "gateway.json")
     assert [word for word in ["gateway", *named] if word not in said] == [], said
 
@@ -163,6 +172,16 @@ def test_wrong_settings(tmp_path: Path, program: str, case: str) -> None:
 def test_settings_in_another_encoding(tmp_path: Path, program: str) -> None:
     (tmp_path / "gateway.json").write_bytes(json.dumps(GOOD_SETTINGS).encode("utf-16"))
     assert "UTF-8" in gateway(tmp_path, program, "gateway.json")
+
+
+@pytest.mark.parametrize("program", GATEWAYS)
+def test_a_password_that_is_no_text(tmp_path: Path, program: str) -> None:
+    uplink = {"host": "h", "username": "u", "password_file": "password"}
+    (tmp_path / "gateway.json").write_text(json.dumps({**GOOD_SETTINGS, "uplink": uplink}))
+    (tmp_path / "password").write_bytes(b"secret\xff")
+    said = gateway(tmp_path, program, "gateway.json")
+    assert "uplink.password_file" in said
+    assert "secret" not in said
 
 
 @pytest.mark.parametrize("program", GATEWAYS)

@@ -33,7 +33,7 @@ def test_urgent_job_overtakes(stage: Stage, broker: Broker, runtime: str) -> Non
         for serial in serials:
             control.fault(serial, "dead", True)
         stage.start_gateway(runtime)
-        hes.wait_online()
+        hes.wait_birth()
 
         package = signed(period_package(900), stage.key)
         hes.serve(package)
