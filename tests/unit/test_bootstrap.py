@@ -1,0 +1,48 @@
+"""Setting up says exactly what to install where it may not help itself."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from pathlib import Path
+
+import pytest
+
+from tools import bootstrap
+
+
+@pytest.fixture
+def bare(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A machine without Mosquitto and apt, and a user who is not root."""
+    monkeypatch.setattr(shutil, "which", lambda *_, **__: None)
+    monkeypatch.setattr(os, "geteuid", lambda: 1000)
+
+
+def test_mosquitto_without_root(bare: None) -> None:
+    with pytest.raises(SystemExit, match="As root: apt-get install .* mosquitto"):
+        bootstrap.ensure_mosquitto()
+
+
+def test_micropython_without_apt(
+    bare: None, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.setattr(bootstrap, "VENV", tmp_path / "venv")
+    monkeypatch.setattr(bootstrap, "CACHE", tmp_path / "cache")
+    with pytest.raises(SystemExit, match="MicroPython >= 1.25 is needed"):
+        bootstrap.ensure_micropython()
+
+
+def test_an_old_python(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(bootstrap.sys, "version_info", (3, 10, 4))
+    with pytest.raises(SystemExit, match=r"Python 3\.11 or later is needed"):
+        bootstrap.ensure_venv("requirements.txt")
+
+
+def test_the_locks_name_no_host_and_hash_everything() -> None:
+    for name in ("requirements.txt", "requirements-test.txt"):
+        text = (bootstrap.ROOT / "tools" / name).read_text()
+        assert "://" not in text
+        pinned = [line for line in text.splitlines() if "==" in line and not line.startswith(" ")]
+        assert pinned
+        assert text.count("--hash=sha256:") >= len(pinned)
