@@ -19,7 +19,7 @@ def bare(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_mosquitto_without_root(bare: None) -> None:
-    with pytest.raises(SystemExit, match="As root: apt-get install .* mosquitto"):
+    with pytest.raises(SystemExit, match=r"As root: apt-get install .* mosquitto"):
         bootstrap.ensure_mosquitto()
 
 
@@ -29,7 +29,7 @@ def test_micropython_without_apt(
     monkeypatch.setenv("PATH", str(tmp_path))
     monkeypatch.setattr(bootstrap, "VENV", tmp_path / "venv")
     monkeypatch.setattr(bootstrap, "CACHE", tmp_path / "cache")
-    with pytest.raises(SystemExit, match="MicroPython >= 1.25 is needed"):
+    with pytest.raises(SystemExit, match=r"MicroPython >= 1\.25 is needed"):
         bootstrap.ensure_micropython()
 
 
