@@ -177,18 +177,6 @@ class Package:
             ]
         )
 
-    def misfit(self, model: str, firmware: str) -> str | None:
-        """None if the package is meant for such a meter, else the reason: `wrong-model` or `wrong-
-        firmware`.
-        """
-        reason = "wrong-model"
-        for target, prefixes in self.targets:
-            if target == model:
-                if not prefixes or any(firmware.startswith(p) for p in prefixes):
-                    return None
-                reason = "wrong-firmware"
-        return reason
-
 
 _SOME_STEP = either(
     row(uint(SET, SET), *_CHECK),

@@ -19,14 +19,6 @@ def test_there_and_back() -> None:
     assert isinstance(after.checks[0], Check) and after.checks[0].attribute == 4
 
 
-def test_whom_it_fits() -> None:
-    there = package()
-    assert there.misfit("AMI-E450", "V02.10.01") is None
-    assert there.misfit("AMI-X", "anything") is None
-    assert there.misfit("AMI-E450", "V01.08.00") == "wrong-firmware"
-    assert there.misfit("OTHER", "V02.10.01") == "wrong-model"
-
-
 def test_unknown_signer_and_bad_signature() -> None:
     raw = signed(package().to_payload())
     assert raises(Refused, Package.decode, raw, [], crypto()).reason == "unknown-signer"
