@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.contract.conftest import Broker, broker, certificates
+from tests.contract.conftest import broker, certificates
+from tests.mosquitto import Broker
 from tools.stage import Stage
 
 __all__ = ["broker", "certificates"]

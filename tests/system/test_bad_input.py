@@ -19,7 +19,7 @@ from gateway.uplink.messages import MAX_MESSAGE, Cancel, Chunk
 from gateway.uplink.orders import MAX_PACKAGE
 from gateway.uplink.reports import MeterReport, Refusal
 from hal.rt import cbor
-from tests.contract.conftest import Broker
+from tests.mosquitto import Broker
 from tests.system.orders import (
     configure_job,
     normal_meters,

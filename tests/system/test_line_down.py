@@ -10,7 +10,7 @@ import time
 
 import pytest
 
-from tests.contract.conftest import Broker
+from tests.mosquitto import Broker
 from tests.system.orders import normal_meters, period_of, period_package, signed
 from tools.hes import order, report
 from tools.hes.store import Store

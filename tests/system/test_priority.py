@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.contract.conftest import Broker
+from tests.mosquitto import Broker
 from tests.system.orders import configure_job, period_package, read_job, sign, signed
 from tests.system.scripted_hes import ScriptedHes
 from tools.meter.population import NORMAL

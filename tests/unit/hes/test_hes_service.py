@@ -15,9 +15,8 @@ from gateway.jobs.job import Job
 from gateway.uplink import envelope, messages
 from gateway.uplink.messages import Cancel, Time
 from hal.cpython.crypto import SystemCrypto
-from tests.contract.conftest import Authority
+from tests.mosquitto import Authority, Mosquitto
 from tests.unit.hes.concentrator import PATIENCE, Concentrator
-from tests.unit.hes.conftest import Mosquitto
 from tests.unit.hes.orders import CONCENTRATOR, METERS, accepted, configure, ended, ok
 from tools.hes import order
 from tools.hes.service import Broker, BrokerProblem, Service
@@ -243,7 +242,7 @@ def test_mutual_tls(tmp_path, store) -> None:
         authority.issue(name + "-server", "localhost")
     mosquitto = Mosquitto(
         tmp_path,
-        f"cafile {tmp_path}/ca.pem\ncertfile {tmp_path}/ca-server.pem\n"
+        f"allow_anonymous true\ncafile {tmp_path}/ca.pem\ncertfile {tmp_path}/ca-server.pem\n"
         f"keyfile {tmp_path}/ca-server.key.pem\nrequire_certificate true\n",
     )
     mosquitto.start()

@@ -16,8 +16,9 @@ from hal.cpython.clock import SystemClock
 from hal.cpython.crypto import SystemCrypto
 from hal.cpython.mqtt import MqttUplink
 from hal.cpython.storage import FolderStorage
+from tests.mosquitto import Mosquitto
 from tests.portable.uplink_support import Limits
-from tests.unit.hes.conftest import Mosquitto, broker, key, store
+from tests.unit.hes.conftest import broker, key, store
 from tests.unit.hes.orders import CONCENTRATOR, METERS, configure, read
 from tools.hes.service import Broker, Service
 from tools.hes.store import Store
