@@ -142,11 +142,10 @@ def _version(command: str) -> tuple[int, ...]:
 
 
 def _system_micropython() -> str | None:
-    for folder in os.environ.get("PATH", "").split(os.pathsep):
-        found = Path(folder) / "micropython"
-        if folder != str(VENV / "bin") and found.exists() and _version(str(found)) >= (1, 25):
-            return str(found)
-    return None
+    folders = os.environ.get("PATH", "").split(os.pathsep)
+    others = os.pathsep.join(folder for folder in folders if folder != str(VENV / "bin"))
+    found = shutil.which("micropython", path=others)
+    return found if found and _version(found) >= (1, 25) else None
 
 
 def _unpacked_micropython() -> str:
