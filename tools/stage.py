@@ -7,6 +7,7 @@ from __future__ import annotations
 import json
 import os
 import select
+import socket
 import subprocess
 import sys
 import time
@@ -69,6 +70,11 @@ class Stage:
         self._broker = urllib.parse.urlsplit(url)
         if self._broker.scheme != "mqtt" or not self._broker.hostname:
             raise StageProblem("expected a broker such as mqtt://user:password@localhost:1883")
+        host, port = self._broker.hostname, self._broker.port or 1883
+        try:
+            socket.create_connection((host, port), READY).close()
+        except OSError as error:
+            raise StageProblem("no broker at %s:%d: %s" % (host, port, error)) from None
 
     def start_meters(self, meters: int, seed: int, loss: float, speed: float) -> None:
         """`speed`: how many times faster than real the channel is."""
