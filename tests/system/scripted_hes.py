@@ -33,6 +33,7 @@ class ScriptedHes:
         self.packages: dict[bytes, bytes] = {}
         self._concentrator = concentrator
         self._port = port
+        self._orders: dict[bytes, bytes] = {}  # without an answer
         self._reports: list[Report] = []
         self._epoch = 0
         self._problem = ""
@@ -62,6 +63,12 @@ class ScriptedHes:
         """Publish to the concentrator; returns when the broker has it."""
         topic = messages.topic(self._concentrator, name)
         self._client.publish(topic, payload, qos=1).wait_for_publish(PATIENCE)
+
+    def order(self, job_id: bytes, raw: bytes) -> None:
+        """Send a job, and again at each hello until there is word of it, as the HES must."""
+        with self._changed:
+            self._orders[job_id] = raw
+        self.send("job", raw)
 
     # What came up.
 
@@ -135,10 +142,13 @@ class ScriptedHes:
                     state = State.decode(message.payload)
                     if state.online:
                         self._sessions.add(state.session)
+                elif name == "hello":
+                    for raw in self._orders.values():
+                        self._say("job", raw)
                 elif name == "report":
                     self._take_reports(Reports.decode(message.payload))
                 elif name == "pull":
-                    self._answer(Pull.decode(message.payload))
+                    self._answer(Pull.decode(bytes(message.payload)))
             except Exception as error:  # would end paho's thread without a word
                 self._problem = "%s: %s: %r" % (name, type(error).__name__, error)
             self._changed.notify_all()
@@ -151,6 +161,8 @@ class ScriptedHes:
             last = self._reports[-1].number if self._reports else 0
             if report.number == last + 1:
                 self._reports.append(report)
+                if isinstance(report.body, JobReport):
+                    self._orders.pop(report.body.job_id, None)
             elif report.number > last:
                 self._say("resend", Resend(self._epoch, last + 1).encode())
                 return

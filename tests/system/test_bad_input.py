@@ -90,7 +90,7 @@ class Scene:
         self.hes.serve(package)
         job = configure_job([self.good], package, max_attempts=3)
         mark = self.hes.mark()
-        self.hes.send("job", self.sign(job.encode()))
+        self.hes.order(job.id, self.sign(job.encode()))
         ended = self.hes.job(mark, job.id)
         (meter,) = self.hes.meters(job.id)
         assert (meter.outcome, meter.reason) == (OK, "applied"), meter.detail
@@ -416,13 +416,16 @@ def test_conflicting_duplicate(scene: Scene) -> None:
 
 
 def test_a_flood_of_bad_messages(scene: Scene) -> None:
-    """Each is answered, or counted where more wait than the outbox holds of refusals."""
+    """Each is answered, or counted where more wait than the outbox holds of refusals, or lost with
+    the connection where they come faster than they are taken; then the good job is sent again.
+    """
     mark = scene.hes.mark()
     for number in range(300):
         scene.hes.send("job", b"nonsense %d" % number)
     scene.do_a_good_job()
     bodies = [report.body for report in scene.hes.since(mark)]
-    assert {b.reason for b in bodies if isinstance(b, Refusal)} == {"malformed"}
+    reasons = {body.reason for body in bodies if isinstance(body, Refusal)}
+    assert reasons - {"duplicate"} == {"malformed"}
     assert OK in [b.outcome for b in bodies if isinstance(b, MeterReport)]
 
 
