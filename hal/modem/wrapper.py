@@ -22,6 +22,15 @@ def wrap(source_sap: int, destination_sap: int, data: bytes | memoryview) -> byt
     return bytes(frame)
 
 
+def unwrap(datagram: bytes) -> tuple[int, int, bytes]:
+    """(source SAP, destination SAP, APDU) of one UDP datagram; ValueError when it is not exactly
+    one wrapper PDU."""
+    frames = Unwrapper().feed(datagram)
+    if len(frames) != 1 or HEADER + len(frames[0][2]) != len(datagram):
+        raise ValueError("wrapper: a datagram of %d bytes is not one APDU" % len(datagram))
+    return frames[0]
+
+
 class Unwrapper:
     """A TCP stream in, (source SAP, destination SAP, APDU) out. ValueError when the stream is not
     the wrapper's.

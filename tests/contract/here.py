@@ -13,12 +13,14 @@ if TYPE_CHECKING or not MICROPYTHON:
     from hal.cpython.mqtt import MqttUplink
     from hal.cpython.ports import open_port
     from hal.cpython.storage import FolderStorage
+    from hal.cpython.udp import UdpLink
 else:
     from hal.micropython.clock import SystemClock
     from hal.micropython.crypto import SystemCrypto
     from hal.micropython.mqtt import MqttUplink
     from hal.micropython.ports import open_port
     from hal.micropython.storage import FolderStorage
+    from hal.micropython.udp import UdpLink
 
 __all__ = (
     "MICROPYTHON",
@@ -26,5 +28,6 @@ __all__ = (
     "MqttUplink",
     "SystemClock",
     "SystemCrypto",
+    "UdpLink",
     "open_port",
 )

@@ -25,6 +25,7 @@ from tools.meter.server import MeterServer
 from tools.meter.street import Street, Weather
 from tools.meter.tcp import MeterTcp
 from tools.meter.text import shown
+from tools.meter.udp import MeterUdp
 
 DESCRIPTION = """\
 Virtual DLMS/COSEM meters: clock, load profile, activity calendar, special days, script table,
@@ -85,6 +86,9 @@ def _add_serve(parser: argparse.ArgumentParser) -> None:
     )
     _add_identity(parser)
     parser.add_argument("--port", type=_port, default=4059, help="default %(default)s; 0: any free")
+    parser.add_argument(
+        "--udp", type=_port, metavar="PORT", help="listen on this UDP port too; 0: any free"
+    )
     parser.add_argument("--host", default="127.0.0.1", help="default %(default)s")
     parser.add_argument("--max-pdu", type=int, default=640, help="bytes; default %(default)s")
     parser.add_argument(
@@ -232,7 +236,11 @@ async def _serve_one(options: argparse.Namespace, member: Member) -> None:
         "host": options.host,
         "port": port,
     }
+    udp = MeterUdp(member.server)
+    if options.udp is not None:
+        ready["udp"] = await udp.start(options.udp, options.host)
     await _run_until(stopped, options, [member], control, ready)
+    await udp.stop()
     await tcp.stop()
 
 
