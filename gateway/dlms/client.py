@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any
 
-    from gateway.dlms.apdu import Selection, Target
+    from gateway.dlms.apdu_parts import Selection, Target
     from gateway.dlms.security import Keys
     from hal.ports import Clock, Crypto, Link
 
@@ -301,8 +301,7 @@ class Client:
             if isinstance(answer, apdu.GetListResponse):
                 found = answer.items
             else:
-                count, pos = axdr.length_at(answer, 0)
-                found, pos = apdu.data_results_at(answer, pos, count)
+                found, pos = apdu.data_results_at(answer, 0)
                 if pos != len(answer):
                     raise ProtocolError("%s: bytes left over after the answers" % step)
             if len(found) != len(items):
