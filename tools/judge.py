@@ -36,9 +36,7 @@ def complaints(report: dict[str, Any], package: Package, control: Control) -> li
             found.append("%s (%s): expected %s, got %s" % (serial, role, expected, row["reason"]))
         log = control.log(serial)
         if role == NORMAL:
-            found += [
-                "%s: %s" % (serial, text) for text in _not_as_wanted(serial, package, control)
-            ]
+            found += _not_as_wanted(serial, package, control)
             for entry in log:
                 if entry["count"] > 1:
                     found.append("%s: written more than once: %r" % (serial, entry))
