@@ -1,0 +1,259 @@
+"""Our client against the gurux meter."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+
+import pytest
+
+pytest.importorskip("gurux_dlms")
+
+from gurux_dlms.enums import Authentication
+
+from gateway.dlms import axdr, client, obis
+from gateway.dlms.client import Association, Client
+from gateway.dlms.errors import AccessRefused, ActionRefused, AssociationRefused
+from gateway.dlms.security import Keys
+from hal.cpython.clock import SystemClock
+from hal.cpython.crypto import SystemCrypto
+from tests.interop import gurux_objects
+from tests.interop.gurux_meter import WRAPPER, Cipher, GuruxMeter
+from tests.interop.links import WrapperLink, served
+
+EK, AK = bytes(range(16)), bytes(range(0xD0, 0xE0))
+METER, CLIENT = b"GRX00001", b"AMI00001"
+PASSWORD = b"12345678"
+NAME = obis.parse("0.0.42.0.0.255")
+TEXT = obis.parse("0.0.96.50.0.255")
+LIMIT = obis.parse("0.0.96.50.1.255")
+ENERGY = obis.parse("1.0.1.8.0.255")
+CLOCK = obis.parse("0.0.1.0.0.255")
+PROFILE = obis.parse("1.0.99.1.0.255")
+CALENDAR = obis.parse("0.0.13.0.0.255")
+SCRIPTS = obis.parse("0.0.10.0.100.255")
+IMAGE = obis.parse("0.0.44.0.0.255")
+
+Made = tuple[GuruxMeter, Association]
+
+
+def plain() -> Made:
+    return GuruxMeter(WRAPPER, gurux_objects.build(), max_pdu=256), Association(16)
+
+
+def low() -> Made:
+    meter = GuruxMeter(WRAPPER, gurux_objects.build(), Authentication.LOW, PASSWORD, max_pdu=256)
+    return meter, Association(1, authentication=client.LOW, secret=PASSWORD)
+
+
+def glo() -> Made:
+    meter = GuruxMeter(
+        WRAPPER,
+        gurux_objects.build(),
+        Authentication.HIGH_GMAC,
+        cipher=Cipher(METER, EK, AK),
+        max_pdu=256,
+    )
+    keys = Keys(CLIENT, EK, AK)
+    return meter, Association(1, authentication=client.HIGH_GMAC, keys=keys)
+
+
+LEVELS: list[Callable[[], Made]] = [plain, low, glo]
+
+
+@asynccontextmanager
+async def associated(made: Made) -> AsyncIterator[Client]:
+    meter, association = made
+    counter = iter(range(1, 1 << 20)).__next__
+    async with served(meter.receive) as port:
+        link = await WrapperLink.open(port, association.client_sap)
+        one = Client(link, SystemClock(), SystemCrypto(), association, counter, timeout_ms=5000)
+        try:
+            await one.associate()
+            yield one
+            await one.release()
+        finally:
+            await link.close()
+
+
+def run(made: Made, work: Callable[[Client, GuruxMeter], Awaitable[None]]) -> GuruxMeter:
+    async def main() -> None:
+        async with associated(made) as one:
+            await work(one, made[0])
+
+    asyncio.run(main())
+    return made[0]
+
+
+@pytest.fixture(params=LEVELS, ids=lambda level: level.__name__)
+def made(request: pytest.FixtureRequest) -> Made:
+    level: Callable[[], Made] = request.param
+    return level()
+
+
+def test_everything_is_read(made: Made) -> None:
+    async def work(one: Client, meter: GuruxMeter) -> None:
+        assert axdr.decode(await one.get(1, NAME, 2)) == (axdr.OCTET_STRING, gurux_objects.SERIAL)
+        assert axdr.decode(await one.get(3, ENERGY, 2)) == (axdr.DOUBLE_LONG_UNSIGNED, 1234567)
+        unit = (axdr.STRUCTURE, [(axdr.INTEGER, 0), (axdr.ENUM, 30)])
+        assert axdr.decode(await one.get(3, ENERGY, 3)) == unit
+        time = bytes.fromhex("07e8021dff0c22380000 0000".replace(" ", ""))
+        assert axdr.decode(await one.get(8, CLOCK, 2)) == (axdr.OCTET_STRING, time)
+        season = axdr.to_values(axdr.decode(await one.get(20, CALENDAR, 7)))
+        assert season == [[b"S1", bytes.fromhex("07e80101ff00000000000000"), b"W1"]]
+        days = axdr.to_values(axdr.decode(await one.get(20, CALENDAR, 9)))
+        assert days == [[1, [[bytes.fromhex("081e0000"), SCRIPTS, 1]]]]
+        scripts = axdr.to_values(axdr.decode(await one.get(9, SCRIPTS, 2)))
+        assert scripts == [[1, [[1, 1, LIMIT, 2, 7]]]]
+        assert axdr.decode(await one.get(18, IMAGE, 5)) == (axdr.BOOLEAN, True)
+
+    run(made, work)
+
+
+def test_long_values_come_in_blocks(made: Made) -> None:
+    async def work(one: Client, meter: GuruxMeter) -> None:
+        assert axdr.decode(await one.get(1, TEXT, 2)) == (axdr.OCTET_STRING, gurux_objects.TEXT)
+        rows = axdr.to_values(axdr.decode(await one.get(7, PROFILE, 2)))
+        assert rows == [row_of(number) for number in range(gurux_objects.ROWS)]
+
+    meter = run(made, work)
+    assert len(meter.requests) >= 8
+
+
+def row_of(number: int) -> list[object]:
+    at = gurux_objects.captured_at(number)
+    octets = bytes((7, 0xE8, at.month, at.day, 0xFF, at.hour, at.minute, 0, 0, 0, 0, 0))
+    return [octets, 1000 * number]
+
+
+def test_profile_by_entry_and_by_range(made: Made) -> None:
+    entries = [(axdr.DOUBLE_LONG_UNSIGNED, n) for n in (3, 6)]
+    columns = [(axdr.LONG_UNSIGNED, n) for n in (1, 0)]
+    by_entry = (2, axdr.encode((axdr.STRUCTURE, entries + columns)))
+    clock = [
+        (axdr.LONG_UNSIGNED, 8),
+        (axdr.OCTET_STRING, CLOCK),
+        (axdr.INTEGER, 2),
+        (axdr.LONG_UNSIGNED, 0),
+    ]
+    times = [(axdr.OCTET_STRING, row_of(n)[0]) for n in (10, 12)]
+    by_range = (
+        1,
+        axdr.encode((axdr.STRUCTURE, [(axdr.STRUCTURE, clock), *times, (axdr.ARRAY, [])])),
+    )
+
+    async def work(one: Client, meter: GuruxMeter) -> None:
+        found = axdr.to_values(axdr.decode(await one.get(7, PROFILE, 2, by_entry)))
+        assert found == [row_of(number) for number in (2, 3, 4, 5)]
+        found = axdr.to_values(axdr.decode(await one.get(7, PROFILE, 2, by_range)))
+        assert found == [row_of(number) for number in (10, 11, 12)]
+
+    run(made, work)
+
+
+def test_values_are_written(made: Made) -> None:
+    async def work(one: Client, meter: GuruxMeter) -> None:
+        value = axdr.encode((axdr.DOUBLE_LONG_UNSIGNED, 77))
+        await one.set(1, LIMIT, 2, value)
+        assert await one.get(1, LIMIT, 2) == value
+        name = axdr.encode((axdr.OCTET_STRING, b"WINTER"))
+        await one.set(20, CALENDAR, 6, name)
+        assert await one.get(20, CALENDAR, 6) == name
+        week = axdr.encode(
+            (
+                axdr.ARRAY,
+                [(axdr.STRUCTURE, [(axdr.OCTET_STRING, b"W2"), *[(axdr.UNSIGNED, 3)] * 7])],
+            )
+        )
+        await one.set(20, CALENDAR, 8, week)
+        assert await one.get(20, CALENDAR, 8) == week
+
+    run(made, work)
+
+
+def test_long_values_are_written_in_blocks(made: Made) -> None:
+    data = axdr.encode((axdr.OCTET_STRING, bytes(range(250)) * 4))
+
+    async def work(one: Client, meter: GuruxMeter) -> None:
+        await one.set(1, TEXT, 2, data)
+        assert await one.get(1, TEXT, 2) == data
+
+    run(made, work)
+
+
+def test_image_goes_over(made: Made) -> None:
+    image = bytes(range(200))
+
+    def block(number: int) -> bytes:
+        part = image[64 * number : 64 * number + 64]
+        fields = [(axdr.DOUBLE_LONG_UNSIGNED, number), (axdr.OCTET_STRING, part)]
+        return axdr.encode((axdr.STRUCTURE, fields))
+
+    async def work(one: Client, meter: GuruxMeter) -> None:
+        start = [(axdr.OCTET_STRING, b"V03"), (axdr.DOUBLE_LONG_UNSIGNED, len(image))]
+        await one.action(18, IMAGE, 1, axdr.encode((axdr.STRUCTURE, start)))
+        for number in (0, 2, 3):
+            await one.action(18, IMAGE, 2, block(number))
+        status = axdr.decode(await one.get(18, IMAGE, 3))
+        assert status == (axdr.BIT_STRING, "1011")
+        with pytest.raises(ActionRefused, match="other-reason"):
+            await one.action(18, IMAGE, 3, axdr.encode((axdr.INTEGER, 0)))
+        await one.action(18, IMAGE, 2, block(1))
+        assert axdr.decode(await one.get(18, IMAGE, 4)) == (axdr.DOUBLE_LONG_UNSIGNED, 4)
+        await one.action(18, IMAGE, 3, axdr.encode((axdr.INTEGER, 0)))
+        await one.action(18, IMAGE, 4, axdr.encode((axdr.INTEGER, 0)))
+        assert axdr.decode(await one.get(18, IMAGE, 6)) == (axdr.ENUM, 6)
+
+    meter = run(made, work)
+    assert meter.settings.objects[-1].data == image
+
+
+def test_long_actions_go_in_blocks(made: Made) -> None:
+    start = [(axdr.OCTET_STRING, bytes(600)), (axdr.DOUBLE_LONG_UNSIGNED, 5)]
+
+    async def work(one: Client, meter: GuruxMeter) -> None:
+        await one.action(18, IMAGE, 1, axdr.encode((axdr.STRUCTURE, start)))
+
+    meter = run(made, work)
+    assert meter.settings.objects[-1].identifier == bytes(600)
+
+
+def test_several_attributes_in_one_exchange(made: Made) -> None:
+    short = [(1, NAME, 2, None), (1, ENERGY, 2, None), (3, ENERGY, 2, None)]
+
+    async def work(one: Client, meter: GuruxMeter) -> None:
+        found = await one.get_list(short)
+        assert [result for result, _ in found] == [0, 4, 0]
+        assert found[2][1] == axdr.encode((axdr.DOUBLE_LONG_UNSIGNED, 1234567))
+        found = await one.get_list([(1, TEXT, 2, None), *short, (7, PROFILE, 2, None)])
+        assert [result for result, _ in found] == [0, 0, 4, 0, 0]
+        assert axdr.decode(found[0][1] or b"") == (axdr.OCTET_STRING, gurux_objects.TEXT)
+        assert axdr.to_values(axdr.decode(found[4][1] or b""))[39] == row_of(39)
+
+    run(made, work)
+
+
+def test_what_is_not_there_is_refused_by_name(made: Made) -> None:
+    async def work(one: Client, meter: GuruxMeter) -> None:
+        with pytest.raises(AccessRefused) as refused:
+            await one.get(3, NAME, 2)
+        assert refused.value.result == "object-undefined"
+        assert axdr.decode(await one.get(1, LIMIT, 2))[1] == 5
+
+    run(made, work)
+
+
+def test_wrong_password_and_then_the_right_one() -> None:
+    meter, right = low()
+
+    async def main() -> None:
+        wrong = Association(1, authentication=client.LOW, secret=b"87654321")
+        with pytest.raises(AssociationRefused) as refused:
+            async with associated((meter, wrong)):
+                pass
+        assert refused.value.diagnostic == "authentication-failure"
+        async with associated((meter, right)) as one:
+            assert axdr.decode(await one.get(1, LIMIT, 2))[1] == 5
+
+    asyncio.run(main())
