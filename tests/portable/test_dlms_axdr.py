@@ -150,6 +150,71 @@ def test_to_values_gives_natives() -> None:
     assert axdr.to_values((axdr.COMPACT_ARRAY, (17, [(17, 3), (17, 4)]))) == [3, 4]
 
 
+CLOCK = bytes((7, 234, 11, 23, 1, 0, 15, 0, 255, 128, 0, 0))
+
+
+def row(clock: object, energy: int, last: object) -> tuple:
+    return (axdr.STRUCTURE, [clock, (axdr.DOUBLE_LONG_UNSIGNED, energy), last])
+
+
+def profile() -> list:
+    """Rows of one build, then of others: no time, longer time, other type, one row on its own."""
+    clock = (axdr.OCTET_STRING, CLOCK)
+    long = (axdr.OCTET_STRING, bytes(300))
+    null = (axdr.NULL, None)
+    rows = [row(clock, n, (axdr.LONG, -n)) for n in range(5)]
+    rows += [row(null, n, (axdr.FLOAT32, n / 2)) for n in range(5)]
+    rows += [row(long, n, null) for n in range(5)]
+    rows += [row((axdr.DATE_TIME, CLOCK), n, (axdr.LONG_UNSIGNED, n)) for n in range(5)]
+    rows += [row((axdr.DATE_TIME, CLOCK), n, (axdr.BOOLEAN, n > 2)) for n in range(5)]
+    rows += [row((axdr.VISIBLE_STRING, "AMI"), n, (axdr.ARRAY, [null])) for n in range(5)]
+    rows += [row((axdr.UTF8_STRING, "AMI"), 9, (axdr.ARRAY, [null]))]
+    rows += [(axdr.STRUCTURE, [])] * 3 + [(axdr.UNSIGNED, 9)] * 3
+    rows += [(axdr.STRUCTURE, [(axdr.UNSIGNED, 9)] * 200)] * 3
+    return rows
+
+
+def test_rows_of_a_profile_decode_whatever_their_build() -> None:
+    rows = profile()
+    for first in range(len(rows)):
+        typed = (axdr.ARRAY, rows[first:])
+        raw = axdr.encode(typed)
+        assert axdr.decode(raw) == axdr.decode(memoryview(raw)) == typed
+        assert axdr.values(raw) == axdr.values(memoryview(raw)) == axdr.to_values(typed)
+        assert axdr.decode_at(b"\xaa" + raw + b"\xbb", 1) == (typed, 1 + len(raw))
+
+
+def test_alike_rows_that_differ_in_one_tag_or_length_are_told_apart() -> None:
+    alike = row((axdr.OCTET_STRING, CLOCK), 7, (axdr.LONG, 1))
+    for other in [
+        row((axdr.OCTET_STRING, CLOCK), 7, (axdr.LONG_UNSIGNED, 1)),
+        row((axdr.OCTET_STRING, CLOCK[:11]), 7, (axdr.STRUCTURE, [(axdr.UNSIGNED, 1)])),
+        (axdr.OCTET_STRING, axdr.encode(alike)[2:]),
+    ]:
+        assert len(axdr.encode(other)) == len(axdr.encode(alike))
+        typed = (axdr.ARRAY, [alike, alike, other, alike])
+        assert axdr.decode(axdr.encode(typed)) == typed
+
+
+def test_a_profile_cut_or_lying_about_its_rows_is_refused() -> None:
+    rows = [row((axdr.OCTET_STRING, CLOCK), n, (axdr.LONG, n)) for n in range(6)]
+    raw = axdr.encode((axdr.ARRAY, rows))
+    for size in range(len(raw)):
+        raises(ProtocolError, axdr.decode, raw[:size])
+        raises(ProtocolError, axdr.values, raw[:size])
+    for count in (5, 7, 127):
+        raises(ProtocolError, axdr.decode, bytes((axdr.ARRAY, count)) + raw[2:])
+        raises(ProtocolError, axdr.values, bytes((axdr.ARRAY, count)) + raw[2:])
+
+
+def test_values_are_those_of_to_values() -> None:
+    for typed, encoded in CASES:
+        raw = bytes.fromhex(encoded)
+        assert axdr.values(raw) == axdr.to_values(typed)
+    for encoded, _ in BROKEN:
+        raises(ProtocolError, axdr.values, bytes.fromhex(encoded))
+
+
 def test_names_and_tags_match() -> None:
     assert axdr.TAG_OF["long-unsigned"] == axdr.LONG_UNSIGNED == 18
     assert axdr.TAGS[axdr.TAG_OF["compact-array"]] == "compact-array"

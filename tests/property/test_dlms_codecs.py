@@ -103,6 +103,38 @@ def test_axdr_gives_back_what_it_was_given(typed: tuple) -> None:
     assert axdr.decode_at(memoryview(b"\x00" + encoded + b"\x00"), 1) == (typed, len(encoded) + 1)
 
 
+ROWS = st.lists(st.tuples(TYPED, st.integers(1, 4)), max_size=5)
+
+
+@few
+@given(ROWS, st.data())
+def test_axdr_rows_decode_as_each_would_alone(runs: list, data: st.DataObject) -> None:
+    rows = [item for item, times in runs for _ in range(times)]
+    raw = bytearray(axdr.encode((axdr.ARRAY, rows)))
+    if depth((axdr.ARRAY, rows)) <= 16:
+        assert axdr.decode(raw) == (axdr.ARRAY, rows)
+        assert axdr.values(raw) == axdr.to_values((axdr.ARRAY, rows))
+    raw[data.draw(st.integers(0, len(raw) - 1))] = data.draw(st.integers(0, 255))
+    if raw[0] != axdr.ARRAY:
+        return
+    # what one by one makes of the changed bytes is what all at once must make of them
+    try:
+        count, pos = axdr.length_at(raw, 1)
+        alone = []
+        for _ in range(count):
+            item, pos = axdr.decode_at(raw, pos)
+            alone.append(item)
+    except ProtocolError:
+        count = -1
+    if count < 0 or pos != len(raw) or depth((axdr.ARRAY, alone)) > 16:
+        for decoder in (axdr.decode, axdr.values):
+            with pytest.raises(ProtocolError):
+                decoder(raw)
+    else:
+        assert repr(axdr.decode(raw)) == repr((axdr.ARRAY, alone))
+        assert repr(axdr.values(raw)) == repr(axdr.to_values((axdr.ARRAY, alone)))
+
+
 @many
 @given(st.binary(max_size=200))
 def test_axdr_bears_any_input(raw: bytes) -> None:
