@@ -84,26 +84,30 @@ def dlms_apdu(data: bytes) -> None:
 
 
 class OpenCrypto:
-    """Ciphers nothing and believes every tag: lets a fuzzer, which cannot guess tags, behind
-    them."""
+    """Ciphers nothing and believes every tag and signature: lets a fuzzer, which cannot guess
+    them, behind them. What a peer that holds the keys can do, and means no good."""
 
     def random(self, size: int) -> bytes:
         return bytes(range(size))
 
-    def aes_gcm_encrypt(
-        self, key: bytes, nonce: bytes, data: bytes, aad: bytes, size: int
-    ) -> bytes:
-        return bytes(data) + bytes(size)
+    def aes_gcm(self, key: bytes) -> _OpenGcm:
+        return _OpenGcm()
 
-    def aes_gcm_decrypt(
-        self, key: bytes, nonce: bytes, data: bytes, aad: bytes, size: int
-    ) -> bytes:
-        if len(data) < size:
-            raise CryptoError("no tag")
-        return bytes(data[: len(data) - size])
-
-    def p256_verify(self, public_key: bytes, message: bytes, signature: bytes) -> bool:
+    def ecdsa_verify(self, curve: str, public_key: bytes, message: bytes, signature: bytes) -> bool:
         return True
+
+
+class _OpenGcm:
+    def encrypt(self, nonce: bytes, data: bytes, aad: bytes, tag_size: int) -> bytes:
+        return bytes(data) + bytes(tag_size)
+
+    def decrypt(self, nonce: bytes, data: bytes, aad: bytes, tag_size: int) -> bytes:
+        if len(data) < tag_size:
+            raise CryptoError("no tag")
+        return bytes(data[: len(data) - tag_size])
+
+    def crypt(self, nonce: bytes, data: bytes) -> bytes:
+        return bytes(data)
 
 
 def _keys() -> security.Keys:

@@ -146,15 +146,15 @@ def test_values_are_written_short_and_in_blocks(made: Made) -> None:
         assert await one.read(GXDLMSProfileGeneric("1.0.99.1.0.255"), 4) == 900
         calendar = GXDLMSActivityCalendar("0.0.13.0.0.255")
         calendar.weekProfileTablePassive = []
-        for number in range(20):
+        for number in range(12):
             week = GXDLMSWeekProfile()
-            week.name = b"WEEK-%04d" % number
+            week.name = b"WEEK-NUMBER-%04d" % number
             calendar.weekProfileTablePassive.append(week)
         await one.ask(one.dlms.write(calendar, 8))
         again = GXDLMSActivityCalendar("0.0.13.0.0.255")
         await one.read(again, 8)
         names = [week.name for week in again.weekProfileTablePassive]
-        assert names == [b"WEEK-%04d" % number for number in range(20)]
+        assert names == [b"WEEK-NUMBER-%04d" % number for number in range(12)]
 
     run(made, work)
 
