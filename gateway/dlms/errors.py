@@ -67,3 +67,7 @@ class Replayed(SecurityFailed):
 
 class NotSupported(DlmsError):
     """The meter did not agree to a service this needs."""
+
+
+class LinkLost(DlmsError):
+    """The meter refused or gave up the data link connection (HDLC DM): associate anew."""
