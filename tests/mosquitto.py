@@ -38,6 +38,7 @@ class Mosquitto:
             f"user {pwd.getpwuid(os.getuid()).pw_name}\n"
             "log_dest none\n"
             "persistence false\n"
+            "max_queued_messages 0\n"
             f"listener {self.port} 127.0.0.1\n"
             f"{settings}"
         )

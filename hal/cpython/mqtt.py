@@ -15,15 +15,17 @@ from hal.rt.queue import Queue
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Awaitable
+    from collections.abc import Awaitable, Callable
     from typing import Any, TypeVar
 
     from hal.rt.tls_files import TlsFiles
 
     T = TypeVar("T")
 
-_WAITING = 32  # messages waiting for receive() here
-_QUEUED = 128  # and behind them in aiomqtt
+_WAITING = 16  # messages waiting for receive() here
+_PAUSE = 16  # and behind them in aiomqtt; then nothing more is read from the line
+_QUEUED = 128  # room there: what one look at the line may bring on top, and outgoing ones
+_UNSENT = 1024  # packets a broker may leave on the line before it is given up
 _MAX_TOPIC = 65535
 
 
@@ -97,9 +99,7 @@ class MqttUplink:
     async def receive(self) -> Message:
         connection = self._connected()
         try:
-            if len(connection.messages):
-                return await connection.messages.get()
-            return await connection.unless_gone(connection.messages.get())
+            return await connection.receive()
         except aiomqtt.MqttError as error:
             raise self._gone(error)
 
@@ -131,6 +131,10 @@ class MqttUplink:
             max_queued_outgoing_messages=_QUEUED,
         )
         _bound_packets(client, self._limit)
+        # A PUBACK is sent when receive() has given the message out: so the broker's in-flight
+        # window throttles a burst.
+        client._client.manual_ack_set(True)
+        _Reading(client)
         opening = asyncio.create_task(_open(client))
         try:
             await asyncio.shield(opening)
@@ -175,9 +179,22 @@ class _Connection:
 
     def __init__(self, client: aiomqtt.Client, limit: int) -> None:
         self.client = client
-        self.messages: Queue[Message] = Queue(_WAITING)
+        self._messages: Queue[tuple[Message, int, int]] = Queue(_WAITING)
         self._limit = limit
         self._pump = asyncio.create_task(self._take_over())
+
+    async def receive(self) -> Message:
+        if len(self._messages):
+            message, packet_id, qos = await self._messages.get()
+        else:
+            message, packet_id, qos = await self.unless_gone(self._messages.get())
+        if qos and not self._pump.done():
+            paho = self.client._client
+            paho.ack(packet_id, qos)
+            if len(paho._out_packet) > _UNSENT:
+                _close(self.client)
+                raise aiomqtt.MqttError("the broker sends, but does not listen")
+        return message
 
     async def unless_gone(self, awaitable: Awaitable[T]) -> T:
         """Await; MqttError as soon as the connection is gone (aiomqtt itself would wait on)."""
@@ -216,12 +233,66 @@ class _Connection:
             topic = message.topic.value
             if len(payload) > self._limit:
                 topic, payload = "oversized/" + topic, b""
-            await self.messages.put(Message(topic, payload, message.retain))
+            taken = Message(topic, payload, message.retain)
+            await self._messages.put((taken, message.mid, message.qos))
+
+
+class _Reading:
+    """Reads the line in aiomqtt's place, which would read on whatever waits: a broker without a
+    window of its own (or messages of QoS 0) meets the window of TCP."""
+
+    def __init__(self, client: aiomqtt.Client) -> None:
+        self._client = client
+        self._incoming: asyncio.Queue[aiomqtt.Message] = client._queue
+        self._paused = False
+        client._client.on_socket_open = self._on_open
+        if isinstance(self._incoming, _Incoming):
+            self._incoming.on_room = self._resume
+
+    def _on_open(self, paho: Any, userdata: Any, line: Any) -> None:
+        client = self._client
+        client._on_socket_open(paho, userdata, line)
+        # Called in a thread, after aiomqtt has asked for the same.
+        client._loop.call_soon_threadsafe(client._loop.add_reader, line.fileno(), self._read)
+
+    def _read(self) -> None:
+        client, paho = self._client, self._client._client
+        try:
+            while True:
+                paho.loop_read()
+                line: Any = paho.socket()
+                if line is None:
+                    return
+                if self._incoming.qsize() >= _PAUSE:
+                    self._paused = True
+                    client._loop.remove_reader(line.fileno())
+                    return
+                if not (hasattr(line, "pending") and line.pending()):
+                    return
+        except Exception as error:
+            if not client._disconnected.done():
+                client._disconnected.set_exception(error)
+
+    def _resume(self) -> None:
+        line: Any = self._client._client.socket()
+        if self._paused and self._incoming.qsize() < _PAUSE // 2 and line is not None:
+            self._paused = False
+            self._client._loop.add_reader(line.fileno(), self._read)
+            # What TLS has decrypted already would not make the line readable.
+            self._client._loop.call_soon(self._read)
 
 
 class _Incoming(asyncio.Queue[aiomqtt.Message]):
     """aiomqtt's queue. On QueueFull aiomqtt drops the message, which the broker believes delivered;
-    any other exception ends the connection, which everyone notices."""
+    any other exception ends the connection, which everyone notices. `on_room` is called when a
+    message has been taken."""
+
+    on_room: Callable[[], None] = staticmethod(lambda: None)
+
+    def get_nowait(self) -> aiomqtt.Message:
+        message = super().get_nowait()
+        self.on_room()
+        return message
 
     def put_nowait(self, item: aiomqtt.Message) -> None:
         if self.full():

@@ -286,6 +286,45 @@ def test_a_slow_receiver_loses_nothing() -> None:
     run(body())
 
 
+BURST = 2000
+
+
+def be_the_burst() -> None:
+    """Publish BURST messages as fast as the broker takes them (in a process of its own)."""
+
+    async def body() -> None:
+        link = uplink("burst")
+        await link.connect(None, [], SOON)
+        for first in range(0, BURST, 8):
+            numbers = range(first, first + 8)
+            await asyncio.gather(*[link.publish(Message("n", b"%d" % n), SOON) for n in numbers])
+        await link.publish(Message("sent", b""), SOON)
+        await link.disconnect()
+
+    run(body())
+
+
+def test_a_burst_loses_nothing() -> None:
+    """The whole burst is with the broker before the first message is taken."""
+
+    async def body() -> None:
+        one = uplink("one")
+        two = uplink("two")
+        await one.connect(None, ["n"], SOON)
+        await two.connect(None, ["sent"], SOON)
+        program = "import tests.contract.portable_mqtt as m; m.be_the_burst()"
+        os.system('%s -c "%s" &' % (env("MQTT_PYTHON"), program))
+        await CLOCK.wait_for_ms(two.receive(), 6 * SOON)
+        for i in range(BURST):
+            assert (await receive(one)).payload == b"%d" % i
+        await one.publish(Message("n", b"after"), SOON)
+        assert (await receive(one)).payload == b"after"
+        await one.disconnect()
+        await two.disconnect()
+
+    run(body())
+
+
 def test_broker_killed_and_back() -> None:
     async def body() -> None:
         link = uplink("one")

@@ -224,6 +224,58 @@ def test_a_server_that_stops_reading() -> None:
     against(Deaf([CONNACK, SUBACK]), body)
 
 
+FLOOD = 4000
+FLOOD_PAYLOAD = 4000
+
+
+def test_a_flood_waits_in_the_line() -> None:
+    """A server that knows no in-flight window, and a receiver that is slow: what does not fit the
+    queues stays in the line, and nothing is lost."""
+    server = Flood([CONNACK, SUBACK])
+
+    async def body(link: MqttUplink) -> None:
+        await link.connect(None, ["down/#"], SOON)
+        before = -1
+        while server.sent != before:
+            before = server.sent
+            await CLOCK.sleep_ms(200)
+        assert 0 < before < FLOOD, before
+        for i in range(FLOOD):
+            got = await CLOCK.wait_for_ms(link.receive(), SOON)
+            assert int(got.payload[:8]) == i
+
+    against(server, body)
+
+
+class Flood(Server):
+    """Answers, then publishes FLOOD messages as fast as the line takes them."""
+
+    sent = 0
+
+    async def serve(self, reader: Any, writer: Any) -> None:
+        for answer in self.answers:
+            await reader.read(4096)
+            writer.write(answer)
+            await writer.drain()
+        self.hearing = asyncio.create_task(self.listen(reader))
+        try:
+            while self.sent < FLOOD:
+                size = 2 + 4 + 2 + FLOOD_PAYLOAD
+                head = bytes([0x32, size & 127 | 128, size >> 7]) + b"\x00\x04down"
+                packet_id = (self.sent % 65535 + 1).to_bytes(2, "big")
+                writer.write(head + packet_id + b"%08d" % self.sent + bytes(FLOOD_PAYLOAD - 8))
+                await writer.drain()
+                self.sent += 1
+            await self.hearing
+        except OSError:
+            pass
+        writer.close()
+
+    async def listen(self, reader: Any) -> None:
+        while await reader.read(4096):
+            pass
+
+
 class Deaf(Server):
     """Answers, then neither reads nor hangs up until the client has."""
 
