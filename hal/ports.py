@@ -80,6 +80,21 @@ class BytePort(Protocol):
     async def close(self) -> None: ...
 
 
+class SerialLine(Protocol):
+    """A BytePort that is a real serial line, 8N1, whose speed can change."""
+
+    async def read(self) -> bytes: ...
+
+    async def write(self, data: bytes | memoryview) -> None: ...
+
+    async def close(self) -> None: ...
+
+    async def set_baud(self, baud: int) -> None:
+        """From the next byte on, both ways; what was written before still leaves at the old speed
+        (the caller waits for the time that takes). PortError for a speed the line does not
+        have."""
+
+
 class AppendFile(Protocol):
     def write(self, data: bytes | memoryview) -> None:
         """Add at the end; durable only after sync()."""
@@ -124,26 +139,63 @@ class Storage(Protocol):
         """Bytes still free on the medium."""
 
 
-class Crypto(Protocol):
-    """All secrets are bytes; nothing here logs or keeps them."""
+class AesGcm(Protocol):
+    """AES-GCM (NIST SP 800-38D) under one key, kept as long as the key is used. Nonces are 12
+    bytes, tags 4 to 16."""
 
-    def random(self, size: int) -> bytes: ...
-
-    def aes_gcm_encrypt(
-        self, key: bytes, nonce: bytes, data: bytes | memoryview, aad: bytes, tag_size: int
+    def encrypt(
+        self, nonce: bytes, data: bytes | memoryview, aad: bytes | memoryview, tag_size: int
     ) -> bytes:
-        """Ciphertext followed by the tag of `tag_size` (4..16) bytes; key 16 or 32 bytes, nonce 12
-        (NIST SP 800-38D)."""
+        """Ciphertext followed by the tag of `tag_size` bytes. Of no data: the tag alone (GMAC)."""
 
-    def aes_gcm_decrypt(
-        self, key: bytes, nonce: bytes, data: bytes | memoryview, aad: bytes, tag_size: int
+    def decrypt(
+        self, nonce: bytes, data: bytes | memoryview, aad: bytes | memoryview, tag_size: int
     ) -> bytes:
         """`data` ends with the tag; CryptoError before any plaintext is given out if the tag is
         wrong."""
 
-    def p256_verify(self, public_key: bytes, message: bytes, signature: bytes) -> bool:
-        """ECDSA P-256 with SHA-256 (ES256, RFC 9053 2.1); public_key x||y 64 bytes, signature r||s
-        64 bytes."""
+    def crypt(self, nonce: bytes, data: bytes | memoryview) -> bytes:
+        """Encrypt or decrypt (they are the same) WITHOUT a tag: whoever changes the ciphertext
+        changes the plaintext unnoticed."""
+
+
+class Crypto(Protocol):
+    """All secrets are bytes; nothing here logs or keeps them.
+
+    Elliptic curves go by their names "P-256" and "P-384"; private keys are 32 or 48 bytes, public
+    keys x||y and signatures r||s twice that. CryptoError for a malformed key, PortError (naming the
+    runtime) for what this runtime cannot do.
+    """
+
+    def random(self, size: int) -> bytes: ...
+
+    def digest(self, name: str, data: bytes) -> bytes:
+        """The hash of data by "md5", "sha1", "sha256" or "sha384"."""
+
+    def aes_gcm(self, key: bytes) -> AesGcm:
+        """For a key of 16 or 32 bytes."""
+
+    def aes_wrap(self, kek: bytes, key: bytes) -> bytes:
+        """AES key wrap (RFC 3394, NIST SP 800-38F KW): kek 16 or 32 bytes; key a multiple of 8, at
+        least 16. 8 bytes longer."""
+
+    def aes_unwrap(self, kek: bytes, wrapped: bytes) -> bytes:
+        """CryptoError when the integrity check fails."""
+
+    def ec_generate(self, curve: str) -> tuple[bytes, bytes]:
+        """A new (private key, public key)."""
+
+    def ec_public(self, curve: str, private_key: bytes) -> bytes:
+        """The public key of a private key."""
+
+    def ecdsa_sign(self, curve: str, private_key: bytes, message: bytes) -> bytes:
+        """ECDSA (FIPS 186-5) with SHA-256 on P-256 (ES256, RFC 9053 2.1), SHA-384 on P-384."""
+
+    def ecdsa_verify(self, curve: str, public_key: bytes, message: bytes, signature: bytes) -> bool:
+        """Whether `signature` is one of `message` by the owner of `public_key`."""
+
+    def ecdh(self, curve: str, private_key: bytes, public_key: bytes) -> bytes:
+        """The shared secret Z (x coordinate, 32 or 48 bytes) of SP 800-56A 5.7.1.2 (ECC CDH)."""
 
 
 class Capabilities:

@@ -1,15 +1,29 @@
-"""Security suite 0 (Green Book 9.2): global authenticated encryption (glo), and HLS 5 (GMAC).
+"""Protection of APDUs (Green Book 9.2.7): suites 0 to 2, every form the standard has.
 
-A ciphered APDU is glo-tag, length, security control, invocation counter (4), ciphertext, tag (12).
+    form                 on the wire                                 under
+    "glo", "ded"         tag of the service, ciphered service        global or dedicated key
+    "general-glo", -ded  0xDB or 0xDC, system title, ciphered service    the same
+    "general-ciphering"  envelope.py, ciphered service               a global key identified, a new
+                                                                     key wrapped, a key agreed
+    "plain"              the APDU itself: with `signed`, or where only authentication needs keys
+
+A ciphered service is security control, invocation counter (4), ciphertext, tag (12). With `signed`
+all this is the content of a general-signing APDU.
+
 The same class serves client and meter: each sends under its own system title and checks what came
-under the other's. The tag of everything received is checked, then its counter must be new.
+under the other's. The tag of everything received is checked, then that it is new: by its counter,
+or, where every APDU has a key of its own and where it is only signed, by its transaction-id.
 """
 
 from __future__ import annotations
 
-from gateway.dlms import acse, apdu
+from struct import pack
+
+from gateway.dlms import acse, apdu, envelope
 from gateway.dlms.axdr import bytes_at, put_length
+from gateway.dlms.envelope import KeyInfo, Parties
 from gateway.dlms.errors import ProtocolError, Replayed, SecurityFailed
+from gateway.dlms.suites import SUITES, derived_key
 from hal.ports import CryptoError
 
 TYPE_CHECKING = False
@@ -17,44 +31,231 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from gateway.dlms.axdr import Bytes
-    from hal.ports import Crypto
+    from hal.ports import AesGcm, Crypto
 
-# security control byte: suite 0, unicast key
+# security control byte: the suite, and
 AUTHENTICATED = 0x10
+ENCRYPTED = 0x20
 AUTHENTICATED_ENCRYPTED = 0x30
+BROADCAST = 0x40
+COMPRESSED = 0x80
 
 TAG_SIZE = 12
+TITLE_SIZE = 8
 COUNTER_LIMIT = 0xFFFFFFFF
+TRANSACTION_SIZE = 8
+
+PLAIN = "plain"
+GLO = "glo"
+DED = "ded"
+GENERAL_GLO = "general-glo"
+GENERAL_DED = "general-ded"
+GENERAL_CIPHERING = "general-ciphering"
+FORMS = (PLAIN, GLO, DED, GENERAL_GLO, GENERAL_DED, GENERAL_CIPHERING)
+
+# the key of general-ciphering
+IDENTIFIED = "identified"
+WRAPPED = "wrapped"
+ONE_PASS = "one-pass"
+STATIC = "static"
+KEY_SOURCES = (IDENTIFIED, WRAPPED, ONE_PASS, STATIC)
+
+GENERAL_GLO_TAG = 0xDB
+GENERAL_DED_TAG = 0xDC
 
 # plain tag: glo tag (Green Book 9.5, COSEMpdu)
 GLO_OF = {
     acse.INITIATE_REQUEST: 0x21,
     acse.INITIATE_RESPONSE: 0x28,
+    apdu.CONFIRMED_SERVICE_ERROR: 0x2E,
     apdu.GET_REQUEST: 0xC8,
     apdu.SET_REQUEST: 0xC9,
+    apdu.EVENT_NOTIFICATION: 0xCA,
     apdu.ACTION_REQUEST: 0xCB,
     apdu.GET_RESPONSE: 0xCC,
     apdu.SET_RESPONSE: 0xCD,
     apdu.ACTION_RESPONSE: 0xCF,
 }
+DED_OF = {plain: glo + (0x20 if glo < 0x80 else 0x08) for plain, glo in GLO_OF.items()}
 PLAIN_OF = {glo: plain for plain, glo in GLO_OF.items()}
+PLAIN_OF_DED = {ded: plain for plain, ded in DED_OF.items()}
+# every tag that means protection
+PROTECTED = (
+    tuple(PLAIN_OF)
+    + tuple(PLAIN_OF_DED)
+    + (
+        GENERAL_GLO_TAG,
+        GENERAL_DED_TAG,
+        envelope.GENERAL_CIPHERING,
+        envelope.GENERAL_SIGNING,
+    )
+)
+
+_HEAD = ">BI"  # security control, invocation counter
+_LONG_HEAD = ">BBHBI"  # the same after tag and a length of two bytes
+# Under the global key though another was agreed: what opens and ends an association (the dedicated
+# key is inside), and what the meter sends unasked.
+_ALWAYS_GLOBAL = (
+    acse.INITIATE_REQUEST,
+    acse.INITIATE_RESPONSE,
+    apdu.CONFIRMED_SERVICE_ERROR,
+    apdu.EVENT_NOTIFICATION,
+    apdu.DATA_NOTIFICATION,
+)
 
 
 class Keys:
-    """One side's own system title (8 bytes), and the keys both share: global unicast encryption key
-    `ek` and authentication key `ak`, 16 bytes each. Its repr shows none of them."""
+    """One side's own system title (8 bytes) and the keys it holds. Its repr shows none of them.
 
-    __slots__ = ("ak", "ek", "system_title")
+    Shared with the peer: global unicast encryption key `ek`, authentication key `ak`, `broadcast`
+    key and `master` key (KEK), each 16 bytes, in suite 2 32. Private keys `signing` and
+    `agreement`, and the peer's public keys `peer_signing` and `peer_agreement` (x||y), of the
+    suite's curve. b"" is a key that one does not have.
+    """
 
-    def __init__(self, system_title: bytes, ek: bytes, ak: bytes) -> None:
-        if len(system_title) != 8 or len(ek) != 16 or len(ak) != 16:
-            raise ValueError("a system title of 8 bytes and two keys of 16 bytes expected")
+    __slots__ = (
+        "agreement",
+        "ak",
+        "broadcast",
+        "ek",
+        "master",
+        "peer_agreement",
+        "peer_signing",
+        "signing",
+        "suite",
+        "system_title",
+    )
+
+    def __init__(
+        self,
+        system_title: bytes,
+        ek: bytes,
+        ak: bytes,
+        suite: int = 0,
+        signing: bytes = b"",
+        peer_signing: bytes = b"",
+        agreement: bytes = b"",
+        peer_agreement: bytes = b"",
+        master: bytes = b"",
+        broadcast: bytes = b"",
+    ) -> None:
+        if suite not in (0, 1, 2):
+            raise ValueError("security suite 0, 1 or 2 expected")
+        self.suite = SUITES[suite]
+        size = self.suite.key_size
+        if len(system_title) != TITLE_SIZE or len(ek) not in (0, size) or len(ak) != len(ek):
+            raise ValueError(
+                "a system title of 8 bytes and two keys of %d bytes (suite %d) expected"
+                % (size, suite)
+            )
+        for name, key, wanted in (
+            ("master", master, size),
+            ("broadcast", broadcast, size),
+            ("signing", signing, self.suite.private_size),
+            ("agreement", agreement, self.suite.private_size),
+            ("peer_signing", peer_signing, self.suite.public_size),
+            ("peer_agreement", peer_agreement, self.suite.public_size),
+        ):
+            if key and len(key) != wanted:
+                raise ValueError(
+                    "key %s has %d bytes in suite %d, not %d" % (name, wanted, suite, len(key))
+                )
         self.system_title = system_title
         self.ek = ek
         self.ak = ak
+        self.signing = signing
+        self.peer_signing = peer_signing
+        self.agreement = agreement
+        self.peer_agreement = peer_agreement
+        self.master = master
+        self.broadcast = broadcast
+
+    def replaced(
+        self, ek: bytes = b"", ak: bytes = b"", broadcast: bytes = b"", master: bytes = b""
+    ) -> Keys:
+        """The same with the keys that are given."""
+        return Keys(
+            self.system_title,
+            ek or self.ek,
+            ak or self.ak,
+            self.suite.number,
+            self.signing,
+            self.peer_signing,
+            self.agreement,
+            self.peer_agreement,
+            master or self.master,
+            broadcast or self.broadcast,
+        )
 
     def __repr__(self) -> str:
         return "Keys(...)"
+
+
+class Protection:
+    """How the APDUs of an association are protected.
+
+    `form`: one of FORMS. `policy`: AUTHENTICATED, ENCRYPTED or both; what is received must have at
+    least this. ENCRYPTED alone has no tag: a change on the way goes unnoticed, and the standard
+    has it for old meters only. `key`: one of KEY_SOURCES, for general-ciphering. `signed`: every
+    request and response is signed too (general-signing).
+    """
+
+    __slots__ = ("form", "key", "policy", "signed")
+
+    def __init__(
+        self,
+        form: str = GLO,
+        policy: int = AUTHENTICATED_ENCRYPTED,
+        key: str = IDENTIFIED,
+        signed: bool = False,
+    ) -> None:
+        if form not in FORMS:
+            raise ValueError("protection %r: expected one of %s" % (form, ", ".join(FORMS)))
+        if policy not in (AUTHENTICATED, ENCRYPTED, AUTHENTICATED_ENCRYPTED):
+            raise ValueError("policy 0x%02x: expected 0x10, 0x20 or 0x30" % policy)
+        if key not in KEY_SOURCES:
+            raise ValueError("key %r: expected one of %s" % (key, ", ".join(KEY_SOURCES)))
+        self.form = form
+        self.policy = policy
+        self.key = key
+        self.signed = signed
+
+    @property
+    def dedicated(self) -> bool:
+        """Whether the association needs a dedicated key."""
+        return self.form in (DED, GENERAL_DED)
+
+    @property
+    def general(self) -> bool:
+        """Whether the conformance bit general-protection is needed."""
+        return self.signed or self.form in (GENERAL_GLO, GENERAL_DED, GENERAL_CIPHERING)
+
+    def check(self, keys: Keys) -> None:
+        """ValueError when `keys` are not enough for it."""
+        missing = ""
+        if self.form != PLAIN and not keys.ek:
+            missing = "ek and ak"
+        elif self.form == GENERAL_CIPHERING and self.key == WRAPPED and not keys.master:
+            missing = "the master key"
+        elif self.form == GENERAL_CIPHERING and self.key in (ONE_PASS, STATIC):
+            if not (keys.agreement and keys.peer_agreement):
+                missing = "both sides' agreement keys"
+            elif self.key == ONE_PASS and not (keys.signing and keys.peer_signing):
+                missing = "both sides' signing keys"
+        if self.signed and not (keys.signing and keys.peer_signing):
+            missing = "both sides' signing keys"
+        if missing:
+            raise ValueError("protection %s needs %s" % (self.form, missing))
+
+
+class _Channel:
+    """One key's cipher, and the highest counter received under it (-1: none)."""
+
+    __slots__ = ("gcm", "received")
+
+    def __init__(self, gcm: AesGcm, received: int = -1) -> None:
+        self.gcm = gcm
+        self.received = received
 
 
 class Ciphering:
@@ -62,10 +263,24 @@ class Ciphering:
 
     `next_counter()` gives an invocation counter never given before for this key. `peer_title` may
     be set later, when the AARQ or AARE has told it. `received` is the highest counter accepted so
-    far from the peer under this key (-1: none); read it back to remember it.
+    far from the peer under the global key (-1: none); read it back to remember it. `responder` is
+    True on the meter's side: it answers in the client's transactions.
     """
 
-    __slots__ = ("_crypto", "_keys", "_next_counter", "peer_title", "received")
+    __slots__ = (
+        "_aad",
+        "_control",
+        "_crypto",
+        "_dedicated",
+        "_global",
+        "_keys",
+        "_next_counter",
+        "_responder",
+        "_transaction",
+        "_transaction_done",
+        "peer_title",
+        "protection",
+    )
 
     def __init__(
         self,
@@ -74,105 +289,443 @@ class Ciphering:
         next_counter: Callable[[], int],
         peer_title: bytes = b"",
         received: int = -1,
+        protection: Protection | None = None,
+        responder: bool = False,
     ) -> None:
         self._crypto = crypto
-        self._keys = keys
         self._next_counter = next_counter
         self.peer_title = peer_title
-        self.received = received
+        self.protection = protection or Protection()
+        self.protection.check(keys)
+        self._control = self.protection.policy | keys.suite.number
+        self._responder = responder
+        self._transaction = 0  # the last one asked by us; of a responder, the last one answered
+        self._transaction_done = True
+        self._dedicated: _Channel | None = None
+        self.use(keys, received)
+
+    @property
+    def received(self) -> int:
+        return self._global.received
+
+    def use(self, keys: Keys, received: int = -1) -> None:
+        """From now on these keys, of the same suite; their counters received begin anew."""
+        self._keys = keys
+        # authentication alone needs no cipher; a key that is never used costs nothing
+        self._global = _Channel(
+            self._crypto.aes_gcm(keys.ek or bytes(keys.suite.key_size)), received
+        )
+        self._aad = bytes((self._control,)) + keys.ak
+
+    def dedicate(self, key: bytes) -> None:
+        """The dedicated key of this association, of the suite's size."""
+        if len(key) != self._keys.suite.key_size:
+            raise ProtocolError(
+                "a dedicated key of %d bytes came, %d are due"
+                % (len(key), self._keys.suite.key_size)
+            )
+        self._dedicated = _Channel(self._crypto.aes_gcm(key))
+
+    # ------------------------------------------------------------ sending
 
     def protect(self, plain: bytes) -> bytes:
-        """The glo-ciphered form of a plain APDU."""
-        counter = self._counter()
-        body = self._crypto.aes_gcm_encrypt(
-            self._keys.ek,
-            self._keys.system_title + counter,
-            plain,
-            bytes((AUTHENTICATED_ENCRYPTED,)) + self._keys.ak,
-            TAG_SIZE,
-        )
-        out = bytearray((GLO_OF[plain[0]],))
-        put_length(out, 5 + len(body))
-        out.append(AUTHENTICATED_ENCRYPTED)
-        out.extend(counter)
-        out.extend(body)
-        return bytes(out)
+        """The protected form of a plain APDU. InitiateRequest and -Response are always ciphered by
+        service, under the global key, and not signed: until then there is no agreement."""
+        form = self.protection.form
+        tag = plain[0]
+        if tag in _ALWAYS_GLOBAL and form != PLAIN:
+            return self._by_service(plain, GLO_OF.get(tag), GENERAL_GLO_TAG, self._global)
+        if form == GLO:
+            done = self._by_service(plain, GLO_OF.get(tag), GENERAL_GLO_TAG, self._global)
+        elif form == GENERAL_GLO:
+            done = self._by_service(plain, None, GENERAL_GLO_TAG, self._global)
+        elif form == DED:
+            done = self._by_service(plain, DED_OF.get(tag), GENERAL_DED_TAG, self._due())
+        elif form == GENERAL_DED:
+            done = self._by_service(plain, None, GENERAL_DED_TAG, self._due())
+        else:
+            if form == PLAIN and (not self.protection.signed or tag in _ALWAYS_GLOBAL):
+                return plain
+            parties = self._parties()
+            done = plain if form == PLAIN else self._enveloped(plain, parties)
+            return self._signed(done, parties) if self.protection.signed else done
+        return self._signed(done, self._parties()) if self.protection.signed else done
 
-    def unprotect(self, ciphered: Bytes) -> bytes:
-        """The plain APDU. SecurityFailed when it is not authentic (or less protected than due),
-        Replayed when it is but its counter is not new, ProtocolError when it is not a glo APDU."""
-        if len(ciphered) == 0 or ciphered[0] not in PLAIN_OF:
-            raise ProtocolError("not a ciphered APDU that is known here")
-        content, pos = bytes_at(ciphered, 1)
-        if pos != len(ciphered):
-            raise ProtocolError("%d bytes left over after the APDU" % (len(ciphered) - pos))
-        if len(content) < 5 + TAG_SIZE + 1:
-            raise ProtocolError("a ciphered APDU of %d bytes cannot hold a tag" % len(content))
-        if content[0] != AUTHENTICATED_ENCRYPTED:
-            raise SecurityFailed(
-                "security control 0x%02x where 0x30 (suite 0, authenticated and encrypted, unicast "
-                "key) is due; align the security policy of meter and head-end" % content[0]
-            )
+    def _by_service(self, plain: bytes, tag: int | None, general: int, channel: _Channel) -> bytes:
+        """Ciphered under the service's own tag; where there is none, general-glo or -ded."""
+        counter = self._counter()
+        control = self._control
+        title = self._keys.system_title
+        if control & ENCRYPTED and control & AUTHENTICATED and tag is not None:
+            # nearly everything goes this way, so it is written out
+            nonce = title + counter.to_bytes(4, "big")
+            body = channel.gcm.encrypt(nonce, plain, self._aad, TAG_SIZE)
+            size = 5 + len(body)
+            if 0x100 <= size <= 0xFFFF:
+                return pack(_LONG_HEAD, tag, 0x82, size, control, counter) + body
+            out = bytearray((tag,))
+        else:
+            body = self._sealed(channel.gcm, counter, plain, self._aad)
+            size = 5 + len(body)
+            out = bytearray((general,)) if tag is None else bytearray((tag,))
+            if tag is None:
+                envelope.put_octets(out, title)
+        put_length(out, size)
+        return bytes(out) + pack(_HEAD, control, counter) + body
+
+    def _sealed(self, gcm: AesGcm, counter: int, plain: bytes, aad: bytes) -> bytes:
+        """Ciphertext and tag, as far as the policy has them; `aad` begins with security control
+        and authentication key."""
+        nonce = self._keys.system_title + counter.to_bytes(4, "big")
+        if not self._control & AUTHENTICATED:
+            return gcm.crypt(nonce, plain)
+        if not self._control & ENCRYPTED:
+            return plain + gcm.encrypt(nonce, b"", aad + plain, TAG_SIZE)
+        return gcm.encrypt(nonce, plain, aad, TAG_SIZE)
+
+    def _enveloped(self, plain: bytes, parties: Parties) -> bytes:
+        info, gcm = self._key_to_send(parties)
+        counter = self._counter()
+        body = self._sealed(gcm, counter, plain, self._aad + parties.encode())
+        return envelope.ciphering_apdu(parties, info, pack(_HEAD, self._control, counter) + body)
+
+    def _key_to_send(self, parties: Parties) -> tuple[KeyInfo, AesGcm]:
+        keys, crypto = self._keys, self._crypto
+        suite = keys.suite
+        source = self.protection.key
+        if source == IDENTIFIED:
+            return KeyInfo(envelope.IDENTIFIED, envelope.UNICAST_KEY), self._global.gcm
+        if source == WRAPPED:
+            key = crypto.random(suite.key_size)
+            wrapped = crypto.aes_wrap(keys.master, key)
+            return KeyInfo(envelope.WRAPPED, envelope.MASTER_KEY, wrapped), crypto.aes_gcm(key)
+        if source == ONE_PASS:
+            private, public = crypto.ec_generate(suite.curve)
+            data = public + crypto.ecdsa_sign(suite.curve, keys.signing, public)
+            info = KeyInfo(envelope.AGREED, 0, data, envelope.ONE_PASS)
+            shared = crypto.ecdh(suite.curve, private, keys.peer_agreement)
+        else:
+            info = KeyInfo(envelope.AGREED, 0, b"", envelope.STATIC)
+            shared = crypto.ecdh(suite.curve, keys.agreement, keys.peer_agreement)
+        return info, self._agreed(shared, parties, info.parameters)
+
+    def _agreed(self, shared: bytes, parties: Parties, scheme: bytes) -> AesGcm:
+        party_u = parties.originator
+        if scheme == envelope.STATIC:
+            # the only thing in it that differs from one APDU to the next
+            party_u += bytes((len(parties.transaction),)) + parties.transaction
+        suite = self._keys.suite
+        key = derived_key(self._crypto, suite, shared, suite.ciphering, party_u, parties.recipient)
+        return self._crypto.aes_gcm(key)
+
+    def _signed(self, content: bytes, parties: Parties) -> bytes:
+        signed = envelope.signed_part(parties, content)
+        curve = self._keys.suite.curve
+        return envelope.signing_apdu(
+            signed, self._crypto.ecdsa_sign(curve, self._keys.signing, signed)
+        )
+
+    def _parties(self) -> Parties:
         self._check_title()
-        try:
-            plain = self._crypto.aes_gcm_decrypt(
-                self._keys.ek,
-                self.peer_title + content[1:5],
-                content[5:],
-                bytes((AUTHENTICATED_ENCRYPTED,)) + self._keys.ak,
-                TAG_SIZE,
+        if not self._responder:
+            self._transaction = self._counter()
+            self._transaction_done = False
+        return Parties(
+            self._transaction.to_bytes(TRANSACTION_SIZE, "big"),
+            self._keys.system_title,
+            self.peer_title,
+        )
+
+    # ------------------------------------------------------------ receiving
+
+    def unprotect(self, protected: Bytes) -> bytes:
+        """The plain APDU. SecurityFailed when it is not authentic (or less protected than due),
+        Replayed when it is but not new, ProtocolError when it is no protected APDU."""
+        if len(protected) == 0:
+            raise ProtocolError("an empty APDU")
+        tag = protected[0]
+        if tag == envelope.GENERAL_SIGNING:
+            return self._unsigned(protected)
+        plain, channel, counter, transaction = self._deciphered(protected)
+        if self.protection.signed and plain[0] not in _ALWAYS_GLOBAL:
+            raise SecurityFailed("an APDU without the signature that is due")
+        self._take(channel, counter, transaction)
+        return plain
+
+    def _unsigned(self, protected: Bytes) -> bytes:
+        parties, content, signed, signature = envelope.signing_parts(protected)
+        keys = self._keys
+        if not keys.peer_signing:
+            raise SecurityFailed("a signed APDU came, but there is no key to verify it with")
+        self._check_parties(parties)
+        if not self._crypto.ecdsa_verify(keys.suite.curve, keys.peer_signing, signed, signature):
+            raise SecurityFailed("the signature of an APDU does not verify; check the keys")
+        if not content:
+            raise ProtocolError("a signed APDU without content")
+        transaction = self._new_transaction(parties)
+        if self.protection.form == PLAIN:
+            self._take(None, 0, transaction)
+            return content
+        plain, channel, counter, _ = self._deciphered(content)
+        # the envelope inside a signature is of the same transaction
+        self._take(channel, counter, transaction)
+        return plain
+
+    def _deciphered(self, protected: Bytes) -> tuple[bytes, _Channel | None, int, int | None]:
+        """(plain APDU, channel to count in or None, counter, transaction or None), all proven and
+        nothing taken as used yet."""
+        if self.protection.form == PLAIN:
+            raise SecurityFailed("a ciphered APDU came where none is agreed")
+        tag = protected[0]
+        expected = PLAIN_OF.get(tag)
+        channel: _Channel | None = self._global
+        if expected is not None:
+            content, pos = bytes_at(protected, 1)
+        elif tag in (GENERAL_GLO_TAG, GENERAL_DED_TAG):
+            title, pos = bytes_at(protected, 1)
+            if title and title != self.peer_title:
+                raise SecurityFailed("an APDU of another system title than the association's")
+            content, pos = bytes_at(protected, pos)
+            if tag == GENERAL_DED_TAG:
+                channel = self._due()
+        elif tag in PLAIN_OF_DED:
+            expected = PLAIN_OF_DED[tag]
+            content, pos = bytes_at(protected, 1)
+            channel = self._due()
+        elif tag == envelope.GENERAL_CIPHERING:
+            return self._from_envelope(protected)
+        else:
+            raise ProtocolError("not a protected APDU that is known here")
+        if pos != len(protected):
+            raise ProtocolError("%d bytes left over after the APDU" % (len(protected) - pos))
+        assert channel is not None
+        plain, counter = self._opened(channel.gcm, content, b"")
+        # The tag does not cover the label: an APDU with a false one must not use up the counter.
+        if expected is not None and plain[0] != expected:
+            raise SecurityFailed("inside the ciphered APDU 0x%02x is 0x%02x" % (tag, plain[0]))
+        due = (DED, GENERAL_DED) if channel is self._dedicated else (GLO, GENERAL_GLO)
+        if self.protection.form not in due and plain[0] not in _ALWAYS_GLOBAL:
+            raise SecurityFailed(
+                "APDU 0x%02x where protection %s is due" % (tag, self.protection.form)
             )
+        return plain, channel, counter, None
+
+    def _opened(self, gcm: AesGcm, content: bytes, parties: bytes) -> tuple[bytes, int]:
+        """(plain, counter) of a ciphered service whose tag fits."""
+        if len(content) < 6:
+            raise ProtocolError("a ciphered APDU of %d bytes cannot hold anything" % len(content))
+        control = content[0]
+        aad = self._aad
+        if control != self._control:
+            self._check_control(control)
+            aad = bytes((control,)) + self._keys.ak
+        self._check_title()
+        nonce = self.peer_title + content[1:5]
+        counter = int.from_bytes(content[1:5], "big")
+        if not control & AUTHENTICATED:
+            return gcm.crypt(nonce, content[5:]), counter
+        if len(content) < 6 + TAG_SIZE:
+            raise ProtocolError("a ciphered APDU of %d bytes cannot hold a tag" % len(content))
+        try:
+            if control & ENCRYPTED:
+                return gcm.decrypt(nonce, content[5:], aad + parties, TAG_SIZE), counter
+            plain = content[5:-TAG_SIZE]
+            gcm.decrypt(nonce, content[-TAG_SIZE:], aad + parties + plain, TAG_SIZE)
         except CryptoError:
             raise SecurityFailed("the tag of a ciphered APDU does not match; check the keys")
-        # The tag does not cover the envelope: one with a false label must not use up the counter.
-        if plain[0] != PLAIN_OF[ciphered[0]]:
+        return plain, counter
+
+    def _from_envelope(self, protected: Bytes) -> tuple[bytes, _Channel | None, int, int | None]:
+        parties, info, content = envelope.ciphering_parts(protected)
+        self._check_parties(parties)
+        transaction: int | None = None
+        if info.kind != envelope.IDENTIFIED or self._responder:
+            transaction = self._new_transaction(parties)
+        channel, gcm = self._key_received(parties, info)
+        plain, counter = self._opened(gcm, content, parties.encode())
+        if self.protection.form != GENERAL_CIPHERING:
+            raise SecurityFailed("general-ciphering where %s is due" % self.protection.form)
+        return plain, channel, counter, transaction
+
+    def _key_received(self, parties: Parties, info: KeyInfo) -> tuple[_Channel | None, AesGcm]:
+        keys, crypto = self._keys, self._crypto
+        if info.kind == envelope.IDENTIFIED and info.number == envelope.UNICAST_KEY:
+            source = IDENTIFIED
+        elif info.kind == envelope.WRAPPED and info.number == envelope.MASTER_KEY:
+            source = WRAPPED
+        elif info.kind == envelope.AGREED and info.parameters == envelope.ONE_PASS:
+            source = ONE_PASS
+        elif info.kind == envelope.AGREED and info.parameters == envelope.STATIC:
+            source = STATIC
+        else:
+            raise SecurityFailed("general-ciphering with a key that is not known here")
+        if self.protection.form != GENERAL_CIPHERING or source != self.protection.key:
             raise SecurityFailed(
-                "inside the ciphered APDU 0x%02x is 0x%02x" % (ciphered[0], plain[0])
+                "general-ciphering with a key %s where %s is due" % (source, self.protection.key)
             )
-        counter = int.from_bytes(content[1:5], "big")
-        if counter <= self.received:
-            raise Replayed(
-                "invocation counter %d came again (%d was the last)" % (counter, self.received)
-            )
-        self.received = counter
-        return plain
+        if source == IDENTIFIED:
+            return self._global, self._global.gcm
+        curve = keys.suite.curve
+        try:
+            if source == WRAPPED:
+                return None, crypto.aes_gcm(crypto.aes_unwrap(keys.master, info.data))
+            if source == STATIC:
+                shared = crypto.ecdh(curve, keys.agreement, keys.peer_agreement)
+            else:
+                size = keys.suite.public_size
+                public, signature = info.data[:size], info.data[size:]
+                if not crypto.ecdsa_verify(curve, keys.peer_signing, public, signature):
+                    raise SecurityFailed("the peer's ephemeral key is not signed by the peer")
+                shared = crypto.ecdh(curve, keys.agreement, public)
+        except CryptoError as error:
+            raise SecurityFailed("general-ciphering: %s" % error)
+        return None, self._agreed(shared, parties, info.parameters)
+
+    # ------------------------------------------------------------ HLS 5
 
     def proof(self, challenge: bytes) -> bytes:
         """f(StoC) of the client, f(CtoS) of the meter: control, counter, GMAC (17 bytes)."""
+        control = AUTHENTICATED | self._keys.suite.number
         counter = self._counter()
-        control = bytes((AUTHENTICATED,))
-        return control + counter + self._gmac(self._keys.system_title, counter, challenge)
+        nonce = self._keys.system_title + counter.to_bytes(4, "big")
+        return pack(_HEAD, control, counter) + self._gmac(nonce, control, challenge)
 
     def check_proof(self, challenge: bytes, proof: bytes) -> None:
         """SecurityFailed unless `proof` is the peer's for `challenge`. Its counter is not held
         against `received`: the challenge is fresh, and the APDU around it took a later counter."""
         self._check_title()
-        if len(proof) != 5 + TAG_SIZE or proof[0] != AUTHENTICATED:
-            raise SecurityFailed("the peer's HLS proof is not 17 bytes with security control 0x10")
-        expected = self._gmac(self.peer_title, proof[1:5], challenge)
-        different = 0
-        for ours, theirs in zip(expected, proof[5:]):  # noqa: B905 (lengths are equal)
-            different |= ours ^ theirs
-        if different:
+        control = AUTHENTICATED | self._keys.suite.number
+        if len(proof) != 5 + TAG_SIZE or proof[0] != control:
+            raise SecurityFailed(
+                "the peer's HLS proof is not 17 bytes with security control 0x%02x" % control
+            )
+        expected = self._gmac(self.peer_title + proof[1:5], control, challenge)
+        if not same(expected, proof[5:]):
             raise SecurityFailed("the peer's HLS proof does not match; check the keys")
 
-    def overhead(self, size: int) -> int:
-        """Bytes that protect() adds to a plain APDU of `size` bytes."""
-        content = 5 + size + TAG_SIZE
-        return 1 + (1 if content < 0x80 else 2 if content < 0x100 else 3) + content - size
+    def _gmac(self, nonce: bytes, control: int, challenge: bytes) -> bytes:
+        if not self._keys.ek:
+            raise SecurityFailed("HLS by GMAC needs ek and ak")
+        aad = bytes((control,)) + self._keys.ak + challenge
+        return self._global.gcm.encrypt(nonce, b"", aad, TAG_SIZE)
 
-    def _counter(self) -> bytes:
+    # ------------------------------------------------------------ sizes
+
+    def overhead(self, size: int) -> int:
+        """Bytes that protect() adds to a plain APDU of `size` bytes (of a service that has tags of
+        its own)."""
+        form = self.protection.form
+        done = size
+        if form != PLAIN:
+            done += 5 + (TAG_SIZE if self._control & AUTHENTICATED else 0)
+            done += _length_size(done)
+            if form in (GENERAL_GLO, GENERAL_DED):
+                done += 1 + TITLE_SIZE
+            if form == GENERAL_CIPHERING:
+                done += _PARTIES_SIZE + self._key_info_size()
+            done += 1
+        if self.protection.signed:
+            done += _length_size(done) + 1 + _PARTIES_SIZE
+            signature = self._keys.suite.public_size
+            done += _length_size(signature) + signature
+        return done - size
+
+    def _key_info_size(self) -> int:
+        suite = self._keys.suite
+        source = self.protection.key
+        if source == IDENTIFIED:
+            return 3
+        if source == WRAPPED:
+            return 4 + suite.key_size + 8
+        if source == STATIC:
+            return 5
+        data = 2 * suite.public_size
+        return 4 + _length_size(data) + data
+
+    # ------------------------------------------------------------ small parts
+
+    def _take(self, channel: _Channel | None, counter: int, transaction: int | None) -> None:
+        """Now that all else is proven: was this there before? If not, it is from now on."""
+        if transaction is not None and not self._responder and self._transaction_done:
+            raise Replayed("the answer of transaction %d came again" % transaction)
+        if channel is not None:
+            if counter <= channel.received:
+                raise Replayed(
+                    "invocation counter %d came again (%d was the last)"
+                    % (counter, channel.received)
+                )
+            channel.received = counter
+        if transaction is not None:
+            self._transaction = transaction
+            self._transaction_done = True
+
+    def _new_transaction(self, parties: Parties) -> int:
+        """Its number: the one we asked in; of a responder, one higher than all before."""
+        number = int.from_bytes(parties.transaction, "big")
+        if len(parties.transaction) != TRANSACTION_SIZE:
+            raise SecurityFailed("a transaction-id of %d bytes" % len(parties.transaction))
+        if self._responder:
+            if number <= self._transaction:
+                raise Replayed("transaction %d came again" % number)
+        elif number != self._transaction:
+            raise Replayed("an answer of transaction %d, not %d" % (number, self._transaction))
+        return number
+
+    def _check_parties(self, parties: Parties) -> None:
+        self._check_title()
+        if parties.originator != self.peer_title:
+            raise SecurityFailed("an APDU of another system title than the association's")
+        if parties.recipient != self._keys.system_title:
+            raise SecurityFailed("an APDU that is for another system title than ours")
+
+    def _check_control(self, control: int) -> None:
+        """A security control other than what we send: more protection is welcome, nothing else."""
+        if control & COMPRESSED:
+            raise SecurityFailed(
+                "security control 0x%02x: compression is not supported here; switch it off in"
+                " the meter" % control
+            )
+        policy = self.protection.policy
+        if control & (BROADCAST | 0x0F) != self._keys.suite.number or control & policy != policy:
+            raise SecurityFailed(
+                "security control 0x%02x where 0x%02x (suite %d, %s, unicast key) is due; align the"
+                " security policy of meter and head-end"
+                % (control, self._control, self._keys.suite.number, _POLICY_NAMES[policy])
+            )
+
+    def _due(self) -> _Channel:
+        if self._dedicated is None:
+            raise SecurityFailed("there is no dedicated key in this association")
+        return self._dedicated
+
+    def _counter(self) -> int:
         counter = self._next_counter()
         if not 0 <= counter <= COUNTER_LIMIT:
             raise SecurityFailed("the invocation counter is used up; the meter needs new keys")
-        return counter.to_bytes(4, "big")
-
-    def _gmac(self, title: bytes, counter: bytes, challenge: bytes) -> bytes:
-        aad = bytes((AUTHENTICATED,)) + self._keys.ak + challenge
-        return self._crypto.aes_gcm_encrypt(self._keys.ek, title + counter, b"", aad, TAG_SIZE)
+        return counter
 
     def _check_title(self) -> None:
-        if len(self.peer_title) != 8:
+        if len(self.peer_title) != TITLE_SIZE:
             raise SecurityFailed(
                 "the peer told a system title of %d bytes; 8 are due" % len(self.peer_title)
             )
+
+
+_POLICY_NAMES = {
+    AUTHENTICATED: "authenticated",
+    ENCRYPTED: "encrypted",
+    AUTHENTICATED_ENCRYPTED: "authenticated and encrypted",
+}
+_PARTIES_SIZE = 1 + TRANSACTION_SIZE + 2 * (1 + TITLE_SIZE) + 2
+
+
+def same(a: bytes, b: bytes) -> bool:
+    """Compare without stopping at the first difference."""
+    different = len(a) ^ len(b)
+    for ours, theirs in zip(a, b):  # noqa: B905 (the lengths have been compared)
+        different |= ours ^ theirs
+    return different == 0
+
+
+def _length_size(length: int) -> int:
+    return 1 if length < 0x80 else 2 if length < 0x100 else 3

@@ -40,7 +40,7 @@ def verify(raw: bytes, trust: Sequence[tuple[bytes, bytes]], crypto: Crypto) -> 
         raise Refused("unknown-signer", "key id %s is not in the trust store" % kid.hex())
     structure = sign_structure(payload)
     for key in keys:
-        if crypto.p256_verify(key, structure, signature):
+        if crypto.ecdsa_verify("P-256", key, structure, signature):
             return payload, kid
     raise Refused("bad-signature", "the key with id %s did not sign this content" % kid.hex())
 

@@ -1,14 +1,20 @@
-"""Crypto from cryptolib's AES, hashlib's SHA-256 and the two pieces MicroPython lacks."""
+"""Crypto from cryptolib's AES, hashlib, and the pieces that MicroPython lacks."""
 
 from __future__ import annotations
 
 import hashlib
 import os
 
-from hal.micropython import p256
-from hal.micropython.gcm import Gcm, same
-from hal.ports import CryptoError
-from hal.rt.gcm_arguments import check_gcm_arguments
+from hal.micropython import keywrap
+from hal.micropython.ec import P256, P384
+from hal.micropython.gcm import Gcm
+from hal.micropython.sha384 import sha384
+from hal.ports import CryptoError, PortError
+from hal.rt.ec_arguments import check_ec_key, ec_size
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from hal.micropython.ec import Curve
 
 
 class SystemCrypto:
@@ -17,37 +23,88 @@ class SystemCrypto:
     def random(self, size: int) -> bytes:
         return os.urandom(size)
 
-    def aes_gcm_encrypt(
-        self, key: bytes, nonce: bytes, data: bytes | memoryview, aad: bytes, tag_size: int
-    ) -> bytes:
-        check_gcm_arguments(key, nonce, tag_size)
-        gcm = Gcm(key, nonce)
-        ciphertext = gcm.crypt(memoryview(data))
-        return ciphertext + gcm.tag(memoryview(ciphertext), aad, tag_size)
+    def digest(self, name: str, data: bytes) -> bytes:
+        if name == "sha384":
+            return sha384(data)
+        found = getattr(hashlib, name, None)  # a board's firmware may leave some out
+        if found is None:
+            raise PortError("the digest %s is not in this board's MicroPython" % name)
+        digest: bytes = found(data).digest()
+        return digest
 
-    def aes_gcm_decrypt(
-        self, key: bytes, nonce: bytes, data: bytes | memoryview, aad: bytes, tag_size: int
-    ) -> bytes:
-        check_gcm_arguments(key, nonce, tag_size)
-        size = len(data) - tag_size
-        if size < 0:
-            raise CryptoError("AES-GCM: %d bytes are too few for a tag" % len(data))
-        gcm = Gcm(key, nonce)
-        ciphertext = memoryview(data)[:size]
-        if not same(gcm.tag(ciphertext, aad, tag_size), bytes(data[size:])):
-            raise CryptoError("AES-GCM: the tag is wrong")
-        return gcm.crypt(ciphertext)
+    def aes_gcm(self, key: bytes) -> Gcm:
+        return Gcm(key)
 
-    def p256_verify(self, public_key: bytes, message: bytes, signature: bytes) -> bool:
-        if len(public_key) != 64:
-            raise CryptoError("P-256 public key: expected 64 bytes, got %d" % len(public_key))
-        if len(signature) != 64:
+    def aes_wrap(self, kek: bytes, key: bytes) -> bytes:
+        return keywrap.wrap(kek, key)
+
+    def aes_unwrap(self, kek: bytes, wrapped: bytes) -> bytes:
+        return keywrap.unwrap(kek, wrapped)
+
+    def ec_generate(self, curve: str) -> tuple[bytes, bytes]:
+        size = ec_size(curve)
+        n = _curve(curve).n
+        while True:
+            # both orders begin with ones: hardly ever more than one round
+            private_key = os.urandom(size)
+            if 0 < int.from_bytes(private_key, "big") < n:
+                return private_key, self.ec_public(curve, private_key)
+
+    def ec_public(self, curve: str, private_key: bytes) -> bytes:
+        secret = _secret(curve, private_key)
+        return _joined(_curve(curve).public(secret), len(private_key))
+
+    def ecdsa_sign(self, curve: str, private_key: bytes, message: bytes) -> bytes:
+        secret = _secret(curve, private_key)
+        found = _curve(curve).sign(secret, _HASHES[curve](message), _HASHES[curve])
+        return _joined(found, len(private_key))
+
+    def ecdsa_verify(self, curve: str, public_key: bytes, message: bytes, signature: bytes) -> bool:
+        x, y = _point(curve, public_key)
+        if len(signature) != len(public_key):
             return False
-        x = int.from_bytes(public_key[:32], "big")
-        y = int.from_bytes(public_key[32:], "big")
-        if not p256.is_on_curve(x, y):
-            raise CryptoError("P-256 public key: not a point of the curve")
-        digest = int.from_bytes(hashlib.sha256(message).digest(), "big")
-        r = int.from_bytes(signature[:32], "big")
-        s = int.from_bytes(signature[32:], "big")
-        return p256.verify(x, y, digest, r, s)
+        size = len(signature) // 2
+        digest = int.from_bytes(_HASHES[curve](message), "big")
+        r = int.from_bytes(signature[:size], "big")
+        s = int.from_bytes(signature[size:], "big")
+        return _curve(curve).verify(x, y, digest, r, s)
+
+    def ecdh(self, curve: str, private_key: bytes, public_key: bytes) -> bytes:
+        x, y = _point(curve, public_key)
+        secret = _secret(curve, private_key)
+        return _curve(curve).multiple(secret, x, y)[0].to_bytes(len(private_key), "big")
+
+
+def _sha256(data: bytes) -> bytes:
+    return hashlib.sha256(data).digest()
+
+
+_CURVES = {"P-256": P256, "P-384": P384}
+_HASHES = {"P-256": _sha256, "P-384": sha384}
+
+
+def _curve(name: str) -> Curve:
+    ec_size(name)  # refuses a curve there is not
+    return _CURVES[name]
+
+
+def _secret(curve: str, key: bytes) -> int:
+    check_ec_key(curve, "private", key)
+    secret = int.from_bytes(key, "big")
+    if not 0 < secret < _CURVES[curve].n:
+        raise CryptoError("%s private key: not between 1 and the curve's order" % curve)
+    return secret
+
+
+def _point(curve: str, key: bytes) -> tuple[int, int]:
+    check_ec_key(curve, "public", key)
+    size = len(key) // 2
+    x = int.from_bytes(key[:size], "big")
+    y = int.from_bytes(key[size:], "big")
+    if not _CURVES[curve].is_on_curve(x, y):
+        raise CryptoError("%s public key: not a point of the curve" % curve)
+    return x, y
+
+
+def _joined(numbers: tuple[int, int], size: int) -> bytes:
+    return numbers[0].to_bytes(size, "big") + numbers[1].to_bytes(size, "big")

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from cryptolib import aes
 
+from hal.ports import CryptoError
+from hal.rt.gcm_arguments import check_gcm_key, check_gcm_sizes
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -14,19 +17,39 @@ _POLYNOMIAL = 0xE1 << 120
 
 
 class Gcm:
-    """One message under one key: first `crypt` or `tag`, in any order.
+    """See hal.ports.AesGcm.
 
     Bit 0 of GCM's field elements is the most significant bit of the integers here.
     """
 
-    def __init__(self, key: bytes, nonce: bytes) -> None:
+    def __init__(self, key: bytes) -> None:
+        check_gcm_key(key)
         self._encrypt: Callable[[bytes | bytearray], bytes] = aes(key, _MODE_ECB).encrypt
-        self._nonce = nonce
         self._multiples = _multiples(int.from_bytes(self._encrypt(bytes(16)), "big"))
 
-    def crypt(self, data: memoryview) -> bytes:
-        """Encrypt or decrypt (they are the same): the key stream of counters 2, 3, ... over
-        data."""
+    def encrypt(
+        self, nonce: bytes, data: bytes | memoryview, aad: bytes | memoryview, tag_size: int
+    ) -> bytes:
+        check_gcm_sizes(nonce, tag_size)
+        ciphertext = self.crypt(nonce, data)
+        return ciphertext + self._tag(nonce, memoryview(ciphertext), aad, tag_size)
+
+    def decrypt(
+        self, nonce: bytes, data: bytes | memoryview, aad: bytes | memoryview, tag_size: int
+    ) -> bytes:
+        check_gcm_sizes(nonce, tag_size)
+        size = len(data) - tag_size
+        if size < 0:
+            raise CryptoError("AES-GCM: %d bytes are too few for a tag" % len(data))
+        ciphertext = memoryview(data)[:size]
+        if not same(self._tag(nonce, ciphertext, aad, tag_size), bytes(data[size:])):
+            raise CryptoError("AES-GCM: the tag is wrong")
+        return self.crypt(nonce, ciphertext)
+
+    def crypt(self, nonce: bytes, data: bytes | memoryview) -> bytes:
+        """The key stream of counters 2, 3, ... over data."""
+        check_gcm_sizes(nonce, 16)
+        data = memoryview(data)
         out = bytearray(len(data))
         counter = 2
         for start in range(0, len(data), _CHUNK):
@@ -34,7 +57,7 @@ class Gcm:
             size = len(piece)
             blocks = bytearray()
             for _ in range((size + 15) // 16):
-                blocks.extend(self._nonce)
+                blocks.extend(nonce)
                 blocks.extend(counter.to_bytes(4, "big"))
                 counter += 1
             stream = int.from_bytes(self._encrypt(blocks)[:size], "big")
@@ -42,13 +65,14 @@ class Gcm:
             out[start : start + size] = (stream ^ piece_number).to_bytes(size, "big")
         return bytes(out)
 
-    def tag(self, ciphertext: memoryview, aad: bytes, size: int) -> bytes:
-        """The authentication tag of `size` bytes."""
+    def _tag(
+        self, nonce: bytes, ciphertext: memoryview, aad: bytes | memoryview, size: int
+    ) -> bytes:
         state = self._hash(0, memoryview(aad))
         state = self._hash(state, ciphertext)
         lengths = (len(aad) * 8).to_bytes(8, "big") + (len(ciphertext) * 8).to_bytes(8, "big")
         state = self._hash(state, memoryview(lengths))
-        mask = self._encrypt(self._nonce + b"\x00\x00\x00\x01")
+        mask = self._encrypt(nonce + b"\x00\x00\x00\x01")
         return (state ^ int.from_bytes(mask, "big")).to_bytes(16, "big")[:size]
 
     def _hash(self, state: int, data: memoryview) -> int:

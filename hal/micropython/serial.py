@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import termios
 
@@ -18,7 +19,11 @@ _O_CLOEXEC = 0o2000000
 _TIOCEXCL = 0x540C
 _CLOCAL_CREAD = 0o4000 | 0o200
 _CSTOPB_CRTSCTS = 0o100 | 0o20000000000
+_TCSADRAIN = 1
 _SPEEDS = {
+    300: 0o7,
+    600: 0o10,
+    1200: 0o11,
     2400: 0o13,
     4800: 0o14,
     9600: 0o15,
@@ -37,17 +42,13 @@ _close = _libc.func("i", "close", "i")
 _ioctl = _libc.func("i", "ioctl", "iii")
 
 
-class SerialPort:
-    """Makes byte ports of ttys."""
+class SerialPort(StreamPort):
+    """See hal.ports.SerialLine. Make one with `await SerialPort.open(...)`."""
 
     @staticmethod
-    async def open(device: str, baud: int) -> StreamPort:
+    async def open(device: str, baud: int) -> SerialPort:
         """8N1, no flow control, for ourselves alone; OSError when absent or in use."""
-        speed = _SPEEDS.get(baud)
-        if speed is None:
-            raise PortError(
-                "serial %s: %d baud is not one of %s" % (device, baud, sorted(_SPEEDS.keys()))
-            )
+        speed = _speed(baud)
         # MicroPython's own open() blocks, and with it the whole loop.
         fd = _open(device, _O_RDWR | _O_NOCTTY | _O_NONBLOCK | _O_CLOEXEC)
         if fd < 0:
@@ -63,4 +64,21 @@ class SerialPort:
             _close(fd)
             raise
         line = open(fd, "r+b", 0)  # noqa: SIM115, ASYNC230 - of a descriptor, closed by the port
-        return StreamPort(line)
+        return SerialPort(line)
+
+    async def set_baud(self, baud: int) -> None:
+        """See hal.ports.SerialLine."""
+        speed = _speed(baud)
+        if self._closed:
+            raise OSError(errno.EBADF, "the port is closed")
+        fd = self._line.fileno()
+        attributes = termios.tcgetattr(fd)
+        attributes[4] = attributes[5] = speed
+        termios.tcsetattr(fd, _TCSADRAIN, attributes)
+
+
+def _speed(baud: int) -> int:
+    speed = _SPEEDS.get(baud)
+    if speed is None:
+        raise PortError("serial: %d baud is not one of %s" % (baud, sorted(_SPEEDS.keys())))
+    return speed
