@@ -152,6 +152,11 @@ def load(path: Path) -> Item:
         raise Problem(
             name, line, column, "expected UTF-8 text, got byte 0x%02x" % data[error.start]
         )
+    return parse(text, name)
+
+
+def parse(text: str, name: str) -> Item:
+    """One YAML value, as on a command line; `name` stands for the file in problems."""
     try:
         node = YAML(typ="safe", pure=True).compose(io.StringIO(text))
     except MarkedYAMLError as error:

@@ -1,0 +1,89 @@
+"""Failures in one line: which step, which object, what the meter answered, what to try."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from typing import Any
+
+from gateway.dlms.errors import (
+    AccessRefused,
+    ActionRefused,
+    AssociationRefused,
+    DlmsError,
+    SecurityFailed,
+    ServiceRefused,
+)
+
+DONE, REFUSED, WRONG_CALL = 0, 1, 2  # exit statuses
+
+
+class CallProblem(Exception):
+    """The command line is not right: exit status 2."""
+
+
+class Failed(Exception):
+    """The meter, or the way to it, is in the way: exit status 1. The text is the whole line."""
+
+
+_ADVICE = {
+    "authentication-failure": "check --auth, --password or --ek and --ak",
+    "authentication-required": "the meter wants authentication: try --auth",
+    "authentication-mechanism-name-required": "the meter wants authentication: try --auth",
+    "authentication-mechanism-name-not-recognised": "try another --auth",
+    "application-context-name-not-supported": (
+        "the meter wants ciphering where none was asked, or none where it was: see --auth, --ek"
+    ),
+    "no-reason-given": "check --client, --server and --auth",
+}
+
+
+def one_line(error: BaseException) -> str:
+    """The error's text with advice where this tool has options that may help; never empty."""
+    text = " ".join((str(error) or type(error).__name__).split())
+    advised = ""
+    if isinstance(error, AssociationRefused):
+        advised = _ADVICE.get(error.diagnostic, "")
+    elif isinstance(error, ServiceRefused):
+        if error.service == "invocation-counter-error":
+            advised = "give a higher --counter"
+        elif error.service == "deciphering-error":
+            advised = "check --ek, --ak, --title and --protection"
+        elif error.service == "operation-not-possible":
+            advised = "check --client and --auth"
+    elif isinstance(error, SecurityFailed):
+        advised = "" if "check the keys" in text else "check --ek, --ak and --protection"
+    elif isinstance(error, asyncio.TimeoutError):
+        text, advised = "nothing came in time", "try a longer --timeout"
+    elif isinstance(error, OSError):
+        text = error.strerror or text
+        if error.errno is not None and text.startswith("[Errno"):
+            text = os.strerror(error.errno)
+        advised = "" if ";" in text else "check the URL, and that nobody else is connected"
+    return text if not advised or advised in text else "%s; %s" % (text, advised)
+
+
+def short(error: BaseException) -> str:
+    """For a table that names the object already: what the meter answered."""
+    if isinstance(error, (AccessRefused, ActionRefused)):
+        return error.result
+    return one_line(error)
+
+
+def advice(error: BaseException) -> str:
+    """What the error's text says to do, after its semicolon."""
+    return one_line(error).partition("; ")[2]
+
+
+def as_json(error: BaseException) -> dict[str, Any]:
+    """{"error": line} with the standard's name of what the meter answered, where it did."""
+    found: dict[str, Any] = {"error": one_line(error)}
+    if isinstance(error, (AccessRefused, ActionRefused)):
+        found["result"] = error.result
+    elif isinstance(error, AssociationRefused):
+        found["diagnostic"] = error.diagnostic
+    elif isinstance(error, ServiceRefused):
+        found["service_error"] = error.service
+    if isinstance(error, DlmsError):
+        found["kind"] = type(error).__name__
+    return found

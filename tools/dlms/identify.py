@@ -1,0 +1,56 @@
+"""identify: who is there, and what it agrees to."""
+
+from __future__ import annotations
+
+import argparse
+from typing import Any
+
+from gateway.dlms import obis
+from gateway.dlms.errors import DlmsError
+from tools.dlms import shown
+from tools.dlms.failure import DONE
+from tools.dlms.members import answer_json, read, value_of
+from tools.dlms.output import console, print_json, row, table
+from tools.dlms.session import Settings, conversation
+from tools.package import render
+from tools.package.names import ATTRIBUTE, Member
+
+_QUESTIONS = [
+    ("logical device name", 1, "0.0.42.0.0.255", 2),
+    ("serial number", 1, "0.0.96.1.0.255", 2),
+    ("model", 1, "0.0.96.1.1.255", 2),
+    ("active firmware", 1, "1.0.0.2.0.255", 2),
+    ("time", 8, "0.0.1.0.0.255", 2),
+    ("invocation counter", 1, "0.0.43.1.0.255", 2),
+    ("security suite", 64, "0.0.43.0.0.255", 3),
+    ("security policy", 64, "0.0.43.0.0.255", 2),
+    ("system title", 64, "0.0.43.0.0.255", 5),
+    ("authentication", 15, "0.0.40.0.0.255", 6),
+    ("logical devices", 17, "0.0.41.0.0.255", 2),
+]
+
+
+async def identify(options: argparse.Namespace, settings: Settings) -> int:
+    members = [
+        Member(ATTRIBUTE, class_id, obis.parse(name), index)
+        for _, class_id, name, index in _QUESTIONS
+    ]
+    async with conversation(settings) as client:
+        answers = await read(client, members)
+        services = shown.conformance(client.conformance)
+    if settings.json:
+        document: dict[str, Any] = {"services": services}
+        for (what, *_), answer in zip(_QUESTIONS, answers, strict=True):
+            document[what.replace(" ", "_")] = answer_json(answer)
+        print_json(document)
+        return DONE
+    made = table(str(settings.place), "", "read from")
+    for (what, *_), each, answer in zip(_QUESTIONS, members, answers, strict=True):
+        if isinstance(answer, DlmsError):
+            continue  # the client may not see it, or the meter has none
+        typed = value_of(answer)
+        meant = "" if typed is None else shown.meaning(each.class_id, each.index, typed)
+        row(made, what, meant or render.data(answer), str(each))
+    row(made, "services agreed", "\n".join(services), "client %d" % settings.client)
+    console().print(made)
+    return DONE

@@ -1,0 +1,361 @@
+"""image: the seven steps of an image transfer (class 18, Blue Book 4.4.6; Green Book 10.8).
+
+1 block size  2 initiate  3 blocks  4 completeness  5 verify  6 what would be activated  7 activate
+
+Every loop has an end: blocks that do not stick are sent again in so many rounds, a lost connection
+is opened again so many times, verification and activation get so much time. Nothing is activated
+that was not verified, or is not what was sent. A block that comes twice does no harm, so blocks
+without an answer are not waited for: the meter's own list of what it has decides.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+from pathlib import Path
+from typing import Any
+
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from gateway.dlms import axdr, obis
+from gateway.dlms.client import Client
+from gateway.dlms.errors import AccessRefused, ActionRefused, NoAnswer, ProtocolError
+from tools.dlms.failure import DONE, CallProblem, Failed, one_line
+from tools.dlms.output import console, print_json, printable
+from tools.dlms.session import Settings, conversation
+from tools.dlms.shown import IMAGE_STATUS
+from tools.package import render
+
+IMAGE_TRANSFER = 18
+BLOCK_SIZE, BLOCKS_STATUS, FIRST_MISSING, ENABLED, STATUS, TO_ACTIVATE = 2, 3, 4, 5, 6, 7
+INITIATE, BLOCK, VERIFY, ACTIVATE = 1, 2, 3, 4
+INITIATED, VERIFYING, VERIFIED, VERIFY_FAILED = 1, 2, 3, 4
+ACTIVATING, ACTIVATED, ACTIVATION_FAILED = 5, 6, 7
+FIRMWARE = (1, obis.parse("1.0.0.2.0.255"), 2)
+MOST_BYTES = 64 << 20
+MOST_BLOCKS = 1 << 20
+_SILENT = 3  # blocks in a row without an answer: the path is gone
+_NOTHING = axdr.encode((axdr.INTEGER, 0))
+
+
+class _PathLost(Exception):
+    """The meter fell silent, or the line broke; the transfer can be taken up again."""
+
+
+async def image(options: argparse.Namespace, settings: Settings) -> int:
+    transfer = Transfer(options, settings)
+    with transfer.progress:
+        await transfer.run()
+    if settings.json:
+        print_json(transfer.report())
+    return DONE
+
+
+class Transfer:
+    """One image on its way into one meter."""
+
+    def __init__(self, options: argparse.Namespace, settings: Settings) -> None:
+        self._settings = settings
+        self._data = _content(options.file)
+        self._identifier = octets(options.identifier)
+        self._expected = octets(options.expect) if options.expect else self._identifier
+        self._name = obis_name(options.object)
+        self._resume: bool = options.resume
+        self._activate: bool = not options.no_activate
+        self._rounds: int = options.rounds
+        self._reconnects: int = options.reconnects
+        self._patience_ms = int(options.patience * 1000)
+        self._poll_ms = max(1, int(options.poll * 1000))
+        self._size = 0  # of a block
+        self._sent = 0  # blocks on the line, repeated ones too
+        self._started = False  # the meter has accepted image_transfer_initiate
+        self._resumed_at = 0
+        self._firmware = ["", ""]  # before, after
+        self._verified = False
+        self._activated = False
+        self._out = console(stderr=True)
+        self.progress = Progress(
+            TextColumn("blocks"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TimeRemainingColumn(),
+            console=self._out,
+            disable=not self._out.is_terminal,
+            transient=True,
+        )
+
+    def report(self) -> dict[str, Any]:
+        return {
+            "bytes": len(self._data),
+            "block_size": self._size,
+            "blocks": self._count,
+            "sent": self._sent,
+            "resumed_at": self._resumed_at,
+            "verified": self._verified,
+            "activated": self._activated,
+            "firmware_before": self._firmware[0],
+            "firmware_after": self._firmware[1],
+        }
+
+    async def run(self) -> None:
+        """Failed, or an error of the client, says why it did not end well."""
+        for attempt in range(self._reconnects + 1):
+            try:
+                async with conversation(self._settings) as client:
+                    await self._steps(client)
+                return
+            except (NoAnswer, OSError, asyncio.TimeoutError, _PathLost) as error:
+                if attempt == self._reconnects or not (self._started or self._size):
+                    raise Failed(
+                        "%s; connected %d times; go on later with --resume"
+                        % (one_line(error), attempt + 1)
+                    ) from None
+                self._say("%s; connecting again" % one_line(error))
+                await self._settings.clock.sleep_ms(self._poll_ms)
+
+    async def _steps(self, client: Client) -> None:
+        if not self._verified:
+            if not self._started:
+                await self._begin(client)
+            await self._blocks(client)
+            await self._verify(client)
+            await self._check_what(client)
+        if not self._activate:
+            self._say("verified; not activated, as --no-activate asks")
+            return
+        await self._make_active(client)
+
+    # ------------------------------------------------------------ steps 1 and 2
+
+    async def _begin(self, client: Client) -> None:
+        self._firmware[0] = await self._read_firmware(client)
+        enabled = await self._get(client, ENABLED, axdr.BOOLEAN)
+        if not enabled:
+            raise Failed(
+                "image transfer is disabled in the meter; set `image_transfer %s"
+                " image_transfer_enabled` to true" % obis.text(self._name)
+            )
+        self._size = await self._get(client, BLOCK_SIZE, axdr.DOUBLE_LONG_UNSIGNED)
+        if self._size == 0 or self._count > MOST_BLOCKS:
+            raise Failed("step 1: a block size of %d bytes makes no sense" % self._size)
+        self._say("1 block size: %d bytes, %d blocks" % (self._size, self._count))
+        if self._resume and await self._may_resume(client):
+            self._started = True
+            return
+        parameter = axdr.encode(
+            (
+                axdr.STRUCTURE,
+                [
+                    (axdr.OCTET_STRING, self._identifier),
+                    (axdr.DOUBLE_LONG_UNSIGNED, len(self._data)),
+                ],
+            )
+        )
+        await self._do(client, INITIATE, parameter, "2 initiate")
+        self._started = True
+        self._say("2 initiated: %s, %d bytes" % (render.octets(self._identifier), len(self._data)))
+
+    async def _may_resume(self, client: Client) -> bool:
+        status = await self._get(client, STATUS, axdr.ENUM)
+        have = await self._get(client, BLOCKS_STATUS, axdr.BIT_STRING)
+        if status not in (INITIATED, VERIFY_FAILED) or len(have) != self._count:
+            self._say("nothing to resume (%s): starting anew" % _status_name(status))
+            return False
+        self._resumed_at = have.count("1")
+        self._say("2 resumed: the meter has %d of %d blocks" % (self._resumed_at, self._count))
+        return True
+
+    # ------------------------------------------------------------ steps 3 and 4
+
+    async def _blocks(self, client: Client) -> None:
+        status = await self._get(client, STATUS, axdr.ENUM)
+        if status in (VERIFYING, VERIFIED):
+            return  # the connection was lost after this step
+        bar = self.progress.add_task("", total=self._count)
+        for number in range(1, self._rounds + 1):
+            missing = await self._missing(client)
+            self.progress.update(bar, completed=self._count - len(missing))
+            if not missing:
+                self._say("3 sent and 4 complete: %d blocks" % self._count)
+                return
+            if number > 1:
+                self._say("%d blocks did not stick: round %d" % (len(missing), number))
+            await self._send(client, missing, bar)
+        missing = await self._missing(client)
+        if missing:
+            raise Failed(
+                "step 4: %d blocks are still missing after %d rounds (the first is %d); the path is"
+                " too bad, or the meter refuses them: try again with --resume"
+                % (len(missing), self._rounds, missing[0])
+            )
+        self._say("3 sent and 4 complete: %d blocks" % self._count)
+
+    async def _missing(self, client: Client) -> list[int]:
+        have = await self._get(client, BLOCKS_STATUS, axdr.BIT_STRING)
+        if len(have) < self._count:
+            raise Failed(
+                "step 4: the meter tells of %d blocks, %d are due; start anew, without --resume"
+                % (len(have), self._count)
+            )
+        return [place for place, bit in enumerate(have[: self._count]) if bit == "0"]
+
+    async def _send(self, client: Client, missing: list[int], bar: Any) -> None:
+        silent = 0
+        for number in missing:
+            block = self._data[number * self._size : (number + 1) * self._size]
+            parameter = axdr.encode(
+                (
+                    axdr.STRUCTURE,
+                    [(axdr.DOUBLE_LONG_UNSIGNED, number), (axdr.OCTET_STRING, block)],
+                )
+            )
+            try:
+                await client.action(IMAGE_TRANSFER, self._name, BLOCK, parameter)
+                silent = 0
+            except NoAnswer as error:
+                silent += 1
+                if silent == _SILENT:
+                    raise _PathLost("step 3, block %d: %s" % (number, error)) from None
+            except ActionRefused as refused:
+                if refused.result != "temporary-failure":
+                    raise Failed("step 3, block %d: %s" % (number, one_line(refused))) from None
+            self._sent += 1
+            self.progress.advance(bar)
+
+    # ------------------------------------------------------------ steps 5 and 6
+
+    async def _verify(self, client: Client) -> None:
+        status = await self._get(client, STATUS, axdr.ENUM)
+        if status not in (VERIFYING, VERIFIED):
+            await self._start(client, VERIFY, "5 verify")
+            status = await self._settled(client, (INITIATED, VERIFYING), "5 verify")
+        elif status == VERIFYING:
+            status = await self._settled(client, (VERIFYING,), "5 verify")
+        if status != VERIFIED:
+            raise Failed(
+                "step 5: %s; the image is damaged or not for this meter: not activated"
+                % _status_name(status)
+            )
+        self._say("5 verified")
+
+    async def _check_what(self, client: Client) -> None:
+        infos = await self._get(client, TO_ACTIVATE, axdr.ARRAY)
+        found = []
+        for info in infos:
+            try:
+                (_, size), (_, identifier), _ = info[1]
+            except (TypeError, ValueError):
+                raise ProtocolError("image_to_activate_info: not as the Blue Book has it") from None
+            found.append("%s, %s bytes" % (render.octets(bytes(identifier)), size))
+            if bytes(identifier) == self._expected and size == len(self._data):
+                self._say("6 to be activated: %s" % found[-1])
+                self._verified = True
+                return
+        raise Failed(
+            "step 6: the meter would activate %s, %s of %d bytes was sent: not activated; if that"
+            " is right, say so by --expect"
+            % (" and ".join(found) or "nothing", render.octets(self._expected), len(self._data))
+        )
+
+    # ------------------------------------------------------------ step 7
+
+    async def _make_active(self, client: Client) -> None:
+        status = await self._get(client, STATUS, axdr.ENUM)
+        if status == VERIFIED:
+            await self._start(client, ACTIVATE, "7 activate")
+        status = await self._settled(client, (VERIFIED, ACTIVATING), "7 activate")
+        if status == ACTIVATION_FAILED:
+            raise Failed("step 7: activation failed; the old firmware should still run")
+        # Meters that start again for it may come back as after any start: not initiated.
+        self._firmware[1] = await self._read_firmware(client)
+        self._activated = True
+        self._say("7 activated: firmware %s, it was %s" % tuple(reversed(self._firmware)))
+
+    # ------------------------------------------------------------ small parts
+
+    @property
+    def _count(self) -> int:
+        return -(-len(self._data) // self._size) if self._size else 0
+
+    async def _start(self, client: Client, method: int, step: str) -> None:
+        """A method that may take longer than one answer: temporary-failure means it has begun."""
+        try:
+            await client.action(IMAGE_TRANSFER, self._name, method, _NOTHING)
+        except ActionRefused as refused:
+            if refused.result not in ("temporary-failure", "other-reason"):
+                raise Failed("step %s: %s" % (step, one_line(refused))) from None
+        except NoAnswer:
+            pass  # it may have begun: the status tells
+
+    async def _do(self, client: Client, method: int, parameter: bytes, step: str) -> None:
+        try:
+            await client.action(IMAGE_TRANSFER, self._name, method, parameter)
+        except ActionRefused as refused:
+            raise Failed("step %s: %s" % (step, one_line(refused))) from None
+
+    async def _settled(self, client: Client, passing: tuple[int, ...], step: str) -> int:
+        """The status once it is none of `passing`."""
+        clock = self._settings.clock
+        deadline = clock.ticks_ms() + self._patience_ms
+        while True:
+            status: int = await self._get(client, STATUS, axdr.ENUM)
+            if status not in passing:
+                return status
+            if clock.ticks_ms() >= deadline:
+                raise Failed(
+                    "step %s: the meter is still at '%s' after %d s; ask again later, or give more"
+                    " --patience" % (step, _status_name(status), self._patience_ms // 1000)
+                )
+            await clock.sleep_ms(self._poll_ms)
+
+    async def _get(self, client: Client, attribute: int, tag: int) -> Any:
+        typed = axdr.decode(await client.get(IMAGE_TRANSFER, self._name, attribute))
+        if typed[0] != tag:
+            raise ProtocolError(
+                "attribute %d of image_transfer: expected %s, got %s"
+                % (attribute, axdr.TAGS[tag], axdr.TAGS[typed[0]])
+            )
+        return typed[1]
+
+    async def _read_firmware(self, client: Client) -> str:
+        try:
+            typed = axdr.decode(await client.get(*FIRMWARE))
+        except AccessRefused:
+            return "?"
+        return render.octets(typed[1]) if typed[0] == axdr.OCTET_STRING else render.text(typed)
+
+    def _say(self, text: str) -> None:
+        self._out.print(printable(text), soft_wrap=True, markup=False)
+
+
+def _status_name(status: int) -> str:
+    return IMAGE_STATUS.get(status, "status %d" % status)
+
+
+def _content(path: Path) -> bytes:
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise CallProblem("%s: %s" % (path, error.strerror)) from None
+    if not 0 < len(data) <= MOST_BYTES:
+        raise CallProblem(
+            "%s: expected an image of 1..%d bytes, got %d" % (path, MOST_BYTES, len(data))
+        )
+    return data
+
+
+def octets(text: str) -> bytes:
+    """Text, or octets as 0x and hex digits."""
+    if not text.lower().startswith("0x"):
+        return text.encode()
+    try:
+        return bytes.fromhex(text[2:])
+    except ValueError:
+        raise CallProblem("%r: expected pairs of hex digits after 0x" % text) from None
+
+
+def obis_name(text: str) -> bytes:
+    try:
+        return obis.parse(text)
+    except ValueError as error:
+        raise CallProblem(str(error)) from None

@@ -1,0 +1,65 @@
+"""From a Place to a Link, over real lines."""
+
+from __future__ import annotations
+
+import asyncio
+
+from hal.cpython.tcp import TcpPort
+from hal.cpython.udp import UdpLink
+from hal.modem.wrapper import MAX_APDU, Unwrapper, wrap
+from hal.ports import BytePort, Clock, Link
+from tools.dlms.place import TCP, UDP, Place
+
+CONNECT_MS = 10_000
+
+
+async def open_link(place: Place, client_sap: int, server_sap: int, clock: Clock) -> Link:
+    """A link to the meter. OSError says what could not be opened."""
+    if place.scheme == UDP:
+        return await UdpLink.open(place.host, place.port, client_sap, server_sap, clock)
+    if place.scheme == TCP:
+        return WrapperLink(await _connect(place, clock), client_sap, server_sap, clock)
+    raise OSError("%s is not there yet" % place.scheme)
+
+
+async def _connect(place: Place, clock: Clock) -> TcpPort:
+    try:
+        return await clock.wait_for_ms(TcpPort.open(place.host, place.port), CONNECT_MS)
+    except asyncio.TimeoutError:
+        raise OSError("no TCP connection within %d s" % (CONNECT_MS // 1000)) from None
+
+
+class WrapperLink:
+    """A Link (hal.ports) over one byte stream that carries the DLMS wrapper."""
+
+    max_apdu = MAX_APDU
+
+    def __init__(self, port: BytePort, client_sap: int, server_sap: int, clock: Clock) -> None:
+        self._port = port
+        self._saps = (server_sap, client_sap)
+        self._clock = clock
+        self._unwrapper = Unwrapper(MAX_APDU)
+        self._waiting: list[bytes] = []
+
+    async def send(self, apdu: bytes | memoryview) -> None:
+        server_sap, client_sap = self._saps
+        await self._port.write(wrap(client_sap, server_sap, apdu))
+
+    async def receive(self, timeout_ms: int) -> bytes:
+        deadline = self._clock.ticks_ms() + timeout_ms
+        while not self._waiting:
+            left = deadline - self._clock.ticks_ms()
+            if left <= 0:
+                raise asyncio.TimeoutError
+            data = await self._clock.wait_for_ms(self._port.read(), left)
+            if not data:
+                raise ConnectionResetError("the meter closed the connection")
+            try:
+                frames = self._unwrapper.feed(data)
+            except ValueError as error:
+                raise OSError("not a DLMS wrapper at the other end: %s" % error) from None
+            self._waiting += [apdu for *saps, apdu in frames if tuple(saps) == self._saps]
+        return self._waiting.pop(0)
+
+    async def close(self) -> None:
+        await self._port.close()

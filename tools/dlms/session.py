@@ -1,0 +1,233 @@
+"""From the command line's options to an associated client, and back to a closed line."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import os
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+from gateway.dlms import axdr, obis
+from gateway.dlms.client import HIGH_GMAC, LOW, NONE, Association, Client
+from gateway.dlms.errors import DlmsError, ServiceRefused
+from gateway.dlms.security import Keys
+from hal.cpython.clock import SystemClock
+from hal.cpython.crypto import SystemCrypto
+from hal.ports import Crypto, Link, PortError
+from tools.dlms import counter_file, place
+from tools.dlms.counter_file import CounterFile, CounterProblem
+from tools.dlms.failure import CallProblem, Failed, one_line
+from tools.dlms.links import open_link
+from tools.dlms.trace import TracedCrypto, TracedLink, Tracer
+
+MANAGEMENT, PUBLIC = 1, 16  # client SAPs
+LONGEST_VALUE = 16 << 20  # bytes of one value put together from blocks
+MECHANISMS = {"none": NONE, "low": LOW, "gmac": HIGH_GMAC}
+
+_PASSWORD, _EK, _AK = "AMI_DLMS_PASSWORD", "AMI_DLMS_EK", "AMI_DLMS_AK"
+
+
+class Settings:
+    """What all commands share. CallProblem says which option is wrong."""
+
+    def __init__(self, options: argparse.Namespace) -> None:
+        self.place = place.parse(options.url)
+        self.json: bool = options.json
+        self.timeout_ms = max(1, int(options.timeout * 1000))
+        self.tries: int = options.tries
+        self.clock = SystemClock()
+        self.tracer = Tracer() if options.trace else None
+        self.server: int = options.server
+        self.counter: CounterFile | None = None
+        self.read_counter: bytes | None = options.read_counter
+        ek, ak = _keys(options)
+        self._secret = _password(options)
+        self.mechanism = MECHANISMS[options.auth or _implied(ek, self._secret)]
+        self.client: int = options.client or (PUBLIC if self.mechanism == NONE else MANAGEMENT)
+        self._max_pdu: int = options.max_pdu
+        self._keys: Keys | None = None
+        if self.mechanism == LOW and not self._secret:
+            raise CallProblem("--auth low needs --password, --password-file or %s" % _PASSWORD)
+        if self.mechanism == HIGH_GMAC and ek is None:
+            raise CallProblem("--auth gmac needs --ek and --ak, or --keys and --serial")
+        if ek is not None and ak is not None:
+            path = options.counter_file or counter_file.default_path()
+            title = options.title or counter_file.own_title(path)
+            self._keys = Keys(title, ek, ak)
+            self.counter = CounterFile(path, title, ek)
+            if options.counter is not None:
+                self.counter.start_at(options.counter)
+
+    @property
+    def crypto(self) -> Crypto:
+        crypto: Crypto = SystemCrypto()
+        return crypto if self.tracer is None else TracedCrypto(crypto, self.tracer)
+
+    def association(self) -> Association:
+        return Association(
+            self.client, self.server, self.mechanism, self._secret, self._keys, self._max_pdu
+        )
+
+    def next_counter(self) -> Callable[[], int]:
+        counter = self.counter
+        return _no_counter if counter is None else counter.next
+
+    async def open(self, client_sap: int) -> Link:
+        link = await open_link(self.place, client_sap, self.server, self.clock)
+        return link if self.tracer is None else TracedLink(link, self.tracer)
+
+
+def _no_counter() -> int:
+    raise CounterProblem("there is no key, and so no counter")
+
+
+def _implied(ek: bytes | None, secret: bytes) -> str:
+    if ek is not None:
+        return "gmac"
+    return "low" if secret else "none"
+
+
+# ---------------------------------------------------------------- secrets
+
+
+def _password(options: argparse.Namespace) -> bytes:
+    """Text, or octets as 0x and hex digits."""
+    if options.password_file is not None:
+        text = _read(options.password_file).rstrip("\r\n")
+    else:
+        text = options.password or os.environ.get(_PASSWORD, "")
+    if text.lower().startswith("0x"):
+        try:
+            return bytes.fromhex(text[2:])
+        except ValueError:
+            raise CallProblem("the password starts with 0x: pairs of hex digits expected") from None
+    return str(text).encode()
+
+
+def _keys(options: argparse.Namespace) -> tuple[bytes | None, bytes | None]:
+    if options.keys is not None:
+        if options.ek or options.ak:
+            raise CallProblem("--keys, or --ek and --ak: not both")
+        if not options.serial:
+            raise CallProblem("--keys needs --serial, the meter whose keys to take")
+        return _keys_of(options.keys, options.serial)
+    ek = _key("--ek", options.ek or os.environ.get(_EK, ""))
+    ak = _key("--ak", options.ak or os.environ.get(_AK, ""))
+    if (ek is None) != (ak is None):
+        raise CallProblem("--ek and --ak (or %s and %s) go together" % (_EK, _AK))
+    return ek, ak
+
+
+def _keys_of(path: Path, serial: str) -> tuple[bytes, bytes]:
+    """From a line of keys.jsonl: {"serial": .., "ek": hex, "ak": hex}."""
+    for number, line in enumerate(_read(path).splitlines(), 1):
+        try:
+            row = json.loads(line)
+            if row["serial"] != serial:
+                continue
+            ek, ak = _key("ek", row["ek"]), _key("ak", row["ak"])
+        except (ValueError, KeyError, TypeError):
+            raise CallProblem(
+                '%s:%d: expected {"serial": .., "ek": hex, "ak": hex}' % (path, number)
+            ) from None
+        assert ek is not None and ak is not None
+        return ek, ak
+    raise CallProblem("%s has no line for %s" % (path, serial))
+
+
+def _key(name: str, text: str) -> bytes | None:
+    if not text:
+        return None
+    try:
+        key = bytes.fromhex(text)
+    except ValueError:
+        key = b""
+    if len(key) not in (16, 32):
+        raise CallProblem("%s: expected 32 hex digits (64 for suite 2)" % name)
+    return key
+
+
+def _read(path: Path) -> str:
+    try:
+        return path.read_text()
+    except (OSError, UnicodeDecodeError) as error:
+        raise CallProblem("%s: %s" % (path, getattr(error, "strerror", "not text"))) from None
+
+
+# ---------------------------------------------------------------- conversation
+
+
+@asynccontextmanager
+async def conversation(settings: Settings) -> AsyncIterator[Client]:
+    """An associated client; released and closed afterwards, whatever happens."""
+    if settings.read_counter is not None and settings.counter is not None:
+        settings.counter.raise_to(await _counter_in_meter(settings) + 1)
+    link = await settings.open(settings.client)
+    try:
+        client = Client(
+            link,
+            settings.clock,
+            settings.crypto,
+            settings.association(),
+            settings.next_counter(),
+            settings.timeout_ms,
+            settings.tries,
+            LONGEST_VALUE,
+        )
+        await _associate(client, settings.counter)
+        yield client
+        await client.release()
+    finally:
+        await _close(link)
+
+
+async def _associate(client: Client, counter: CounterFile | None) -> None:
+    """Associate; when the meter wants a higher invocation counter, once more with that."""
+    try:
+        await client.associate()
+    except ServiceRefused as refused:
+        if refused.counter is None or counter is None:
+            raise
+        counter.raise_to(refused.counter)
+        await client.associate()
+
+
+async def _counter_in_meter(settings: Settings) -> int:
+    """The invocation counter object of the meter, read by the public client without security."""
+    name = settings.read_counter
+    assert name is not None
+    link = await settings.open(PUBLIC)
+    try:
+        association = Association(PUBLIC, settings.server)
+        client = Client(
+            link,
+            settings.clock,
+            settings.crypto,
+            association,
+            _no_counter,
+            settings.timeout_ms,
+            settings.tries,
+        )
+        await client.associate()
+        tag, value = axdr.decode(await client.get(1, name, 2))
+        await client.release()
+    except DlmsError as error:
+        raise Failed("the meter's invocation counter: %s" % one_line(error)) from None
+    finally:
+        await _close(link)
+    if tag not in (axdr.DOUBLE_LONG_UNSIGNED, axdr.LONG_UNSIGNED):
+        raise Failed(
+            "the meter's invocation counter %s: expected a double-long-unsigned, got %s"
+            % (obis.text(name), axdr.TAGS[tag])
+        )
+    return int(value)
+
+
+async def _close(link: Link) -> None:
+    try:
+        await link.close()
+    except (OSError, PortError, asyncio.TimeoutError):
+        pass  # it is over either way

@@ -1,0 +1,196 @@
+"""--trace: every APDU by name, as it goes and comes; ciphered ones inside and outside.
+
+It listens where the bytes pass anyway: at the Link, and at the Crypto port, where a ciphered APDU
+is plain. Passwords, keys, challenges' answers and what goes to security objects are never shown;
+of a class that is not known here neither are the values, for they may be secrets too.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from gateway.dlms import acse, apdu, cosem, obis
+from gateway.dlms.errors import DlmsError
+from tools.package import render
+from tools.package.names import ATTRIBUTE, METHOD, class_name, member_name
+
+if TYPE_CHECKING:
+    from hal.ports import AesGcm, Crypto, Link
+
+_LONGEST = 200  # characters of a value
+# what holds secrets: the LLS or HLS secret; HLS replies, key transfer, change of secrets
+_SECRET_ATTRIBUTES = ((15, 7),)
+_SECRET_METHODS = (12, 15, 64)  # classes
+
+CIPHERED = {
+    0x21: "glo-initiate-request", 0x28: "glo-initiate-response",
+    0x41: "ded-initiate-request", 0x48: "ded-initiate-response",
+    0xC8: "glo-get-request", 0xC9: "glo-set-request", 0xCA: "glo-event-notification-request",
+    0xCB: "glo-action-request", 0xCC: "glo-get-response", 0xCD: "glo-set-response",
+    0xCF: "glo-action-response", 0xD0: "ded-get-request", 0xD1: "ded-set-request",
+    0xD2: "ded-event-notification-request", 0xD3: "ded-action-request", 0xD4: "ded-get-response",
+    0xD5: "ded-set-response", 0xD7: "ded-action-response", 0xDB: "general-glo-ciphering",
+    0xDC: "general-ded-ciphering", 0xDD: "general-ciphering", 0xDF: "general-signing",
+}  # fmt: skip
+_CONTEXTS = {1: "LN", 2: "SN", 3: "LN ciphered", 4: "SN ciphered"}
+
+_DECODERS: dict[int, Callable[[bytes], Any]] = {
+    acse.INITIATE_REQUEST: acse.InitiateRequest.decode,
+    acse.INITIATE_RESPONSE: acse.InitiateResponse.decode,
+}
+
+
+class Tracer:
+    """Writes lines to stderr. Remembers what was asked, to hide an answer that is a secret."""
+
+    def __init__(self) -> None:
+        self._secret_asked = False
+
+    def line(self, arrow: str, raw: bytes) -> None:
+        print("%s %s" % (arrow, self.describe(raw)), file=sys.stderr)
+
+    def describe(self, raw: bytes) -> str:
+        """One line for one APDU."""
+        if not raw:
+            return "an empty APDU"
+        if raw[0] in CIPHERED:
+            return "%s, %d bytes" % (CIPHERED[raw[0]], len(raw))
+        try:
+            decoded = _DECODERS.get(raw[0], apdu.decode)(raw)
+        except (DlmsError, ValueError) as error:
+            return "0x%02x, %d bytes: %s" % (raw[0], len(raw), error)
+        return "%s %s" % (_kebab(type(decoded).__name__), self._fields(decoded))
+
+    def _fields(self, decoded: Any) -> str:
+        words = []
+        hidden = self._is_secret(decoded)
+        for name in decoded.FIELDS:
+            value = getattr(decoded, name)
+            if name in ("class_id", "attribute", "method", "dedicated_key") or value is None:
+                continue
+            if name == "obis":
+                words.append(_target(decoded))
+            elif name == "invoke":
+                words.append("invoke %d" % (value & 0x0F))
+            elif name == "context":
+                words.append(_CONTEXTS.get(value, "context %s" % value))
+            elif name == "conformance":
+                words.append("conformance %06x" % value)
+            elif name == "result" and hasattr(decoded, "block") is False:
+                words.append(_result(decoded, value))
+            elif name == "data" and not hidden and not hasattr(decoded, "block"):
+                words.append(_shortened(render.data(bytes(value))))
+            elif name == "title" and value:
+                words.append("title %s" % bytes(value).hex())
+            elif isinstance(value, (bytes, bytearray, memoryview)):
+                words += ["%s of %d bytes" % (name, len(value))] if len(value) else []
+            elif isinstance(value, list):
+                words.append("%d %s" % (len(value), name))
+            elif isinstance(value, (int, str)):
+                words.append("%s %s" % (name.replace("_", "-"), value))
+            else:
+                words.append(name)
+        return ", ".join(words)
+
+    def _is_secret(self, decoded: Any) -> bool:
+        class_id = getattr(decoded, "class_id", None)
+        if class_id is not None:
+            index = getattr(decoded, "attribute", 0)
+            self._secret_asked = (
+                class_id not in cosem.CLASSES
+                or (class_id, index) in _SECRET_ATTRIBUTES
+                or (hasattr(decoded, "method") and class_id in _SECRET_METHODS)
+            )
+        return self._secret_asked
+
+
+def _kebab(name: str) -> str:
+    words = "".join("-" + c.lower() if c.isupper() else c for c in name)
+    return words.lstrip("-")
+
+
+def _target(decoded: Any) -> str:
+    kind = METHOD if hasattr(decoded, "method") else ATTRIBUTE
+    index = decoded.method if kind == METHOD else decoded.attribute
+    return "%s %s %s" % (
+        class_name(decoded.class_id),
+        obis.text(decoded.obis),
+        member_name(kind, decoded.class_id, index),
+    )
+
+
+def _result(decoded: Any, value: int) -> str:
+    if isinstance(decoded, acse.Aare):
+        return acse.RESULTS[value] if value < len(acse.RESULTS) else str(value)
+    if isinstance(decoded, apdu.ActionResponse):
+        return apdu.action_result_name(value)
+    return apdu.access_result_name(value)
+
+
+def _shortened(text: str) -> str:
+    return text if len(text) <= _LONGEST else text[:_LONGEST] + "..."
+
+
+class TracedLink:
+    """A Link that tells what passes."""
+
+    def __init__(self, link: Link, tracer: Tracer) -> None:
+        self._link = link
+        self._tracer = tracer
+        self.max_apdu = link.max_apdu
+
+    async def send(self, data: bytes | memoryview) -> None:
+        self._tracer.line(">", bytes(data))
+        await self._link.send(data)
+
+    async def receive(self, timeout_ms: int) -> bytes:
+        data = await self._link.receive(timeout_ms)
+        self._tracer.line("<", data)
+        return data
+
+    async def close(self) -> None:
+        await self._link.close()
+
+
+class TracedCrypto:
+    """A Crypto that tells which APDUs are ciphered and deciphered; all else passes untold."""
+
+    def __init__(self, crypto: Crypto, tracer: Tracer) -> None:
+        self._crypto = crypto
+        self._tracer = tracer
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._crypto, name)
+
+    def aes_gcm(self, key: bytes) -> TracedGcm:
+        return TracedGcm(self._crypto.aes_gcm(key), self._tracer)
+
+
+class TracedGcm:
+    def __init__(self, gcm: AesGcm, tracer: Tracer) -> None:
+        self._gcm = gcm
+        self._tracer = tracer
+
+    def encrypt(self, nonce: bytes, data: Any, aad: Any, tag_size: int) -> bytes:
+        if len(data):
+            self._tracer.line("  inside:", bytes(data))
+        return self._gcm.encrypt(nonce, data, aad, tag_size)
+
+    def decrypt(self, nonce: bytes, data: Any, aad: Any, tag_size: int) -> bytes:
+        plain = self._gcm.decrypt(nonce, data, aad, tag_size)
+        if plain:
+            self._tracer.line("  inside:", plain)
+        return plain
+
+    def crypt(self, nonce: bytes, data: Any) -> bytes:
+        # Encrypting or decrypting, the APDU is the one of both whose tag says so.
+        other = self._gcm.crypt(nonce, data)
+        plain = bytes(data) if bytes(data[:1]) in _PLAIN_TAGS else other
+        if plain:
+            self._tracer.line("  inside:", plain)
+        return other
+
+
+_PLAIN_TAGS = [bytes([tag]) for tag in (0x01, 0x08, 0xC0, 0xC1, 0xC3, 0xC4, 0xC5, 0xC7)]
