@@ -105,6 +105,7 @@ class HdlcClient:
         self._waiting = False  # it is the meter's turn
         self._due: int | None = None  # its answer, or our next question
         self._asked = False  # with RR or RNR, not with frames of ours
+        self._progress = False  # the meter's turn has brought or acknowledged something
         self._sent = 0  # times, since the last progress
         self._busy_since: int | None = None
         self._more = False  # the last turn brought something: more may follow at once
@@ -271,11 +272,12 @@ class HdlcClient:
             self._busy_since = None
         if progress:
             self._sent = 0
+            self._progress = True
         if not self._waiting:
             return
         # An answer that brings nothing and acknowledges nothing of what is out is the answer to an
         # earlier turn, on its way twice: the true one will come.
-        late = not (progress or self._asked) and kind in (frames.INFORMATION, frames.RR)
+        late = not (self._progress or self._asked) and kind in (frames.INFORMATION, frames.RR)
         if not frame.poll or late:
             if progress:
                 self._due = now + self._settings.response_ms
@@ -349,7 +351,7 @@ class HdlcClient:
 
     def _await_answer(self, now: int) -> None:
         self._waiting = True
-        self._asked = False
+        self._asked = self._progress = False
         self._sent += 1
         self._due = now + self._settings.response_ms
 

@@ -9,6 +9,8 @@ import termios
 
 import serial
 
+from hal.ports import PortError
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -33,6 +35,17 @@ class SerialPort:
         attributes[6][termios.VMIN] = 1
         termios.tcsetattr(line.fileno(), termios.TCSANOW, attributes)
         return cls(line)
+
+    async def set_baud(self, baud: int) -> None:
+        """See hal.ports.SerialLine."""
+        speed = getattr(termios, "B%d" % baud, None)
+        if speed is None:
+            raise PortError("serial: %d baud is no speed of this system" % baud)
+        if self._fd < 0:
+            raise OSError(errno.EBADF, "the serial port is closed")
+        attributes = termios.tcgetattr(self._fd)
+        attributes[4] = attributes[5] = speed
+        termios.tcsetattr(self._fd, termios.TCSADRAIN, attributes)
 
     async def read(self) -> bytes:
         loop = asyncio.get_running_loop()

@@ -105,7 +105,8 @@ class Line:
 
 
 class Trouble:
-    """Seeded: each piece of up to 40 bytes is lost, damaged, doubled or late, each `share` of 1."""
+    """Seeded: each piece of up to 40 bytes is lost, damaged or late, and each frame doubled, with
+    the chance `share` (0..1)."""
 
     def __init__(self, seed: int, share: float, longest_ms: int = 2000) -> None:
         self._rng = Rng(seed, "trouble")
@@ -113,22 +114,23 @@ class Trouble:
         self._longest_ms = longest_ms
 
     def __call__(self, data: bytes) -> list[tuple[int, bytes]]:
-        rng = self._rng
         pieces: list[tuple[int, bytes]] = []
-        position = 0
-        while position < len(data):
+        while data:
+            size = ((data[1] & 7) << 8 | data[2]) + 2
+            for _ in range(2 if self._rng.chance(self._share) else 1):
+                self._frame(data[:size], pieces)
+            data = data[size:]
+        return pieces
+
+    def _frame(self, data: bytes, pieces: list[tuple[int, bytes]]) -> None:
+        rng = self._rng
+        while data:
             size = rng.between(1, 40)
-            piece = data[position : position + size]
-            position += size
-            delay = 5
+            piece, data = data[:size], data[size:]
             if rng.chance(self._share):
                 continue
             if rng.chance(self._share):
                 at = rng.below(len(piece))
                 piece = piece[:at] + bytes((piece[at] ^ 1 << rng.below(8),)) + piece[at + 1 :]
-            if rng.chance(self._share):
-                delay = rng.below(self._longest_ms)
-            pieces.append((delay, piece))
-        if rng.chance(self._share):
-            pieces = pieces + pieces
-        return pieces
+            late = rng.chance(self._share)
+            pieces.append((rng.below(self._longest_ms) if late else 5, piece))
