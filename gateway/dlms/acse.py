@@ -31,10 +31,18 @@ SN_CIPHERED = 4
 # authentication mechanism names, 2.16.756.5.8.2.x
 NONE = 0
 LOW = 1
+HIGH = 2  # manufacturer specific
+HIGH_MD5 = 3
+HIGH_SHA1 = 4
 HIGH_GMAC = 5
+HIGH_SHA256 = 6
+HIGH_ECDSA = 7
 
 ACCEPTED = 0
 RESULTS = ("accepted", "rejected-permanent", "rejected-transient")
+
+RELEASE_REASONS = {0: "normal", 1: "urgent", 30: "user-defined"}  # of an RLRQ
+RELEASE_RESPONSES = {0: "normal", 1: "not-finished", 30: "user-defined"}  # of an RLRE
 
 # (source, number): standard name; source 1 is the ACSE service user, 2 its provider
 DIAGNOSTICS = {
@@ -160,6 +168,9 @@ class Aare(Fields):
         self.title = title
         self.mechanism = mechanism
         self.value = value
+
+    def result_name(self) -> str:
+        return RESULTS[self.result] if self.result < len(RESULTS) else "result %d" % self.result
 
     def diagnostic_name(self) -> str:
         return DIAGNOSTICS.get(self.diagnostic, "diagnostic {}.{}".format(*self.diagnostic))

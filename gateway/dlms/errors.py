@@ -26,22 +26,25 @@ class AssociationRefused(DlmsError):
 
 
 class AccessRefused(DlmsError):
-    """GET or SET refused; `result` is the data-access-result's standard name, `object` the
-    attribute."""
+    """GET or SET refused; `result` is the data-access-result's standard name, `number` its number
+    (250: other-reason), `object` the attribute."""
 
-    def __init__(self, result: str, object: str, text: str) -> None:
+    def __init__(self, result: str, object: str, text: str, number: int = 250) -> None:
         super().__init__(text)
         self.result = result
         self.object = object
+        self.number = number
 
 
 class ActionRefused(DlmsError):
-    """ACTION refused; `result` is the action-result's standard name, `object` says which method."""
+    """ACTION refused; `result` is the action-result's standard name, `number` its number (0: done,
+    but the answer could not be given), `object` says which method."""
 
-    def __init__(self, result: str, object: str, text: str) -> None:
+    def __init__(self, result: str, object: str, text: str, number: int = 250) -> None:
         super().__init__(text)
         self.result = result
         self.object = object
+        self.number = number
 
 
 class ServiceRefused(DlmsError):

@@ -1,0 +1,48 @@
+"""A meter's no as an error: the step, the object, the standard result, and what to try."""
+
+from __future__ import annotations
+
+from gateway.dlms import apdu
+from gateway.dlms.errors import AccessRefused, ActionRefused
+
+# results of GET and SET that say a block transfer has come apart, not that access is denied
+BROKEN_TRANSFER = (14, 15, 16, 17, 18, 19)
+
+_HINTS = {
+    "hardware-fault": "the meter is defective; read its error register",
+    "temporary-failure": "try later",
+    "read-write-denied": "the client may not do this at this association's level",
+    "object-undefined": "the meter has no such object; check model and firmware",
+    "object-class-inconsistent": "the object is there under another class; read the object list",
+    "object-unavailable": "the meter cannot give it now; try later",
+    "type-unmatched": "the value's type is not what this object takes",
+    "scope-of-access-violated": "only part of the object is open to this client",
+    "other-reason": "the meter does not say why; check the value's range",
+}
+
+
+class Broken(Exception):
+    """A block transfer of GET or SET came apart (a repeated block confused the meter); both may
+    start again from the first block."""
+
+    def __init__(self, result: int) -> None:
+        super().__init__(result)
+        self.result = result
+
+
+def hint(result: str) -> str:
+    return "; " + _HINTS[result] if result in _HINTS else ""
+
+
+def access_refused(result: int, step: str) -> AccessRefused:
+    name = apdu.access_result_name(result)
+    return AccessRefused(name, step, "%s: %s%s" % (step, name, hint(name)), result)
+
+
+def action_refused(result: int, step: str) -> ActionRefused:
+    name = apdu.action_result_name(result)
+    return ActionRefused(name, step, "%s: %s%s" % (step, name, hint(name)), result)
+
+
+def broken(result: int, step: str) -> Exception:
+    return Broken(result) if result in BROKEN_TRANSFER else access_refused(result, step)
