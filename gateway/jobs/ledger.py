@@ -16,6 +16,7 @@ from __future__ import annotations
 from gateway.jobs import contents as kinds
 from gateway.jobs.contents import WITH_REPORT, Contents, payload_of
 from gateway.jobs.job import State, digest_of
+from gateway.jobs.pace import Pace
 from gateway.jobs.report import Report
 from gateway.jobs.result import KO, Result
 from gateway.journal import Journal
@@ -47,6 +48,8 @@ if TYPE_CHECKING:
 NAME = "ledger"
 OUTBOX_SIZE = 100000  # reports that wait for the HES or may still come of the jobs accepted
 ROUTINE_SIZE = 256  # of them refusals and events
+REFUSALS_AT_ONCE = 64  # of one topic, written to the flash; then
+REFUSALS_A_MINUTE = 6  # of one topic; of all topics together twice as many
 MAX_DETAIL = 200
 MAX_VALUE = 96 * 1024  # bytes of all values in one report
 _EXECUTION_BYTES = 160  # of flash for an execution until its report is acknowledged
@@ -75,7 +78,8 @@ class Ledger:
         self._kept = Contents(clock)
         self._batches = 0
         self._stale = False  # a write failed: RAM is to be rebuilt from flash before it is used
-        self._unreported = 0  # refusals beyond ROUTINE_SIZE
+        self._unreported: dict[str, int] = {}  # refusals and events only counted, by topic
+        self._pace = Pace(clock, REFUSALS_AT_ONCE, REFUSALS_A_MINUTE)
         self._cursor = (0, 0)  # (number, position) of the report read last
         self._checkpoint_size = 0
         self.on_change: Callable[[], None] | None = None
@@ -233,13 +237,19 @@ class Ledger:
 
     def refused(
         self, topic: str, digest: bytes, job_id: bytes | None, reason: str, detail: str = ""
-    ) -> None:
+    ) -> bool:
         """A message that came down `topic` changed nothing.
 
-        While ROUTINE_SIZE reports of refusals and events wait for the HES, further ones are only
-        counted; the count is reported once there is room.
+        Where they come faster than REFUSALS_A_MINUTE, or ROUTINE_SIZE reports of refusals and
+        events wait for the HES, further ones are only counted; the count is reported later. False
+        if so.
         """
-        self._routine([kinds.REFUSED, 0, 0, topic, digest, job_id, reason, detail[:MAX_DETAIL]])
+        if not self._pace.allows(topic):
+            self._only_count(topic)
+            return False
+        return self._routine(
+            [kinds.REFUSED, 0, 0, topic, digest, job_id, reason, detail[:MAX_DETAIL]]
+        )
 
     def event(self, name: str, detail: str = "") -> None:
         """Something happened to the concentrator itself. Bounded like refusals."""
@@ -282,9 +292,22 @@ class Ledger:
             return
         self._write([kinds.ACKNOWLEDGED, number])
         self._journal.drop_before(self._contents.oldest_needed())
-        if self._unreported and len(self._contents.routine) < ROUTINE_SIZE:
-            count, self._unreported = self._unreported, 0
-            self.event("refusals-dropped", "%d refusals or events were only counted" % count)
+        self.tell_dropped()
+
+    def tell_dropped(self) -> None:
+        """Report how many refusals and events were only counted, if it is time to."""
+        counts = self._unreported
+        if (
+            counts
+            and len(self._contents.routine) < ROUTINE_SIZE
+            and self._pace.allows("refusals-dropped")
+        ):
+            self._unreported = {}
+            by_topic = ", ".join(["%s %d" % (topic, counts[topic]) for topic in sorted(counts)])
+            self.event(
+                "refusals-dropped",
+                "%d refusals or events were only counted: %s" % (sum(counts.values()), by_topic),
+            )
 
     # Room.
 
@@ -415,17 +438,22 @@ class Ledger:
             number, now = self.last_number + 1, self._clock.unix_time()
             self._write([kinds.ENDED, number, now, entry.seq, reason, entry.summary()])
 
-    def _routine(self, record: list[Any]) -> None:
+    def _routine(self, record: list[Any]) -> bool:
         if len(self._contents.routine) >= ROUTINE_SIZE:
-            self._unreported += 1
-            return
+            self._only_count(record[3])
+            return False
         record[1], record[2] = self.last_number + 1, self._clock.unix_time()
         try:
             self._write(record)
         except OSError as error:
             if error.errno != _ENOSPC:
                 raise
-            self._unreported += 1
+            self._only_count(record[3])
+            return False
+        return True
+
+    def _only_count(self, topic: str) -> None:
+        self._unreported[topic] = self._unreported.get(topic, 0) + 1
 
     def _changed(self) -> None:
         if self.on_change is not None:

@@ -163,6 +163,7 @@ class Session:
         if now >= self._hello_due:
             self._hello_due = now + HELLO_MS
             self._tidy()
+            self._tell_dropped()
             await self._publish("state", self._state(True).encode(), True)
             await self._publish("hello", self._hello().encode())
             sent = True
@@ -240,14 +241,15 @@ class Session:
                     raise Refused("oversized", "at most %d octets" % messages.MAX_MESSAGE)
                 self._take(name, message.payload)
             except Refused as refused:
-                log.warning(_WHERE, "%s refused: %s" % (name, refused))
-                self._ledger.refused(
+                recorded = self._ledger.refused(
                     name,
                     digest_of(message.payload),
                     refused.job_id,
                     refused.reason,
                     refused.detail,
                 )
+                if recorded:
+                    log.warning(_WHERE, "%s refused: %s" % (name, refused))
         except OSError as error:
             log.error(_WHERE, "%s: storage: %s" % (name, error))
 
@@ -341,6 +343,12 @@ class Session:
                 digests.append(entry.job.package.digest)
         try:
             self.files.keep_only(digests)
+        except OSError as error:
+            log.error(_WHERE, "storage: %s" % error)
+
+    def _tell_dropped(self) -> None:
+        try:
+            self._ledger.tell_dropped()
         except OSError as error:
             log.error(_WHERE, "storage: %s" % error)
 

@@ -3,7 +3,14 @@
 from __future__ import annotations
 
 from gateway.jobs.job import READ, Job, State, digest_of
-from gateway.jobs.ledger import MAX_VALUE, ROUTINE_SIZE, Ledger, LedgerError
+from gateway.jobs.ledger import (
+    MAX_VALUE,
+    REFUSALS_A_MINUTE,
+    REFUSALS_AT_ONCE,
+    ROUTINE_SIZE,
+    Ledger,
+    LedgerError,
+)
 from gateway.jobs.result import KO, OK, VALUE, Result
 from hal.sim.clock import ManualClock
 from hal.sim.storage import ENOSPC, MemoryStorage
@@ -212,12 +219,46 @@ def test_refusals_are_bounded_and_counted() -> None:
     world = World()
     for _ in range(ROUTINE_SIZE + 7):
         world.ledger.refused("job", bytes(32), None, "malformed", "noise")
+        world.clock.advance(10_000)
     assert world.ledger.last_number == ROUTINE_SIZE
     world.ledger.event("ledger-cut")
     world.ledger.acknowledge(1)
     last = world.ledger.reports(1, 1000)[-1]
     assert (last.number, last.kind, last.reason) == (ROUTINE_SIZE + 1, "event", "refusals-dropped")
-    assert last.detail == "8 refusals or events were only counted"
+    assert last.detail == "8 refusals or events were only counted: job 7, ledger-cut 1"
+
+
+def test_refusals_are_written_at_a_bounded_pace() -> None:
+    """One topic's flood leaves room for the refusals of another, and hours of it cost few writes;
+    what is only counted is reported."""
+    world = World()
+    for _ in range(1000):
+        world.ledger.refused("job", bytes(32), None, "malformed", "noise")
+    assert world.ledger.last_number == REFUSALS_AT_ONCE
+    world.ledger.refused("cancel", bytes(32), None, "malformed", "noise")
+    assert world.ledger.last_number == REFUSALS_AT_ONCE + 1
+    last = world.ledger.last_number
+    for _ in range(3600):
+        world.clock.advance(1000)
+        world.ledger.refused("job", bytes(32), None, "malformed", "noise")
+        world.ledger.acknowledge(world.ledger.last_number)
+    written = world.ledger.last_number - last
+    # Every minute so many refusals, and at most as many reports of a count.
+    refusals = 60 * REFUSALS_A_MINUTE
+    assert refusals <= written <= 2 * (REFUSALS_AT_ONCE + refusals)
+    world.clock.advance(60_000)
+    world.ledger.tell_dropped()
+    last_one = world.ledger.reports(0, 1000)[-1]
+    assert last_one.reason == "refusals-dropped" and "job" in last_one.detail
+
+
+def test_a_replayed_order_is_refused_at_a_bounded_pace() -> None:
+    world = World()
+    job = make_job(1, 1)
+    world.accept(job)
+    for _ in range(1000):
+        assert world.ledger.accept(job, job.encode()) == "duplicate"
+    assert world.ledger.last_number == 1 + REFUSALS_AT_ONCE
 
 
 def test_a_value_too_large_for_a_report() -> None:
