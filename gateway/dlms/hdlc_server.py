@@ -94,6 +94,14 @@ class HdlcServer:
         ended, self._ended = self._ended, []
         return ended
 
+    @property
+    def connected(self) -> bool:
+        return len(self._connections) > 0
+
+    def clients(self) -> list[int]:
+        """Client SAPs that have a connection."""
+        return [connection.client_sap for connection in self._connections.values()]
+
     def output(self) -> bytes:
         output, self._output = self._output, b""
         return output
@@ -234,7 +242,7 @@ class _Connection:
         apdus: list[bytes] = []
         if not self._rejection:
             self._read(frame, apdus, busy)
-        if not frame.poll or frame.kind == frames.DISC:
+        if not frame.poll:
             return apdus, b""
         self._polled = True
         return apdus, self.turn(now, busy)

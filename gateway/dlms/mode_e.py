@@ -146,8 +146,8 @@ async def open_mode_e(
     """Bring the meter at the end of `line` to HDLC, at its speed but none above `fastest`.
 
     When it does not identify itself, or offers no mode E, and `fallback_baud` is not 0: None, and
-    the line has that speed, for HDLC without an opening. Else NoAnswer or NotSupported. `parity` False leaves bit 7 alone, for converters that make the parity
-    themselves."""
+    the line has that speed, for HDLC without an opening. Else NoAnswer or NotSupported. `parity`
+    False leaves bit 7 alone, for converters that make the parity themselves."""
     opening = _Opening(line, clock, parity)
     try:
         found = await opening.identify(address)

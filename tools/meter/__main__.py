@@ -10,8 +10,10 @@ import sys
 from pathlib import Path
 
 from gateway.dlms import cosem, obis
+from gateway.dlms.mode_e import Identification
 from tools.meter import device
 from tools.meter.control import ControlServer
+from tools.meter.hdlc import MeterHdlc
 from tools.meter.model import MANAGEMENT, PUBLIC, Meter
 from tools.meter.population import (
     IP,
@@ -26,6 +28,9 @@ from tools.meter.street import Street, Weather
 from tools.meter.tcp import MeterTcp
 from tools.meter.text import shown
 from tools.meter.udp import MeterUdp
+
+MANUFACTURER = "AMI"  # FLAG letters; these are nobody's
+FASTEST_BAUD = 9600  # that the optical probe offers
 
 DESCRIPTION = """\
 Virtual DLMS/COSEM meters: clock, load profile, activity calendar, special days, script table,
@@ -88,6 +93,15 @@ def _add_serve(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--port", type=_port, default=4059, help="default %(default)s; 0: any free")
     parser.add_argument(
         "--udp", type=_port, metavar="PORT", help="listen on this UDP port too; 0: any free"
+    )
+    parser.add_argument(
+        "--hdlc", type=_port, metavar="PORT", help="HDLC on this TCP port too; 0: any free"
+    )
+    parser.add_argument("--pty", action="store_true", help="HDLC on a new pseudo-terminal too")
+    parser.add_argument(
+        "--mode-e",
+        action="store_true",
+        help="HDLC begins with the opening of IEC 62056-21, as at an optical probe",
     )
     parser.add_argument("--host", default="127.0.0.1", help="default %(default)s")
     parser.add_argument("--max-pdu", type=int, default=640, help="bytes; default %(default)s")
@@ -224,6 +238,12 @@ def _read_keys(path: Path, serial: str) -> tuple[bytes, bytes]:
     raise ValueError("%s has no line for %s with ek and ak of 32 hex digits" % (path.name, serial))
 
 
+def _probe_identification(server: MeterServer) -> Identification:
+    """As the meter would say it at an optical probe."""
+    meter = server.meter
+    return Identification(MANUFACTURER, FASTEST_BAUD, True, meter.model + "." + meter.firmware)
+
+
 async def _serve_one(options: argparse.Namespace, member: Member) -> None:
     stopped = _stop_by_signal()
     tcp = MeterTcp(member.server)
@@ -239,7 +259,15 @@ async def _serve_one(options: argparse.Namespace, member: Member) -> None:
     udp = MeterUdp(member.server)
     if options.udp is not None:
         ready["udp"] = await udp.start(options.udp, options.host)
+    hdlc = MeterHdlc(
+        member.server, mode_e=_probe_identification(member.server) if options.mode_e else None
+    )
+    if options.hdlc is not None:
+        ready["hdlc"] = await hdlc.start(options.hdlc, options.host)
+    if options.pty:
+        ready["pty"] = hdlc.open_pty()
     await _run_until(stopped, options, [member], control, ready)
+    await hdlc.stop()
     await udp.stop()
     await tcp.stop()
 

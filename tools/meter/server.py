@@ -112,6 +112,11 @@ class MeterServer:
             return None
         return answer
 
+    def forget(self, client_sap: int) -> None:
+        """The data link under the client's association has ended, and the association with it."""
+        if self._sessions.pop(client_sap, None) is not None:
+            self.meter.associations[client_sap].status = NON_ASSOCIATED
+
     def lose_state(self) -> None:
         """As after a battery failure: everything but keys and counters is as the factory made
         it."""

@@ -1,0 +1,230 @@
+"""A meter at the end of a serial line: HDLC (IEC 62056-46), after an opening in protocol mode E
+(IEC 62056-21) where wanted. The line is a TCP connection, or a pseudo-terminal that stands in for
+an optical probe, speed and all.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import termios
+import time
+import tty
+from typing import Protocol
+
+from gateway.dlms.hdlc_numbered import Parameters
+from gateway.dlms.hdlc_server import HdlcServer
+from gateway.dlms.mode_e import FIRST_BAUD, Identification, ModeEServer
+from tools.meter.server import SERVER_SAP, MeterServer
+
+LOWER = 17  # the physical device's address
+BEST = Parameters(1024, 1024, 7, 7)  # larger information fields than most meters have
+REACTION_S = 0.2  # of a meter in mode E, the shortest the standard allows
+FORGET_MS = 10_000  # without an HDLC connection: the opening starts anew
+CHUNK = 4096
+
+
+class Line(Protocol):
+    async def read(self) -> bytes:
+        """b"" when the line is gone."""
+
+    async def write(self, data: bytes) -> None: ...
+
+    def set_baud(self, baud: int) -> None:
+        """Of the meter's end."""
+
+
+class MeterHdlc:
+    """One meter on any number of lines. `mode_e`: how it identifies itself there; None: HDLC at
+    once."""
+
+    def __init__(
+        self,
+        meter: MeterServer,
+        parameters: Parameters = BEST,
+        lower: int = LOWER,
+        mode_e: Identification | None = None,
+    ) -> None:
+        self._meter = meter
+        self._parameters = parameters
+        self._lower = lower
+        self._mode_e = mode_e
+        self._server: asyncio.Server | None = None
+        self._pty: _Pty | None = None
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    async def start(self, port: int, host: str = "127.0.0.1") -> int:
+        """Listen on TCP; returns the port, which is the system's choice for 0."""
+        self._server = await asyncio.start_server(self._accept, host, port)
+        bound: int = self._server.sockets[0].getsockname()[1]
+        return bound
+
+    def open_pty(self) -> str:
+        """Serve a new pseudo-terminal; returns the device that a client opens."""
+        self._pty = _Pty()
+        task = asyncio.create_task(self._serve(self._pty))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        return self._pty.device
+
+    async def stop(self) -> None:
+        if self._server is not None:
+            self._server.close()
+        for task in list(self._tasks):
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        if self._server is not None:
+            await self._server.wait_closed()
+            self._server = None
+        if self._pty is not None:
+            self._pty.close()
+            self._pty = None
+
+    async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = asyncio.current_task()
+        assert task is not None
+        self._tasks.add(task)
+        try:
+            await self._serve(_Tcp(reader, writer))
+        except (OSError, asyncio.CancelledError):
+            pass  # the client is gone
+        finally:
+            self._tasks.discard(task)
+            writer.close()
+
+    async def _serve(self, line: Line) -> None:
+        while True:
+            if self._mode_e is not None and not await _opened(line, self._mode_e):
+                return
+            if not await self._converse(line):
+                return
+
+    async def _converse(self, line: Line) -> bool:
+        """HDLC, until the line is gone (False) or, after mode E, no connection is left (True)."""
+        station = HdlcServer((SERVER_SAP,), self._lower, self._parameters)
+        idle_since = _now()
+        try:
+            while True:
+                if station.connected or self._mode_e is None:
+                    idle_since = _now()
+                elif _now() - idle_since >= FORGET_MS:
+                    return True
+                data = await _read(line, station, idle_since + FORGET_MS)
+                if data == b"":
+                    return False
+                was_connected = station.connected
+                await self._work(station, line, data)
+                if self._mode_e is not None and was_connected and not station.connected:
+                    return True
+        finally:
+            for client_sap in station.clients():
+                self._meter.forget(client_sap)
+
+    async def _work(self, station: HdlcServer, line: Line, data: bytes | None) -> None:
+        if data is not None:
+            station.feed(data, _now())
+        station.tick(_now())
+        for client_sap, _ in station.ended():
+            self._meter.forget(client_sap)
+        for request in station.requests():
+            answer = self._meter.handle(request.client_sap, request.server_sap, request.apdu)
+            if self._meter.delay_ms:
+                await asyncio.sleep(self._meter.delay_ms / 1000)
+            station.answer(request, answer, _now())
+        output = station.output()
+        if output and not self._meter.meter.faults.dead:
+            await line.write(output)
+
+
+async def _read(line: Line, station: HdlcServer, idle_until: int) -> bytes | None:
+    """What comes; None when it is time for the station to do something else."""
+    deadline = idle_until if station.deadline is None else station.deadline
+    try:
+        async with asyncio.timeout(max(0, deadline - _now()) / 1000):
+            return await line.read()
+    except TimeoutError:
+        return None
+
+
+async def _opened(line: Line, identification: Identification) -> bool:
+    """Mode E, until a client has chosen HDLC; False when the line is gone."""
+    opening = ModeEServer(identification)
+    baud = FIRST_BAUD
+    line.set_baud(baud)
+    while data := await line.read():
+        answer = opening.feed(data)
+        if not answer:
+            continue
+        await asyncio.sleep(10 * len(data) / baud + REACTION_S)
+        baud = opening.baud
+        line.set_baud(baud)
+        await line.write(answer)
+        if opening.hdlc:
+            return True
+    return False
+
+
+def _now() -> int:
+    return time.monotonic_ns() // 1_000_000
+
+
+class _Tcp:
+    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self._reader = reader
+        self._writer = writer
+
+    async def read(self) -> bytes:
+        return await self._reader.read(CHUNK)
+
+    async def write(self, data: bytes) -> None:
+        self._writer.write(data)
+        await self._writer.drain()
+
+    def set_baud(self, baud: int) -> None:
+        """A TCP connection has none."""
+
+
+class _Pty:
+    """The far end of a pseudo-terminal. It carries nothing while the two ends have different
+    speeds, and has lost what nobody fetched in time, as a real line does."""
+
+    def __init__(self) -> None:
+        self._leader, self._follower = os.openpty()
+        tty.setraw(self._follower)
+        os.set_blocking(self._leader, False)
+        self.device = os.ttyname(self._follower)
+        self._speed: int | None = None
+
+    async def read(self) -> bytes:
+        loop = asyncio.get_running_loop()
+        while True:
+            try:
+                data = os.read(self._leader, CHUNK)
+            except BlockingIOError:
+                ready = asyncio.Event()
+                loop.add_reader(self._leader, ready.set)
+                try:
+                    await ready.wait()
+                finally:
+                    loop.remove_reader(self._leader)
+                continue
+            if self._same_speed():
+                return data
+
+    async def write(self, data: bytes) -> None:
+        if self._same_speed():
+            try:
+                os.write(self._leader, data)
+            except BlockingIOError:
+                pass
+
+    def set_baud(self, baud: int) -> None:
+        self._speed = getattr(termios, "B%d" % baud)
+
+    def close(self) -> None:
+        os.close(self._leader)
+        os.close(self._follower)
+
+    def _same_speed(self) -> bool:
+        # The leader's attributes are those the client has set at its end.
+        return self._speed is None or termios.tcgetattr(self._leader)[4] == self._speed
