@@ -579,9 +579,9 @@ def test_a_large_value_goes_alone() -> None:
         await world.start()
         world.hes.order("job", signed(read_job().encode()))
         await world.clock.run(1000)
-        work(world, Result(VALUE, "read", "", [bytes(90000), bytes(8000)]))
+        work(world, Result(VALUE, "read", "", [bytes(30000), bytes(8000)]))
         await world.clock.run(1000)
-        assert [len(body.value[0]) for body in world.hes.bodies(MeterReport)] == [90000, 90000]
+        assert [len(body.value[0]) for body in world.hes.bodies(MeterReport)] == [30000, 30000]
         await world.stop()
 
     run(scenario())
