@@ -14,17 +14,29 @@ link usable: what still comes for it is dropped later.
 
 from __future__ import annotations
 
-from gateway.dlms import accessing, acse, apdu, axdr, invoking, reading, writing
+from gateway.dlms import accessing, acse, apdu, axdr, hls, invoking, reading, writing
+from gateway.dlms.association import (
+    HIGH,
+    HIGH_ECDSA,
+    HIGH_GMAC,
+    HIGH_MD5,
+    HIGH_SHA1,
+    HIGH_SHA256,
+    LOW,
+    NONE,
+    Association,
+)
 from gateway.dlms.errors import (
     ActionRefused,
     AssociationRefused,
     DlmsError,
     NoAnswer,
+    NotSupported,
     ProtocolError,
     SecurityFailed,
 )
 from gateway.dlms.exchange import Exchange
-from gateway.dlms.security import Ciphering
+from gateway.dlms.security import PLAIN, Ciphering
 from gateway.dlms.selection import by_entry, by_range
 from hal.ports import PortError
 
@@ -43,9 +55,19 @@ if TYPE_CHECKING:
 
     T = TypeVar("T")
 
-NONE = acse.NONE
-LOW = acse.LOW
-HIGH_GMAC = acse.HIGH_GMAC
+__all__ = (
+    "HIGH",
+    "HIGH_ECDSA",
+    "HIGH_GMAC",
+    "HIGH_MD5",
+    "HIGH_SHA1",
+    "HIGH_SHA256",
+    "LOW",
+    "NONE",
+    "PROPOSED",
+    "Association",
+    "Client",
+)
 
 PROPOSED = (
     acse.GENERAL_PROTECTION
@@ -65,45 +87,6 @@ PROPOSED = (
 
 _CURRENT_ASSOCIATION = b"\x00\x00\x28\x00\x00\xff"
 _REPLY_TO_HLS = 1
-_CHALLENGE_SIZE = 16
-
-
-class Association:
-    """Who speaks, and how it proves itself.
-
-    `client_sap`, `server_sap` are for the link; `authentication` NONE, LOW (with `secret`, the
-    password) or HIGH_GMAC (with `keys`). With `keys` the application context is ciphered: every
-    service goes as glo. `max_pdu` is the largest APDU to accept in bytes (0: what the path takes).
-    """
-
-    __slots__ = ("authentication", "client_sap", "keys", "max_pdu", "secret", "server_sap")
-
-    def __init__(
-        self,
-        client_sap: int,
-        server_sap: int = 1,
-        authentication: int = NONE,
-        secret: bytes = b"",
-        keys: Keys | None = None,
-        max_pdu: int = 0,
-    ) -> None:
-        if authentication not in (NONE, LOW, HIGH_GMAC):
-            raise ValueError("authentication %d is not NONE, LOW or HIGH_GMAC" % authentication)
-        if authentication == HIGH_GMAC and keys is None:
-            raise ValueError("HIGH_GMAC needs keys")
-        self.client_sap = client_sap
-        self.server_sap = server_sap
-        self.authentication = authentication
-        self.secret = secret
-        self.keys = keys
-        self.max_pdu = max_pdu
-
-    def __repr__(self) -> str:
-        return "Association(%d, %d, %d, ...)" % (
-            self.client_sap,
-            self.server_sap,
-            self.authentication,
-        )
 
 
 class Client:
@@ -133,6 +116,7 @@ class Client:
         self._exchange = Exchange(
             link, clock, timeout_ms, tries, max_value, window, on_notification
         )
+        self._dedicated = b""  # this association's key, where its protection has one
         self._open = False  # an AARQ is out, and no RLRQ after it
 
     @property
@@ -171,44 +155,64 @@ class Client:
         wanted = self._association
         exchange = self._exchange
         step = "association of client %d" % wanted.client_sap
-        if wanted.keys is not None:
-            received = -1 if exchange.ciphering is None else exchange.ciphering.received
-            exchange.ciphering = Ciphering(
-                self._crypto, wanted.keys, self._next_counter, b"", received
-            )
+        self._begin_protection()
         challenge = b""
-        if wanted.authentication == HIGH_GMAC:
-            challenge = self._crypto.random(_CHALLENGE_SIZE)
+        if wanted.proves:
+            challenge = self._crypto.random(hls.challenge_size(wanted.authentication))
         answer = await exchange.ask(self._aarq(challenge).encode(), (acse.Aare,), step, False)
         agreed = self._check_aare(answer, step)
         exchange.max_send = self._link.max_apdu
         if agreed.max_pdu:
             exchange.max_send = min(agreed.max_pdu, exchange.max_send)
         conformance = agreed.conformance & PROPOSED
-        if wanted.authentication == HIGH_GMAC:
+        if wanted.protection.general and not conformance & acse.GENERAL_PROTECTION:
+            raise NotSupported("%s: the meter did not agree to general-protection" % step)
+        if wanted.proves:
             # The association is only pending: nothing but this one ACTION is allowed in it.
-            exchange.conformance = acse.ACTION
-            await self._prove(challenge, answer.value, step)
+            exchange.conformance = acse.ACTION | (conformance & acse.GENERAL_PROTECTION)
+            await self._prove(challenge, answer, step)
         exchange.conformance = conformance
+
+    def _begin_protection(self) -> None:
+        """A fresh Ciphering; what the meter sent last is remembered from the one before."""
+        wanted = self._association
+        exchange = self._exchange
+        before = exchange.ciphering
+        self._dedicated = b""
+        exchange.ciphering = None
+        if wanted.keys is None or (wanted.context == acse.LN and not wanted.protection.signed):
+            return
+        exchange.ciphering = Ciphering(
+            self._crypto,
+            wanted.keys,
+            self._next_counter,
+            b"",
+            -1 if before is None else before.received,
+            wanted.protection,
+        )
+        if wanted.protection.dedicated:
+            self._dedicated = self._crypto.random(wanted.keys.suite.key_size)
+            exchange.ciphering.dedicate(self._dedicated)
+
+    def use_keys(self, keys: Keys) -> None:
+        """From the next request on, in this association and those to come: after a key change."""
+        self._association.keys = keys
+        if self._exchange.ciphering is not None:
+            self._exchange.ciphering.use(keys)
 
     def _aarq(self, challenge: bytes) -> acse.Aarq:
         wanted = self._association
-        initiate = self._initiate_request()
-        if wanted.keys is None:
-            return acse.Aarq(
-                acse.LN, initiate, b"", wanted.authentication, challenge or wanted.secret
-            )
         return acse.Aarq(
-            acse.LN_CIPHERED,
-            initiate,
-            wanted.keys.system_title,
+            wanted.context,
+            self._initiate_request(),
+            b"" if wanted.keys is None else wanted.keys.system_title,
             wanted.authentication,
-            challenge or wanted.secret,
+            challenge if wanted.proves else wanted.secret,
         )
 
     def _initiate_request(self) -> bytes:
         largest = min(self._association.max_pdu or 0xFFFF, self._link.max_apdu, 0xFFFF)
-        plain = acse.InitiateRequest(PROPOSED, largest).encode()
+        plain = acse.InitiateRequest(PROPOSED, largest, self._dedicated).encode()
         ciphering = self._exchange.ciphering
         return plain if ciphering is None else ciphering.protect(plain)
 
@@ -227,39 +231,54 @@ class Client:
                     _DIAGNOSTIC_HINTS.get(name, "check authentication, keys and client number"),
                 ),
             )
-        context = acse.LN if wanted.keys is None else acse.LN_CIPHERED
-        if answer.context != context:
+        if answer.context != wanted.context:
             raise ProtocolError(
-                "%s: application context %d came, %d was asked" % (step, answer.context, context)
+                "%s: application context %d came, %d was asked"
+                % (step, answer.context, wanted.context)
             )
         information = answer.user_information
         ciphering = self._exchange.ciphering
         if ciphering is not None:
             ciphering.peer_title = answer.title
-            information = ciphering.unprotect(information)
+            if wanted.protection.form != PLAIN:
+                information = ciphering.unprotect(information)
         agreed = acse.InitiateResponse.decode(information)
-        if wanted.authentication == HIGH_GMAC and answer.mechanism != HIGH_GMAC:
+        if wanted.proves and answer.mechanism != wanted.authentication:
             raise SecurityFailed("%s: the meter skips its own authentication" % step)
         return agreed
 
-    async def _prove(self, challenge: bytes, server_challenge: bytes, step: str) -> None:
+    async def _prove(self, challenge: bytes, answer: acse.Aare, step: str) -> None:
         """Passes 3 and 4 of HLS: our f(StoC) for the meter's f(CtoS)."""
+        wanted = self._association
         ciphering = self._exchange.ciphering
-        assert ciphering is not None
-        if not 8 <= len(server_challenge) <= 64 or server_challenge == challenge:
-            raise SecurityFailed("%s: the meter's challenge is not 8..64 bytes of its own" % step)
-        proof = axdr.encode((axdr.OCTET_STRING, ciphering.proof(server_challenge)))
+        if wanted.authentication == HIGH_GMAC and ciphering is None:
+            assert wanted.keys is not None
+            ciphering = Ciphering(self._crypto, wanted.keys, self._next_counter, answer.title)
+        proving = hls.Hls(
+            wanted.authentication,
+            self._crypto,
+            wanted.secret,
+            wanted.keys,
+            ciphering,
+            wanted.algorithm,
+        )
         try:
-            reply = await self.action(15, _CURRENT_ASSOCIATION, _REPLY_TO_HLS, proof)
+            hls.check_challenge(wanted.authentication, answer.value, challenge)
+            own = proving.prove(answer.value, challenge, answer.title)
+            reply = await self.action(
+                15, _CURRENT_ASSOCIATION, _REPLY_TO_HLS, axdr.encode((axdr.OCTET_STRING, own))
+            )
+            typed = axdr.decode(reply or b"")
+            if typed[0] != axdr.OCTET_STRING:
+                raise ProtocolError("%s: the meter's HLS proof is not an octet-string" % step)
+            proving.check(typed[1], challenge, answer.value, answer.title)
         except ActionRefused as refused:
             raise AssociationRefused(
                 "authentication-failure",
                 "%s: the meter refused our HLS proof (%s); check the keys" % (step, refused.result),
             )
-        typed = axdr.decode(reply or b"")
-        if typed[0] != axdr.OCTET_STRING:
-            raise ProtocolError("%s: the meter's HLS proof is not an octet-string" % step)
-        ciphering.check_proof(challenge, typed[1])
+        except SecurityFailed as failed:
+            raise SecurityFailed("%s: %s" % (step, failed))
 
     async def release(self) -> None:
         """RLRQ, once; whatever the meter or the link does about it, the association is over."""

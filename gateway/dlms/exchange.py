@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from hal.ports import Clock, Link
 
 _CONFIRMED = 0x40  # invoke-id-and-priority: confirmed service, normal priority
-_PROTECTION = 64  # what protection adds to a long answer, at most
+_PROTECTION = 512  # what protection adds to a long answer, at most
 
 _SERVICES = (
     apdu.GET_RESPONSE,
