@@ -113,7 +113,11 @@ NOTIFICATIONS = (DataNotification, EventNotification, InformationReport)
 
 def _data_notification(data: Bytes) -> DataNotification:
     invoke, pos = u32_at(data, 1)
+    if data[pos : pos + 2] == b"\x09\x0c":
+        pos += 1  # Kaifa's meters tag it as if it were a Data; a length of 9 it cannot be
     date_time, pos = bytes_at(data, pos)
+    if len(date_time) not in (0, 12):
+        raise ProtocolError("a date-time of %d bytes where 12 or none are due" % len(date_time))
     return DataNotification(invoke, date_time, rest(data, pos))
 
 
