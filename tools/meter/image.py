@@ -111,7 +111,7 @@ class ImageTransfer(CosemObject):
         if status not in (INITIATED, VERIFY_FAILED) or 0 in self._have:
             raise Refused("other-reason")
         self._status = VERIFYING
-        self._due = self.meter.source() + self.verify_s
+        self._due = self.meter.source() + max(self.verify_s, self.meter.faults.slow_verify_s)
         if self.status() == VERIFYING:
             raise Refused("temporary-failure")
         if self._status == VERIFY_FAILED:

@@ -170,6 +170,9 @@ class Faults:
     slow_ms: int = 0  # every answer comes this much later (a matter of the transport)
     wrong_counter: bool = False  # answers are ciphered with an old invocation counter
     lose_answers: int = 0  # so many of the next answers are lost, after the request took effect
+    lose_blocks: int = 0  # of so many general blocks it sends next, every second is lost
+    lose_received_blocks: int = 0  # so many of the next general blocks to it are lost on the way
+    slow_verify_s: int = 0  # image_verify takes so many seconds; meanwhile: temporary-failure
 
 
 @dataclass

@@ -20,10 +20,12 @@ from tools.meter.association import (
     AssociationLN,
     SecuritySetup,
 )
+from tools.meter.block import BlockTransfer
 from tools.meter.model import Meter, Refused
 from tools.meter.protection import Damaged
 from tools.meter.services import (
     NOT_POSSIBLE,
+    NOT_SUPPORTED,
     OTHER_REASON,
     PDU_TOO_LONG,
     SERVICE_NOT_ALLOWED,
@@ -40,8 +42,12 @@ GLO_ROOM = 3 + 1 + 4 + protection.TAG_SIZE + 1  # what ciphering adds to a respo
 REPLY_TO_HLS = (15, 1)  # class, method
 SERVER_SAP = 1  # the management logical device, the only one here
 LEAST_PDU = 64
+WINDOW = 5  # general blocks it takes at once
+ANY_LENGTH = 1 << 20
 CONFORMANCE = (
-    acse.BLOCK_GET
+    acse.GENERAL_BLOCK_TRANSFER
+    | acse.ACCESS
+    | acse.BLOCK_GET
     | acse.BLOCK_SET
     | acse.BLOCK_ACTION
     | acse.MULTIPLE_REFERENCES
@@ -73,20 +79,25 @@ class _StaleCounter(Exception):
 class _Session:
     """One client's association, from its AARQ on."""
 
-    def __init__(self, title: bytes, services: Services) -> None:
+    def __init__(self, title: bytes, services: Services, limit: int, conformance: int) -> None:
         self.title = title
         self.services = services
+        self.limit = limit  # the longest APDU the client takes
+        self.general = bool(conformance & acse.GENERAL_BLOCK_TRANSFER)
+        self.blocks = BlockTransfer(limit, WINDOW)
         self.last: tuple[bytes, bytes] = (b"", b"")  # ciphered request and response, as sent
 
 
 class MeterServer:
-    """Answers for one meter. `max_pdu`: the longest APDU it takes, and makes, in bytes."""
+    """Answers for one meter. `max_pdu`: the longest APDU it takes, and makes, in bytes.
+    `conformance`: the services it agrees to where a client asks for them."""
 
-    def __init__(self, meter: Meter, max_pdu: int = 640) -> None:
+    def __init__(self, meter: Meter, max_pdu: int = 640, conformance: int = CONFORMANCE) -> None:
         if not LEAST_PDU <= max_pdu <= 0xFFFF:
             raise ValueError("max_pdu is %d..65535, not %d" % (LEAST_PDU, max_pdu))
         self.meter = meter
         self.max_pdu = max_pdu
+        self.conformance = conformance
         self._sessions: dict[int, _Session] = {}
 
     @property
@@ -101,16 +112,75 @@ class MeterServer:
         return found
 
     def handle(self, client_sap: int, server_sap: int, apdu: bytes) -> bytes | None:
-        """The answer to one APDU; None where the meter stays silent."""
+        """The answer to one APDU, for carriers that take one at a time; None where the meter stays
+        silent."""
+        answers = self._answers(client_sap, server_sap, bytes(apdu), streaming=False)
+        return answers[0] if answers else None
+
+    def answers(self, client_sap: int, server_sap: int, apdu: bytes) -> list[bytes]:
+        """The answers to one APDU: general blocks may come several at once."""
+        return self._answers(client_sap, server_sap, bytes(apdu), streaming=True)
+
+    def _answers(
+        self, client_sap: int, server_sap: int, raw: bytes, streaming: bool
+    ) -> list[bytes]:
         faults = self.meter.faults
-        if faults.dead or server_sap != SERVER_SAP or not apdu:
-            return None
+        if faults.dead or server_sap != SERVER_SAP or not raw:
+            return []
         self.meter.tick()
-        answer = self._answer(client_sap, bytes(apdu))
+        session = self._sessions.get(client_sap)
+        if raw[0] == apdu.GENERAL_BLOCK_TRANSFER and session is not None:
+            if faults.lose_received_blocks:
+                faults.lose_received_blocks -= 1
+                return []
+            answers = self._general_block(client_sap, session, raw, streaming)
+        else:
+            answers = self._whole(client_sap, raw)
         if faults.lose_answers:
             faults.lose_answers -= 1
-            return None
-        return answer
+            return []
+        return self._without_lost_blocks(answers)
+
+    def _whole(self, client_sap: int, raw: bytes) -> list[bytes]:
+        """The answer to an APDU that came as it is, in general blocks where it is too long."""
+        session = self._sessions.get(client_sap)
+        if session is not None:
+            session.blocks.forget()
+        answer = self._answer(client_sap, raw)
+        session = self._sessions.get(client_sap)
+        if not answer:
+            return []
+        if session is None or not session.general or len(answer) <= session.limit:
+            return [answer]
+        return [block.encode() for block in session.blocks.start(answer)]
+
+    def _general_block(
+        self, client_sap: int, session: _Session, raw: bytes, streaming: bool
+    ) -> list[bytes]:
+        if not session.general:
+            return [exception(SERVICE_NOT_ALLOWED, NOT_SUPPORTED)]
+        try:
+            blocks = session.blocks.take(
+                apdu.decode(raw),
+                streaming,
+                lambda whole: self._answer(client_sap, whole, ANY_LENGTH),
+            )
+        except ProtocolError:
+            session.blocks.forget()
+            return [exception(SERVICE_UNKNOWN, OTHER_REASON)]
+        return [block.encode() for block in blocks]
+
+    def _without_lost_blocks(self, answers: list[bytes]) -> list[bytes]:
+        """Fault lose_blocks: of so many blocks of long answers every second is lost."""
+        faults = self.meter.faults
+        kept = []
+        for answer in answers:
+            if faults.lose_blocks and answer[0] == apdu.GENERAL_BLOCK_TRANSFER and answer[6]:
+                faults.lose_blocks -= 1
+                if faults.lose_blocks % 2 == 0:
+                    continue
+            kept.append(answer)
+        return kept
 
     def forget(self, client_sap: int) -> None:
         """The data link under the client's association has ended, and the association with it."""
@@ -123,8 +193,9 @@ class MeterServer:
         self._sessions.clear()
         self.meter.lose_state()
 
-    def _answer(self, client_sap: int, raw: bytes) -> bytes:
-        if len(raw) > self.max_pdu:
+    def _answer(self, client_sap: int, raw: bytes, limit: int | None = None) -> bytes:
+        """`limit` is the longest plain answer, None what the association has."""
+        if limit is None and len(raw) > self.max_pdu:
             return exception(SERVICE_NOT_ALLOWED, PDU_TOO_LONG)
         association = self.meter.associations.get(client_sap)
         if raw[0] == acse.AARQ:
@@ -136,8 +207,8 @@ class MeterServer:
             return self._release(client_sap, association, session, raw)
         try:
             if association.ciphered:
-                return self._ciphered(association, session, raw)
-            return session.services.handle(raw)
+                return self._ciphered(association, session, raw, limit)
+            return session.services.handle(raw, limit)
         except _StaleCounter:
             last = self._security.last_counter
             return exception(SERVICE_NOT_ALLOWED, apdu.INVOCATION_COUNTER_ERROR, last + 1)
@@ -173,7 +244,7 @@ class MeterServer:
             raise _NotAccepted(CONTEXT_NOT_SUPPORTED)
         _check_mechanism(association, request)
         initiate = self._initiate_request(association, request)
-        conformance = initiate.conformance & CONFORMANCE
+        conformance = initiate.conformance & self.conformance
         if not conformance & acse.GET:
             raise _NotAccepted(NO_REASON, apdu.ConfirmedServiceError(1, 6, 2).encode())
         if 0 < initiate.max_pdu < LEAST_PDU:
@@ -186,7 +257,7 @@ class MeterServer:
         association.max_send = limit
         room = GLO_ROOM if association.ciphered else 0
         services = Services(self.meter, association, limit - room, conformance)
-        self._sessions[client_sap] = _Session(request.title, services)
+        self._sessions[client_sap] = _Session(request.title, services, limit, conformance)
         response = acse.InitiateResponse(conformance, self.max_pdu).encode()
         if association.ciphered:
             response = self._seal(GLO_INITIATE_RESPONSE, response)
@@ -241,7 +312,9 @@ class MeterServer:
 
     # ------------------------------------------------------------ requests
 
-    def _ciphered(self, association: AssociationLN, session: _Session, raw: bytes) -> bytes:
+    def _ciphered(
+        self, association: AssociationLN, session: _Session, raw: bytes, limit: int | None
+    ) -> bytes:
         if raw[0] not in GLO_REQUESTS:
             return exception(SERVICE_NOT_ALLOWED, NOT_POSSIBLE)
         request, response = session.last
@@ -252,8 +325,8 @@ class MeterServer:
             raise Damaged("the ciphered APDU is another than its tag says")
         if association.status == PENDING and not _is_hls_reply(plain):
             return exception(SERVICE_NOT_ALLOWED, NOT_POSSIBLE)
-        answer = session.services.handle(plain)
-        if answer[0] != apdu.EXCEPTION_RESPONSE:
+        answer = session.services.handle(plain, limit)
+        if answer and answer[0] != apdu.EXCEPTION_RESPONSE:
             answer = self._seal(answer[0] + GLO_OFFSET, answer)
         self._security.apply_new_keys()
         session.last = (raw, answer)

@@ -47,9 +47,7 @@ class MeterTcp:
         cutter = Unwrapper()
         while data := await reader.read(4096):
             for client_sap, server_sap, apdu in cutter.feed(data):
-                answer = self._meter.handle(client_sap, server_sap, apdu)
-                if answer is None:
-                    continue
-                await asyncio.sleep(self._meter.delay_ms / 1000)
-                writer.write(wrap(server_sap, client_sap, answer))
-                await writer.drain()
+                for answer in self._meter.answers(client_sap, server_sap, apdu):
+                    await asyncio.sleep(self._meter.delay_ms / 1000)
+                    writer.write(wrap(server_sap, client_sap, answer))
+                    await writer.drain()
