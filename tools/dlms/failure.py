@@ -56,9 +56,10 @@ def one_line(error: BaseException) -> str:
     elif isinstance(error, asyncio.TimeoutError):
         text, advised = "nothing came in time", "try a longer --timeout"
     elif isinstance(error, OSError):
-        text = error.strerror or text
-        if error.errno is not None and text.startswith("[Errno"):
-            text = os.strerror(error.errno)
+        if error.errno is not None and error.errno > 0:
+            text = os.strerror(error.errno)  # asyncio has words of its own, without the reason
+        elif error.strerror:
+            text = error.strerror
         advised = "" if ";" in text else "check the URL, and that nobody else is connected"
     return text if not advised or advised in text else "%s; %s" % (text, advised)
 

@@ -4,13 +4,18 @@ from __future__ import annotations
 
 import asyncio
 
+from gateway.dlms.hdlc import HdlcLink, Settings
+from gateway.dlms.mode_e import FIRST_BAUD, open_mode_e
+from hal.cpython.serial import SerialPort
 from hal.cpython.tcp import TcpPort
 from hal.cpython.udp import UdpLink
 from hal.modem.wrapper import MAX_APDU, Unwrapper, wrap
 from hal.ports import BytePort, Clock, Link
-from tools.dlms.place import TCP, UDP, Place
+from tools.dlms.failure import CallProblem
+from tools.dlms.place import HDLC_TCP, TCP, UDP, Place
 
 CONNECT_MS = 10_000
+DEFAULT_BAUD = 9600
 
 
 async def open_link(place: Place, client_sap: int, server_sap: int, clock: Clock) -> Link:
@@ -19,7 +24,40 @@ async def open_link(place: Place, client_sap: int, server_sap: int, clock: Clock
         return await UdpLink.open(place.host, place.port, client_sap, server_sap, clock)
     if place.scheme == TCP:
         return WrapperLink(await _connect(place, clock), client_sap, server_sap, clock)
-    raise OSError("%s is not there yet" % place.scheme)
+    port: BytePort
+    if place.scheme == HDLC_TCP:
+        port = await _connect(place, clock)
+    else:
+        port = await _serial(place, clock)
+    try:
+        return _hdlc(place, port, client_sap, server_sap, clock)
+    except ValueError as error:
+        await port.close()
+        raise CallProblem(str(error)) from None
+
+
+def _hdlc(place: Place, port: BytePort, client_sap: int, server_sap: int, clock: Clock) -> Link:
+    """ValueError where the addresses are not HDLC's."""
+    defaults = Settings()
+    settings = Settings(
+        place.option("frame", defaults.information), place.option("window", defaults.window)
+    )
+    lower, size = place.option("physical", -1), place.option("bytes", 0)
+    return HdlcLink(port, clock, client_sap, server_sap, lower, size, settings)
+
+
+async def _serial(place: Place, clock: Clock) -> SerialPort:
+    """The line, brought to HDLC's speed by mode E where that is wanted."""
+    baud = place.option("baud", DEFAULT_BAUD)
+    if not place.option("mode_e", 0):
+        return await SerialPort.open(place.device, baud)
+    line = await SerialPort.open(place.device, FIRST_BAUD)
+    try:
+        await open_mode_e(line, clock, fastest=baud)
+    except BaseException:
+        await line.close()
+        raise
+    return line
 
 
 async def _connect(place: Place, clock: Clock) -> TcpPort:

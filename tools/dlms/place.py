@@ -5,9 +5,9 @@
     hdlc+tcp://host:port           HDLC through a TCP connection (a serial server, a modem)
     hdlc+serial:/dev/ttyUSB0       HDLC on a serial line
 
-Options follow as ?name=value&name=value: `baud` (serial; default 9600, or 300 with mode_e=1),
-`mode_e=1` (open by IEC 62056-21 mode E, as an optical probe needs), `physical` (lower HDLC address
-of the meter), `bytes` (1, 2 or 4: length of the meter's HDLC address), `window` (1..7) and
+Options follow as ?name=value&name=value: `baud` (serial; default 9600; with mode_e=1 the fastest to
+agree to), `mode_e=1` (open by IEC 62056-21 mode E, as an optical probe needs), `physical` (the
+meter's lower HDLC address), `bytes` (1, 2 or 4: length of its HDLC address), `window` (1..7) and
 `frame` (longest information field, bytes).
 """
 
@@ -24,7 +24,7 @@ EXAMPLES = (
     " hdlc+serial:/dev/ttyUSB0?baud=9600&mode_e=1"
 )
 
-_HDLC = {"physical": (0, 16383), "bytes": (1, 4), "window": (1, 7), "frame": (32, 2030)}
+_HDLC = {"physical": (0, 16383), "bytes": (1, 4), "window": (1, 7), "frame": (8, 2030)}
 _SERIAL = {"baud": (300, 921600), "mode_e": (0, 1)}
 _OPTIONS = {TCP: {}, UDP: {}, HDLC_TCP: _HDLC, HDLC_SERIAL: {**_HDLC, **_SERIAL}}
 

@@ -35,7 +35,7 @@ _CLOCK_STATUS = {0x01: "invalid", 0x02: "doubtful", 0x04: "other base", 0x08: "i
                  0x80: "daylight saving"}  # fmt: skip
 _OID = bytes.fromhex("60857405 08")  # 2.16.756.5.8, and what hangs below it
 _CONTEXTS = {1: "LN", 2: "SN", 3: "LN, ciphered", 4: "SN, ciphered"}
-_MECHANISMS = {0: "none", 1: "LLS", 2: "HLS", 3: "HLS MD5", 4: "HLS SHA-1", 5: "HLS GMAC",
+MECHANISMS = {0: "none", 1: "LLS", 2: "HLS", 3: "HLS MD5", 4: "HLS SHA-1", 5: "HLS GMAC",
                6: "HLS SHA-256", 7: "HLS ECDSA"}  # fmt: skip
 _POLICY = {0x04: "authenticated requests", 0x08: "encrypted requests", 0x10: "signed requests",
            0x20: "authenticated responses", 0x40: "encrypted responses",
@@ -132,7 +132,7 @@ def meaning(class_id: int, index: int, typed: Typed) -> str:
     if (class_id, index) == (7, 3):
         return "\n".join(capture_names(typed))
     if class_id == 15 and index in (4, 6) and tag == axdr.OCTET_STRING and len(value) == 7:
-        branch = _CONTEXTS if index == 4 else _MECHANISMS
+        branch = _CONTEXTS if index == 4 else MECHANISMS
         return branch.get(value[6], "") if value.startswith(_OID) else ""
     if (class_id, index) == (64, 2) and tag == axdr.ENUM and value > 3:
         return ", ".join(name for bit, name in _POLICY.items() if value & bit)

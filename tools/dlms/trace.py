@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from gateway.dlms import acse, apdu, cosem, obis
 from gateway.dlms.errors import DlmsError
+from tools.dlms.shown import MECHANISMS
 from tools.package import render
 from tools.package.names import ATTRIBUTE, METHOD, class_name, member_name
 
@@ -76,6 +77,8 @@ class Tracer:
                 words.append("invoke %d" % (value & 0x0F))
             elif name == "context":
                 words.append(_CONTEXTS.get(value, "context %s" % value))
+            elif name == "mechanism":
+                words.append("authentication %s" % MECHANISMS.get(value, value))
             elif name == "conformance":
                 words.append("conformance %06x" % value)
             elif name == "result" and hasattr(decoded, "block") is False:
