@@ -134,8 +134,10 @@ _DEPTH = 16  # nesting; the deepest object of the Blue Book needs 5
 
 def encode(typed: Typed) -> bytes:
     """Typed data to bytes. ValueError when the value is not one of its type."""
+    tag, value = typed
     out = bytearray()
-    _put(out, typed, 0)
+    out.append(tag)
+    _put(out, tag, value, 0)
     return bytes(out)
 
 
@@ -156,52 +158,47 @@ def put_length(out: bytearray, length: int) -> None:
         raise ValueError("a length of %d does not fit" % length)
 
 
-def _put(out: bytearray, typed: Typed, depth: int) -> None:
-    if depth > _DEPTH:
-        raise ValueError("data is nested deeper than %d" % _DEPTH)
-    tag, value = typed
-    out.append(tag)
-    if tag in _PARTED:
+def _put(out: bytearray, tag: int, value: Any, depth: int) -> None:
+    """Append the value of a type, without its tag."""
+    if tag in _INTEGERS:  # these two first, for they are most of what is sent
+        form, _, low, high = _INTEGERS[tag]
+        if not isinstance(value, int) or not low <= value <= high:
+            raise ValueError("%s holds %d..%d, not %r" % (TAGS[tag], low, high, value))
+        out += struct.pack(form, value)
+    elif tag == OCTET_STRING:
         put_length(out, len(value))
-        for item in value:
-            _put(out, item, depth + 1)
+        out += value
+    elif tag in _PARTED:
+        if depth >= _DEPTH:
+            raise ValueError("data is nested deeper than %d" % _DEPTH)
+        put_length(out, len(value))
+        for item_tag, item in value:
+            out.append(item_tag)
+            _put(out, item_tag, item, depth + 1)
     elif tag == COMPACT_ARRAY:
         description, items = value
         _put_description(out, description, depth)
         content = bytearray()
-        for item in items:
-            _put_described(content, item, description)
+        for typed in items:
+            _put_described(content, typed, description)
         put_length(out, len(content))
-        out.extend(content)
-    else:
-        _put_simple(out, tag, value)
-
-
-def _put_simple(out: bytearray, tag: int, value: Any) -> None:
-    if tag in _INTEGERS:
-        form, _, low, high = _INTEGERS[tag]
-        if not isinstance(value, int) or not low <= value <= high:
-            raise ValueError("%s holds %d..%d, not %r" % (TAGS[tag], low, high, value))
-        out.extend(struct.pack(form, value))
-    elif tag == OCTET_STRING:
-        put_length(out, len(value))
-        out.extend(value)
+        out += content
     elif tag in _TEXTS:
         raw = value.encode()
         if tag == VISIBLE_STRING and len(raw) != len(value):
             raise ValueError("visible-string holds ASCII only; use utf8-string")
         put_length(out, len(raw))
-        out.extend(raw)
+        out += raw
     elif tag == BOOLEAN:
         out.append(1 if value else 0)
     elif tag == BIT_STRING:
         _put_bits(out, value)
     elif tag in _FLOATS:
-        out.extend(_float(tag, value))
+        out += _float(tag, value)
     elif tag in _CALENDAR:
         if len(value) != _CALENDAR[tag]:
             raise ValueError("%s is %d bytes, not %d" % (TAGS[tag], _CALENDAR[tag], len(value)))
-        out.extend(value)
+        out += value
     elif tag not in _EMPTY:
         raise ValueError(f"no data type has the tag {tag!r}")
 
@@ -266,7 +263,7 @@ def _put_described(out: bytearray, typed: Typed, description: Any) -> None:
         for item, part in zip(items, parts):  # noqa: B905 (checked; MicroPython has no strict=)
             _put_described(out, item, part)
     else:
-        _put_simple(out, tag, typed[1])
+        _put(out, tag, typed[1], 0)
 
 
 # ---------------------------------------------------------------- decode
@@ -301,7 +298,7 @@ def length_at(data: Bytes, pos: int) -> tuple[int, int]:
         raise ProtocolError("a length of %d bytes where 1..4 are sensible" % count)
     if pos + count > len(data):
         raise _short(count, len(data) - pos)
-    return int.from_bytes(bytes(data[pos : pos + count]), "big"), pos + count
+    return int.from_bytes(data[pos : pos + count], "big"), pos + count
 
 
 def bytes_at(data: Bytes, pos: int) -> tuple[bytes, int]:
@@ -486,7 +483,10 @@ def _get_simple(data: Bytes, pos: int, end: int, tag: int) -> tuple[Any, int]:
 
 
 def _octets(data: Bytes, pos: int, end: int) -> tuple[bytes, int]:
-    length, pos = length_at(data, pos)
+    if pos < end and data[pos] < 0x80:  # nearly all are that short: without a call
+        length, pos = data[pos], pos + 1
+    else:
+        length, pos = length_at(data, pos)
     stop = pos + length
     if stop > end:
         raise _short(length, end - pos)
