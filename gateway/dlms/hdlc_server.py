@@ -77,10 +77,11 @@ class HdlcServer:
         requests, self._requests = self._requests, []
         return requests
 
-    def answer(self, request: Request, apdu: bytes | None, now: int) -> None:
-        """The answer to a confirmed request; None: there is none. Too late ones are dropped."""
+    def answer(self, request: Request, apdus: list[bytes], now: int) -> None:
+        """The answer to a confirmed request: an APDU as a rule, none, or several. Too late ones
+        are dropped."""
         connection = request.connection
-        if connection is not None and connection.answers(apdu):
+        if connection is not None and connection.answers(apdus):
             self._output += connection.turn(now, self.busy)
 
     def notify(self, client_sap: int, server_sap: int, apdu: bytes) -> None:
@@ -228,12 +229,12 @@ class _Connection:
     def deadline(self) -> int:
         return self.forget_at if self.due is None else min(self.due, self.forget_at)
 
-    def answers(self, apdu: bytes | None) -> bool:
+    def answers(self, apdus: list[bytes]) -> bool:
         """Take an answer; True when there is nothing left to wait for and the client waits."""
         if self.over:
             return False
         self._owed -= 1
-        if apdu is not None:
+        for apdu in apdus:
             self._outgoing.put(LLC_RESPONSE, apdu)
         return self._polled and not self._owed
 

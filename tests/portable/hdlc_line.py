@@ -85,7 +85,8 @@ class Line:
         self.server.tick(self.now)
         for request in self.server.requests():
             self.handled.append(request.apdu)
-            self.server.answer(request, self.answer(request.apdu), self.now)
+            found = self.answer(request.apdu)
+            self.server.answer(request, [] if found is None else [found], self.now)
         self._carry()
         while True:
             apdu = self.client.arrived()

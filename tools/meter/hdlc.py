@@ -130,7 +130,7 @@ class MeterHdlc:
             answer = self._meter.handle(request.client_sap, request.server_sap, request.apdu)
             if self._meter.delay_ms:
                 await asyncio.sleep(self._meter.delay_ms / 1000)
-            station.answer(request, answer, _now())
+            station.answer(request, [] if answer is None else [answer], _now())
         output = station.output()
         if output and not self._meter.meter.faults.dead:
             await line.write(output)
