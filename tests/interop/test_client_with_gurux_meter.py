@@ -10,21 +10,35 @@ import pytest
 
 pytest.importorskip("gurux_dlms")
 
-from gurux_dlms.enums import Authentication
+from cryptography.hazmat.primitives import ciphers
+from cryptography.hazmat.primitives.ciphers import algorithms, modes
+from gurux_dlms.enums import Authentication, Conformance
 
 from gateway.dlms import axdr, client, obis
 from gateway.dlms.client import Association, Client
 from gateway.dlms.errors import AccessRefused, ActionRefused, AssociationRefused
-from gateway.dlms.security import Keys
+from gateway.dlms.hdlc import HdlcLink
+from gateway.dlms.mode_e import open_mode_e
+from gateway.dlms.security import (
+    AUTHENTICATED,
+    AUTHENTICATED_ENCRYPTED,
+    DED,
+    GENERAL_DED,
+    GENERAL_GLO,
+    GLO,
+    Keys,
+    Protection,
+)
 from hal.cpython.clock import SystemClock
 from hal.cpython.crypto import SystemCrypto
+from hal.cpython.tcp import TcpPort
 from tests.interop import gurux_objects
-from tests.interop.gurux_meter import WRAPPER, Cipher, GuruxMeter
-from tests.interop.links import WrapperLink, served
+from tests.interop.gurux_meter import HDLC, PLAIN_SERVICES, WRAPPER, Cipher, GuruxMeter
+from tests.interop.links import HOST, WrapperLink, served
 
 EK, AK = bytes(range(16)), bytes(range(0xD0, 0xE0))
 METER, CLIENT = b"GRX00001", b"AMI00001"
-PASSWORD = b"12345678"
+SECRET = b"0123456789ABCDEF"
 NAME = obis.parse("0.0.42.0.0.255")
 TEXT = obis.parse("0.0.96.50.0.255")
 LIMIT = obis.parse("0.0.96.50.1.255")
@@ -38,37 +52,128 @@ IMAGE = obis.parse("0.0.44.0.0.255")
 Made = tuple[GuruxMeter, Association]
 
 
-def plain() -> Made:
-    return GuruxMeter(WRAPPER, gurux_objects.build(), max_pdu=256), Association(16)
+def plain(interface: int) -> Made:
+    return GuruxMeter(interface, gurux_objects.build(), max_pdu=256), Association(16)
 
 
-def low() -> Made:
-    meter = GuruxMeter(WRAPPER, gurux_objects.build(), Authentication.LOW, PASSWORD, max_pdu=256)
-    return meter, Association(1, authentication=client.LOW, secret=PASSWORD)
+def low(interface: int) -> Made:
+    meter = GuruxMeter(interface, gurux_objects.build(), Authentication.LOW, SECRET, max_pdu=256)
+    return meter, Association(1, authentication=client.LOW, secret=SECRET)
 
 
-def glo() -> Made:
+def _high(interface: int, authentication: int) -> Made:
+    """HLS by a secret, nothing ciphered; HLS 6 has system titles in its proof."""
+    titled = authentication == client.HIGH_SHA256
     meter = GuruxMeter(
-        WRAPPER,
+        interface,
+        gurux_objects.build(),
+        authentication,
+        SECRET,
+        Cipher(METER, EK, AK) if titled else None,
+        max_pdu=256,
+    )
+    association = Association(
+        1,
+        authentication=authentication,
+        secret=SECRET,
+        keys=Keys(CLIENT, b"", b"") if titled else None,
+        algorithm=aes if authentication == client.HIGH else None,
+    )
+    return meter, association
+
+
+def aes(secret: bytes, challenge: bytes) -> bytes:
+    """What gurux takes for the manufacturer's own algorithm: AES of the challenge."""
+    return ciphers.Cipher(algorithms.AES(secret), modes.ECB()).encryptor().update(challenge)
+
+
+def high_own(interface: int) -> Made:
+    return _high(interface, client.HIGH)
+
+
+def high_md5(interface: int) -> Made:
+    return _high(interface, client.HIGH_MD5)
+
+
+def high_sha1(interface: int) -> Made:
+    return _high(interface, client.HIGH_SHA1)
+
+
+def high_sha256(interface: int) -> Made:
+    return _high(interface, client.HIGH_SHA256)
+
+
+def _ciphered(
+    interface: int,
+    form: str,
+    conformance: int = PLAIN_SERVICES,
+    policy: int = AUTHENTICATED_ENCRYPTED,
+) -> Made:
+    meter = GuruxMeter(
+        interface,
         gurux_objects.build(),
         Authentication.HIGH_GMAC,
         cipher=Cipher(METER, EK, AK),
+        conformance=conformance,
         max_pdu=256,
     )
-    keys = Keys(CLIENT, EK, AK)
-    return meter, Association(1, authentication=client.HIGH_GMAC, keys=keys)
+    association = Association(
+        1,
+        authentication=client.HIGH_GMAC,
+        keys=Keys(CLIENT, EK, AK),
+        protection=Protection(form, policy),
+    )
+    return meter, association
 
 
-LEVELS: list[Callable[[], Made]] = [plain, low, glo]
+def glo(interface: int) -> Made:
+    return _ciphered(interface, GLO)
+
+
+def glo_authenticated(interface: int) -> Made:
+    return _ciphered(interface, GLO, policy=AUTHENTICATED)
+
+
+def ded(interface: int) -> Made:
+    return _ciphered(interface, DED)
+
+
+def general_glo(interface: int) -> Made:
+    return _ciphered(interface, GENERAL_GLO, PLAIN_SERVICES | Conformance.GENERAL_PROTECTION)
+
+
+def general_ded(interface: int) -> Made:
+    return _ciphered(interface, GENERAL_DED, PLAIN_SERVICES | Conformance.GENERAL_PROTECTION)
+
+
+LEVELS: list[Callable[[int], Made]] = [
+    plain,
+    low,
+    high_own,
+    high_md5,
+    high_sha1,
+    high_sha256,
+    glo,
+    glo_authenticated,
+    ded,
+    general_glo,
+    general_ded,
+]
 
 
 @asynccontextmanager
 async def associated(made: Made) -> AsyncIterator[Client]:
     meter, association = made
     counter = iter(range(1, 1 << 20)).__next__
+    clock = SystemClock()
+    link: WrapperLink | HdlcLink
     async with served(meter.receive) as port:
-        link = await WrapperLink.open(port, association.client_sap)
-        one = Client(link, SystemClock(), SystemCrypto(), association, counter, timeout_ms=5000)
+        if meter.settings.interfaceType == HDLC:
+            line = await TcpPort.open(HOST, port)
+            link = HdlcLink(line, clock, association.client_sap)
+        else:
+            link = await WrapperLink.open(port, association.client_sap)
+        one = Client(link, clock, SystemCrypto(), association, counter, timeout_ms=5000)
         try:
             await one.associate()
             yield one
@@ -87,9 +192,15 @@ def run(made: Made, work: Callable[[Client, GuruxMeter], Awaitable[None]]) -> Gu
 
 
 @pytest.fixture(params=LEVELS, ids=lambda level: level.__name__)
-def made(request: pytest.FixtureRequest) -> Made:
-    level: Callable[[], Made] = request.param
-    return level()
+def level(request: pytest.FixtureRequest) -> Callable[[int], Made]:
+    found: Callable[[int], Made] = request.param
+    return found
+
+
+@pytest.fixture(params=[WRAPPER, HDLC], ids=["wrapper", "hdlc"])
+def made(request: pytest.FixtureRequest, level: Callable[[int], Made]) -> Made:
+    interface: int = request.param
+    return level(interface)
 
 
 def test_everything_is_read(made: Made) -> None:
@@ -109,6 +220,27 @@ def test_everything_is_read(made: Made) -> None:
         assert axdr.decode(await one.get(18, IMAGE, 5)) == (axdr.BOOLEAN, True)
 
     run(made, work)
+
+
+TAGS = {  # of the GET that a meter sees
+    glo: 0xC8,
+    glo_authenticated: 0xC8,
+    ded: 0xD0,
+    general_glo: 0xDB,
+    general_ded: 0xDC,
+}
+
+
+def test_protection_is_what_was_asked_for(level: Callable[[int], Made]) -> None:
+    async def work(one: Client, meter: GuruxMeter) -> None:
+        await one.get(1, NAME, 2)
+
+    made = level(HDLC)
+    meter = run(made, work)
+    proof = [0xCB if made[1].keys and made[1].keys.ek else 0xC3] if made[1].proves else []
+    if level in (general_glo, general_ded):
+        proof = [0xDB]
+    assert [*meter.requests] == [0x60, *proof, TAGS.get(level, 0xC0), 0x62]
 
 
 def test_long_values_come_in_blocks(made: Made) -> None:
@@ -245,7 +377,7 @@ def test_what_is_not_there_is_refused_by_name(made: Made) -> None:
 
 
 def test_wrong_password_and_then_the_right_one() -> None:
-    meter, right = low()
+    meter, right = low(WRAPPER)
 
     async def main() -> None:
         wrong = Association(1, authentication=client.LOW, secret=b"87654321")
@@ -255,5 +387,52 @@ def test_wrong_password_and_then_the_right_one() -> None:
         assert refused.value.diagnostic == "authentication-failure"
         async with associated((meter, right)) as one:
             assert axdr.decode(await one.get(1, LIMIT, 2))[1] == 5
+
+    asyncio.run(main())
+
+
+class OpticalProbe(TcpPort):
+    """A line whose speed can be set; the speed does not matter to TCP."""
+
+    bauds: list[int]
+
+    async def set_baud(self, baud: int) -> None:
+        self.bauds = [*getattr(self, "bauds", []), baud]
+
+
+def even_parity(text: bytes) -> bytes:
+    return bytes(byte | (byte.bit_count() & 1) << 7 for byte in text)
+
+
+def test_mode_e_then_hdlc() -> None:
+    """The opening is spelt out here as IEC 62056-21 has it; gurux has it in its examples only."""
+    meter, association = high_sha1(HDLC)
+    opening = [
+        (even_parity(b"/?!\r\n"), even_parity(b"/GRX5\\2GURUX\r\n")),
+        (even_parity(b"\x06252\r\n"), even_parity(b"\x06252\r\n")),
+    ]
+
+    def receive(data: bytes) -> list[bytes]:
+        if not opening:
+            return meter.receive(data)
+        expected, answer = opening.pop(0)
+        assert data == expected
+        return [answer]
+
+    async def main() -> None:
+        clock = SystemClock()
+        async with served(receive) as port:
+            line = await OpticalProbe.open(HOST, port)
+            assert isinstance(line, OpticalProbe)
+            found = await open_mode_e(line, clock)
+            assert found is not None
+            assert (found.manufacturer, found.baud, found.text) == ("GRX", 9600, "GURUX")
+            assert line.bauds == [300, 9600]
+            link = HdlcLink(line, clock, association.client_sap)
+            one = Client(link, clock, SystemCrypto(), association, int, timeout_ms=5000)
+            await one.associate()
+            assert axdr.decode(await one.get(1, LIMIT, 2))[1] == 5
+            await one.release()
+            await link.close()
 
     asyncio.run(main())
