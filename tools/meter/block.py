@@ -50,8 +50,9 @@ class BlockTransfer:
             self._incoming.take(block)
             whole = self._incoming.whole()
             if whole is not None:
+                count = self._incoming.received
                 self._incoming = None
-                return self._answered(answer(whole), block.number, most)
+                return self._answered(answer(whole), count, most)
         if block.streaming or not block.window:
             return []
         received, window = 0, self._window

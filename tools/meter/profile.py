@@ -4,6 +4,7 @@ the meter's clock."""
 from __future__ import annotations
 
 from collections import deque
+from typing import Any
 
 from gateway.dlms import axdr, obis
 from tools.meter import kinds
@@ -16,7 +17,7 @@ CAPTURE_OBJECT = kinds.structure(
 )
 RANGE, ENTRY = 1, 2  # access selectors
 RANGE_DESCRIPTOR = kinds.structure(
-    CAPTURE_OBJECT, kinds.DATE_TIME, kinds.DATE_TIME, kinds.array(CAPTURE_OBJECT)
+    CAPTURE_OBJECT, kinds.ANY, kinds.ANY, kinds.array(CAPTURE_OBJECT, 32)
 )
 ENTRY_DESCRIPTOR = kinds.structure(
     kinds.DOUBLE_LONG_UNSIGNED,
@@ -55,7 +56,9 @@ class ProfileGeneric(CosemObject):
     ) -> None:
         super().__init__(meter, name)
         self.rows: deque[tuple[int, Typed]] = deque(maxlen=profile_entries)
-        self.attribute(2, kinds.array(kinds.ANY), get=lambda: self._rows(list(self.rows)))
+        self.attribute(
+            2, kinds.array(kinds.ANY), get=lambda: (axdr.ARRAY, [row for _, row in self.rows])
+        )
         self.attribute(
             3,
             kinds.array(CAPTURE_OBJECT, 32),
@@ -114,34 +117,44 @@ class ProfileGeneric(CosemObject):
         return select(parameter)
 
     def _by_range(self, parameter: Typed) -> Typed:
-        restricting, (_, start), (_, end), (_, chosen) = parameter[1]
-        if restricting[1][0][1] != Clock.class_id or chosen:
-            raise Refused("other-reason")  # only the whole rows, only by the clock
-        clock = self._clock()
+        """Rows whose restricting column lies in the range, and of them the chosen columns."""
+        restricting, start, end, (_, chosen) = parameter[1]
+        captured = self.value(3)[1]
+        if restricting not in captured or any(column not in captured for column in chosen):
+            raise Refused("other-reason")
+        at = captured.index(restricting)
+        by_clock = restricting[1][0][1] == Clock.class_id
         try:
-            first, last = clock.moment(start), clock.moment(end)
-        except ValueError:
+            first, last = self._comparable(start, by_clock), self._comparable(end, by_clock)
+            rows = [
+                row
+                for _, row in self.rows
+                if first <= self._comparable(row[1][at], by_clock) <= last
+            ]
+        except (ValueError, TypeError):  # a date with wildcards, or another type than the column's
             raise Refused("other-reason") from None
-        return self._rows([row for row in self.rows if first <= row[0] <= last])
+        if chosen:
+            columns = [captured.index(column) for column in chosen]
+            rows = [(axdr.STRUCTURE, [row[1][column] for column in columns]) for row in rows]
+        return (axdr.ARRAY, rows)
+
+    def _comparable(self, typed: Typed, by_clock: bool) -> Any:
+        """The moment of a date-time, the value itself of anything else."""
+        if not by_clock:
+            return typed[1]
+        return self._clock().moment(typed[1])
 
     def _by_entry(self, parameter: Typed) -> Typed:
         start, end, first, last = (value for _, value in parameter[1])
-        rows = list(self.rows)[max(start, 1) - 1 : end or None]
-        if (first, last) in ((1, 0), (0, 0)):
-            return self._rows(rows)
-        cut = [
-            (moment, (axdr.STRUCTURE, row[1][max(first, 1) - 1 : last or None]))
-            for moment, row in rows
-        ]
-        return self._rows(cut)
+        rows = [row for _, row in self.rows][max(start, 1) - 1 : end or None]
+        if max(first, 1) > 1 or last:
+            rows = [(axdr.STRUCTURE, row[1][max(first, 1) - 1 : last or None]) for row in rows]
+        return (axdr.ARRAY, rows)
 
     def _clock(self) -> Clock:
         clock = self.meter.find(8, "0.0.1.0.0.255")
         assert isinstance(clock, Clock)
         return clock
-
-    def _rows(self, rows: list[tuple[int, Typed]]) -> Typed:
-        return (axdr.ARRAY, [row for _, row in rows])
 
     def _set_capture_objects(self, typed: Typed) -> None:
         for entry in typed[1]:
