@@ -170,7 +170,11 @@ class Client:
         if wanted.proves:
             # The association is only pending: nothing but this one ACTION is allowed in it.
             exchange.conformance = acse.ACTION | (conformance & acse.GENERAL_PROTECTION)
+            if exchange.ciphering is not None:
+                exchange.ciphering.pending = True
             await self._prove(challenge, answer, step)
+        if exchange.ciphering is not None:
+            exchange.ciphering.pending = False
         exchange.conformance = conformance
 
     def _begin_protection(self) -> None:
