@@ -59,6 +59,13 @@ class Line:
             self.step()
         self.check()
 
+    def without_trouble(self) -> None:
+        """From now on the line is a good one; what is still on its way is lost."""
+        self._trouble = None
+        self._way_up = []
+        self._way_down = []
+        self.client.abandon()
+
     def disconnect(self) -> None:
         self.client.disconnect(self.now)
         while self.client.state == CLOSING:
