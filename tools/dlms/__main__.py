@@ -10,13 +10,14 @@ from pathlib import Path
 
 from gateway.dlms import obis
 from gateway.dlms.errors import DlmsError
+from gateway.dlms.security import FORMS, KEY_SOURCES
 from hal.ports import PortError
 from tools.dlms import clock, failure, identify, image, members, objects, profile
 from tools.dlms.counter_file import CounterProblem
 from tools.dlms.failure import REFUSED, WRONG_CALL, CallProblem, Failed, one_line
 from tools.dlms.output import print_json, printable
 from tools.dlms.place import WrongUrl
-from tools.dlms.session import MECHANISMS, Settings
+from tools.dlms.session import MECHANISMS, POLICIES, Settings
 
 DESCRIPTION = """\
 Talk DLMS/COSEM to a meter. URL is one of
@@ -143,6 +144,7 @@ def _add_options(parser: argparse.ArgumentParser, again: bool) -> None:
     add("--auth", choices=list(MECHANISMS), help="default: what the secrets given are for")
     add("--password", metavar="TEXT", help="text, or 0x and hex digits")
     add("--password-file", type=Path, metavar="FILE")
+    add("--suite", 0, type=int, choices=[0, 1, 2], help="security suite; default 0")
     add("--ek", metavar="HEX", help="global unicast encryption key")
     add("--ak", metavar="HEX", help="authentication key")
     add("--keys", type=Path, metavar="keys.jsonl", help="take ek and ak of --serial from there")
@@ -158,6 +160,16 @@ def _add_options(parser: argparse.ArgumentParser, again: bool) -> None:
         metavar="OBIS",
         help="first read what the meter counted, as public client; 0.0.43.1.0.255",
     )
+    group = parser.add_argument_group("how it is protected", "With --ek: by service, global key.")
+    add("--protection", choices=list(FORMS), help="form of every APDU")
+    add("--policy", choices=list(POLICIES), help="default both")
+    add("--signed", False, action="store_true", help="general-signing around every APDU")
+    add("--key-source", choices=list(KEY_SOURCES), help="of general-ciphering; default identified")
+    add("--master", metavar="HEX", help="master key (KEK)")
+    add("--signing-key", type=Path, metavar="PEM", help="own private key")
+    add("--peer-signing", type=Path, metavar="PEM", help="the meter's public key or certificate")
+    add("--agreement-key", type=Path, metavar="PEM", help="own private key")
+    add("--peer-agreement", type=Path, metavar="PEM", help="the meter's public key or certificate")
     group = parser.add_argument_group("how")
     add("--timeout", 10.0, type=_seconds, metavar="S", help="for one answer; default 10")
     add("--tries", 3, type=_count, metavar="N", help="sending one request; default 3")

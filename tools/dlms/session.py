@@ -11,13 +11,30 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 from gateway.dlms import axdr, obis
-from gateway.dlms.client import HIGH_GMAC, LOW, NONE, Association, Client
+from gateway.dlms.client import (
+    HIGH_ECDSA,
+    HIGH_GMAC,
+    HIGH_MD5,
+    HIGH_SHA1,
+    HIGH_SHA256,
+    LOW,
+    NONE,
+    Association,
+    Client,
+)
 from gateway.dlms.errors import DlmsError, ServiceRefused
-from gateway.dlms.security import Keys
+from gateway.dlms.security import (
+    AUTHENTICATED,
+    AUTHENTICATED_ENCRYPTED,
+    ENCRYPTED,
+    Keys,
+    Protection,
+)
+from gateway.dlms.suites import SUITES
 from hal.cpython.clock import SystemClock
 from hal.cpython.crypto import SystemCrypto
 from hal.ports import Crypto, Link, PortError
-from tools.dlms import counter_file, place
+from tools.dlms import counter_file, key_files, place
 from tools.dlms.counter_file import CounterFile, CounterProblem
 from tools.dlms.failure import CallProblem, Failed, one_line
 from tools.dlms.links import open_link
@@ -25,9 +42,23 @@ from tools.dlms.trace import TracedCrypto, TracedLink, Tracer
 
 MANAGEMENT, PUBLIC = 1, 16  # client SAPs
 LONGEST_VALUE = 16 << 20  # bytes of one value put together from blocks
-MECHANISMS = {"none": NONE, "low": LOW, "gmac": HIGH_GMAC}
+MECHANISMS = {
+    "none": NONE,
+    "low": LOW,
+    "md5": HIGH_MD5,
+    "sha1": HIGH_SHA1,
+    "gmac": HIGH_GMAC,
+    "sha256": HIGH_SHA256,
+    "ecdsa": HIGH_ECDSA,
+}
+POLICIES = {
+    "both": AUTHENTICATED_ENCRYPTED,
+    "authenticated": AUTHENTICATED,
+    "encrypted": ENCRYPTED,
+}
 
 _PASSWORD, _EK, _AK = "AMI_DLMS_PASSWORD", "AMI_DLMS_EK", "AMI_DLMS_AK"
+_MASTER = "AMI_DLMS_MASTER"
 
 
 class Settings:
@@ -43,33 +74,53 @@ class Settings:
         self.server: int = options.server
         self.counter: CounterFile | None = None
         self.read_counter: bytes | None = options.read_counter
-        ek, ak = _keys(options)
-        self._secret = _password(options)
-        self.mechanism = MECHANISMS[options.auth or _implied(ek, self._secret)]
-        self.client: int = options.client or (PUBLIC if self.mechanism == NONE else MANAGEMENT)
-        self._max_pdu: int = options.max_pdu
-        self._keys: Keys | None = None
-        if self.mechanism == LOW and not self._secret:
-            raise CallProblem("--auth low needs --password, --password-file or %s" % _PASSWORD)
-        if self.mechanism == HIGH_GMAC and ek is None:
-            raise CallProblem("--auth gmac needs --ek and --ak, or --keys and --serial")
-        if ek is not None and ak is not None:
-            path = options.counter_file or counter_file.default_path()
-            title = options.title or counter_file.own_title(path)
-            self._keys = Keys(title, ek, ak)
+        secret = _password(options)
+        ek, ak = _symmetric(options)
+        auth = options.auth or ("gmac" if ek else "low" if secret else "none")
+        mechanism = MECHANISMS[auth]
+        self.client: int = options.client or (PUBLIC if mechanism == NONE else MANAGEMENT)
+        keys = self._own_keys(options, ek, ak) if ek or auth in ("sha256", "ecdsa") else None
+        try:
+            self.association = Association(
+                self.client,
+                self.server,
+                mechanism,
+                secret,
+                keys,
+                options.max_pdu,
+                _protection(options, keys),
+            )
+        except ValueError as error:
+            raise CallProblem("--auth %s: %s" % (auth, error)) from None
+
+    def _own_keys(self, options: argparse.Namespace, ek: bytes, ak: bytes) -> Keys:
+        path = options.counter_file or counter_file.default_path()
+        title = options.title or counter_file.own_title(path)
+        curve = SUITES[options.suite].curve
+        try:
+            keys = Keys(
+                title,
+                ek,
+                ak,
+                options.suite,
+                key_files.private(options.signing_key, curve),
+                key_files.public(options.peer_signing, curve),
+                key_files.private(options.agreement_key, curve),
+                key_files.public(options.peer_agreement, curve),
+                _key("--master", options.master or os.environ.get(_MASTER, "")),
+            )
+        except ValueError as error:
+            raise CallProblem(str(error)) from None
+        if ek:
             self.counter = CounterFile(path, title, ek)
             if options.counter is not None:
                 self.counter.start_at(options.counter)
+        return keys
 
     @property
     def crypto(self) -> Crypto:
         crypto: Crypto = SystemCrypto()
         return crypto if self.tracer is None else TracedCrypto(crypto, self.tracer)
-
-    def association(self) -> Association:
-        return Association(
-            self.client, self.server, self.mechanism, self._secret, self._keys, self._max_pdu
-        )
 
     def next_counter(self) -> Callable[[], int]:
         counter = self.counter
@@ -84,10 +135,14 @@ def _no_counter() -> int:
     raise CounterProblem("there is no key, and so no counter")
 
 
-def _implied(ek: bytes | None, secret: bytes) -> str:
-    if ek is not None:
-        return "gmac"
-    return "low" if secret else "none"
+def _protection(options: argparse.Namespace, keys: Keys | None) -> Protection | None:
+    """None: what the association takes by itself."""
+    given = (options.protection, options.policy, options.key_source)
+    if given == (None, None, None) and not options.signed:
+        return None
+    form = options.protection or ("glo" if keys is not None and keys.ek else "plain")
+    policy = POLICIES[options.policy or "both"]
+    return Protection(form, policy, options.key_source or "identified", options.signed)
 
 
 # ---------------------------------------------------------------- secrets
@@ -107,7 +162,8 @@ def _password(options: argparse.Namespace) -> bytes:
     return str(text).encode()
 
 
-def _keys(options: argparse.Namespace) -> tuple[bytes | None, bytes | None]:
+def _symmetric(options: argparse.Namespace) -> tuple[bytes, bytes]:
+    """ek and ak; b"" and b"" where none are given."""
     if options.keys is not None:
         if options.ek or options.ak:
             raise CallProblem("--keys, or --ek and --ak: not both")
@@ -116,7 +172,7 @@ def _keys(options: argparse.Namespace) -> tuple[bytes | None, bytes | None]:
         return _keys_of(options.keys, options.serial)
     ek = _key("--ek", options.ek or os.environ.get(_EK, ""))
     ak = _key("--ak", options.ak or os.environ.get(_AK, ""))
-    if (ek is None) != (ak is None):
+    if bool(ek) != bool(ak):
         raise CallProblem("--ek and --ak (or %s and %s) go together" % (_EK, _AK))
     return ek, ak
 
@@ -126,27 +182,24 @@ def _keys_of(path: Path, serial: str) -> tuple[bytes, bytes]:
     for number, line in enumerate(_read(path).splitlines(), 1):
         try:
             row = json.loads(line)
-            if row["serial"] != serial:
-                continue
-            ek, ak = _key("ek", row["ek"]), _key("ak", row["ak"])
+            if row["serial"] == serial:
+                return _key("ek", row["ek"]), _key("ak", row["ak"])
         except (ValueError, KeyError, TypeError):
             raise CallProblem(
                 '%s:%d: expected {"serial": .., "ek": hex, "ak": hex}' % (path, number)
             ) from None
-        assert ek is not None and ak is not None
-        return ek, ak
     raise CallProblem("%s has no line for %s" % (path, serial))
 
 
-def _key(name: str, text: str) -> bytes | None:
+def _key(name: str, text: str) -> bytes:
     if not text:
-        return None
+        return b""
     try:
         key = bytes.fromhex(text)
     except ValueError:
         key = b""
     if len(key) not in (16, 32):
-        raise CallProblem("%s: expected 32 hex digits (64 for suite 2)" % name)
+        raise CallProblem("%s: expected 32 hex digits (64 in suite 2)" % name)
     return key
 
 
@@ -171,7 +224,7 @@ async def conversation(settings: Settings) -> AsyncIterator[Client]:
             link,
             settings.clock,
             settings.crypto,
-            settings.association(),
+            settings.association,
             settings.next_counter(),
             settings.timeout_ms,
             settings.tries,

@@ -16,7 +16,7 @@ from tools.dlms.__main__ import main
 from tools.meter.device import build_meter, derive_test_keys
 from tools.meter.hdlc import MeterHdlc
 from tools.meter.model import Meter
-from tools.meter.server import MeterServer
+from tools.meter.server import CONFORMANCE, MeterServer
 from tools.meter.tcp import MeterTcp
 from tools.meter.udp import MeterUdp
 
@@ -64,10 +64,10 @@ def world() -> Iterator[World]:
 class Stand:
     """One meter on TCP and UDP, at `tcp` and `udp`; on HDLC lines when asked."""
 
-    def __init__(self, world: World, meter: Meter, max_pdu: int = 640) -> None:
+    def __init__(self, world: World, meter: Meter, conformance: int = CONFORMANCE) -> None:
         self.world = world
         self.meter = meter
-        self.server = MeterServer(meter, max_pdu)
+        self.server = MeterServer(meter, conformance=conformance)
         self.tcp = self._start(MeterTcp(self.server), "tcp")
         self.udp = self._start(MeterUdp(self.server), "udp")
 

@@ -50,14 +50,11 @@ def test_some_refused(stand: Stand, tool: Tool) -> None:
     assert ran.json[1]["result"] == "read-write-denied"
 
 
-def test_one_by_one_where_the_meter_has_no_lists(
-    stand: Stand, tool: Tool, keys: list[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_one_by_one_where_the_meter_has_no_lists(stand: Stand, tool: Tool, keys: list[str]) -> None:
     from gateway.dlms import acse
-    from tools.meter import server
 
-    monkeypatch.setattr(server, "CONFORMANCE", acse.GET | acse.ACTION)
-    ran = tool(stand.tcp, "get", NAME, PERIOD, "--json", "--trace", *keys)
+    plain = Stand(stand.world, stand.meter, conformance=acse.GET | acse.ACTION)
+    ran = tool(plain.tcp, "get", NAME, PERIOD, "--json", "--trace", *keys)
     assert ran.status == 0
     assert [found["value"] for found in ran.json] == [
         {"octet-string": SERIAL},
