@@ -3,18 +3,22 @@
 Its payload (inside the signed envelope) is one CBOR array:
 
     [1, id bstr16, kind 1 configure / 2 read, concentrator tstr, issued time, priority 0..9,
-     [not_before time, not_after time], [max_attempts, backoff_s], [+ serial tstr],
-     [name tstr, size, sha256 bstr32] / null, [* [class, obis bstr6, attribute]]]
+     [not_before time, not_after time, [opens, closes, days]], [max_attempts, backoff_s],
+     [+ serial tstr], [name tstr, size, sha256 bstr32] / null, [* [class, obis bstr6, attribute]],
+     [canary, percent], retry_of bstr16 / bstr0]
 
-A time is seconds since 1970 UTC; in the window 0 leaves that side open. Priority 9 is the most
-urgent. A job of kind configure names a package and no objects, one of kind read the objects and no
-package.
+A time is seconds since 1970 UTC; in the window 0 leaves that side open, and the third element says
+at which times of the day it is open (window.py; days 0: at any). Priority 9 is the most urgent. A
+job of kind configure names a package and no objects, one of kind read the objects and no package.
+The first `canary` meters of the list (0: none) come first, and only if so many percent of them
+succeed the others have their turn. `retry_of` is the job that this one orders again.
 """
 
 from __future__ import annotations
 
 import hashlib
 
+from gateway.jobs.window import DAY_S, EVERY_DAY, Daily, opening
 from hal.rt import cbor
 
 TYPE_CHECKING = False
@@ -73,14 +77,30 @@ class PackageRef:
         self.digest = digest
 
 
+class Canary:
+    """`meters` of a job come first; `percent` of them must succeed."""
+
+    __slots__ = ("meters", "percent")
+
+    def __init__(self, meters: int, percent: int) -> None:
+        self.meters = meters
+        self.percent = percent
+
+    def wanted(self) -> int:
+        """How many must succeed."""
+        return (self.meters * self.percent + 99) // 100
+
+
 class Job:
     """See the module's text for the fields. `objects`: (class id, logical name 6 bytes, attribute
-    index).
+    index). `retry_of`: the id of the job whose work this one takes up again.
     """
 
     __slots__ = (
         "backoff_s",
+        "canary",
         "concentrator",
+        "daily",
         "id",
         "issued",
         "kind",
@@ -90,6 +110,7 @@ class Job:
         "objects",
         "package",
         "priority",
+        "retry_of",
         "serials",
     )
 
@@ -107,6 +128,9 @@ class Job:
         serials: list[str],
         package: PackageRef | None = None,
         objects: list[tuple[int, bytes, int]] | None = None,
+        daily: Daily | None = None,
+        canary: Canary | None = None,
+        retry_of: bytes | None = None,
     ) -> None:
         self.id = id
         self.kind = kind
@@ -120,9 +144,12 @@ class Job:
         self.serials = serials
         self.package = package
         self.objects = objects or []
+        self.daily = daily
+        self.canary = canary
+        self.retry_of = retry_of
 
     def encode(self) -> bytes:
-        package = self.package
+        package, daily, canary = self.package, self.daily, self.canary
         return cbor.encode(
             [
                 1,
@@ -131,11 +158,17 @@ class Job:
                 self.concentrator,
                 self.issued,
                 self.priority,
-                [self.not_before, self.not_after],
+                [
+                    self.not_before,
+                    self.not_after,
+                    [0, 0, 0] if daily is None else [daily.opens, daily.closes, daily.days],
+                ],
                 [self.max_attempts, self.backoff_s],
                 self.serials,
                 None if package is None else [package.name, package.size, package.digest],
                 [list(entry) for entry in self.objects],
+                [0, 0] if canary is None else [canary.meters, canary.percent],
+                self.retry_of or b"",
             ]
         )
 
@@ -172,9 +205,11 @@ class Job:
             raise JobError(
                 "not-yet-valid", "issued at %d, here it is %d" % (self.issued, now), self.id
             )
-        if self.not_after and self.not_after <= now:
+        if opening(self, now) is None:
             raise JobError(
-                "expired", "the window closed at %d, here it is %d" % (self.not_after, now), self.id
+                "expired",
+                "the window closed for good by %d, here it is %d" % (self.not_after, now),
+                self.id,
             )
 
 
@@ -183,14 +218,14 @@ def digest_of(raw: bytes) -> bytes:
     return hashlib.sha256(raw).digest()
 
 
-_FIELDS = 11
+_FIELDS = 13
 
 
 def _job(fields: Any) -> Job:
     if not isinstance(fields, list) or len(fields) != _FIELDS:
         raise _malformed("job", "an array of %d elements" % _FIELDS)
     version, job_id, kind, concentrator, issued, priority = fields[:6]
-    window, retry, serials, package, objects = fields[6:]
+    window, retry, serials, package, objects, canary, retry_of = fields[6:]
     _need(_uint(version, 1, 1), "version", "1")
     _need(_octets(job_id, 16), "id", "16 octets")
     _need(_uint(kind, 0, 255), "kind", "an integer 0..255")
@@ -199,8 +234,13 @@ def _job(fields: Any) -> Job:
     _need(_token(concentrator, 64), "concentrator", "1..64 printable ASCII characters")
     _need(_uint(issued, 1, MAX_TIME), "issued", "a time")
     _need(_uint(priority, 0, 9), "priority", "0..9")
-    _need(_uints(window, 2, 0, MAX_TIME), "window", "[not_before, not_after]")
-    not_before, not_after = window
+    _need(
+        isinstance(window, list) and len(window) == 3 and _uints(window[:2], 2, 0, MAX_TIME),
+        "window",
+        "[not_before, not_after, daily]",
+    )
+    not_before, not_after = window[:2]
+    daily = _daily(window[2])
     if not_after and not_after <= not_before:
         raise JobError("bad-window", "window: closes at %d, opens at %d" % (not_after, not_before))
     _need(_uints(retry, 2, 0, MAX_BACKOFF_S), "retry", "[max_attempts, backoff_s 0..86400]")
@@ -213,7 +253,9 @@ def _job(fields: Any) -> Job:
     objects = _objects(objects)
     if bool(objects) != (kind == READ):
         raise _malformed("objects", "some for kind read, none for kind configure")
-    return Job(
+    _need(_octets(retry_of, 16) or _octets(retry_of, 0), "retry_of", "16 octets or none")
+    _need(retry_of != job_id, "retry_of", "another job")
+    job = Job(
         job_id,
         kind,
         concentrator,
@@ -226,7 +268,31 @@ def _job(fields: Any) -> Job:
         serials,
         package,
         objects,
+        daily,
+        _canary(canary, len(serials)),
+        retry_of or None,
     )
+    if daily is not None and opening(job, 0) is None:
+        raise JobError("bad-window", "window: no time of day lies within it")
+    return job
+
+
+def _daily(daily: Any) -> Daily | None:
+    _need(
+        _uints(daily, 3, 0, DAY_S - 1) and daily[2] <= EVERY_DAY,
+        "window",
+        "daily as [opens 0..86399, closes 0..86399, days 0..127]",
+    )
+    return Daily(daily[0], daily[1], daily[2]) if daily[2] else None
+
+
+def _canary(canary: Any, meters: int) -> Canary | None:
+    _need(
+        _uints(canary, 2, 0, MAX_METERS) and canary[0] < meters and canary[1] <= 100,
+        "canary",
+        "[fewer meters than the job has, percent 0..100]",
+    )
+    return Canary(canary[0], canary[1]) if canary[0] else None
 
 
 def _check_serials(serials: Any) -> None:

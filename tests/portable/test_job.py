@@ -2,7 +2,16 @@
 
 from __future__ import annotations
 
-from gateway.jobs.job import CONFIGURE, MAX_METERS, READ, Job, JobError, PackageRef, digest_of
+from gateway.jobs.job import (
+    CONFIGURE,
+    MAX_METERS,
+    READ,
+    Canary,
+    Job,
+    JobError,
+    PackageRef,
+    digest_of,
+)
 from hal.rt import cbor
 from tests.portable.support import raises, random_bytes
 
@@ -26,11 +35,13 @@ def fields() -> list[Any]:
         "ct-1",
         1700000000,
         5,
-        [0, 1700003600],
+        [0, 1700003600, [0, 0, 0]],
         [3, 30],
         ["AMI0000000001", "AMI0000000002"],
         ["tariff", 2000, bytes(32)],
         [],
+        [0, 0],
+        b"",
     ]
 
 
@@ -54,6 +65,17 @@ def test_encoded_and_decoded_again() -> None:
     assert digest_of(job.encode()) != digest_of(cbor.encode(fields()))
 
 
+def test_what_may_be_left_out() -> None:
+    values = fields()
+    values[6][2], values[11], values[12] = [79200, 18000, 0x41], [1, 90], bytes(16)
+    job = Job.decode(cbor.encode(values))
+    assert job.daily is not None and job.canary is not None
+    assert (job.daily.opens, job.daily.closes, job.daily.days) == (79200, 18000, 0x41)
+    assert (job.canary.meters, job.canary.percent, job.retry_of) == (1, 90, bytes(16))
+    assert job.encode() == cbor.encode(values)
+    assert [Canary(10, percent).wanted() for percent in (1, 90, 91, 100)] == [1, 9, 10, 10]
+
+
 def test_every_field_is_checked() -> None:
     for position, value in [
         (0, 2),
@@ -70,7 +92,14 @@ def test_every_field_is_checked() -> None:
         (5, 10),
         (5, True),
         (6, [0]),
-        (6, [0, -1]),
+        (6, [0, 0]),
+        (6, [0, 0, None]),
+        (6, [0, -1, [0, 0, 0]]),
+        (6, [0, 0, 7]),
+        (6, [0, 0, [0, 0]]),
+        (6, [0, 0, [86400, 0, 127]]),
+        (6, [0, 0, [0, -1, 127]]),
+        (6, [0, 0, [0, 0, 128]]),
         (7, [0, 30]),
         (7, [21, 30]),
         (7, [3, 90000]),
@@ -86,6 +115,15 @@ def test_every_field_is_checked() -> None:
         (9, ["n", 5]),
         (10, [[8, b"\0\0\1\0\0\xff", 2]]),
         (10, None),
+        (11, []),
+        (11, None),
+        (11, [-1, 50]),
+        (11, [1, 101]),
+        (11, [2, 50]),
+        (11, [True, 50]),
+        (12, bytes(15)),
+        (12, ID),
+        (12, None),
     ]:
         error = flawed(position, value)
         assert error.reason == "malformed", (position, value, error)
@@ -95,8 +133,11 @@ def test_every_field_is_checked() -> None:
 def test_flaws_with_a_name_of_their_own() -> None:
     assert flawed(2, 7).reason == "unknown-kind"
     assert flawed(8, []).reason == "no-meters"
-    assert flawed(6, [10, 10]).reason == "bad-window"
-    assert flawed(6, [1700003600, 1700000000]).reason == "bad-window"
+    assert flawed(6, [10, 10, [0, 0, 0]]).reason == "bad-window"
+    assert flawed(6, [1700003600, 1700000000, [0, 0, 0]]).reason == "bad-window"
+    # Tuesday 22:13:20 to 23:13:20 holds no minute of 05:00-06:00, and none of a Wednesday.
+    assert flawed(6, [1700000000, 1700003600, [18000, 21600, 127]]).reason == "bad-window"
+    assert flawed(6, [1700000000, 1700003600, [0, 0, 4]]).reason == "bad-window"
 
 
 def test_a_read_job_names_objects() -> None:

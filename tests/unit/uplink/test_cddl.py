@@ -9,7 +9,8 @@ import pytest
 from pycddl import Schema, ValidationError
 
 import gateway.uplink.messages
-from gateway.jobs.job import State
+from gateway.jobs.job import Canary, State
+from gateway.jobs.window import Daily
 from gateway.uplink.messages import (
     Ack,
     Cancel,
@@ -18,9 +19,11 @@ from gateway.uplink.messages import (
     Pull,
     Reports,
     Resend,
+    SignedTime,
     Time,
 )
 from gateway.uplink.messages import State as Birth
+from gateway.uplink.trust import TrustChange
 from hal.rt import cbor
 from tests.portable.uplink_support import (
     configure_job,
@@ -41,6 +44,8 @@ RULE = {
     Ack: "ack",
     Resend: "resend",
     Time: "time-message",
+    SignedTime: "time-payload",
+    TrustChange: "trust-payload",
 }
 
 
@@ -71,7 +76,18 @@ def test_jobs() -> None:
     schema("configure-job").validate_cbor(configure_job(b"x" * 100).encode())
     rule = schema("read-job")
     rule.validate_cbor(read_job().encode())
-    wrong: list[dict[str, Any]] = [{"priority": 10}, {"serials": []}, {"kind": 1}, {"id": b"short"}]
+    night, canary = Daily(79200, 18000, 0x1F), Canary(1, 90)
+    rule.validate_cbor(read_job(daily=night, canary=canary, retry_of=bytes(16)).encode())
+    wrong: list[dict[str, Any]] = [
+        {"priority": 10},
+        {"serials": []},
+        {"kind": 1},
+        {"id": b"short"},
+        {"daily": Daily(86400, 0)},
+        {"daily": Daily(0, 0, 128)},
+        {"canary": Canary(1, 101)},
+        {"retry_of": bytes(17)},
+    ]
     for changes in wrong:
         with pytest.raises(ValidationError):
             rule.validate_cbor(read_job(**changes).encode())
