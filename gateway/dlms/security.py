@@ -459,21 +459,20 @@ class Ciphering:
         if self._usual and tag in PLAIN_OF:
             # Nearly everything is glo and as it should be, so accepting that is written out. What
             # is not right in any way goes the long way below, which says why and refuses it.
-            size, at = length_at(protected, 1)
+            whole = bytes(protected)
+            size, at = length_at(whole, 1)
             title = self.peer_title
             if (
-                at + size == len(protected)
+                at + size == len(whole)
                 and size > 5 + TAG_SIZE
-                and protected[at] == self._control
+                and whole[at] == self._control
                 and len(title) == TITLE_SIZE
             ):
-                count = protected[at + 1 : at + 5]
-                counter = int.from_bytes(count, "big")
                 channel = self._global
+                count = whole[at + 1 : at + 5]
+                counter = int.from_bytes(count, "big")
                 try:
-                    plain = channel.gcm.decrypt(
-                        title + count, protected[at + 5 :], self._aad, TAG_SIZE
-                    )
+                    plain = channel.gcm.decrypt(title + count, whole[at + 5 :], self._aad, TAG_SIZE)
                     if plain[0] == PLAIN_OF[tag] and counter > channel.received:
                         channel.received = counter
                         return plain
