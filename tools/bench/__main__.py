@@ -54,7 +54,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     command.add_argument("--json", type=Path, metavar="FILE", help="write the figures there too")
     command.add_argument(
-        "--repeat", type=_positive, default=15, metavar="N", help="rounds (default 15)"
+        "--repeat", type=_positive, default=41, metavar="N", help="rounds (default 41)"
     )
     command.add_argument(
         "--runtime", choices=["cpython", "micropython"], default="cpython", help="default cpython"

@@ -18,7 +18,7 @@ from rich.console import Console
 from rich.table import Table
 
 from tools.bench import dlms_ours, dlms_work
-from tools.bench.rounds import Speed, measure
+from tools.bench.rounds import Speed, measure, ratio
 
 # package to import: (distribution with the version measured, our adapter)
 PEERS = {
@@ -94,10 +94,10 @@ def compare_micropython(rounds: int) -> dict[str, Any]:
 
 def show(report: dict[str, Any], console: Console) -> None:
     names = list(report["rows"][0]["speeds"])
-    table = Table(title="DLMS codecs, operations a second (%s)" % report["runtime"])
+    table = Table(title="DLMS codecs, operations a second, %s" % report["runtime"])
     table.add_column("", no_wrap=True)
     for name in names:
-        table.add_column(name, justify="right")
+        table.add_column(name, justify="right", no_wrap=True)
     if len(names) > 1:
         table.add_column("ratio", justify="right")
         table.add_column("aim", justify="right")
@@ -108,7 +108,10 @@ def show(report: dict[str, Any], console: Console) -> None:
             cells += [("%.1f" if met else "[red]%.1f[/]") % row["ratio"], "%d" % row["aim"]]
         table.add_row(*cells)
     console.print(table)
-    console.print("Medians of %d rounds, in turns; ratio is to the best peer." % report["rounds"])
+    console.print(
+        "Medians of %d rounds, in turns; ratio: to the best peer, round by round."
+        % report["rounds"]
+    )
     for row in report["rows"]:
         console.print("  [b]%s[/]: %s." % (row["title"], row["note"]), highlight=False)
     for note in [*(NOTES if len(names) > 1 else []), *report["missing"]]:
@@ -124,7 +127,7 @@ def _record(row: dlms_work.Row, names: list[str], speeds: list[Speed]) -> dict[s
     }
     if len(speeds) > 1:
         record["aim"] = row.aim
-        record["ratio"] = speeds[0].median / max(speed.median for speed in speeds[1:])
+        record["ratio"] = ratio(speeds[0], speeds[1:])
     return record
 
 

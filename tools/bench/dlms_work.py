@@ -113,7 +113,7 @@ ROWS = [
     ),
     Row(
         "ciphering",
-        "glo 1 KiB, cipher + decipher",
+        "glo 1 KiB, both ways",
         3,
         "a GET.response of 1024 bytes to its glo-ciphered APDU (suite 0, authenticated and "
         "encrypted, tag of 12, a new invocation counter each time) and back, tag checked",
@@ -122,7 +122,7 @@ ROWS = [
     ),
     Row(
         "hdlc",
-        "HDLC I frame, build + parse",
+        "HDLC 128 B, both ways",
         10,
         "128 bytes of information between addresses of a byte to the frame of 139 bytes with HCS "
         "and FCS, and back, both check sequences checked",

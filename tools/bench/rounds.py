@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any
 
-ROUND_US = 10000  # how long one function runs in one round, about
+ROUND_US = 4000  # how long one function runs in one round, about
 
 if TYPE_CHECKING or hasattr(time, "perf_counter_ns"):
 
@@ -24,17 +24,30 @@ else:
 
 
 class Speed:
-    """Operations a second: the median of all rounds, and the quarter of them on either side."""
+    """Operations a second: all rounds in their order, the median, and what a quarter of the rounds
+    is below and above."""
 
     def __init__(self, rounds: list[float]) -> None:
-        rounds = sorted(rounds)
-        count = len(rounds)
-        self.low = rounds[count // 4]
-        self.median = (rounds[(count - 1) // 2] + rounds[count // 2]) / 2
-        self.high = rounds[count - 1 - count // 4]
+        self.rounds = rounds
+        self.median = median(rounds)
+        ordered = sorted(rounds)
+        self.low = ordered[len(rounds) // 4]
+        self.high = ordered[-1 - len(rounds) // 4]
 
     def record(self) -> dict[str, float]:
         return {"low": self.low, "median": self.median, "high": self.high}
+
+
+def median(numbers: list[float]) -> float:
+    ordered = sorted(numbers)
+    return (ordered[(len(ordered) - 1) // 2] + ordered[len(ordered) // 2]) / 2
+
+
+def ratio(ours: Speed, others: list[Speed]) -> float:
+    """How many times the best of the others: the median of what it is in each round, where what
+    else the machine does has slowed all of them alike."""
+    best = [max([other.rounds[at] for other in others]) for at in range(len(ours.rounds))]
+    return median([ours.rounds[at] / best[at] for at in range(len(best))])
 
 
 def measure(functions: list[Callable[[], Any]], rounds: int) -> list[Speed]:
