@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from gateway.uplink.refused import Refused
 from gateway.uplink.shape import decoded
+from hal.ports import CryptoError
 from hal.rt import cbor
 
 TYPE_CHECKING = False
@@ -40,8 +41,11 @@ def verify(raw: bytes, trust: Sequence[tuple[bytes, bytes]], crypto: Crypto) -> 
         raise Refused("unknown-signer", "key id %s is not in the trust store" % kid.hex())
     structure = sign_structure(payload)
     for key in keys:
-        if crypto.ecdsa_verify("P-256", key, structure, signature):
-            return payload, kid
+        try:
+            if crypto.ecdsa_verify("P-256", key, structure, signature):
+                return payload, kid
+        except CryptoError:
+            pass  # a key of the settings that is no point of the curve proves nothing
     raise Refused("bad-signature", "the key with id %s did not sign this content" % kid.hex())
 
 

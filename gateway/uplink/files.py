@@ -34,7 +34,7 @@ class Files:
     """The packages that jobs need: those being pulled, one at a time, and the complete ones.
 
     `storage` holds them as package-<32 hex> and, until complete, package-<32 hex>.part. `trust` as
-    in envelope.verify().
+    in envelope.verify(); it may change meanwhile (forget_proven()).
     """
 
     def __init__(
@@ -55,6 +55,10 @@ class Files:
             raw = self._storage.read(_name(digest))
             self._decoded = (digest, Package.decode(raw, self._trust, self._crypto))
         return self._decoded[1]
+
+    def forget_proven(self) -> None:
+        """The keys that prove packages have changed."""
+        self._decoded = None
 
     def want(self, digest: bytes, size: int) -> None:
         """Pull the package of `size` octets with this SHA-256, after those wanted before; no-op

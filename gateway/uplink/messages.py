@@ -8,8 +8,9 @@ up     | message | purpose
 -------|---------|---------------------------------------------------------------------------------
 state  | State   | Retained. Birth at each connection (online); the will is the same, offline.
 hello  | Hello   | After each birth and every few minutes: the jobs the gateway has. The HES
-       |         | answers with `time` and `ack`, and publishes again each `job` and `cancel` of
-       |         | which it has no word yet: a lost one is lost only until the next hello.
+       |         | answers with `time` and `ack`, and publishes again each `job`, `cancel`, `trust`
+       |         | and `keys` of which it has no word yet: a lost one is lost only until the next
+       |         | hello.
 report | Reports | Numbered reports, oldest first; sent again until acknowledged.
 pull   | Pull    | Asks for one piece of a package, by its SHA-256.
 
@@ -21,7 +22,10 @@ cancel | signed  | envelope.py over Cancel. Answered likewise.
 chunk  | Chunk   | The piece asked for.
 ack    | Ack     | The HES has all reports of the epoch up to `number`; the gateway forgets them.
 resend | Resend  | The HES misses the reports from `number` on.
-time   | Time    | The date at the HES.
+time   | Time    | The date at the HES. It moves a clock that is set by up to an hour a day.
+time   | signed  | envelope.py over SignedTime, by a key trusted for orders: the answer to one
+       |         | hello, for a clock that is unset or further off.
+trust  | signed  | envelope.py over TrustChange (trust.py), by a key trusted for trust.
 
 Numbers of reports: each ledger draws an `epoch` at random when it is made, and numbers its reports
 1, 2, 3 ... for good. The HES takes report n + 1 after n; one already seen it drops and acknowledges
@@ -40,6 +44,7 @@ from gateway.uplink.shape import (
     UINT32,
     UINT64,
     VERSION,
+    Rule,
     array_of,
     decoded,
     octets,
@@ -53,8 +58,6 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-    from gateway.uplink.shape import Rule
-
 MAX_MESSAGE = 128 * 1024 - 1  # AWS IoT's limit is 128 KiB a message
 MAX_CHUNK = 16384  # octets of package in one Chunk
 REPORTS_SIZE = 16384  # octets of reports in one message, unless a single one is larger
@@ -62,10 +65,11 @@ MAX_JOBS_IN_HELLO = 4096
 MAX_PACKAGE = 0xFFFFFFFF
 
 UP_TOPICS = ("state", "hello", "report", "pull")
-DOWN_TOPICS = ("job", "cancel", "chunk", "ack", "resend", "time")
+DOWN_TOPICS = ("job", "cancel", "chunk", "ack", "resend", "time", "trust")
 
 _ID = octets(16, 16)
 _DIGEST = octets(32, 32)
+_NONCE = octets(16, 16)
 _CONCENTRATOR = text(64, 1)
 _TIME = uint(UINT32)
 
@@ -176,21 +180,60 @@ class State:
 
 class Hello:
     """Up. `time` is the gateway's date (0: unset); `jobs` the 16-octet ids of all jobs not yet
-    finished here.
+    finished here. `nonce`: 16 octets drawn for this hello, which a SignedTime repeats. `trust` and
+    `keys`: the numbers of the last such messages taken. `records` and `head`: how many records the
+    audit trail has ever had, and the hash of the last (gateway/audit.py).
     """
 
-    __slots__ = ("jobs", "session", "time")
+    __slots__ = ("head", "jobs", "keys", "nonce", "records", "session", "time", "trust")
 
-    def __init__(self, session: int, time: int, jobs: list[bytes]) -> None:
+    def __init__(
+        self,
+        session: int,
+        time: int,
+        jobs: list[bytes],
+        nonce: bytes = bytes(16),
+        trust: int = 0,
+        keys: int = 0,
+        records: int = 0,
+        head: bytes = bytes(32),
+    ) -> None:
         self.session = session
         self.time = time
         self.jobs = jobs
+        self.nonce = nonce
+        self.trust = trust
+        self.keys = keys
+        self.records = records
+        self.head = head
 
-    NAMES = "version session time jobs"
-    RULES = [VERSION, uint(UINT32), _TIME, array_of(_ID, MAX_JOBS_IN_HELLO)]
+    NAMES = "version session time jobs nonce trust keys records head"
+    RULES = [
+        VERSION,
+        uint(UINT32),
+        _TIME,
+        array_of(_ID, MAX_JOBS_IN_HELLO),
+        _NONCE,
+        uint(UINT32),
+        uint(UINT32),
+        uint(),
+        _DIGEST,
+    ]
 
     def encode(self) -> bytes:
-        return cbor.encode([1, self.session, self.time, self.jobs])
+        return cbor.encode(
+            [
+                1,
+                self.session,
+                self.time,
+                self.jobs,
+                self.nonce,
+                self.trust,
+                self.keys,
+                self.records,
+                self.head,
+            ]
+        )
 
     @classmethod
     def decode(cls, payload: bytes) -> Hello:
@@ -327,7 +370,7 @@ class Resend:
 
 
 class Time:
-    """Down. Seconds since 1970 UTC at the HES. Not signed: it sets a clock, it orders nothing."""
+    """Down. Seconds since 1970 UTC at the HES. Not signed: it may only correct a clock a little."""
 
     __slots__ = ("time",)
 
@@ -343,6 +386,35 @@ class Time:
     @classmethod
     def decode(cls, payload: bytes) -> Time:
         return cls(*_fields(payload, "time", cls.NAMES, cls.RULES))
+
+
+class SignedTime:
+    """Down, signed: the payload inside the envelope. Seconds since 1970 UTC at the HES when it
+    heard the hello with this `nonce`; counts once, and only soon after that hello.
+    """
+
+    __slots__ = ("concentrator", "nonce", "time")
+
+    def __init__(self, concentrator: str, nonce: bytes, time: int) -> None:
+        self.concentrator = concentrator
+        self.nonce = nonce
+        self.time = time
+
+    NAMES = "version kind concentrator nonce time"
+    RULES = [
+        VERSION,
+        Rule('"time"', lambda v: v == "time"),
+        _CONCENTRATOR,
+        _NONCE,
+        uint(UINT32, 1),
+    ]
+
+    def encode(self) -> bytes:
+        return cbor.encode([1, "time", self.concentrator, self.nonce, self.time])
+
+    @classmethod
+    def decode(cls, payload: bytes) -> SignedTime:
+        return cls(*_fields(payload, "time", cls.NAMES, cls.RULES)[1:])
 
 
 def _fields(payload: bytes, what: str, names: str, rules: list[Rule]) -> list[Any]:

@@ -11,10 +11,12 @@ import asyncio
 
 from gateway.uplink import messages
 from gateway.uplink.files import BAD_DIGEST, COMPLETE, Files
-from gateway.uplink.messages import Ack, Chunk, Hello, Resend, State, Time
+from gateway.uplink.hes_time import HesTime
+from gateway.uplink.messages import Ack, Chunk, Hello, Resend, State
 from gateway.uplink.orders import Orders, digest_of
 from gateway.uplink.outbox import Outbox
 from gateway.uplink.refused import Refused
+from gateway.uplink.trust import ORDERS, PACKAGES, TrustStore
 from hal.ports import Message, PortError
 from hal.rt import log
 from hal.rt.group import Group
@@ -52,15 +54,13 @@ FIRST_PAUSE_MS = 1_000
 LAST_PAUSE_MS = 60_000
 HELLO_MS = 300_000
 POLL_MS = 250  # how soon a new report is seen
-DEVIATION_S = 30  # of the clock, before it is set (STG-DC TimeDev)
-FORCED_S = 3600  # before setting it is reported too (STG-DC TimeDevOver)
 _WHERE = "uplink"
 
 
 class Session:
     """`run()` it as one task; `package()` serves the activities.
 
-    `trust`: who may order, as in envelope.verify().
+    `signers`: the settings', whom the trust store (trust.py) begins with.
     """
 
     def __init__(
@@ -72,11 +72,12 @@ class Session:
         ledger: Ledger,
         queue: Queue,
         concentrator: str,
-        trust: Sequence[tuple[bytes, bytes]],
+        signers: Sequence[tuple[bytes, bytes]],
         about: About,
     ) -> None:
         self.online = False
-        self.files = Files(storage, crypto, trust)
+        self.trust = TrustStore(storage, signers)
+        self.files = Files(storage, crypto, self.trust.of(PACKAGES))
         self._uplink = uplink
         self._clock = clock
         self._crypto = crypto
@@ -84,12 +85,16 @@ class Session:
         self._queue = queue
         self._concentrator = concentrator
         self._about = about
-        self._orders = Orders(concentrator, trust, clock, crypto, ledger, about.knows)
+        orders = self.trust.of(ORDERS)
+        self._orders = Orders(concentrator, orders, clock, crypto, ledger, about.knows)
+        self._time = HesTime(concentrator, orders, clock, crypto, ledger)
         self._outbox = Outbox(ledger)
         self._session = 0
         self._hello_due = 0
         self._heard = 0  # ticks
         self._wake = asyncio.Event()
+        if self.trust.damaged:
+            ledger.event("trust-damaged", "nobody is trusted until somebody has been here")
         self._resume()
 
     async def run(self) -> None:
@@ -217,7 +222,13 @@ class Session:
 
     def _hello(self) -> Hello:
         jobs = [entry.job.id for entry in self._open()]
-        return Hello(self._session, self._clock.unix_time(), jobs[: messages.MAX_JOBS_IN_HELLO])
+        return Hello(
+            self._session,
+            self._clock.unix_time(),
+            jobs[: messages.MAX_JOBS_IN_HELLO],
+            self._time.nonce(),
+            self.trust.number,
+        )
 
     def _open(self) -> list[Entry]:
         return [entry for entry in self._ledger.jobs() if not entry.final_number]
@@ -268,7 +279,9 @@ class Session:
         elif name == "resend":
             self._outbox.resend(Resend.decode(payload))
         elif name == "time":
-            self._take_time(Time.decode(payload).time)
+            self._take_time(payload)
+        elif name == "trust":
+            self._take_trust(payload)
 
     def _take_job(self, payload: bytes) -> None:
         if self._clock.unix_time() == 0:
@@ -280,17 +293,21 @@ class Session:
             log.info(_WHERE, "job %s: %d meters" % (entry.job.id.hex(), len(entry.job.serials)))
             self._provide(entry)
 
-    def _take_time(self, date: int) -> None:
-        here = self._clock.unix_time()
-        deviation = abs(date - here)
-        if deviation <= DEVIATION_S:
-            return
-        self._clock.set_unix_time(date)
-        log.info(_WHERE, "clock set to the HES's")
-        if here == 0:
+    def _take_time(self, payload: bytes) -> None:
+        unset = self._clock.unix_time() == 0
+        self._time.take(payload)
+        if unset and self._clock.unix_time():
             self._hello_due = self._clock.ticks_ms()
-        elif deviation > FORCED_S:
-            self._ledger.event("clock-set", "from %d to %d" % (here, date))
+
+    def _take_trust(self, payload: bytes) -> None:
+        if self._clock.unix_time() == 0:
+            log.info(_WHERE, "a change of the trust store has to wait until the clock is set")
+            return
+        what = self.trust.change(payload, self._concentrator, self._clock, self._crypto)
+        self.files.forget_proven()
+        log.warning(_WHERE, "trust store: " + what)
+        self._ledger.event("trust-changed", what)
+        self._hello_due = self._clock.ticks_ms()  # with the new number
 
     # Packages.
 

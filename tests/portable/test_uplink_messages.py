@@ -45,6 +45,9 @@ def test_fields_come_out_where_they_went_in() -> None:
             if name == "reports":
                 before = [report.to_array() for report in before]
                 after = [report.to_array() for report in after]
+            if name == "add":
+                before = [key.to_array() for key in before]
+                after = [key.to_array() for key in after]
             assert before == after, (message, name)
 
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import hashlib
 
 from gateway.jobs.result import OK, VALUE, Result
-from gateway.uplink.messages import MAX_MESSAGE, Ack, Cancel, Resend, Time
+from gateway.uplink.messages import MAX_MESSAGE, Ack, Cancel, Resend
 from gateway.uplink.orders import MAX_PACKAGE
-from gateway.uplink.reports import Event, JobReport, MeterReport, Refusal
+from gateway.uplink.reports import JobReport, MeterReport, Refusal
 from gateway.uplink.session import LAST_PAUSE_MS, PUBLISH_MS
 from hal.ports import Message
 from hal.rt import log
@@ -662,42 +662,6 @@ def test_a_fault_in_the_uplink_does_not_end_the_session() -> None:
         await world.stop()
 
     run(scenario())
-
-
-# The clock.
-
-
-def test_an_unset_clock_is_set_before_any_job_is_taken() -> None:
-    async def scenario() -> None:
-        world = World(unix=0)
-        world.hes.lose = ["time"]
-        await world.start()
-        world.hes.order("job", signed(read_job().encode()))
-        await world.clock.run(1000)
-        assert world.ledger.jobs() == [] and world.refusals() == []
-        world.hes.lose = []
-        world.give("time", Time(NOW).encode())
-        await world.clock.run(1000)
-        assert abs(world.clock.unix_time() - NOW) < 10
-        assert len(world.ledger.jobs()) == 1
-        assert world.hes.bodies(Event) == []
-        await world.stop()
-
-    run(scenario())
-
-
-def test_small_deviations_are_left_alone_large_ones_reported() -> None:
-    world = World()
-    now = world.clock.unix_time()
-    world.give("time", Time(now + 30).encode())
-    assert world.clock.unix_time() == now
-    world.give("time", Time(now + 31).encode())
-    assert world.clock.unix_time() == now + 31
-    assert world.ledger.last_number == 0
-    world.give("time", Time(now - 4000).encode())
-    assert world.clock.unix_time() == now - 4000
-    report = world.ledger.reports(0, 9)[0]
-    assert (report.kind, report.reason) == ("event", "clock-set")
 
 
 # Storage.

@@ -10,6 +10,7 @@ from gateway.jobs.job import CONFIGURE, READ, Job, PackageRef
 from gateway.jobs.ledger import Ledger
 from gateway.jobs.queue import Queue as JobQueue
 from gateway.uplink import envelope, messages
+from gateway.uplink.hes_time import FORCED_S
 from gateway.uplink.messages import (
     Ack,
     Cancel,
@@ -18,12 +19,14 @@ from gateway.uplink.messages import (
     Pull,
     Reports,
     Resend,
+    SignedTime,
     State,
     Time,
 )
 from gateway.uplink.package import Action, Check, Package, Set
 from gateway.uplink.reports import Dropped, Event, JobReport, MeterReport, Refusal, Report
 from gateway.uplink.session import Session
+from gateway.uplink.trust import EVERYTHING, TrustChange, TrustKey
 from hal.ports import Message
 from hal.rt.queue import Queue
 from hal.sim.clock import ManualClock
@@ -123,13 +126,14 @@ def every_report() -> list[Report]:
 
 
 def every_message() -> list[Any]:
-    """At least one of each kind (a Cancel travels in an envelope)."""
+    """At least one of each kind (Cancel, SignedTime, TrustChange travel in an envelope)."""
     digest = bytes(range(32))
     return [
         State(HERE, 77, True, 5, 1, 9, NOW, "1.0", "cpython 3.11", 2, 24, 23),
         State(HERE, 0, False, 0xFFFFFFFF, 1, 1, 0, "", "", 0, 0, 0),
         Hello(77, NOW, [bytes(16), bytes(range(16))]),
         Hello(0, 0, []),
+        Hello(1, NOW, [], bytes(range(16)), 3, 4, 1 << 40, bytes(range(32))),
         Reports(5, every_report()),
         Pull(digest, 0, 4096),
         Cancel(bytes(16), HERE, NOW),
@@ -139,6 +143,9 @@ def every_message() -> list[Any]:
         Ack(5, 1 << 63),
         Resend(5, 1),
         Time(NOW),
+        SignedTime(HERE, bytes(range(16)), NOW),
+        TrustChange(HERE, NOW, NOW + HOUR, 1, [TrustKey(KID, PUBLIC, EVERYTHING)], [b"gone"]),
+        TrustChange(HERE, NOW, NOW + HOUR, 0xFFFFFFFF, [], []),
     ]
 
 
@@ -182,7 +189,7 @@ class Hes:
         if name == "state":
             self.state = content
         elif name == "hello":
-            self.tell("time", Time(self.clock_time()).encode())
+            self._tell_time(content)
             self._acknowledge()
             for order in self.orders:
                 self.tell(order[0], order[1])
@@ -192,6 +199,12 @@ class Hes:
             whole = self.packages.get(content.digest, b"")
             data = whole[content.offset : content.offset + content.size]
             self.tell("chunk", Chunk(content.digest, content.offset, len(whole), data).encode())
+
+    def _tell_time(self, hello: Hello) -> None:
+        time = Time(self.clock_time()).encode()
+        if abs(self.clock_time() - hello.time) > FORCED_S:
+            time = signed(SignedTime(HERE, hello.nonce, self.clock_time()).encode())
+        self.tell("time", time)
 
     def clock_time(self) -> int:
         return NOW + self.clock.ticks_ms() // 1000

@@ -1,0 +1,106 @@
+"""The clock, set by the HES: a little by anybody on the line, further only by a signed time.
+
+A plain Time corrects a clock that runs a little wrong (STG-DC TimeDev, TimeDevOver). Whoever holds
+the broker could move the clock with it, and by that open and close windows; so all plain
+corrections of one day together stay within FORCED_S. A clock that is unset, or wrong by more, takes
+a SignedTime, which answers the last hello (its nonce), once and soon: it can be neither replayed
+nor held back for later.
+"""
+
+from __future__ import annotations
+
+from gateway.uplink import envelope
+from gateway.uplink.messages import SignedTime, Time
+from gateway.uplink.refused import Refused
+from hal.rt import log
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from gateway.jobs.ledger import Ledger
+    from hal.ports import Clock, Crypto
+
+DEVIATION_S = 30  # of the clock, before it is set (STG-DC TimeDev)
+FORCED_S = 3600  # of all plain corrections in a day; further steps are signed (TimeDevOver)
+DAY_MS = 86_400_000
+ANSWER_MS = 120_000  # how long after the hello its answer counts
+_WHERE = "uplink"
+
+
+class HesTime:
+    """`signers`: who may set the clock, as in envelope.verify()."""
+
+    def __init__(
+        self,
+        concentrator: str,
+        signers: Sequence[tuple[bytes, bytes]],
+        clock: Clock,
+        crypto: Crypto,
+        ledger: Ledger,
+    ) -> None:
+        self._concentrator = concentrator
+        self._signers = signers
+        self._clock = clock
+        self._crypto = crypto
+        self._ledger = ledger
+        self._nonce = b""
+        self._answered = b""  # the nonce of the last answer taken
+        self._asked = 0  # ticks
+        self._moved = 0  # seconds, by plain corrections since `_day` began
+        self._day = clock.ticks_ms()
+
+    def nonce(self) -> bytes:
+        """A new one, 16 octets, for the hello that is sent now."""
+        self._nonce = self._crypto.random(16)
+        self._asked = self._clock.ticks_ms()
+        return self._nonce
+
+    def take(self, payload: bytes) -> None:
+        """Refused: `unsigned-time`, `stale-time`, `wrong-concentrator`, and as the decoders and
+        envelope.verify() do; then the clock is as it was."""
+        if payload[:1] == envelope.TAG_SIGN1:
+            content, _ = envelope.verify(payload, self._signers, self._crypto)
+            self._take_signed(SignedTime.decode(content))
+        else:
+            self._take_plain(Time.decode(payload).time)
+
+    def _take_plain(self, date: int) -> None:
+        here, now = self._clock.unix_time(), self._clock.ticks_ms()
+        deviation = abs(date - here)
+        if deviation <= DEVIATION_S:
+            return
+        if now - self._day >= DAY_MS:
+            self._day, self._moved = now, 0
+        if here == 0 or self._moved + deviation > FORCED_S:
+            raise Refused(
+                "unsigned-time",
+                "from %d to %d; plain times move it by %d s a day" % (here, date, FORCED_S),
+            )
+        self._moved += deviation
+        self._set(date)
+
+    def _take_signed(self, message: SignedTime) -> None:
+        if message.concentrator != self._concentrator:
+            raise Refused(
+                "wrong-concentrator",
+                "expected %s, came %s" % (self._concentrator, message.concentrator),
+            )
+        if message.nonce == self._answered:
+            return  # the line brought it twice
+        late = self._clock.ticks_ms() - self._asked > ANSWER_MS
+        if message.nonce != self._nonce or late:
+            raise Refused("stale-time", "it answers another hello, or comes too late")
+        self._nonce, self._answered = b"", message.nonce
+        here = self._clock.unix_time()
+        deviation = abs(message.time - here)
+        if deviation <= DEVIATION_S:
+            return
+        self._moved = 0
+        self._set(message.time)
+        if here and deviation > FORCED_S:
+            self._ledger.event("clock-set", "from %d to %d" % (here, message.time))
+
+    def _set(self, date: int) -> None:
+        self._clock.set_unix_time(date)
+        log.info(_WHERE, "clock set to the HES's")

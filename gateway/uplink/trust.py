@@ -1,0 +1,268 @@
+"""Whose signatures count, and for what: the trust store on the flash.
+
+It begins as the settings' signers, each trusted for everything. From then on only a signed message
+changes it (topic `trust`, by a key trusted for TRUST): keys come with their purposes, keys go. The
+messages of one concentrator are numbered 1, 2, 3 ...; each number is taken once and in order, so
+neither a replay nor a rollback gets anywhere. Once the first is taken, the settings' signers no
+longer count: what was removed stays removed.
+
+Flash: the same content in `trust.0` and `trust.1`, so that one may be damaged:
+
+    SHA-256 of what follows (32) || CBOR [1, number, digest of the last message / h'', [+ key]]
+    key = [kid, x||y, purposes]
+
+Purposes are bits: ORDERS jobs, cancels, commands and the time; PACKAGES; TRUST this store; KEYS the
+meters' keys.
+"""
+
+from __future__ import annotations
+
+import hashlib
+
+from gateway.uplink import envelope
+from gateway.uplink.refused import Refused
+from gateway.uplink.shape import (
+    UINT32,
+    VERSION,
+    Rule,
+    array_of,
+    decoded,
+    octets,
+    require,
+    row,
+    text,
+    uint,
+)
+from hal.ports import CryptoError
+from hal.rt import cbor, log
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from typing import Any
+
+    from hal.ports import Clock, Crypto, Storage
+
+ORDERS = 1
+PACKAGES = 2
+TRUST = 4
+KEYS = 8
+EVERYTHING = ORDERS | PACKAGES | TRUST | KEYS
+NAMES = {ORDERS: "orders", PACKAGES: "packages", TRUST: "trust", KEYS: "keys"}
+
+MAX_KEYS = 16
+SKEW_S = 3600  # how far in the future a message may claim to be issued
+_FILES = ("trust.0", "trust.1")
+_WHERE = "trust"
+
+_KID = octets(32, 1)
+_KEY = row(_KID, octets(64, 64), uint(EVERYTHING, 1))
+
+
+class TrustKey:
+    """`public` x||y, 64 octets; `purposes` the bits above."""
+
+    __slots__ = ("kid", "public", "purposes")
+
+    def __init__(self, kid: bytes, public: bytes, purposes: int) -> None:
+        self.kid = kid
+        self.public = public
+        self.purposes = purposes
+
+    def to_array(self) -> list[Any]:
+        return [self.kid, self.public, self.purposes]
+
+
+class TrustChange:
+    """Down, signed: the payload inside the envelope. `add` first, of known kids too (then the
+    purposes are the new ones), `remove` kids then. `issued` and `not_after` in seconds since 1970
+    UTC.
+    """
+
+    __slots__ = ("add", "concentrator", "issued", "not_after", "number", "remove")
+
+    def __init__(
+        self,
+        concentrator: str,
+        issued: int,
+        not_after: int,
+        number: int,
+        add: list[TrustKey],
+        remove: list[bytes],
+    ) -> None:
+        self.concentrator = concentrator
+        self.issued = issued
+        self.not_after = not_after
+        self.number = number
+        self.add = add
+        self.remove = remove
+
+    NAMES = "version kind concentrator issued not-after number add remove"
+    RULES = [
+        VERSION,
+        Rule('"trust"', lambda v: v == "trust"),
+        text(64, 1),
+        uint(UINT32),
+        uint(UINT32),
+        uint(UINT32, 1),
+        array_of(_KEY, MAX_KEYS),
+        array_of(_KID, MAX_KEYS),
+    ]
+
+    def encode(self) -> bytes:
+        return cbor.encode(
+            [
+                1,
+                "trust",
+                self.concentrator,
+                self.issued,
+                self.not_after,
+                self.number,
+                [key.to_array() for key in self.add],
+                self.remove,
+            ]
+        )
+
+    @classmethod
+    def decode(cls, payload: bytes) -> TrustChange:
+        """Refused `malformed`."""
+        fields = require(decoded(payload, "trust"), "trust", cls.NAMES, cls.RULES)
+        add = [TrustKey(*key) for key in fields[6]]
+        return cls(fields[2], fields[3], fields[4], fields[5], add, fields[7])
+
+
+class TrustStore:
+    """`signers`: the settings' (kid, public key x||y 64 octets). OSError of the storage."""
+
+    def __init__(self, storage: Storage, signers: Sequence[tuple[bytes, bytes]]) -> None:
+        self._storage = storage
+        self.number = 0  # of the last message taken
+        self.damaged = False
+        self._last = b""  # its digest
+        self._keys = [TrustKey(kid, key, EVERYTHING) for kid, key in signers]
+        self._lists: dict[int, list[tuple[bytes, bytes]]] = {bit: [] for bit in NAMES}
+        self._load()
+        self._sort()
+
+    def of(self, purpose: int) -> Sequence[tuple[bytes, bytes]]:
+        """(kid, public key) of those trusted for it, for envelope.verify(). Stays up to date."""
+        return self._lists[purpose]
+
+    def trusted(self) -> list[TrustKey]:
+        return list(self._keys)
+
+    def change(self, raw: bytes, concentrator: str, clock: Clock, crypto: Crypto) -> str:
+        """Take a signed TrustChange; durable when it returns what changed, for people.
+
+        Refused: as envelope.verify(), `malformed`, and by name whatever else keeps it from being
+        taken; then nothing has changed.
+        """
+        payload, kid = envelope.verify(raw, self.of(TRUST), crypto)
+        change = TrustChange.decode(payload)
+        digest = hashlib.sha256(payload).digest()
+        check_address(change, concentrator, clock.unix_time())
+        check_number(change.number, self.number, digest == self._last)
+        keys = _changed(self._keys, change)
+        for key in change.add:
+            _check_point(key, crypto)
+        self._save(change.number, digest, keys)
+        self.number, self._last, self._keys = change.number, digest, keys
+        self._sort()
+        told = ["+%s for %s" % (key.kid.hex(), purposes_text(key.purposes)) for key in change.add]
+        told.extend(["-%s" % gone.hex() for gone in change.remove])
+        return "number %d by %s: %s" % (change.number, kid.hex(), ", ".join(told))
+
+    def _sort(self) -> None:
+        for bit in self._lists:
+            # In place: others hold these lists.
+            self._lists[bit][:] = [(k.kid, k.public) for k in self._keys if k.purposes & bit]
+
+    def _load(self) -> None:
+        best: tuple[int, bytes, list[TrustKey]] | None = None
+        copies = [self._storage.read(name) for name in _FILES if self._storage.size(name) >= 0]
+        for copy in copies:
+            content = _content(copy)
+            if content is not None and (best is None or content[0] > best[0]):
+                best = content
+        if best is not None:
+            self.number, self._last, self._keys = best
+            if len(copies) < len(_FILES) or copies[0] != copies[1]:
+                self._save(self.number, self._last, self._keys)
+                log.warning(_WHERE, "one of the two copies was old or damaged; made anew")
+        elif copies:
+            # To go back to the settings would be to trust again whom somebody has removed.
+            self._keys = []
+            self.damaged = True
+            log.error(
+                _WHERE,
+                "what is on the flash is damaged: nobody is trusted. To begin again with the"
+                " signers of the settings, remove %s and %s" % _FILES,
+            )
+
+    def _save(self, number: int, digest: bytes, keys: list[TrustKey]) -> None:
+        body = cbor.encode([1, number, digest, [key.to_array() for key in keys]])
+        for name in _FILES:
+            self._storage.replace(name, hashlib.sha256(body).digest() + body)
+
+
+def check_address(change: Any, concentrator: str, now: int) -> None:
+    """Refused unless `change` (concentrator, issued, not_after) is for us and of now."""
+    if change.concentrator != concentrator:
+        raise Refused(
+            "wrong-concentrator", "expected %s, came %s" % (concentrator, change.concentrator)
+        )
+    if change.issued > now + SKEW_S:
+        raise Refused("not-yet-valid", "issued at %d, here it is %d" % (change.issued, now))
+    if change.not_after < now:
+        raise Refused("expired", "valid until %d, here it is %d" % (change.not_after, now))
+
+
+def check_number(number: int, last: int, same: bool) -> None:
+    """Refused unless `number` follows the `last` one taken; `same`: it is the last one again."""
+    if number == last and same:
+        raise Refused("duplicate", "number %d was taken before" % number)
+    if number <= last:
+        raise Refused("replayed", "number %d, the last one taken is %d" % (number, last))
+    if number != last + 1:
+        raise Refused("out-of-order", "number %d, expected %d" % (number, last + 1))
+
+
+def purposes_text(purposes: int) -> str:
+    return "+".join([NAMES[bit] for bit in sorted(NAMES) if purposes & bit])
+
+
+def _changed(keys: list[TrustKey], change: TrustChange) -> list[TrustKey]:
+    added = [key.kid for key in change.add]
+    if not added and not change.remove:
+        raise Refused("malformed", "trust: expected a key to add or to remove, came neither")
+    if len(set(added)) != len(added) or [kid for kid in change.remove if kid in added]:
+        raise Refused("malformed", "trust: the same key id twice")
+    known = [key.kid for key in keys]
+    for kid in change.remove:
+        if kid not in known:
+            raise Refused("unknown-key", "%s is not in the trust store" % kid.hex())
+    left = [key for key in keys if key.kid not in added and key.kid not in change.remove]
+    left.extend(change.add)
+    if len(left) > MAX_KEYS:
+        raise Refused("malformed", "trust: %d keys, at most %d" % (len(left), MAX_KEYS))
+    if not [key for key in left if key.purposes & TRUST]:
+        raise Refused("last-trust-key", "nobody would be left who may change the trust store")
+    return left
+
+
+def _check_point(key: TrustKey, crypto: Crypto) -> None:
+    try:
+        crypto.ecdsa_verify("P-256", key.public, b"", bytes(63) + b"\x01")
+    except CryptoError:
+        raise Refused("malformed", "trust: key %s is no point of P-256" % key.kid.hex())
+
+
+def _content(raw: bytes) -> tuple[int, bytes, list[TrustKey]] | None:
+    body = raw[32:]
+    if hashlib.sha256(body).digest() != raw[:32]:
+        return None
+    try:
+        _, number, digest, keys = cbor.decode(body)
+        return number, digest, [TrustKey(*key) for key in keys]
+    except (cbor.CborError, ValueError, TypeError):
+        return None
