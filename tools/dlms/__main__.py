@@ -12,7 +12,7 @@ from gateway.dlms import obis
 from gateway.dlms.errors import DlmsError
 from gateway.dlms.security import FORMS, KEY_SOURCES
 from hal.ports import PortError
-from tools.dlms import clock, failure, identify, image, members, objects, profile
+from tools.dlms import clock, failure, identify, image, members, notify, objects, profile
 from tools.dlms.counter_file import CounterProblem
 from tools.dlms.failure import REFUSED, WRONG_CALL, CallProblem, Failed, one_line
 from tools.dlms.output import print_json, printable
@@ -72,13 +72,14 @@ def _parser() -> argparse.ArgumentParser:
         prog="ami-dlms",
         description=DESCRIPTION,
         formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
     )
     parser.add_argument("url", metavar="URL")
     _add_options(parser, False)
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
 
     def add(name: str, text: str, run: Command) -> argparse.ArgumentParser:
-        command = commands.add_parser(name, help=text, description=text)
+        command = commands.add_parser(name, help=text, description=text, allow_abbrev=False)
         _add_options(command, True)
         command.set_defaults(run=run)
         return command
@@ -101,6 +102,10 @@ def _parser() -> argparse.ArgumentParser:
     command.add_argument("--last", type=_count, metavar="N", help="the last N rows")
     command = add("clock", "show the clock and how far it is off; set it", clock.clock)
     command.add_argument("--set", metavar="now|DATE TIME [OFFSET]")
+    command = add("notify", "show what a meter sends unasked", notify.notify)
+    command.add_argument("--listen", action="store_true", help="listen at URL for meters that push")
+    command.add_argument("--seconds", type=_seconds, default=60, metavar="S", help="default 60")
+    command.add_argument("--count", type=_whole, default=0, metavar="N", help="stop after N")
     _add_image(add("image", "send a firmware image and activate it", image.image))
     return parser
 

@@ -9,6 +9,7 @@ import os
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any
 
 from gateway.dlms import axdr, obis
 from gateway.dlms.client import (
@@ -214,7 +215,9 @@ def _read(path: Path) -> str:
 
 
 @asynccontextmanager
-async def conversation(settings: Settings) -> AsyncIterator[Client]:
+async def conversation(
+    settings: Settings, on_notification: Callable[[Any], None] | None = None
+) -> AsyncIterator[Client]:
     """An associated client; released and closed afterwards, whatever happens."""
     if settings.read_counter is not None and settings.counter is not None:
         settings.counter.raise_to(await _counter_in_meter(settings) + 1)
@@ -229,6 +232,7 @@ async def conversation(settings: Settings) -> AsyncIterator[Client]:
             settings.timeout_ms,
             settings.tries,
             LONGEST_VALUE,
+            on_notification=on_notification,
         )
         await _associate(client, settings.counter)
         yield client
