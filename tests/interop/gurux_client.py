@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
-from gurux_dlms import GXByteBuffer, GXReplyData
-from gurux_dlms.enums import Authentication, InterfaceType, Security
+from gurux_dlms import GXByteBuffer, GXDLMSClient, GXReplyData
+from gurux_dlms.enums import Authentication, Conformance, InterfaceType, Security
 from gurux_dlms.secure import GXDLMSSecureClient
 
 from tests.interop.links import HOST
@@ -19,7 +19,8 @@ class Refused(Exception):
 
 
 class GuruxClient:
-    """`authentication` of gurux; `keys` (title, ek, ak) make it ciphered."""
+    """`authentication` of gurux; `keys` (title, ek, ak) make it ciphered: by general-glo where
+    `general` and the meter agrees, under the key `dedicated` where there is one."""
 
     def __init__(
         self,
@@ -28,6 +29,8 @@ class GuruxClient:
         authentication: int = Authentication.NONE,
         secret: bytes = b"",
         keys: tuple[bytes, bytes, bytes] | None = None,
+        general: bool = False,
+        dedicated: bytes = b"",
     ) -> None:
         dlms = GXDLMSSecureClient(True, client_sap, 1, authentication, secret or None, interface)
         if keys is not None:
@@ -35,8 +38,21 @@ class GuruxClient:
             dlms.ciphering.systemTitle = keys[0]
             dlms.ciphering.blockCipherKey = bytearray(keys[1])
             dlms.ciphering.authenticationKey = bytearray(keys[2])
+            dlms.ciphering.dedicatedKey = bytearray(dedicated) or None
+        if not general:
+            dlms.proposedConformance &= ~Conformance.GENERAL_PROTECTION
         self.dlms = dlms
         self.sent: list[bytes] = []
+        # Gurux numbers the HDLC frames of a long value when it makes them. When it is refused midway,
+        # the numbers of what was not sent are missing for good.
+        self.spoilt = False
+
+    def use(self, interface: int) -> None:
+        """WRAPPER or HDLC, the latter to logical device 1 in physical device 17."""
+        self.dlms.interfaceType = interface
+        if interface == InterfaceType.HDLC:
+            self.dlms.serverAddress = GXDLMSClient.getServerAddress(1, 17)
+            self.dlms.serverAddressSize = 2
 
     async def open(self, port: int) -> None:
         """Connect, associate and authenticate."""
@@ -49,7 +65,8 @@ class GuruxClient:
             self.dlms.parseApplicationAssociationResponse(reply.data)
 
     async def close(self) -> None:
-        await self.ask(self.dlms.releaseRequest())
+        if not self.spoilt:
+            await self.ask(self.dlms.releaseRequest())
         if self.dlms.interfaceType == InterfaceType.HDLC:
             await self.ask(self.dlms.disconnectRequest())
         self._writer.close()
