@@ -13,7 +13,7 @@ import tty
 from typing import Protocol
 
 from gateway.dlms.hdlc_numbered import Parameters
-from gateway.dlms.hdlc_server import HdlcServer
+from gateway.dlms.hdlc_server import HdlcServer, Request
 from gateway.dlms.mode_e import FIRST_BAUD, Identification, ModeEServer
 from tools.meter.server import SERVER_SAP, MeterServer
 
@@ -22,6 +22,9 @@ BEST = Parameters(1024, 1024, 7, 7)  # larger information fields than most meter
 REACTION_S = 0.2  # of a meter in mode E, the shortest the standard allows
 FORGET_MS = 10_000  # without an HDLC connection: the opening starts anew
 CHUNK = 4096
+
+
+_Answer = tuple[int, Request, list[bytes]]  # when it is ready
 
 
 class Line(Protocol):
@@ -102,45 +105,52 @@ class MeterHdlc:
     async def _converse(self, line: Line) -> bool:
         """HDLC, until the line is gone (False) or, after mode E, no connection is left (True)."""
         station = HdlcServer((SERVER_SAP,), self._lower, self._parameters)
+        late: list[_Answer] = []
         idle_since = _now()
         try:
             while True:
-                if station.connected or self._mode_e is None:
+                was_connected = station.connected
+                if was_connected or self._mode_e is None:
                     idle_since = _now()
-                elif _now() - idle_since >= FORGET_MS:
-                    return True
-                data = await _read(line, station, idle_since + FORGET_MS)
+                data = await _read(line, station, late, idle_since + FORGET_MS)
                 if data == b"":
                     return False
-                was_connected = station.connected
-                await self._work(station, line, data)
-                if self._mode_e is not None and was_connected and not station.connected:
+                await self._work(station, line, late, data)
+                ended = was_connected or _now() - idle_since >= FORGET_MS
+                if self._mode_e is not None and not station.connected and ended:
                     return True
         finally:
             for client_sap in station.clients():
                 self._meter.forget(client_sap)
 
-    async def _work(self, station: HdlcServer, line: Line, data: bytes | None) -> None:
+    async def _work(
+        self, station: HdlcServer, line: Line, late: list[_Answer], data: bytes | None
+    ) -> None:
         if data is not None:
             station.feed(data, _now())
-        station.tick(_now())
         for client_sap, _ in station.ended():
             self._meter.forget(client_sap)
         for request in station.requests():
             answer = self._meter.handle(request.client_sap, request.server_sap, request.apdu)
-            if self._meter.delay_ms:
-                await asyncio.sleep(self._meter.delay_ms / 1000)
-            station.answer(request, [] if answer is None else [answer], _now())
+            answers = [] if answer is None else [answer]
+            late.append((_now() + self._meter.delay_ms, request, answers))
+        while late and late[0][0] <= _now():
+            _, request, answers = late.pop(0)
+            station.answer(request, answers, _now())
+        station.tick(_now())
         output = station.output()
         if output and not self._meter.meter.faults.dead:
             await line.write(output)
 
 
-async def _read(line: Line, station: HdlcServer, idle_until: int) -> bytes | None:
-    """What comes; None when it is time for the station to do something else."""
-    deadline = idle_until if station.deadline is None else station.deadline
+async def _read(
+    line: Line, station: HdlcServer, late: list[_Answer], idle_until: int
+) -> bytes | None:
+    """What comes; None when it is time to do something else."""
+    times = [idle_until if station.deadline is None else station.deadline]
+    times += [at for at, _, _ in late[:1]]
     try:
-        async with asyncio.timeout(max(0, deadline - _now()) / 1000):
+        async with asyncio.timeout(max(0, min(times) - _now()) / 1000):
             return await line.read()
     except TimeoutError:
         return None
@@ -193,7 +203,8 @@ class _Pty:
         tty.setraw(self._follower)
         os.set_blocking(self._leader, False)
         self.device = os.ttyname(self._follower)
-        self._speed: int | None = None
+        self._speed: int | None = None  # of our end; None: whatever the other end has
+        self._seen = self._theirs()
 
     async def read(self) -> bytes:
         loop = asyncio.get_running_loop()
@@ -208,11 +219,15 @@ class _Pty:
                 finally:
                     loop.remove_reader(self._leader)
                 continue
-            if self._same_speed():
+            # They were sent at the speed there is now, or at the one before.
+            speeds = (self._seen, self._theirs())
+            self._seen = speeds[1]
+            if self._speed is None or self._speed in speeds:
                 return data
 
     async def write(self, data: bytes) -> None:
-        if self._same_speed():
+        self._seen = self._theirs()
+        if self._speed in (None, self._seen):
             try:
                 os.write(self._leader, data)
             except BlockingIOError:
@@ -225,6 +240,7 @@ class _Pty:
         os.close(self._leader)
         os.close(self._follower)
 
-    def _same_speed(self) -> bool:
+    def _theirs(self) -> int:
         # The leader's attributes are those the client has set at its end.
-        return self._speed is None or termios.tcgetattr(self._leader)[4] == self._speed
+        speed: int = termios.tcgetattr(self._leader)[4]
+        return speed
