@@ -18,10 +18,10 @@ if TYPE_CHECKING:
 
 # kinds of record, and what follows the kind
 CHECKPOINT = 0  # 1, epoch, next seq, last number, acknowledged, routine numbers, remembered, seqs
-JOB_STATE = (
-    1  # seq, raw, accepted, ended, canceled, final number, states, attempts, last, names, due
-)
-ACCEPTED = 2  # number, time, seq, reason, raw
+# seq, raw, accepted, ended, canceled, paused, pause issued, canary, final number, states, attempts,
+# last, names, due
+JOB_STATE = 1
+ACCEPTED = 2  # number, time, seq, reason, raw, detail
 STARTED = 3  # seq, index, attempt
 AGAIN = 4  # seq, index, reason, due
 FINISHED = 5  # number, time, seq, index, state, outcome, reason, detail, value, attempts, path, ms
@@ -30,8 +30,15 @@ CANCELED = 7  # number, time, seq, detail
 REFUSED = 8  # number, time, topic, digest, job id, reason, detail
 EVENT = 9  # number, time, name, detail
 ACKNOWLEDGED = 10  # number
+PAUSED = 11  # number, time, seq, paused, issued, detail
+CANARY = 12  # number, time, seq, verdict, detail
 
-WITH_REPORT = (ACCEPTED, FINISHED, ENDED, CANCELED, REFUSED, EVENT)
+WITH_REPORT = (ACCEPTED, FINISHED, ENDED, CANCELED, REFUSED, EVENT, PAUSED, CANARY)
+
+# verdicts on a canary
+UNDECIDED = 0
+PASSED = 1
+FAILED = 2
 
 REMEMBER_S = 30 * 86400
 REMEMBERED_IDS = 1024
@@ -47,6 +54,7 @@ class Entry:
     __slots__ = (
         "accepted",
         "attempts",
+        "canary",
         "canceled",
         "digest",
         "due",
@@ -54,6 +62,8 @@ class Entry:
         "final_number",
         "job",
         "last",
+        "pause_issued",
+        "paused",
         "position",
         "seq",
         "since_ms",
@@ -69,6 +79,9 @@ class Entry:
         self.ended = 0  # unix time
         self.since_ms = 0  # ticks from which the job has been waiting
         self.canceled = False
+        self.paused = False
+        self.pause_issued = 0  # unix time of the newest order to pause or resume
+        self.canary = UNDECIDED
         self.final_number = 0  # of the report that says it has ended; 0: it has not
         size = len(self.job.serials)
         self.states = bytearray(size)
@@ -84,6 +97,43 @@ class Entry:
     def open(self) -> int:
         """How many executions have not ended."""
         return self.count(State.QUEUED) + self.count(State.IN_PROGRESS)
+
+    def stopped(self) -> str:
+        """Why nothing of the job begins any more: "canceled", "canary-failed"; else ""."""
+        if self.canceled:
+            return "canceled"
+        return "canary-failed" if self.canary == FAILED else ""
+
+    def first(self) -> int:
+        """How many executions, from the first on, may begin: the others wait for the canary."""
+        return self._canary_end() if self.canary == UNDECIDED else len(self.states)
+
+    def _canary_end(self) -> int:
+        """The index after the canary. What was rejected without a try (a meter nobody knows) is no
+        part of it.
+        """
+        missing = self.job.canary.meters if self.job.canary is not None else 0
+        for index in range(len(self.states)):
+            if self.attempts[index] or self.states[index] != State.REJECTED:
+                missing -= 1
+                if missing == 0:
+                    return index + 1
+        return len(self.states)
+
+    def beyond_canary(self) -> int:
+        """How many executions wait for the canary, or would if it had no verdict yet."""
+        return self.states[self._canary_end() :].count(bytes([State.QUEUED]))
+
+    def canary_verdict(self, wanted: int) -> tuple[int, int]:
+        """(verdict, how many succeeded) by the states as they are: as soon as the rest of the
+        canary cannot change it. `wanted`: how many must succeed.
+        """
+        states = self.states[: self._canary_end()]
+        succeeded = states.count(bytes([State.SUCCEEDED]))
+        pending = states.count(bytes([State.QUEUED])) + states.count(bytes([State.IN_PROGRESS]))
+        if succeeded >= wanted:
+            return PASSED, succeeded
+        return (FAILED if succeeded + pending < wanted else UNDECIDED), succeeded
 
     def summary(self) -> str:
         """As in "20 succeeded, 3 failed": for people."""
@@ -117,7 +167,7 @@ class Contents:
         elif kind == JOB_STATE:
             self._job_state(fields, position)
         elif kind == ACCEPTED:
-            _, time, seq, _, raw = fields
+            time, seq, raw = fields[1], fields[2], fields[4]
             self._enter(Entry(raw, seq, time, position))
             self.next_seq = seq + 1
         elif kind == STARTED:
@@ -147,6 +197,14 @@ class Contents:
             entry = self.entries.get(fields[2])
             if entry is not None:
                 entry.canceled = True
+        elif kind == PAUSED:
+            entry = self.entries.get(fields[2])
+            if entry is not None:
+                entry.paused, entry.pause_issued = fields[3], fields[4]
+        elif kind == CANARY:
+            entry = self.entries.get(fields[2])
+            if entry is not None:
+                entry.canary = fields[3]
         elif kind in (REFUSED, EVENT):
             self.routine.append(fields[0])
         elif kind == ACKNOWLEDGED:
@@ -181,6 +239,9 @@ class Contents:
             entry.accepted,
             entry.ended,
             entry.canceled,
+            entry.paused,
+            entry.pause_issued,
+            entry.canary,
             entry.final_number,
             bytes(entry.states),
             bytes(entry.attempts),
@@ -212,7 +273,13 @@ class Contents:
         if kind == EVENT:
             return Report("event", number, time, record[3], record[4])
         if kind == ACCEPTED:
-            state, reason, detail = "accepted", record[4], ""
+            state, reason, detail = "accepted", record[4], record[6]
+        elif kind == PAUSED:
+            state = "paused" if record[4] else "resumed"
+            reason, detail = state, record[6]
+        elif kind == CANARY:
+            state, detail = "canary", record[5]
+            reason = "canary-passed" if record[4] == PASSED else "canary-failed"
         elif kind == ENDED:
             state, reason, detail = "ended", record[4], record[5]
         else:
@@ -261,15 +328,15 @@ class Contents:
         self.checkpoint_segment = segment_of(position)
 
     def _job_state(self, fields: list[Any], position: int) -> None:
-        seq, raw, accepted, ended, canceled, final_number, states, attempts, last, names, due = (
-            fields
-        )
+        seq, raw, accepted, ended, canceled, paused, pause_issued, canary = fields[:8]
+        final_number, states, attempts, last, names, due = fields[8:]
         entry = self.entries.get(seq)
         if entry is None:
             entry = Entry(raw, seq, accepted, position)
             self._enter(entry)
         entry.position = position
         entry.ended, entry.canceled, entry.final_number = ended, canceled, final_number
+        entry.paused, entry.pause_issued, entry.canary = paused, pause_issued, canary
         entry.states, entry.attempts = bytearray(states), bytearray(attempts)
         codes = [0] + [self._code(name) for name in names]
         entry.last = bytearray([codes[code] for code in last])

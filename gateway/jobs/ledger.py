@@ -19,6 +19,7 @@ from gateway.jobs.job import State, digest_of
 from gateway.jobs.pace import Pace
 from gateway.jobs.report import Report
 from gateway.jobs.result import KO, Result
+from gateway.jobs.window import opening
 from gateway.journal import Journal
 from hal.rt import cbor, log
 
@@ -55,6 +56,7 @@ MAX_VALUE = 96 * 1024  # bytes of all values in one report
 _EXECUTION_BYTES = 160  # of flash for an execution until its report is acknowledged
 _AFTER_DAMAGE = 1 << 20  # numbers left out, so that none is given twice
 _ENOSPC = 28
+ACCEPTING = ("accepted", "window-not-open", "window-short")
 
 
 class LedgerError(Exception):
@@ -129,20 +131,21 @@ class Ledger:
 
     # What happens to jobs.
 
-    def accept(self, job: Job, raw: bytes) -> str:
-        """Take a job, and put the answer into the outbox. `raw` is the payload it was decoded from.
+    def accept(self, job: Job, raw: bytes, warning: str = "", detail: str = "") -> str:
+        """Take a job, and put the answer into the outbox. `raw` is the payload it was decoded from,
+        `warning` the reason to answer with instead of "accepted", `detail` goes with the answer.
         Durable at once, within a batch too.
 
-        Returns the reason in that answer: "accepted" or "window-not-open" (accepted, too), or why
-        not: "duplicate", "conflicting-duplicate", "too-many-jobs", "storage-full".
+        Returns the reason in that answer: one of ACCEPTING, or why not: "duplicate",
+        "conflicting-duplicate", "still-open", "too-many-jobs", "storage-full".
         """
         now = self._clock.unix_time()
         reason = self._why_not(job, raw)
         if not reason:
-            reason = "window-not-open" if now and job.not_before > now else "accepted"
+            reason = warning or _answer(job, now)
             number, seq = self.last_number + 1, self._contents.next_seq
             try:
-                self._write([kinds.ACCEPTED, number, now, seq, reason, raw])
+                self._write([kinds.ACCEPTED, number, now, seq, reason, raw, detail[:MAX_DETAIL]])
                 self._journal.commit()
                 self._changed()
                 return reason
@@ -211,6 +214,7 @@ class Ledger:
                     duration_ms,
                 ]
             )
+            self._judge_canary(entry)
             self._end_if_done(entry)
         self._changed()
 
@@ -229,9 +233,30 @@ class Ledger:
             now = self._clock.unix_time()
             with self.batch():
                 self._write([kinds.CANCELED, self.last_number + 1, now, entry.seq, detail])
-                self._cancel_queued(entry)
+                self._stop_queued(entry)
             self._changed()
         return True
+
+    def pause(self, job_id: bytes, paused: bool, issued: int) -> str:
+        """Begin with no further meter of the job, or (False) go on; what is in hand ends by itself.
+        `issued` is the order's date: of two orders the later one counts, in whichever order they
+        come. Returns "" or why nothing was done: "unknown-job" (none, or it ends already),
+        "outdated", "duplicate".
+        """
+        entry = self.entry(job_id)
+        if entry is None or entry.final_number or entry.stopped():
+            return "unknown-job"
+        if issued <= entry.pause_issued:
+            same = issued == entry.pause_issued and paused == entry.paused
+            return "duplicate" if same else "outdated"
+        detail = "%d wait" % entry.count(State.QUEUED)
+        in_hand = entry.count(State.IN_PROGRESS)
+        if in_hand:
+            detail += ", %d in hand%s" % (in_hand, " end first" if paused else "")
+        now = self._clock.unix_time()
+        self._write([kinds.PAUSED, self.last_number + 1, now, entry.seq, paused, issued, detail])
+        self._changed()
+        return ""
 
     # What the HES must come to know.
 
@@ -375,8 +400,8 @@ class Ledger:
                 for index in range(len(entry.states)):
                     if entry.states[index] == State.IN_PROGRESS:
                         self._write([kinds.AGAIN, entry.seq, index, "interrupted", 0])
-                if entry.canceled:
-                    self._cancel_queued(entry)
+                self._judge_canary(entry)
+                self._stop_queued(entry)
                 self._end_if_done(entry)
         for note in self.recovery.notes:
             self.event("ledger-cut", note)
@@ -389,12 +414,16 @@ class Ledger:
         if known is not None:
             same = known[:16] == digest_of(raw)[:16]
             return "duplicate" if same else "conflicting-duplicate"
+        original = self.entry(job.retry_of) if job.retry_of is not None else None
+        if original is not None and not original.final_number:
+            return "still-open"
         entries = self.jobs()
         running = [entry for entry in entries if not entry.final_number]
         if len(running) >= self._limits.jobs or len(entries) >= 2 * self._limits.jobs:
             return "too-many-jobs"
         executions = sum([entry.open() for entry in running]) + len(job.serials)
-        reports = executions + 2 * len(running) + 3
+        # accepted, canceled, canary, ended, and now and then paused and resumed
+        reports = executions + 6 * (len(running) + 1)
         if self.last_number - self.acknowledged + reports > OUTBOX_SIZE:
             return "storage-full"
         needed = len(raw) + executions * _EXECUTION_BYTES
@@ -425,16 +454,36 @@ class Ledger:
             )
         return entry
 
-    def _cancel_queued(self, entry: Entry) -> None:
+    def _judge_canary(self, entry: Entry) -> None:
+        """Once the canary has its verdict, say so, and end what waits if it is a bad one."""
+        canary = entry.job.canary
+        if canary is None or entry.canary != kinds.UNDECIDED or entry.canceled:
+            return
+        verdict, succeeded = entry.canary_verdict(canary.wanted())
+        if verdict == kinds.UNDECIDED or not entry.beyond_canary():
+            return
+        detail = "%d of the first %d meters succeeded, %d had to" % (
+            succeeded,
+            canary.meters,
+            canary.wanted(),
+        )
+        number, now = self.last_number + 1, self._clock.unix_time()
+        self._write([kinds.CANARY, number, now, entry.seq, verdict, detail])
+        self._stop_queued(entry)
+
+    def _stop_queued(self, entry: Entry) -> None:
+        reason = entry.stopped()
+        if not reason:
+            return
         for index in range(len(entry.states)):
             if entry.states[index] == State.QUEUED:
                 last = self.reason_of(entry, index)
                 detail = "last attempt: " + last if last else ""
-                self.finished(entry.seq, index, State.CANCELED, Result(KO, "canceled", detail))
+                self.finished(entry.seq, index, State.CANCELED, Result(KO, reason, detail))
 
     def _end_if_done(self, entry: Entry) -> None:
         if not entry.final_number and not entry.open():
-            reason = "canceled" if entry.canceled else "ended"
+            reason = entry.stopped() or "ended"
             number, now = self.last_number + 1, self._clock.unix_time()
             self._write([kinds.ENDED, number, now, entry.seq, reason, entry.summary()])
 
@@ -499,6 +548,11 @@ class Batch:
         except OSError:
             ledger._stale = True
             raise
+
+
+def _answer(job: Job, now: int) -> str:
+    window = opening(job, now) if now else None
+    return "window-not-open" if window is not None and window[0] > now else "accepted"
 
 
 def _lost(first: int, last: int) -> Report:

@@ -14,6 +14,7 @@ import asyncio
 
 from gateway.jobs.job import URGENT, State
 from gateway.jobs.result import KO, Result
+from gateway.jobs.window import opening
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -112,14 +113,14 @@ class Queue:
         elif not result.worth_retrying():
             state = State.REJECTED if result.reason in _REJECTING else State.FAILED
             self._ledger.finished(seq, index, state, result, path, duration_ms)
-        elif entry.canceled:
-            final = Result(KO, "canceled", _last(result))
+        elif entry.stopped():
+            final = Result(KO, entry.stopped(), _last(result))
             self._ledger.finished(seq, index, State.CANCELED, final, path, duration_ms)
         elif execution.attempt >= entry.job.max_attempts:
             self._ledger.finished(seq, index, State.FAILED, result, path, duration_ms)
         else:
             wait_ms = self._backoff_ms(entry.job.backoff_s, execution.attempt)
-            if self._window_left_ms(entry) <= wait_ms:
+            if self._closed(entry, wait_ms):
                 final = Result(KO, "window-closed", _last(result))
                 self._ledger.finished(seq, index, State.TIMED_OUT, final, path, duration_ms)
             else:
@@ -130,7 +131,7 @@ class Queue:
     def expire(self) -> None:
         """End what still waits of the jobs whose window has closed. take() does it too."""
         for entry in self._ledger.jobs():
-            if not entry.final_number and self._window_left_ms(entry) <= 0:
+            if not entry.final_number and self._closed(entry):
                 self._end_queued(entry, None)
 
     def cancel(self, job_id: bytes) -> bool:
@@ -169,12 +170,12 @@ class Queue:
         for entry in self._ledger.jobs():
             if not entry.count(State.QUEUED):
                 continue
-            job = entry.job
-            if now and job.not_before > now:
-                wait = min(wait, (job.not_before - now) * 1000)
+            window = opening(entry.job, now) if now else None
+            if window is not None and window[0] > now:
+                wait = min(wait, (window[0] - now) * 1000)
                 continue
-            if now and job.not_after:
-                wait = min(wait, (job.not_after - now) * 1000)
+            if window is not None and window[1]:
+                wait = min(wait, (window[1] - now) * 1000)
             for due in entry.due.values():
                 if due > now_ms:
                     wait = min(wait, due - now_ms)
@@ -221,20 +222,22 @@ class Queue:
         return -min(level, max(entry.job.priority, URGENT - 1)), entry.seq
 
     def _may_start(self, entry: Entry) -> bool:
-        if entry.final_number or entry.canceled or self._held(entry):
+        if entry.final_number or entry.stopped() or entry.paused or self._held(entry):
             return False
         now, job = self._clock.unix_time(), entry.job
         if now == 0:
-            return not job.not_before and not job.not_after
-        return job.not_before <= now and (not job.not_after or now < job.not_after)
+            return not job.not_before and not job.not_after and job.daily is None
+        window = opening(job, now)
+        return window is not None and window[0] == now
 
     def _held(self, entry: Entry) -> bool:
         return entry.job.package is not None and entry.job.id not in self._released
 
     def _due_in(self, entry: Entry, now_ms: int, usable: Callable[[str], bool]) -> int | None:
         """The first execution of the job that can be taken now."""
+        end = entry.first()
         index = entry.states.find(b"\x00")
-        while index >= 0:
+        while 0 <= index < end:
             serial = entry.job.serials[index]
             if entry.due.get(index, 0) <= now_ms and serial not in self._working:
                 if entry.attempts[index] >= entry.job.max_attempts + _FOR_INTERRUPTIONS:
@@ -245,11 +248,10 @@ class Queue:
             index = entry.states.find(b"\x00", index + 1)
         return None
 
-    def _window_left_ms(self, entry: Entry) -> int:
-        now, not_after = self._clock.unix_time(), entry.job.not_after
-        if not now or not not_after:
-            return 1 << 60
-        return (not_after - now) * 1000
+    def _closed(self, entry: Entry, wait_ms: int = 0) -> bool:
+        """Whether the job's window, in `wait_ms` from now, does not open any more."""
+        now = self._clock.unix_time()
+        return now > 0 and opening(entry.job, now + (wait_ms + 999) // 1000) is None
 
     def _backoff_ms(self, backoff_s: int, attempt: int) -> int:
         """backoff_s, doubled with every attempt, at most the limit, give or take a quarter."""
@@ -263,7 +265,9 @@ class Queue:
         if not entry.count(State.QUEUED):
             return
         with self._ledger.batch():
-            for index in range(len(entry.states)):
+            # The canary last: it has not failed when all ends for another reason.
+            first = entry.first() % len(entry.states)
+            for index in list(range(first, len(entry.states))) + list(range(first)):
                 if entry.states[index] != State.QUEUED:
                     continue
                 if result is not None:

@@ -8,7 +8,8 @@ class Report:
 
     execution  job_id, serial, state (a name of State.NAMES), outcome, reason, detail, value,
                attempts, path, duration_ms: one meter of a job has its result
-    job        job_id, state ("accepted", "ended", "canceled"), reason, detail
+    job        job_id, state ("accepted", "paused", "resumed", "canary", "canceled" or "ended"),
+               reason, detail
     refusal    topic, digest (SHA-256) and, if known, job_id of a message that changed nothing;
                reason, detail
     event      reason (the event's name), detail: something happened to the concentrator itself

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import asyncio
 
-from gateway.jobs.job import CONFIGURE, READ, Job, PackageRef, State
+from gateway.jobs.job import CONFIGURE, READ, Canary, Job, PackageRef, State
 from gateway.jobs.ledger import Ledger
 from gateway.jobs.queue import Execution, Queue
 from gateway.jobs.result import KO, OK, Result
+from gateway.jobs.window import Daily
 from hal.sim.clock import ManualClock
 from hal.sim.storage import MemoryStorage
 from tests.portable.support import raises, random_bytes, run
@@ -53,6 +54,8 @@ class World:
         window: tuple[int, int] = (0, 0),
         attempts: int = 3,
         package: bool = False,
+        daily: Daily | None = None,
+        canary: Canary | None = None,
     ) -> Job:
         id = number.to_bytes(16, "big")
         reference = PackageRef("tariff", 10, bytes(32)) if package else None
@@ -71,6 +74,8 @@ class World:
             serials,
             reference,
             objects,
+            daily,
+            canary,
         )
         assert self.ledger.accept(job, job.encode()) in ("accepted", "window-not-open")
         return job
@@ -296,3 +301,150 @@ def test_changed_counts_from_the_call() -> None:
             await task
 
     run(body())
+
+
+HOUR = 3600
+
+
+def test_every_night_until_it_is_done() -> None:
+    """NOW is 22:13:20 UTC on a Tuesday."""
+    world = World()
+    world.job(1, ["A", "B", "C"], window=(0, NOW + 60 * HOUR), daily=Daily(22 * HOUR, 5 * HOUR))
+    in_hand = world.must_take()
+    until_five = (29 * HOUR - (22 * HOUR + 800)) * 1000
+    assert world.queue.next_due_ms() == min(until_five, HOUR * 1000)
+    world.clock.advance(until_five)
+    assert world.take() is None and world.states(1) == ["in-progress", "queued", "queued"]
+    world.queue.done(in_hand, APPLIED)  # the meter in hand is finished
+    assert world.states(1)[0] == "succeeded"
+    world.restart()
+    assert world.take() is None
+    world.clock.advance(16 * HOUR * 1000)
+    assert world.queue.next_due_ms() == HOUR * 1000
+    world.clock.advance(HOUR * 1000)
+    world.queue.done(world.must_take(), NO_ANSWER)
+    world.clock.advance(7 * HOUR * 1000 - 1)
+    world.queue.done(world.must_take(), NO_ANSWER)  # is tried again the next night
+    assert world.states(1) == ["succeeded", "queued", "queued"]
+    world.clock.advance(24 * HOUR * 1000 + 1)  # the last night is over
+    assert world.take() is None
+    assert world.reasons() == ["applied", "window-closed", "not-tried"]
+    assert world.ledger.jobs()[0].final_number
+
+
+def test_no_retry_after_the_last_night() -> None:
+    world = World()
+    world.job(1, ["A"], window=(0, NOW + 12 * HOUR), daily=Daily(22 * HOUR, 22 * HOUR + 810))
+    world.queue.done(world.must_take(), NO_ANSWER)
+    assert world.states(1) == ["timed-out"]
+
+
+def canary_world(percent: int = 50) -> World:
+    world = World()
+    world.job(1, ["A", "B", "C", "D"], canary=Canary(2, percent), attempts=1)
+    return world
+
+
+def last_reports(world: World) -> list[tuple[str, str]]:
+    """(reason, detail) of what was told of whole jobs."""
+    return [(r.reason, r.detail) for r in world.ledger.reports(0, 1000) if r.kind == "job"]
+
+
+def test_the_others_wait_for_the_canary() -> None:
+    world = canary_world(100)
+    first, second = world.must_take(), world.must_take()
+    assert (first.serial, second.serial) == ("A", "B") and world.take() is None
+    world.queue.done(second, APPLIED)
+    assert world.take() is None
+    world.restart()
+    first = world.must_take()
+    assert first.serial == "A" and world.take() is None
+    world.queue.done(first, APPLIED)
+    told = ("canary-passed", "2 of the first 2 meters succeeded, 2 had to")
+    assert last_reports(world)[1:] == [told]
+    world.restart()
+    assert [world.must_take().serial for _ in range(2)] == ["C", "D"]
+    assert last_reports(world)[1:] == [told]
+
+
+def test_enough_is_enough() -> None:
+    world = canary_world()
+    world.must_take()
+    world.queue.done(world.must_take(), APPLIED)
+    assert world.must_take().serial == "C"
+
+
+def test_a_bad_canary_ends_the_rest() -> None:
+    world = canary_world(100)
+    first, second = world.must_take(), world.must_take()
+    world.queue.done(second, Result(KO, "write-refused"))
+    assert world.states(1) == ["in-progress", "failed", "canceled", "canceled"]
+    assert world.reasons() == ["write-refused", "canary-failed", "canary-failed"]
+    assert world.take() is None
+    world.restart()  # the power went with the first in hand: it was stopped, too
+    assert world.states(1)[0] == "canceled"
+    assert last_reports(world)[1:] == [
+        ("canary-failed", "0 of the first 2 meters succeeded, 2 had to"),
+        ("canary-failed", "1 failed, 3 canceled"),
+    ]
+    world = canary_world(100)
+    first, second = world.must_take(), world.must_take()
+    world.queue.done(second, Result(KO, "write-refused"))
+    world.queue.done(first, NO_ANSWER)
+    assert world.reasons()[-1] == "canary-failed"
+    assert world.ledger.reports(0, 99)[-2].detail == "last attempt: no-answer: plc: 3 tries"
+
+
+def test_a_canary_has_not_failed_when_all_ends_for_another_reason() -> None:
+    world = World()
+    job = world.job(1, ["A", "B", "C"], package=True, canary=Canary(1, 100))
+    world.queue.fail_job(job.id, "bad-digest")
+    assert world.reasons() == 3 * ["bad-digest"]
+    assert [reason for reason, _ in last_reports(world)] == ["accepted", "ended"]
+    world.job(2, ["A", "B", "C"], canary=Canary(1, 100), window=(0, NOW + 9))
+    world.clock.advance(9000)
+    assert world.take() is None
+    assert world.reasons()[3:] == 3 * ["not-tried"]
+
+
+def test_a_meter_nobody_knows_is_no_canary() -> None:
+    world = canary_world(100)
+    world.ledger.finished(1, 0, State.REJECTED, Result(KO, "unknown-meter"))
+    assert [world.must_take().serial for _ in range(2)] == ["B", "C"]
+    assert world.take() is None
+
+
+def test_paused_and_resumed() -> None:
+    world = World()
+    job = world.job(1, ["A", "B", "C"])
+    in_hand = world.must_take()
+    assert world.ledger.pause(job.id, True, NOW) == ""
+    assert world.take() is None
+    world.queue.done(in_hand, APPLIED)
+    assert world.states(1) == ["succeeded", "queued", "queued"]
+    world.restart()
+    world.ledger.compact()
+    world.restart()
+    assert world.take() is None
+    assert world.ledger.pause(job.id, True, NOW) == "duplicate"
+    assert world.ledger.pause(job.id, False, NOW) == "outdated"
+    assert world.ledger.pause(job.id, False, NOW + 2) == ""
+    assert world.ledger.pause(job.id, True, NOW + 1) == "outdated"  # overtaken on its way
+    assert world.must_take().serial == "B"
+    assert last_reports(world)[1:] == [
+        ("paused", "2 wait, 1 in hand end first"),
+        ("resumed", "2 wait"),
+    ]
+    assert world.ledger.pause(bytes(16), True, NOW) == "unknown-job"
+
+
+def test_a_paused_job_can_be_canceled_and_its_window_closes() -> None:
+    world = World()
+    job = world.job(1, ["A", "B"], window=(0, NOW + 100))
+    world.ledger.pause(job.id, True, NOW)
+    world.clock.advance(100000)
+    assert world.take() is None and world.reasons() == ["not-tried", "not-tried"]
+    job = world.job(2, ["A"])
+    world.ledger.pause(job.id, True, NOW)
+    assert world.ledger.cancel(job.id) and world.states(2) == ["canceled"]
+    assert world.ledger.pause(job.id, False, NOW + 9) == "unknown-job"

@@ -105,6 +105,16 @@ def test_the_last_execution_ends_the_job() -> None:
     assert world.restart().jobs()[0].final_number == 5
 
 
+def test_what_is_still_open_is_not_ordered_again() -> None:
+    world = World()
+    world.accept(make_job(1, 1))
+    again = make_job(2, 1)
+    again.retry_of = make_job(1).id
+    assert world.accept(again) == "still-open"
+    world.finish(1, 0)
+    assert world.accept(again) == "accepted"
+
+
 def test_acknowledged_jobs_are_forgotten_but_not_their_ids() -> None:
     world = World()
     job = make_job(1, 1)

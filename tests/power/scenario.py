@@ -6,7 +6,7 @@ Runs on both runtimes.
 
 from __future__ import annotations
 
-from gateway.jobs.job import CONFIGURE, READ, Job, PackageRef, State, digest_of
+from gateway.jobs.job import CONFIGURE, READ, Canary, Job, PackageRef, State, digest_of
 from gateway.jobs.ledger import Ledger
 from gateway.jobs.queue import Execution, Queue
 from gateway.jobs.result import KO, OK, VALUE, Result
@@ -27,7 +27,13 @@ class Limits:
     free_bytes = 0
 
 
-def _job(number: int, meters: int, priority: int, package: bool = False) -> Job:
+def _job(
+    number: int,
+    meters: int,
+    priority: int,
+    package: bool = False,
+    canary: Canary | None = None,
+) -> Job:
     return Job(
         number.to_bytes(16, "big"),
         CONFIGURE if package else READ,
@@ -41,11 +47,20 @@ def _job(number: int, meters: int, priority: int, package: bool = False) -> Job:
         ["M%d-%d" % (number, i) for i in range(meters)],
         PackageRef("tariff", 10, bytes(32)) if package else None,
         [] if package else [(8, b"\x00\x00\x01\x00\x00\xff", 2)],
+        None,
+        canary,
     )
 
 
-JOBS = [_job(1, 10, 5), _job(2, 9, 7, True), _job(3, 22, 3)]
+JOBS = [
+    _job(1, 10, 5, canary=Canary(4, 75)),
+    _job(2, 9, 7, True),
+    _job(3, 22, 3),
+    _job(4, 8, 4, canary=Canary(5, 100)),
+]
+PAUSED = JOBS[0].id  # for a while
 CANCELED = JOBS[2].id
+CANARY_FAILS = JOBS[3].id
 
 
 class Hes:
@@ -57,6 +72,7 @@ class Hes:
         self.contents: list[tuple[object, ...]] = []
         self.ends: dict[tuple[bytes, str], str] = {}
         self.jobs_ended: set[bytes] = set()
+        self.verdicts: dict[bytes, str] = {}
 
     def take(self, ledger: Ledger, limit: int) -> None:
         """Fetch reports, from the acknowledged one on, as after a reconnection: those seen must be
@@ -96,6 +112,9 @@ class Hes:
         elif report.kind == "job" and report.state == "ended" and report.job_id is not None:
             assert report.job_id not in self.jobs_ended
             self.jobs_ended.add(report.job_id)
+        elif report.kind == "job" and report.state == "canary" and report.job_id is not None:
+            assert report.job_id not in self.verdicts, "two verdicts on one canary"
+            self.verdicts[report.job_id] = report.reason
 
 
 class Life:
@@ -105,6 +124,8 @@ class Life:
         self.hes = Hes()
         self.accepted: set[bytes] = set()
         self.cancel_ordered = False
+        self.paused: bool | None = None  # None: not yet
+        self.pausing: bool | None = None  # the order on its way
         self.attempts: dict[tuple[bytes, str], int] = {}
         self.finished: dict[tuple[bytes, str], int] = {}
         self.in_flight: set[tuple[bytes, str]] = set()
@@ -149,6 +170,10 @@ class Life:
                 self.cancel_ordered = True
             if steps == 4:
                 self.ledger.compact()
+            if steps == 5 and self.paused is None and PAUSED not in self.hes.jobs_ended:
+                self._pause(True, NOW)
+            if steps == 9 and self.paused:
+                self._pause(False, NOW + 1)
             for execution in (first, second):
                 if execution is not None:
                     self._done(execution)
@@ -159,13 +184,28 @@ class Life:
             if first is None:
                 if not [entry for entry in self.ledger.jobs() if entry.open()]:
                     return
+                if self.paused:
+                    self._pause(False, NOW + 1)
                 wait = self.queue.next_due_ms()
                 self.clock.advance(wait)
                 self.date = self.clock.unix_time()
 
+    def _pause(self, paused: bool, issued: int) -> None:
+        self.pausing = paused
+        refused = self.ledger.pause(PAUSED, paused, issued)
+        assert refused in ("", "duplicate", "unknown-job"), refused
+        self.paused = paused
+
     def _take(self) -> Execution | None:
         execution = self.queue.take(lambda serial: True)
         if execution is not None:
+            assert not self.paused or execution.job.id != PAUSED, "a paused job goes on"
+            canary = execution.job.canary
+            if canary is not None and execution.index >= canary.meters:
+                assert execution.job.id != CANARY_FAILS, "begun in spite of its canary"
+                entry = self.ledger.entry(execution.job.id)
+                assert entry is not None
+                assert entry.count(State.SUCCEEDED) >= canary.wanted(), "begun before its turn"
             key = (execution.job.id, execution.serial)
             assert key not in self.finished, "%s is begun again after its end" % execution.serial
             assert execution.attempt > self.attempts.get(key, 0), "an attempt was not counted"
@@ -196,8 +236,11 @@ class Life:
         for job in JOBS:
             for serial in job.serials:
                 state = self.hes.ends[(job.id, serial)]
-                if job.id != CANCELED:
+                if job.id == CANARY_FAILS and job.serials.index(serial) >= 5:
+                    assert state == "canceled", (serial, state)
+                elif job.id not in (CANCELED, CANARY_FAILS):
                     assert state == _expected(serial), (serial, state)
+        assert self.hes.verdicts == {JOBS[0].id: "canary-passed", CANARY_FAILS: "canary-failed"}
         for key, count in self.successes.items():
             # Done twice only where the power went between the meter's answer and the record of it.
             assert count == 1 or key in self.interrupted, "%r was done twice" % (key,)
@@ -221,6 +264,9 @@ class Life:
                 if key in self.finished:
                     assert state == self.finished[key], "a final state is lost"
                     assert self.hes.ends[key] == State.NAMES[state], "a result is lost"
+                if job_id == PAUSED and self.paused is not None and not entry.final_number:
+                    assert entry.paused in (self.paused, self.pausing), "a pause is forgotten"
+                    self.paused = entry.paused
                 if self.cancel_ordered and job_id == CANCELED:
                     assert state > State.IN_PROGRESS, "a canceled execution is queued"
 
