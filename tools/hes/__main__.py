@@ -21,7 +21,7 @@ from rich.table import Table
 from rich.text import Text
 
 from hal.rt import log
-from tools.hes import order, report
+from tools.hes import order, report, security
 from tools.hes.service import Broker, BrokerProblem, Service
 from tools.hes.store import Store, StoreProblem
 from tools.hes.watch import service_problem, watch
@@ -50,7 +50,13 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         status: int = options.run(options)
         return status
-    except (StoreProblem, order.OrderProblem, KeyProblem, BrokerProblem) as error:
+    except (
+        StoreProblem,
+        order.OrderProblem,
+        security.SecurityProblem,
+        KeyProblem,
+        BrokerProblem,
+    ) as error:
         print("ami-hes: %s" % error, file=sys.stderr)
     except sqlite3.Error as error:
         print("ami-hes: %s: %s" % (options.db, error), file=sys.stderr)
@@ -68,10 +74,11 @@ def _serve(options: argparse.Namespace) -> int:
         options.cert,
         options.cert_key,
     )
+    time_key = None if options.time_key is None else SigningKey.load(options.time_key)
     log.set_level(options.log_level)
     store = Store(options.db)
     with _alone(options.db):
-        asyncio.run(Service(store, broker).run())
+        asyncio.run(Service(store, broker, time_key=time_key).run())
     return 0
 
 
@@ -247,6 +254,7 @@ def _parser() -> argparse.ArgumentParser:
             command.add_argument(
                 "--json", metavar="FILE", help="also write it for machines; -: only that, to stdout"
             )
+    security.add_parsers(commands, _add_key)
     listing = commands.add_parser("list", help="jobs, concentrators and the last events")
     listing.set_defaults(run=_list)
     return parser
@@ -267,6 +275,12 @@ def _serve_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser])
     serve.add_argument("--ca", type=Path, metavar="PEM", help="who signed the broker's certificate")
     serve.add_argument("--cert", type=Path, metavar="PEM", help="our certificate (mutual TLS)")
     serve.add_argument("--cert-key", type=Path, metavar="PEM", help="its private key")
+    serve.add_argument(
+        "--time-key",
+        type=Path,
+        metavar="KEY.pem",
+        help="signs the time for a concentrator whose clock is unset or off by more than an hour",
+    )
     serve.add_argument("--log-level", default="info", choices=("debug", "info", "warning", "error"))
     serve.set_defaults(run=_serve)
 

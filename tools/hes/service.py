@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import random
+import sqlite3
 import ssl
 import time
 import urllib.parse
@@ -21,11 +22,23 @@ from typing import Any
 
 import aiomqtt
 
-from gateway.uplink import messages
-from gateway.uplink.messages import Ack, Chunk, Hello, Pull, Reports, Resend, State, Time
+from gateway.uplink import envelope, messages
+from gateway.uplink.hes_time import FORCED_S
+from gateway.uplink.messages import (
+    Ack,
+    Chunk,
+    Hello,
+    Pull,
+    Reports,
+    Resend,
+    SignedTime,
+    State,
+    Time,
+)
 from gateway.uplink.refused import Refused
 from hal.rt import log
 from tools.hes.store import SUBMITTED, UNANSWERED, Store
+from tools.package.keys import SigningKey
 
 KEEPALIVE = 20  # seconds
 BACKLOG = 10000  # messages received and not yet handled
@@ -104,7 +117,9 @@ def _tls(ca: Path | None, cert: Path | None, key: Path | None) -> ssl.SSLContext
 
 
 class Service:
-    """`poll` is how often (seconds) the store is looked at for new orders."""
+    """`poll` is how often (seconds) the store is looked at for new orders; `time_key` signs the
+    time for a concentrator whose clock is unset or far off.
+    """
 
     def __init__(
         self,
@@ -112,11 +127,13 @@ class Service:
         broker: Broker,
         now: Callable[[], float] = time.time,
         poll: float = 0.25,
+        time_key: SigningKey | None = None,
     ) -> None:
         self._store = store
         self._broker = broker
         self._now = now
         self._poll = poll
+        self._time_key = time_key
         self._status = "connecting"
         self._asked: dict[str, float] = {}  # concentrator: when its gap was last asked for
         self._told: dict[str, float] = {}  # concentrator: when it was last told the time
@@ -177,6 +194,8 @@ class Service:
         """What was never answered, once at the start; from then on whatever is new in the store."""
         states: tuple[str, ...] = UNANSWERED
         while True:
+            # Trust and keys first: orders may stand on them.
+            await self._send_numbered(client, self._store.numbered(None, states))
             for concentrator in self._store.concentrators_with_orders(states):
                 await self._send(client, concentrator, self._store.orders(concentrator, states))
             states = (SUBMITTED,)
@@ -185,10 +204,18 @@ class Service:
     async def _send(
         self, client: aiomqtt.Client, concentrator: str, orders: list[tuple[str, bytes, bytes]]
     ) -> None:
-        for kind, job_id, envelope in orders:
-            await _publish(client, concentrator, kind, envelope)
+        for kind, job_id, raw in orders:
+            await _publish(client, concentrator, kind, raw)
             self._store.sent(kind, job_id)
             log.info(_WHERE, "%s %s sent to %s" % (kind, job_id.hex(), concentrator))
+
+    async def _send_numbered(self, client: aiomqtt.Client, rows: list[sqlite3.Row]) -> None:
+        for row in rows:
+            await _publish(client, row["concentrator"], row["topic"], row["envelope"])
+            self._store.numbered_sent(row)
+            log.info(
+                _WHERE, "%s %d sent to %s" % (row["topic"], row["number"], row["concentrator"])
+            )
 
     async def _take_messages(self, client: aiomqtt.Client) -> None:
         async for message in client.messages:
@@ -210,8 +237,10 @@ class Service:
             await self._take_state(client, concentrator, State.decode(payload))
         elif name == "hello":
             hello = Hello.decode(payload)
-            await self._tell_time(client, concentrator)
+            await self._tell_time(client, concentrator, hello)
             await self._acknowledge(client, concentrator)
+            self._store.take_hello(concentrator, hello)
+            await self._send_numbered(client, self._store.numbered(concentrator, UNANSWERED))
             await self._send(client, concentrator, self._store.missing(concentrator, hello.jobs))
         elif name == "report":
             await self._take_reports(client, concentrator, Reports.decode(payload))
@@ -257,9 +286,22 @@ class Service:
             ack = Ack(epoch, self._store.position(concentrator, epoch))
             await _publish(client, concentrator, "ack", ack.encode())
 
-    async def _tell_time(self, client: aiomqtt.Client, concentrator: str) -> None:
-        self._told[concentrator] = self._now()
-        await _publish(client, concentrator, "time", Time(int(self._now())).encode())
+    async def _tell_time(
+        self, client: aiomqtt.Client, concentrator: str, hello: Hello | None = None
+    ) -> None:
+        now = self._told[concentrator] = self._now()
+        payload = Time(int(now)).encode()
+        if hello is not None and abs(hello.time - now) > FORCED_S:
+            if self._time_key is None:
+                log.warning(
+                    _WHERE,
+                    "%s: its clock is unset or far off; `ami-hes serve --time-key KEY.pem` sets it"
+                    % concentrator,
+                )
+            else:
+                answer = SignedTime(concentrator, hello.nonce, int(now))
+                payload = envelope.sign(answer.encode(), self._time_key.kid, self._time_key.sign)
+        await _publish(client, concentrator, "time", payload)
 
 
 async def _subscribe(client: aiomqtt.Client) -> None:

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from gateway.jobs.job import State
-from gateway.uplink.messages import Reports
+from gateway.uplink.messages import Hello, Reports
 from gateway.uplink.messages import State as Birth
 from gateway.uplink.orders import digest_of
 from gateway.uplink.reports import Dropped, Event, JobReport, MeterReport, Refusal
@@ -32,6 +32,7 @@ IN_PROGRESS = State.NAMES[State.IN_PROGRESS]
 REJECTED = State.NAMES[State.REJECTED]
 FINAL = State.NAMES[State.SUCCEEDED :]
 UNANSWERED = (SUBMITTED, SENT)
+TAKEN = "taken"  # of a numbered message
 
 EVENTS = 10000  # kept; older ones make room
 MAX_NUMBER = (1 << 63) - 1  # of a report, as SQLite counts
@@ -109,6 +110,34 @@ CREATE TABLE IF NOT EXISTS events (
     name TEXT NOT NULL,
     detail TEXT NOT NULL
 );
+CREATE TABLE IF NOT EXISTS standing (
+    concentrator TEXT PRIMARY KEY,
+    trust INTEGER NOT NULL,
+    keys INTEGER NOT NULL,
+    records INTEGER NOT NULL,
+    head BLOB NOT NULL
+);
+CREATE TABLE IF NOT EXISTS numbered (
+    topic TEXT NOT NULL,
+    concentrator TEXT NOT NULL,
+    number INTEGER NOT NULL,
+    what TEXT NOT NULL,
+    envelope BLOB NOT NULL,
+    digest BLOB NOT NULL,
+    state TEXT NOT NULL,
+    reason TEXT NOT NULL DEFAULT '',
+    detail TEXT NOT NULL DEFAULT '',
+    submitted INTEGER NOT NULL,
+    updated INTEGER NOT NULL
+);
+CREATE INDEX IF NOT EXISTS numbered_by_state ON numbered (state);
+CREATE TABLE IF NOT EXISTS staged_trust (
+    concentrator TEXT NOT NULL,
+    kid BLOB NOT NULL,
+    public BLOB,
+    purposes INTEGER NOT NULL,
+    PRIMARY KEY (concentrator, kid)
+) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS service (
     one INTEGER PRIMARY KEY CHECK (one = 1),
     broker TEXT NOT NULL,
@@ -420,6 +449,118 @@ class Store:
     def concentrators(self) -> list[sqlite3.Row]:
         return self._db.execute("SELECT * FROM concentrators ORDER BY id").fetchall()
 
+    # -------------------------------------------------------- trust and keys of a concentrator
+
+    def add_numbered(
+        self, topic: str, concentrator: str, number: int, what: str, envelope: bytes
+    ) -> None:
+        """Keep a signed message of topic `trust` or `keys`; it is sent until there is word of it.
+        `what` it does is for people.
+        """
+        now = int(self._now())
+        with self._transaction() as db:
+            db.execute(
+                "INSERT INTO numbered (topic, concentrator, number, what, envelope, digest, state,"
+                " submitted, updated) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                (
+                    topic,
+                    concentrator,
+                    number,
+                    what,
+                    envelope,
+                    digest_of(envelope),
+                    SUBMITTED,
+                    now,
+                    now,
+                ),
+            )
+
+    def next_number(self, topic: str, concentrator: str) -> int:
+        """After the last one the concentrator is known to have, and those on their way."""
+        row = self._db.execute(
+            "SELECT max(number) AS last FROM numbered WHERE topic = ? AND concentrator = ?"
+            " AND state != ?",
+            (topic, concentrator, REJECTED),
+        ).fetchone()
+        standing = self.standing(concentrator)
+        return max(row["last"] or 0, standing[topic] if standing else 0) + 1
+
+    def numbered(self, concentrator: str | None, states: tuple[str, ...]) -> list[sqlite3.Row]:
+        """The messages in one of these states, oldest first; of all concentrators if None."""
+        return self._db.execute(
+            "SELECT rowid, * FROM numbered WHERE state IN %s AND concentrator = ifnull(?, "
+            "concentrator) ORDER BY rowid" % _listed(states),
+            (concentrator,),
+        ).fetchall()
+
+    def numbered_sent(self, row: sqlite3.Row) -> None:
+        with self._transaction() as db:
+            db.execute(
+                "UPDATE numbered SET state = ?, updated = ? WHERE rowid = ? AND state = ?",
+                (SENT, int(self._now()), row["rowid"], SUBMITTED),
+            )
+
+    def stage_trust(
+        self, concentrator: str, kid: bytes, public: bytes | None, purposes: int
+    ) -> None:
+        """A change for the next message: `public` x||y is to be trusted for `purposes`, or with
+        None the key goes.
+        """
+        with self._transaction() as db:
+            db.execute(
+                "INSERT OR REPLACE INTO staged_trust VALUES (?, ?, ?, ?)",
+                (concentrator, kid, public, purposes),
+            )
+
+    def staged_trust(self, concentrator: str) -> list[sqlite3.Row]:
+        return self._db.execute(
+            "SELECT * FROM staged_trust WHERE concentrator = ? ORDER BY kid", (concentrator,)
+        ).fetchall()
+
+    def clear_staged_trust(self, concentrator: str) -> None:
+        with self._transaction() as db:
+            db.execute("DELETE FROM staged_trust WHERE concentrator = ?", (concentrator,))
+
+    def standing(self, concentrator: str) -> sqlite3.Row | None:
+        """What its last hello said of numbers taken and of its audit trail."""
+        row: sqlite3.Row | None = self._db.execute(
+            "SELECT * FROM standing WHERE concentrator = ?", (concentrator,)
+        ).fetchone()
+        return row
+
+    def take_hello(self, concentrator: str, hello: Hello) -> None:
+        """Note where it stands. An audit trail that has become shorter, or has another end at the
+        same length, is an event.
+        """
+        with self._transaction() as db:
+            known = self.standing(concentrator)
+            if known is not None and (
+                hello.records < known["records"]
+                or (hello.records == known["records"] and hello.head != known["head"])
+            ):
+                self._event(
+                    concentrator,
+                    "audit-trail-cut",
+                    "it had %d records up to %s, now %d up to %s"
+                    % (known["records"], known["head"].hex(), hello.records, hello.head.hex()),
+                )
+            db.execute(
+                "INSERT OR REPLACE INTO standing VALUES (?, ?, ?, ?, ?)",
+                (
+                    concentrator,
+                    hello.trust,
+                    hello.keys,
+                    min(hello.records, MAX_NUMBER),
+                    hello.head,
+                ),
+            )
+            for topic, number in (("trust", hello.trust), ("keys", hello.keys)):
+                db.execute(
+                    "UPDATE numbered SET state = ?, updated = ? WHERE topic = ? AND number <= ?"
+                    " AND concentrator = ? AND state IN %s" % _listed(UNANSWERED),
+                    (TAKEN, int(self._now()), topic, number, concentrator),
+                )
+
     # -------------------------------------------------------- the service's sign of life
 
     def beat(self, broker: str, status: str) -> None:
@@ -529,6 +670,12 @@ class Store:
                 " WHERE cancel_digest = ? AND concentrator = ? AND cancel_state IN %s"
                 % _listed(UNANSWERED),
                 (REJECTED, body.reason, body.digest, concentrator),
+            ).rowcount
+        elif body.topic in ("trust", "keys") and body.reason != "duplicate":
+            refused = self._db.execute(
+                "UPDATE numbered SET state = ?, reason = ?, detail = ?, updated = ?"
+                " WHERE topic = ? AND digest = ? AND concentrator = ?",
+                (REJECTED, body.reason, body.detail, at, body.topic, body.digest, concentrator),
             ).rowcount
         if not refused and body.reason != "duplicate":
             self._event(

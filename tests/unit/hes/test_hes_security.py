@@ -1,0 +1,115 @@
+"""Trust and time, by the service and the gateway's session over Mosquitto."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+
+from gateway.uplink import envelope
+from gateway.uplink.messages import Hello, SignedTime, Time
+from hal.cpython.crypto import SystemCrypto
+from tests.unit.hes.concentrator import Concentrator
+from tests.unit.hes.orders import CONCENTRATOR, configure
+from tests.unit.hes.test_hes_service import run, serving, until
+from tests.unit.hes.test_hes_with_gateway import running
+from tools.hes.__main__ import main
+from tools.hes.service import Broker, Service
+from tools.hes.store import Store
+from tools.package.keys import SigningKey
+
+
+def hes(tmp_path, *arguments: str) -> int:
+    return main(["--db", str(tmp_path / "hes.sqlite"), *arguments])
+
+
+def trust(tmp_path, action: str, *arguments: str) -> int:
+    return hes(tmp_path, "trust", action, "--concentrator", CONCENTRATOR, *arguments)
+
+
+def test_a_key_is_added_and_the_old_one_removed(tmp_path, store, broker, key, capsys) -> None:
+    key.save(tmp_path / "old.pem")
+    new = SigningKey.generate()
+    new.save(tmp_path / "new.pem")
+    everything = "orders,packages,trust,keys"
+
+    async def scenario() -> None:
+        async with (
+            serving(store, broker.url),
+            running(tmp_path / "board", broker.port, key) as gateway,
+        ):
+            assert trust(tmp_path, "add", str(tmp_path / "new.json"), "--for", everything) == 0
+            assert trust(tmp_path, "send", "--key", str(tmp_path / "old.pem")) == 0
+            assert trust(tmp_path, "remove", key.kid.hex()) == 0
+            # Signed by the key that the message before brings.
+            assert trust(tmp_path, "send", "--key", str(tmp_path / "new.pem")) == 0
+            job_id = configure(store, new)
+            await until(lambda: store.job(job_id)["state"] == "queued")
+            assert gateway.session.trust.number == 2
+            assert [k.kid for k in gateway.session.trust.trusted()] == [new.kid]
+            await until(lambda: store.numbered(CONCENTRATOR, ("submitted", "sent")) == [])
+            refused = configure(store, key)
+            await until(lambda: store.finished(refused))
+            assert store.job(refused)["reason"] == "unknown-signer"
+            # By a key that is not trusted any more.
+            assert trust(tmp_path, "remove", new.kid.hex()) == 0
+            assert trust(tmp_path, "send", "--key", str(tmp_path / "old.pem")) == 0
+            await until(lambda: len(store.numbered(CONCENTRATOR, ("rejected",))) == 1)
+        # Numbers go on after what was taken.
+        assert store.next_number("trust", CONCENTRATOR) == 3
+
+    run(scenario())
+    capsys.readouterr()
+    assert trust(tmp_path, "show") == 0
+    shown = capsys.readouterr().out
+    assert "has taken 2 trust and 0 key messages" in shown
+    assert "unknown-signer" in shown and "taken" in shown
+
+
+def test_what_is_wrong_on_the_command_line(tmp_path, store, key, capsys) -> None:
+    key.save(tmp_path / "a.pem")
+    assert trust(tmp_path, "send", "--key", str(tmp_path / "a.pem")) == 1
+    assert "nothing is staged" in capsys.readouterr().err
+    assert trust(tmp_path, "add", str(tmp_path / "a.json"), "--for", "orders,cooking") == 1
+    assert "cooking" in capsys.readouterr().err
+    assert trust(tmp_path, "remove", "xyz") == 1
+    assert "hexadecimal" in capsys.readouterr().err
+    assert hes(tmp_path, "trust", "remove", "--concentrator", "NO SUCH", "00") == 1
+    trust(tmp_path, "remove", "00")
+    trust(tmp_path, "drop")
+    assert store.staged_trust(CONCENTRATOR) == []
+
+
+def test_the_time_is_signed_for_who_needs_it(store, broker, key) -> None:
+    async def scenario() -> None:
+        own = Store(store.path)
+        service = Service(own, Broker.parse(broker.url), poll=0.02, time_key=key)
+        task = asyncio.create_task(service.run())
+        try:
+            await until(lambda: (store.service() or ("", ""))[1] == "connected")
+            async with Concentrator(broker.port) as there:
+                nonce = bytes(range(16))
+                await there.send("hello", Hello(1, 0, [], nonce).encode())
+                payload, _ = envelope.verify(
+                    await there.next("time"), [(key.kid, key.public)], SystemCrypto()
+                )
+                told = SignedTime.decode(payload)
+                assert (told.concentrator, told.nonce) == (CONCENTRATOR, nonce)
+                assert abs(told.time - time.time()) < 60
+                await there.send("hello", Hello(1, int(time.time()), [], nonce).encode())
+                assert abs(Time.decode(await there.next("time")).time - time.time()) < 60
+        finally:
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
+            own.close()
+
+    run(scenario())
+
+
+def test_a_shorter_audit_trail_is_noticed(store) -> None:
+    store.take_hello(CONCENTRATOR, Hello(1, 5, [], records=7, head=b"a" * 32))
+    store.take_hello(CONCENTRATOR, Hello(1, 5, [], records=9, head=b"b" * 32))
+    store.take_hello(CONCENTRATOR, Hello(1, 5, [], records=9, head=b"b" * 32))
+    assert store.events() == []
+    store.take_hello(CONCENTRATOR, Hello(1, 5, [], records=8, head=b"c" * 32))
+    store.take_hello(CONCENTRATOR, Hello(1, 5, [], records=8, head=b"d" * 32))
+    assert [event["name"] for event in store.events()] == ["audit-trail-cut"] * 2
