@@ -8,6 +8,8 @@ Control: 2 time stamp, 4 RSSI, 8 CRC. The CRC is CRC-16/X-25 from the second byt
 
 from __future__ import annotations
 
+from hal.rt.crc import x25
+
 DEVICE = 1
 RADIO = 2
 
@@ -27,25 +29,9 @@ _SYNC = b"\xa5"
 _STALLED_MS = 500  # 255 bytes take 45 ms at 57600 baud
 
 
-def _table() -> list[int]:
-    table = []
-    for byte in range(256):
-        crc = byte
-        for _ in range(8):
-            crc = crc >> 1 ^ 0x8408 if crc & 1 else crc >> 1
-        table.append(crc)
-    return table
-
-
-_T = _table()
-
-
 def crc16(data: bytes | memoryview) -> int:
     """CRC-16/X-25."""
-    crc = 0xFFFF
-    for byte in data:
-        crc = crc >> 8 ^ _T[(crc ^ byte) & 0xFF]
-    return crc ^ 0xFFFF
+    return int.from_bytes(x25(data), "little")
 
 
 def frame(
