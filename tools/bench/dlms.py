@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import argparse
 import contextlib
+import errno
 import importlib
 import importlib.util
 import json
@@ -12,13 +14,17 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 from rich.table import Table
 
 from tools.bench import dlms_ours, dlms_work
 from tools.bench.rounds import Speed, measure, ratio
+from tools.bench.wrong import WrongWork
+
+if TYPE_CHECKING:
+    Commands = argparse._SubParsersAction[argparse.ArgumentParser]
 
 # package to import: (distribution with the version measured, our adapter)
 PEERS = {
@@ -34,8 +40,32 @@ NOTES = [
 ]
 
 
-class WrongWork(Exception):
-    """An implementation's result is not what the row asks for."""
+def add_command(commands: Commands) -> None:
+    command = commands.add_parser(
+        "dlms",
+        help="DLMS codecs, against gurux-dlms and dlms-cosem",
+        description="Our DLMS codecs against gurux-dlms and dlms-cosem where they are installed "
+        "(they are test dependencies). Each does the same work, checked before it is timed.",
+    )
+    command.add_argument("--json", type=Path, metavar="FILE", help="write the figures there too")
+    command.add_argument(
+        "--repeat", type=_positive, default=41, metavar="N", help="rounds (default 41)"
+    )
+    command.add_argument(
+        "--runtime",
+        choices=["cpython", "micropython"],
+        default="cpython",
+        help="default cpython; micropython measures ours alone, for the peers do not run there",
+    )
+    command.set_defaults(run=run)
+
+
+def run(options: argparse.Namespace) -> int:
+    report = (compare if options.runtime == "cpython" else compare_micropython)(options.repeat)
+    show(report, Console())
+    if options.json:
+        options.json.write_text(json.dumps(report, indent=2) + "\n")
+    return 0
 
 
 def peers() -> tuple[list[ModuleType], list[str]]:
@@ -142,4 +172,14 @@ def _runtime() -> str:
 
 
 def _micropython() -> Path:
-    return Path(sys.prefix) / "bin" / "micropython"
+    path = Path(sys.prefix) / "bin" / "micropython"
+    if not path.exists():
+        raise FileNotFoundError(errno.ENOENT, "not there; ./tools/test fetches it", str(path))
+    return path
+
+
+def _positive(text: str) -> int:
+    number = int(text)
+    if number < 1:
+        raise ValueError
+    return number

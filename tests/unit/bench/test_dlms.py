@@ -16,6 +16,7 @@ from rich.console import Console
 
 from tools.bench import dlms, dlms_ours, dlms_work, rounds
 from tools.bench.__main__ import main
+from tools.bench.wrong import WrongWork
 
 KEYS = [row.key for row in dlms_work.ROWS]
 ADAPTERS = ["tools.bench.dlms_ours", "tools.bench.peers.gurux", "tools.bench.peers.cosem"]
@@ -42,7 +43,7 @@ def test_everybody_does_the_same_work(implementation: ModuleType, row: dlms_work
 @pytest.mark.parametrize("row", dlms_work.ROWS, ids=KEYS)
 def test_wrong_work_is_told(row: dlms_work.Row) -> None:
     other = dlms_work.Row(row.key, row.title, row.aim, row.note, b"something else")
-    with pytest.raises(dlms.WrongWork, match=row.key):
+    with pytest.raises(WrongWork, match=row.key):
         dlms.verify(dlms_ours, other)  # type: ignore[arg-type]
 
 
@@ -120,6 +121,14 @@ def test_wrong_work_ends_with_status_1(
     assert "get-request: ami gives" in capsys.readouterr().err
 
 
+def test_no_micropython_is_told(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(dlms.sys, "prefix", str(tmp_path))
+    assert main(["dlms", "--runtime", "micropython"]) == 1
+    assert "./tools/test fetches it" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize("arguments", [[], ["dlms", "--repeat", "0"], ["dlms", "--runtime", "x"]])
 def test_a_wrong_command_is_status_2(arguments: list[str]) -> None:
     with pytest.raises(SystemExit) as raised:
@@ -154,5 +163,5 @@ def test_two_runs_are_asked_of_everybody() -> None:
         make=lambda key: lambda: results.pop() if results else b"",
         shown=lambda key, result: result,
     )
-    with pytest.raises(dlms.WrongWork):
+    with pytest.raises(WrongWork):
         dlms.verify(once, dlms_work.ROWS[0])  # type: ignore[arg-type]
