@@ -14,6 +14,7 @@ from tools.dlms import failure, shown
 from tools.dlms.failure import DONE, REFUSED, CallProblem
 from tools.dlms.output import console, print_json, row, table
 from tools.dlms.session import Settings, conversation
+from tools.dlms.trace import holds_secret
 from tools.dlms.units import ScalerUnit, read_scaler_unit
 from tools.package import names, render, source, values
 from tools.package.names import ATTRIBUTE, METHOD, Member
@@ -156,22 +157,25 @@ async def set(options: argparse.Namespace, settings: Settings) -> int:
     async with conversation(settings) as client:
         await client.set(*wanted.key, data)
         back = (await read(client, [wanted]))[0]
+    if holds_secret(wanted.class_id, wanted.index):
+        back = b""  # a meter that gives its secrets away does not make us show them
     same = back == data
     if settings.json:
-        print_json({"attribute": str(wanted), "set": True, "same": same} | _read_back(back))
+        found: dict[str, Any] = {"attribute": str(wanted), "set": True, "same": same}
+        if isinstance(back, DlmsError):
+            found |= failure.as_json(back)
+        elif back:
+            found["value"] = shown.raw_as_json(back)
+        print_json(found)
     elif same:
         print("%s: set, and read back the same: %s" % (wanted, render.data(data)))
+    elif not back:
+        print("%s: set" % wanted)
     elif isinstance(back, DlmsError):
         print("%s: set; it cannot be read back: %s" % (wanted, failure.one_line(back)))
     else:
         print("%s: set, but it reads %s" % (wanted, render.data(back)))
     return DONE
-
-
-def _read_back(back: Answer) -> dict[str, Any]:
-    return (
-        failure.as_json(back) if isinstance(back, DlmsError) else {"value": shown.raw_as_json(back)}
-    )
 
 
 async def action(options: argparse.Namespace, settings: Settings) -> int:

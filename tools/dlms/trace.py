@@ -43,6 +43,11 @@ _DECODERS: dict[int, Callable[[bytes], Any]] = {
 }
 
 
+def holds_secret(class_id: int, attribute: int) -> bool:
+    """Whether the attribute is a password or key."""
+    return (class_id, attribute) in _SECRET_ATTRIBUTES
+
+
 class Tracer:
     """Writes lines to stderr. Remembers what was asked, to hide an answer that is a secret."""
 
@@ -103,7 +108,7 @@ class Tracer:
             index = getattr(decoded, "attribute", 0)
             self._secret_asked = (
                 class_id not in cosem.CLASSES
-                or (class_id, index) in _SECRET_ATTRIBUTES
+                or holds_secret(class_id, index)
                 or (hasattr(decoded, "method") and class_id in _SECRET_METHODS)
             )
         return self._secret_asked
