@@ -4,16 +4,23 @@ which keys."""
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from cryptography.hazmat.primitives.keywrap import InvalidUnwrap, aes_key_unwrap
 
 from gateway.dlms import acse, axdr, cosem, obis
-from tools.meter import kinds
+from tools.meter import kinds, protection
 from tools.meter.kinds import Typed
 from tools.meter.model import MANAGEMENT, CosemObject, Meter, Refused
+from tools.meter.protection import AUTHENTICATED, ENCRYPTED, Demand
+
+if TYPE_CHECKING:
+    from tools.meter.device import MeterKeys
 
 NON_ASSOCIATED, PENDING, ASSOCIATED = 0, 1, 2  # association_status
 READ, READ_WRITE, NO_ACCESS = 1, 3, 0  # attribute access modes (association LN version 1)
+BY_SECRET = (acse.LOW, acse.HIGH, acse.HIGH_MD5, acse.HIGH_SHA1, acse.HIGH_SHA256)
 CURRENT = "0.0.40.0.0.255"  # always the association one is in
 
 
@@ -25,7 +32,8 @@ def name_oid(branch: int, number: int) -> Typed:
 class AssociationLN(CosemObject):
     """Class 15: what one client (SAP) may do here, and how far its association has come.
 
-    For LOW authentication `secret` is the password; the management client may change it.
+    `secret` is the password of LOW authentication, or what HLS 2, 3, 4 and 6 hash; the management
+    client may change it.
     """
 
     class_id = 15
@@ -37,6 +45,7 @@ class AssociationLN(CosemObject):
         self.client_sap = client_sap
         self.mechanism = mechanism
         self.ciphered = ciphered
+        self.signed = False  # though nothing is ciphered
         self.status = NON_ASSOCIATED
         self.conformance = 0
         self.max_receive = 0
@@ -66,7 +75,7 @@ class AssociationLN(CosemObject):
         return bytes(self.value(7)[1])
 
     def _set_secret(self, typed: Typed) -> None:
-        if self.mechanism != acse.LOW:
+        if self.mechanism not in BY_SECRET:
             raise Refused("read-write-denied")
         if not 8 <= len(typed[1]) <= 64:
             raise Refused("other-reason")
@@ -127,46 +136,97 @@ class AssociationLN(CosemObject):
         return (axdr.STRUCTURE, [(axdr.INTEGER, index), (axdr.ENUM, mode), selectors])
 
 
-KEY_TRANSFER = kinds.structure(kinds.enum(0, 1, 2), kinds.octets(24))
-UNICAST, BROADCAST, AUTHENTICATION = 0, 1, 2  # key_id
-FULL_POLICY = 0x6C  # requests and responses authenticated and encrypted (version 1 bits)
+UNICAST, BROADCAST, AUTHENTICATION, MASTER = 0, 1, 2, 3  # key_id
+KEY_TRANSFER = kinds.structure(kinds.enum(0, 1, 2, 3), kinds.octets(24, 40))
+KEY_AGREEMENT = kinds.structure(kinds.enum(0, 1, 2, 3), kinds.octets(128, 192))
+# security_policy (version 1): bits for requests and for responses
+AUTHENTICATE, ENCRYPT, SIGN = 0x24, 0x48, 0x90
+FULL_POLICY = AUTHENTICATE | ENCRYPT
 
 
 class SecuritySetup(CosemObject):
-    """Class 64, suite 0. Holds the keys; new ones come wrapped (RFC 3394) with the master key
-    and are used from the next request on. The client's last invocation counter belongs to the
-    unicast key."""
+    """Class 64, suites 0 to 2. Holds the keys; new ones come wrapped (RFC 3394) with the master
+    key, or follow from an agreement, and are used from the next request on. The client's last
+    invocation counter belongs to the unicast key.
+
+    `secrets`: what device.MeterKeys holds."""
 
     class_id = 64
 
-    def __init__(
-        self, meter: Meter, name: str, title: bytes, ek: bytes, ak: bytes, master: bytes
-    ) -> None:
+    def __init__(self, meter: Meter, name: str, secrets: MeterKeys, demand: Demand) -> None:
         super().__init__(meter, name)
-        self.title = title
-        self.ek, self.ak, self.broadcast_key = ek, ak, bytes(16)
+        self.suite = secrets.suite
+        self.title = secrets.title
+        self.ek, self.ak, self.master = secrets.ek, secrets.ak, secrets.master
+        self.broadcast_key = bytes(len(secrets.ek))
+        self.signing, self.agreement = secrets.signing, secrets.agreement
+        self.client_signing = secrets.client_public("signing")
+        self.client_agreement = secrets.client_public("agreement")
+        self.demand = demand
         self.last_counter = -1  # of the client, accepted last
+        self.last_transaction = -1  # of the client's general-ciphering and -signing
         self.own_counter = 0  # of the meter, used last
-        self._master = master
         self._coming: dict[int, bytes] = {}
-        self.attribute(2, kinds.enum(FULL_POLICY), (axdr.ENUM, FULL_POLICY))
-        self.attribute(3, kinds.enum(0), (axdr.ENUM, 0))
+        policy = AUTHENTICATE * bool(demand.policy & AUTHENTICATED)
+        policy |= ENCRYPT * bool(demand.policy & ENCRYPTED) | SIGN * demand.signed
+        self.attribute(2, kinds.enum(*range(0, 256, 4)), (axdr.ENUM, policy))
+        self.attribute(3, kinds.enum(0, 1, 2), (axdr.ENUM, self.suite))
         self.attribute(4, kinds.OCTETS, (axdr.OCTET_STRING, b""))
-        self.attribute(5, kinds.OCTETS, (axdr.OCTET_STRING, title))
+        self.attribute(5, kinds.OCTETS, (axdr.OCTET_STRING, self.title))
         self.attribute(6, kinds.array(kinds.ANY), (axdr.ARRAY, []))
         self.publish(2, 3, 5)
-        self.method(1, kinds.enum(FULL_POLICY), lambda _: None)  # nothing stronger to activate
-        self.method(2, kinds.array(KEY_TRANSFER, 3), self._key_transfer)
+        self.method(1, kinds.enum(*range(0, 256, 4)), self._activate)
+        self.method(2, kinds.array(KEY_TRANSFER, 4), self._key_transfer)
+        if self.suite:
+            self.method(3, kinds.array(KEY_AGREEMENT, 4), self._key_agreement)
+
+    def _activate(self, typed: Typed) -> None:
+        """Security can only be strengthened; the new policy holds from the next request on."""
+        policy, wanted = self.value(2)[1], typed[1]
+        if wanted & policy != policy or (wanted & SIGN and not self.client_signing):
+            raise Refused("read-write-denied")
+        self.put(2, typed)
+        bits = AUTHENTICATED * bool(wanted & AUTHENTICATE) | ENCRYPTED * bool(wanted & ENCRYPT)
+        self.demand = replace(self.demand, policy=bits, signed=bool(wanted & SIGN))
 
     def _key_transfer(self, typed: Typed) -> None:
         keys = {}
         for entry in typed[1]:
             (_, key_id), (_, wrapped) = entry[1]
             try:
-                keys[key_id] = aes_key_unwrap(self._master, wrapped)
+                keys[key_id] = aes_key_unwrap(self.master, wrapped)
             except InvalidUnwrap:
                 raise Refused("other-reason") from None
+            if len(keys[key_id]) != len(self.ek):
+                raise Refused("other-reason")
         self._coming = keys
+
+    def _key_agreement(self, typed: Typed) -> Typed:
+        """Ephemeral Unified Model C(2e, 0s): both sides' ephemeral keys, each signed with its
+        key_id before it."""
+        client = bytes(self.value(4)[1])
+        keys, answers = {}, []
+        for entry in typed[1]:
+            (_, key_id), (_, data) = entry[1]
+            theirs, signature = data[: len(data) // 2], data[len(data) // 2 :]
+            try:
+                if not protection.signature_fits(
+                    self.suite, self.client_signing, bytes([key_id]) + theirs, signature
+                ):
+                    raise Refused("other-reason")
+                ephemeral = protection.generate(self.suite)
+                purposes = protection.FOR_WRAPPING if key_id == MASTER else protection.FOR_CIPHERING
+                keys[key_id] = protection.agree(
+                    self.suite, ephemeral, theirs, purposes[self.suite], client + self.title
+                )
+                ours = protection.public_of(ephemeral)
+                signed = protection.sign(self.suite, self.signing, bytes([key_id]) + ours)
+            except protection.Damaged:
+                raise Refused("other-reason") from None
+            fields = [(axdr.ENUM, key_id), (axdr.OCTET_STRING, ours + signed)]
+            answers.append((axdr.STRUCTURE, fields))
+        self._coming = keys
+        return (axdr.ARRAY, answers)
 
     def next_counter(self) -> int:
         """The meter's own invocation counter: never the same twice."""
@@ -180,4 +240,5 @@ class SecuritySetup(CosemObject):
             self.last_counter = -1
         self.ak = self._coming.get(AUTHENTICATION, self.ak)
         self.broadcast_key = self._coming.get(BROADCAST, self.broadcast_key)
+        self.master = self._coming.get(MASTER, self.master)
         self._coming = {}

@@ -7,15 +7,16 @@ import time
 from collections.abc import Callable
 
 from gateway.dlms import acse, axdr, obis
-from tools.meter import data
+from tools.meter import data, protection
 from tools.meter.activity_calendar import ActivityCalendar, SpecialDaysTable
-from tools.meter.association import AssociationLN, SecuritySetup
+from tools.meter.association import BY_SECRET, AssociationLN, SecuritySetup
 from tools.meter.clock import Clock
 from tools.meter.image import ImageTransfer
 from tools.meter.kinds import Typed
 from tools.meter.model import MANAGEMENT, PUBLIC, CosemObject, Meter
 from tools.meter.monitor import RegisterMonitor, value_definition
 from tools.meter.profile import ProfileGeneric, capture_object
+from tools.meter.protection import Demand
 from tools.meter.script import EXECUTE_METHOD, WRITE_ATTRIBUTE, ScriptTable
 
 FACTORY_MODEL = "AMI-E450"
@@ -41,31 +42,73 @@ TARIFF = "0.0.96.14.0.255"  # currently active tariff
 
 
 class MeterKeys:
-    """The secrets of one meter (suite 0). Never shown by repr."""
+    """The secrets of one meter, and of its client: for suites 1 and 2 the private keys of both.
+    Never shown by repr."""
 
-    __slots__ = ("ak", "ek", "master", "title")
+    __slots__ = (
+        "agreement",
+        "ak",
+        "client_agreement",
+        "client_signing",
+        "ek",
+        "master",
+        "signing",
+        "suite",
+        "title",
+    )
 
-    def __init__(self, title: bytes, ek: bytes, ak: bytes, master: bytes) -> None:
+    def __init__(self, title: bytes, ek: bytes, ak: bytes, master: bytes, suite: int = 0) -> None:
         self.title = title
         self.ek = ek
         self.ak = ak
         self.master = master
+        self.suite = suite
+        self.signing = self.agreement = b""
+        self.client_signing = self.client_agreement = b""
+
+    def public(self, name: str) -> bytes:
+        """The meter's public key, "signing" or "agreement"."""
+        return self._public(getattr(self, name))
+
+    def client_public(self, name: str) -> bytes:
+        """The client's."""
+        return self._public(getattr(self, "client_" + name))
+
+    def _public(self, private: bytes) -> bytes:
+        if not private:
+            return b""
+        return protection.public_of(protection.private_key(self.suite, private))
 
     def __repr__(self) -> str:
         return "MeterKeys(title=%s)" % self.title.hex()
 
 
-def derive_test_keys(seed: int, serial: str) -> MeterKeys:
+def derive_test_keys(seed: int, serial: str, suite: int = 0) -> MeterKeys:
     """TEST KEYS, derived from a public seed: for virtual meters only. The system title is "AMI"
     + 5 bytes."""
 
     def derive(what: str, size: int) -> bytes:
         text = "ami-concentrator TEST KEY %d %s %s" % (seed, serial, what)
-        return hashlib.sha256(text.encode()).digest()[:size]
+        return (
+            hashlib.sha512(text.encode()).digest()[:size]
+            if size > 32
+            else hashlib.sha256(text.encode()).digest()[:size]
+        )
 
-    return MeterKeys(
-        b"AMI" + derive("title", 5), derive("ek", 16), derive("ak", 16), derive("master", 16)
+    size = protection.KEY_SIZES[suite]
+    keys = MeterKeys(
+        b"AMI" + derive("title", 5),
+        derive("ek", size),
+        derive("ak", size),
+        derive("master", size),
+        suite,
     )
+    if suite:
+        private = 32 if suite == 1 else 48
+        for name in ("signing", "agreement", "client_signing", "client_agreement"):
+            # the first byte keeps it below the curve's order
+            setattr(keys, name, b"\x01" + derive(name, private - 1))
+    return keys
 
 
 def build_meter(
@@ -75,30 +118,41 @@ def build_meter(
     *,
     keys: MeterKeys | None = None,
     password: bytes = b"",
+    mechanism: int | None = None,
+    demand: Demand | None = None,
     source: Callable[[], float] = time.time,
 ) -> Meter:
     """A meter whose management client authenticates by HLS5-GMAC with `keys`, else by LLS with
-    `password`.
+    `password`; or by another `mechanism` (acse.NONE..HIGH_ECDSA), with `password` as its secret.
 
-    `source` gives unix seconds. What differs between meters (load, voltage) follows from the
-    serial.
+    `demand` is the protection the meter insists on: authenticated and encrypted, where it has
+    `keys`; form "plain" for none. `source` gives unix seconds. What differs between meters (load,
+    voltage) follows from the serial.
     """
-    if keys is None and not password:
+    if keys is None and not password and mechanism is None:
         raise ValueError("a meter needs keys (HLS5-GMAC) or a password (LLS)")
+    if mechanism is None:
+        mechanism = acse.LOW if keys is None else acse.HIGH_GMAC
+    if mechanism in BY_SECRET and not password:
+        raise ValueError("authentication %d needs a password or secret" % mechanism)
+    if mechanism == acse.HIGH_GMAC and keys is None:
+        raise ValueError("HLS5-GMAC needs keys")
+    if mechanism == acse.HIGH_ECDSA and (keys is None or not keys.suite):
+        raise ValueError("HLS7-ECDSA needs keys of suite 1 or 2")
+    wanted = demand or Demand("plain" if keys is None else None)
+    by_mechanism = mechanism
     own = keys or MeterKeys(_character(serial)[:8], bytes(16), bytes(16), bytes(16))
 
     def assemble(meter: Meter) -> None:
-        security = meter.objects.get((64, SECURITY)) or SecuritySetup(
-            meter, SECURITY, own.title, own.ek, own.ak, own.master
-        )
+        security = meter.objects.get((64, SECURITY)) or SecuritySetup(meter, SECURITY, own, wanted)
         assert isinstance(security, SecuritySetup)
         meter.objects.clear()
         meter.add(*_objects(meter, security), security)
         meter.associations[PUBLIC] = AssociationLN(meter, PUBLIC, acse.NONE, ciphered=False)
-        if keys is not None:
-            management = AssociationLN(meter, MANAGEMENT, acse.HIGH_GMAC, ciphered=True)
-        else:
-            management = AssociationLN(meter, MANAGEMENT, acse.LOW, ciphered=False, secret=password)
+        management = AssociationLN(
+            meter, MANAGEMENT, by_mechanism, wanted.form != "plain", password
+        )
+        management.signed = wanted.signed
         meter.associations[MANAGEMENT] = management
 
     return Meter(serial, model, firmware, assemble, source)

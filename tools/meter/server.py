@@ -22,7 +22,7 @@ from tools.meter.association import (
 )
 from tools.meter.block import BlockTransfer
 from tools.meter.model import Meter, Refused
-from tools.meter.protection import Damaged
+from tools.meter.protection import FORMS, Damaged, Guard, Stale
 from tools.meter.services import (
     NOT_POSSIBLE,
     NOT_SUPPORTED,
@@ -35,17 +35,16 @@ from tools.meter.services import (
 )
 
 DECIPHERING_ERROR = 5  # service-error
-GLO_INITIATE_REQUEST, GLO_INITIATE_RESPONSE = 0x21, 0x28
-GLO_REQUESTS = (0xC8, 0xC9, 0xCB)  # plain tag + 8
-GLO_OFFSET = 8
-GLO_ROOM = 3 + 1 + 4 + protection.TAG_SIZE + 1  # what ciphering adds to a response, at most
+PROTECTED_REQUESTS = (*FORMS, protection.GENERAL_SIGNING)
+ECDSA_CHALLENGE = 32  # bytes, at least
 REPLY_TO_HLS = (15, 1)  # class, method
 SERVER_SAP = 1  # the management logical device, the only one here
 LEAST_PDU = 64
 WINDOW = 5  # general blocks it takes at once
 ANY_LENGTH = 1 << 20
 CONFORMANCE = (
-    acse.GENERAL_BLOCK_TRANSFER
+    acse.GENERAL_PROTECTION
+    | acse.GENERAL_BLOCK_TRANSFER
     | acse.ACCESS
     | acse.BLOCK_GET
     | acse.BLOCK_SET
@@ -72,20 +71,18 @@ class _NotAccepted(Exception):
         self.error = error  # a ConfirmedServiceError, where the InitiateRequest is at fault
 
 
-class _StaleCounter(Exception):
-    """An invocation counter not above the last one accepted."""
-
-
 class _Session:
     """One client's association, from its AARQ on."""
 
-    def __init__(self, title: bytes, services: Services, limit: int, conformance: int) -> None:
-        self.title = title
+    def __init__(
+        self, guard: Guard | None, services: Services, limit: int, conformance: int
+    ) -> None:
+        self.guard = guard  # None: nothing is protected
         self.services = services
         self.limit = limit  # the longest APDU the client takes
         self.general = bool(conformance & acse.GENERAL_BLOCK_TRANSFER)
         self.blocks = BlockTransfer(limit, WINDOW)
-        self.last: tuple[bytes, bytes] = (b"", b"")  # ciphered request and response, as sent
+        self.last: tuple[bytes, bytes] = (b"", b"")  # protected request and response, as sent
 
 
 class MeterServer:
@@ -206,12 +203,11 @@ class MeterServer:
         if raw[0] == acse.RLRQ:
             return self._release(client_sap, association, session, raw)
         try:
-            if association.ciphered:
-                return self._ciphered(association, session, raw, limit)
-            return session.services.handle(raw, limit)
-        except _StaleCounter:
-            last = self._security.last_counter
-            return exception(SERVICE_NOT_ALLOWED, apdu.INVOCATION_COUNTER_ERROR, last + 1)
+            if session.guard is not None:
+                return self._guarded(association, session, session.guard, raw, limit)
+            return self._carried_out(association, session, raw, limit)
+        except Stale as stale:
+            return exception(SERVICE_NOT_ALLOWED, apdu.INVOCATION_COUNTER_ERROR, stale.expected)
         except Damaged:
             return exception(SERVICE_NOT_ALLOWED, DECIPHERING_ERROR)
 
@@ -233,9 +229,8 @@ class MeterServer:
             refusal = _NotAccepted(AUTHENTICATION_FAILURE)
         except _NotAccepted as error:
             refusal = error
-        except _StaleCounter:
-            last = self._security.last_counter
-            return exception(SERVICE_NOT_ALLOWED, apdu.INVOCATION_COUNTER_ERROR, last + 1)
+        except Stale as stale:
+            return exception(SERVICE_NOT_ALLOWED, apdu.INVOCATION_COUNTER_ERROR, stale.expected)
         return acse.Aare(context, 1, refusal.diagnostic, refusal.error).encode()
 
     def _accept(self, client_sap: int, association: AssociationLN, request: acse.Aarq) -> bytes:
@@ -243,29 +238,32 @@ class MeterServer:
         if request.context != context:
             raise _NotAccepted(CONTEXT_NOT_SUPPORTED)
         _check_mechanism(association, request)
-        initiate = self._initiate_request(association, request)
+        guard = None
+        if association.ciphered or association.signed:
+            guard = Guard(self._security, request.title)
+        initiate = self._initiate_request(association, guard, request)
         conformance = initiate.conformance & self.conformance
         if not conformance & acse.GET:
             raise _NotAccepted(NO_REASON, apdu.ConfirmedServiceError(1, 6, 2).encode())
         if 0 < initiate.max_pdu < LEAST_PDU:
             raise _NotAccepted(NO_REASON, apdu.ConfirmedServiceError(1, 6, 3).encode())
         limit = min(initiate.max_pdu or self.max_pdu, self.max_pdu)
-        if association.ciphered:
+        if request.title:
             self._security.put(4, (axdr.OCTET_STRING, request.title))
         association.conformance = conformance
         association.max_receive = self.max_pdu
         association.max_send = limit
-        room = GLO_ROOM if association.ciphered else 0
-        services = Services(self.meter, association, limit - room, conformance)
-        self._sessions[client_sap] = _Session(request.title, services, limit, conformance)
+        services = Services(self.meter, association, limit, conformance)
+        self._sessions[client_sap] = _Session(guard, services, limit, conformance)
         response = acse.InitiateResponse(conformance, self.max_pdu).encode()
-        if association.ciphered:
-            response = self._seal(GLO_INITIATE_RESPONSE, response)
-        if association.mechanism != acse.HIGH_GMAC:
+        if guard is not None and association.ciphered:
+            response = guard.seal_initiate(response, self._false_counter())
+        title = self._security.title if request.title else b""
+        if association.mechanism < acse.HIGH:
             association.status = ASSOCIATED
-            return acse.Aare(context, acse.ACCEPTED, ACCEPTED, response).encode()
+            return acse.Aare(context, acse.ACCEPTED, ACCEPTED, response, title).encode()
         association.status = PENDING
-        challenge = secrets.token_bytes(16)
+        challenge = secrets.token_bytes(32 if association.mechanism == acse.HIGH_ECDSA else 16)
         association.reply = HlsReply(
             self._security, association, request.title, request.value, challenge
         )
@@ -274,22 +272,22 @@ class MeterServer:
             acse.ACCEPTED,
             AUTHENTICATION_REQUIRED,
             response,
-            self._security.title,
-            acse.HIGH_GMAC,
+            title,
+            association.mechanism,
             challenge,
         ).encode()
 
     def _initiate_request(
-        self, association: AssociationLN, request: acse.Aarq
+        self, association: AssociationLN, guard: Guard | None, request: acse.Aarq
     ) -> acse.InitiateRequest:
         raw = request.user_information
         if not raw:
             raise _NotAccepted(NO_REASON)
-        if association.ciphered:
-            if raw[0] != GLO_INITIATE_REQUEST:
-                raise Damaged("a plain InitiateRequest in a ciphered context")
-            raw = self._unseal(raw, request.title)
-        return acse.InitiateRequest.decode(raw)
+        if not association.ciphered or guard is None:
+            return acse.InitiateRequest.decode(raw)
+        initiate = acse.InitiateRequest.decode(guard.open_initiate(raw))
+        guard.dedicate(initiate.dedicated_key)
+        return initiate
 
     def _release(
         self, client_sap: int, association: AssociationLN, session: _Session, raw: bytes
@@ -297,13 +295,13 @@ class MeterServer:
         try:
             request = acse.Rlrq.decode(raw)
             information = b""
-            if association.ciphered and request.user_information:
-                self._unseal(request.user_information, session.title)
+            if association.ciphered and session.guard and request.user_information:
+                session.guard.open_initiate(request.user_information)
                 response = acse.InitiateResponse(association.conformance, self.max_pdu)
-                information = self._seal(GLO_INITIATE_RESPONSE, response.encode())
+                information = session.guard.seal_initiate(response.encode(), self._false_counter())
         except ProtocolError:
             return exception(SERVICE_UNKNOWN, OTHER_REASON)
-        except (Damaged, _StaleCounter):
+        except (Damaged, Stale):
             # nobody else may end this client's association
             return exception(SERVICE_NOT_ALLOWED, DECIPHERING_ERROR)
         del self._sessions[client_sap]
@@ -312,46 +310,45 @@ class MeterServer:
 
     # ------------------------------------------------------------ requests
 
-    def _ciphered(
-        self, association: AssociationLN, session: _Session, raw: bytes, limit: int | None
+    def _guarded(
+        self,
+        association: AssociationLN,
+        session: _Session,
+        guard: Guard,
+        raw: bytes,
+        limit: int | None,
     ) -> bytes:
-        if raw[0] not in GLO_REQUESTS:
+        if raw[0] not in PROTECTED_REQUESTS:
             return exception(SERVICE_NOT_ALLOWED, NOT_POSSIBLE)
         request, response = session.last
         if raw == request:
             return response
-        plain = self._unseal(raw, session.title)
-        if plain[:1] != bytes([raw[0] - GLO_OFFSET]):
-            raise Damaged("the ciphered APDU is another than its tag says")
-        if association.status == PENDING and not _is_hls_reply(plain):
-            return exception(SERVICE_NOT_ALLOWED, NOT_POSSIBLE)
-        answer = session.services.handle(plain, limit)
+        plain = guard.open(raw, association.status == PENDING)
+        if limit is None:
+            limit = session.limit - guard.room()
+        answer = self._carried_out(association, session, plain, limit)
         if answer and answer[0] != apdu.EXCEPTION_RESPONSE:
-            answer = self._seal(answer[0] + GLO_OFFSET, answer)
+            answer = guard.seal(answer, self._false_counter())
         self._security.apply_new_keys()
         session.last = (raw, answer)
         return answer
 
-    def _unseal(self, raw: bytes, title: bytes) -> bytes:
-        """Plain APDU of the client; its counter is taken as used only when its tag is right."""
-        security = self._security
-        if len(title) != 8:
-            raise Damaged("a system title has 8 bytes")
-        plain = protection.unseal(raw, title, security.ek, security.ak)
-        counter = protection.counter_of(raw)
-        if counter <= security.last_counter:
-            raise _StaleCounter()
-        security.last_counter = counter
-        return plain
+    def _carried_out(
+        self, association: AssociationLN, session: _Session, plain: bytes, limit: int | None
+    ) -> bytes:
+        if association.status == PENDING and not _is_hls_reply(plain):
+            return exception(SERVICE_NOT_ALLOWED, NOT_POSSIBLE)
+        if association.status == NON_ASSOCIATED:
+            return exception(SERVICE_NOT_ALLOWED, NOT_POSSIBLE)
+        return session.services.handle(plain, limit)
 
-    def _seal(self, tag: int, plain: bytes) -> bytes:
-        security = self._security
-        counter = 0 if self.meter.faults.wrong_counter else security.next_counter()
-        return protection.seal(tag, security.title, counter, security.ek, security.ak, plain)
+    def _false_counter(self) -> int | None:
+        """What fault wrong_counter puts in the place of the right one."""
+        return 0 if self.meter.faults.wrong_counter else None
 
 
 class HlsReply:
-    """Method reply_to_HLS_authentication of one pending association (HLS5, GMAC)."""
+    """Method reply_to_HLS_authentication of one pending association."""
 
     def __init__(
         self,
@@ -370,22 +367,15 @@ class HlsReply:
     def __call__(self, reply: bytes) -> bytes:
         """f(CtoS) for a right f(StoC); Refused "other-reason" otherwise, and the association
         ends."""
-        security = self._security
-        self._association.reply = None
-        fits = protection.gmac_fits(
-            reply, self._title, security.ek, security.ak, self._server_challenge
-        )
-        if not fits:
-            self._association.status = NON_ASSOCIATED
+        association = self._association
+        association.reply = None
+        what = (self._security, association.mechanism, association.secret(), self._title)
+        challenges = (self._client_challenge, self._server_challenge)
+        if not protection.proof_of_client(*what, *challenges, reply):
+            association.status = NON_ASSOCIATED
             raise Refused("other-reason")
-        self._association.status = ASSOCIATED
-        return protection.gmac(
-            security.title,
-            security.next_counter(),
-            security.ek,
-            security.ak,
-            self._client_challenge,
-        )
+        association.status = ASSOCIATED
+        return protection.proof_of_meter(*what, *challenges)
 
 
 def _check_mechanism(association: AssociationLN, request: acse.Aarq) -> None:
@@ -396,8 +386,10 @@ def _check_mechanism(association: AssociationLN, request: acse.Aarq) -> None:
         request.value, association.secret()
     ):
         raise _NotAccepted(AUTHENTICATION_FAILURE)
-    if association.mechanism == acse.HIGH_GMAC and not 8 <= len(request.value) <= 64:
-        raise _NotAccepted(AUTHENTICATION_FAILURE)
+    if association.mechanism >= acse.HIGH:
+        least = ECDSA_CHALLENGE if association.mechanism == acse.HIGH_ECDSA else 8
+        if not least <= len(request.value) <= 64:
+            raise _NotAccepted(AUTHENTICATION_FAILURE)
 
 
 def _is_hls_reply(plain: bytes) -> bool:
