@@ -190,8 +190,8 @@ class Exchange:
                 elif self._is_for(answer, kinds, step, invoke, block):
                     return answer
                 transfer.forget()
-            if transfer.blocks:
-                break  # its blocks have been sent, and asked for, again and again already
+            if transfer.cut:
+                break  # its blocks have been sent again and again already
         if complaint is not None:
             raise complaint
         raise NoAnswer(
@@ -341,8 +341,7 @@ class Exchange:
 class _Transfer:
     """One request on its way, and its answer coming in, in general blocks where there are any.
 
-    `progress` grows with every block that is new to either side; `blocks` tells whether there are
-    any at all."""
+    `progress` grows with every block that is new to either side."""
 
     def __init__(
         self,
@@ -355,6 +354,7 @@ class _Transfer:
     ) -> None:
         self._link = link
         self._raw = raw
+        self.cut = outgoing is not None  # the request goes in general blocks
         self._outgoing = outgoing
         self._window = window
         self._limit = limit
@@ -362,12 +362,13 @@ class _Transfer:
         self._incoming: gbt.Incoming | None = None
         self._first = b""  # block 1 of what comes in
         self._acked = 0  # blocks of ours that the meter has
+        self._most_acked = 0
         self._sent = 0  # the highest block of ours sent
         self._their_window = 1  # known from their first block on
         self._acks = 0  # acknowledgements sent: blocks have numbers even when they are empty
         self._stalled = 0  # times something was sent again without progress since
         self.progress = 0
-        self.blocks = outgoing is not None
+        self.blocks = False  # general blocks have come
 
     async def send(self) -> None:
         if self._outgoing is None:
@@ -386,12 +387,19 @@ class _Transfer:
     async def again(self) -> bool:
         """Nothing came in time: repeat what makes the meter say where it stands. False when there
         are no blocks, or it has been tried often enough."""
-        if not self.blocks or not self._may_repeat():
+        if self._outgoing is None and not self._first:
+            return False
+        if not self._may_repeat():
             return False
         if self._incoming is not None:
             await self._acknowledge()
         elif self._outgoing is not None:
-            for block in self._outgoing.window(self._sent - 1, 1, self._window, 0):
+            # The last block makes the meter tell what it has. Where it keeps silent even then, it
+            # may have nothing, and an acknowledgement of an earlier transfer has misled us.
+            after = self._sent - 1 if self._stalled % 2 else 0
+            if after == 0:
+                self._acked = 0
+            for block in self._outgoing.window(after, 1, self._window, 0):
                 await self._link.send(block.encode())
         return True
 
@@ -402,10 +410,13 @@ class _Transfer:
         if self._outgoing is not None and self._acked < self._outgoing.count:
             if not self._acked <= block.ack <= self._sent:
                 return None  # of an earlier transfer
-            if block.ack > self._acked:
+            if block.data and block.ack < self._outgoing.count:
+                return None  # no answer can come before all of the request is there
+            self._acked = block.ack
+            if block.ack > self._most_acked:
+                self._most_acked = block.ack
                 self._moved()
-                self._acked = block.ack
-            elif block.data or not self._may_repeat():
+            elif not self._may_repeat():
                 return None
             if self._acked < self._outgoing.count:
                 await self._send_window()
