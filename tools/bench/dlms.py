@@ -49,7 +49,7 @@ def add_command(commands: Commands) -> None:
     )
     command.add_argument("--json", type=Path, metavar="FILE", help="write the figures there too")
     command.add_argument(
-        "--repeat", type=_positive, default=41, metavar="N", help="rounds (default 41)"
+        "--repeat", type=_positive, default=101, metavar="N", help="rounds (default 101)"
     )
     command.add_argument(
         "--runtime",
