@@ -179,6 +179,7 @@ def _add_options(parser: argparse.ArgumentParser, again: bool) -> None:
     add("--timeout", 10.0, type=_seconds, metavar="S", help="for one answer; default 10")
     add("--tries", 3, type=_count, metavar="N", help="sending one request; default 3")
     add("--max-pdu", 0, type=_whole, metavar="BYTES", help="largest APDU to accept")
+    add("--window", 1, type=_window, metavar="N", help="general blocks at once, 1..63; default 1")
     add("--json", False, action="store_true", help="one JSON document to stdout")
     add("--trace", False, action="store_true", help="every APDU by name to stderr; no secrets")
 
@@ -196,6 +197,12 @@ def _count(text: str) -> int:
 
 
 _sap = _count
+
+
+def _window(text: str) -> int:
+    if _count(text) > 63:
+        raise argparse.ArgumentTypeError("expected a window 1..63, not %r" % text)
+    return int(text)
 
 
 def _counter(text: str) -> int:

@@ -156,7 +156,10 @@ async def set(options: argparse.Namespace, settings: Settings) -> int:
     data = typed_value(options.value)
     async with conversation(settings) as client:
         await client.set(*wanted.key, data)
-        back = (await read(client, [wanted]))[0]
+        try:
+            back = (await read(client, [wanted]))[0]
+        except DlmsError as error:
+            back = error  # the write is done all the same
     if holds_secret(wanted.class_id, wanted.index):
         back = b""  # a meter that gives its secrets away does not make us show them
     same = back == data

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import argparse
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rich.text import Text
 
 from gateway.dlms import acse, axdr, datetime, obis
 from gateway.dlms.client import Client
 from gateway.dlms.errors import AccessRefused, NotSupported, ProtocolError
+from gateway.dlms.selection import by_entry, by_range
+from gateway.dlms.selection import column as definition
 from tools.dlms import shown
 from tools.dlms.failure import DONE, CallProblem, Failed
 from tools.dlms.members import read, value_of
@@ -21,10 +23,12 @@ from tools.dlms.units import ScalerUnit, read_scaler_unit
 from tools.package import render
 from tools.package.names import ATTRIBUTE, Member
 
+if TYPE_CHECKING:
+    from gateway.dlms.apdu_parts import Selection
+
 PROFILE_GENERIC = 7
 BUFFER, CAPTURE_OBJECTS, CAPTURE_PERIOD, ENTRIES_IN_USE = 2, 3, 4, 7
 CLOCK_TIME = (8, 2)  # class, attribute
-RANGE, ENTRY = 1, 2  # access selectors
 _EARLIEST, _LATEST = "2000-01-01 00:00:00", "2099-12-31 23:59:59"
 _SCALERS = {3: 3, 4: 3, 5: 4}  # class: attribute scaler_unit
 _VALUES = {3: (2,), 4: (2,), 5: (2, 3)}
@@ -120,9 +124,11 @@ async def _buffer(
         return await client.get(PROFILE_GENERIC, name, BUFFER), True
     if client.conformance & acse.SELECTIVE_ACCESS:
         if span is not None:
-            selection = (RANGE, by_range(_clock_column(columns), *span))
+            clock = _clock_column(columns)
+            restricting = definition(clock.class_id, clock.obis, clock.index, clock.data_index)
+            selection = by_range(*span, restricting=restricting)
         else:
-            selection = (ENTRY, await _last_entries(client, name, last or 0))
+            selection = await _last_entries(client, name, last or 0)
         try:
             return await client.get(PROFILE_GENERIC, name, BUFFER, selection), True
         except (AccessRefused, NotSupported) as error:
@@ -142,39 +148,11 @@ def _clock_column(columns: list[CaptureObject]) -> CaptureObject:
     raise Failed("this profile captures no clock: choose rows by --last instead of --from, --to")
 
 
-def by_range(clock: CaptureObject, start: bytes, end: bytes) -> bytes:
-    """range_descriptor: rows whose clock is from `start` to `end`, all columns."""
-    restricting = [
-        (axdr.LONG_UNSIGNED, clock.class_id),
-        (axdr.OCTET_STRING, clock.obis),
-        (axdr.INTEGER, clock.index),
-        (axdr.LONG_UNSIGNED, clock.data_index),
-    ]
-    fields = [
-        (axdr.STRUCTURE, restricting),
-        (axdr.OCTET_STRING, start),
-        (axdr.OCTET_STRING, end),
-        (axdr.ARRAY, []),
-    ]
-    return axdr.encode((axdr.STRUCTURE, fields))
-
-
-async def _last_entries(client: Client, name: bytes, last: int) -> bytes:
+async def _last_entries(client: Client, name: bytes, last: int) -> Selection:
     typed = axdr.decode(await client.get(PROFILE_GENERIC, name, ENTRIES_IN_USE))
     if typed[0] != axdr.DOUBLE_LONG_UNSIGNED:
         raise ProtocolError("entries_in_use of %s: not double-long-unsigned" % obis.text(name))
-    return by_entry(max(1, typed[1] - last + 1), 0)
-
-
-def by_entry(first: int, last: int) -> bytes:
-    """entry_descriptor: rows `first` to `last` (0: the end), counted from 1, all columns."""
-    fields = [
-        (axdr.DOUBLE_LONG_UNSIGNED, first),
-        (axdr.DOUBLE_LONG_UNSIGNED, last),
-        (axdr.LONG_UNSIGNED, 1),
-        (axdr.LONG_UNSIGNED, 0),
-    ]
-    return axdr.encode((axdr.STRUCTURE, fields))
+    return by_entry(max(1, typed[1] - last + 1))
 
 
 # ---------------------------------------------------------------- rows

@@ -70,6 +70,7 @@ class Settings:
         self.json: bool = options.json
         self.timeout_ms = max(1, int(options.timeout * 1000))
         self.tries: int = options.tries
+        self.window: int = options.window
         self.clock = SystemClock()
         self.tracer = Tracer() if options.trace else None
         self.server: int = options.server
@@ -232,6 +233,7 @@ async def conversation(
             settings.timeout_ms,
             settings.tries,
             LONGEST_VALUE,
+            settings.window,
             on_notification=on_notification,
         )
         await _associate(client, settings.counter)
