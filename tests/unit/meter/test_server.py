@@ -157,7 +157,7 @@ def test_nothing_works_before_the_hls_proof(server: MeterServer) -> None:
     refusal = server.handle(MANAGEMENT, 1, sealed(0xC8, get))
     assert apdu.decode(refusal or b"").service_name() == "operation-not-possible"
     bad = data((OCTET_STRING, b"\x10" + bytes(16)))
-    proof = apdu.ActionRequest(2, 15, obis.parse("0.0.40.0.0.255"), 1, bad).encode()
+    proof = apdu.ActionRequest(0x42, 15, obis.parse("0.0.40.0.0.255"), 1, bad).encode()
     reply = server.handle(MANAGEMENT, 1, sealed(0xCB, proof)) or b""
     assert apdu.decode(unsealed(reply)).result == 250
     assert server.meter.associations[MANAGEMENT].status == 0
@@ -167,7 +167,7 @@ def test_nothing_works_before_the_hls_proof(server: MeterServer) -> None:
     challenge = acse.Aare.decode(answer or b"").value
     good = protection.gmac(security, TITLE, 99, challenge)
     again = data((OCTET_STRING, good))
-    proof = apdu.ActionRequest(3, 15, obis.parse("0.0.40.0.0.255"), 1, again).encode()
+    proof = apdu.ActionRequest(0x43, 15, obis.parse("0.0.40.0.0.255"), 1, again).encode()
     reply = server.handle(MANAGEMENT, 1, sealed(0xCB, proof)) or b""
     assert apdu.decode(reply).service_name() == "operation-not-possible"
 
