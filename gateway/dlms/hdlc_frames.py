@@ -196,7 +196,7 @@ class Receiver:
                 break
             position = start
             length = (buffer[start] & 7) << 8 | buffer[start + 1]
-            if buffer[start] & 0xF0 != 0xA0 or length < _LEAST_LENGTH:
+            if buffer[start] & 0xF0 != 0xA0:
                 continue
             if end - start < _HEADER and end - start <= length:
                 needed = 1 + min(_HEADER, length + 1)

@@ -185,7 +185,12 @@ def test_noise_around_frames() -> None:
 
 def test_a_false_beginning_holds_nothing_up() -> None:
     # a flag and a long length, as noise may look: the header's check sequence tells at once
-    for false in (b"\x7e\xa7\xff", b"\x7e\xa1\x00\x03", b"\x7e\xa0\x20\x03\x21"):
+    for false in (
+        b"\x7e\xa7\xff",
+        b"\x7e\xa7\xff\x03\x21\x10",
+        b"\x7e\xa1\x00\x03",
+        b"\x7e\xa0\x20\x03\x21",
+    ):
         receiver = Receiver()
         assert not receiver.feed(false)
         assert [f.name for f in receiver.feed(AARQ)] == ["I"]
@@ -222,17 +227,24 @@ def test_damage_is_not_taken_for_a_frame() -> None:
 
 
 def test_lengths_and_addresses_that_cannot_be() -> None:
-    for body in (
-        "a006032193",  # shorter than the shortest
-        "a00a" + "02020321" + "93",  # an address of 3 bytes
-        "a00b" + "0202020203" + "93",  # of 5
-        "a008" + "02020202" + "93",  # one that does not end
-        "a00a0002002321",  # no room for a control field
+    for wrong, body in (
+        (-3, "032193"),  # shorter than the shortest
+        (0, "020203" + "2193"),  # an address of 3 bytes
+        (0, "0202020203" + "2193"),  # of 5
+        (0, "03" + "020221" + "93"),
+        (0, "020202029300"),  # one that does not end
+        (0, "0002002321"),  # no room for a control field
+        (0, "03219300"),  # for a HCS
+        (0, "0321930000"),  # for anything behind it
+        (-1, "032193"),
+        (1, "032193"),
     ):
-        raw = bytes.fromhex(body)
+        raw = bytes((0xA0, len(body) // 2 + 4 + wrong)) + bytes.fromhex(body)
         data = b"\x7e" + raw + x25(raw) + b"\x7e"
         assert not fed(data, len(data)), body
         assert [f.name for f in fed(data + bytes(20) + SNRM, 1)] == ["SNRM"], body
+    raw = bytes.fromhex("a007032193")
+    assert [f.name for f in fed(b"\x7e" + raw + x25(raw) + b"\x7e", 3)] == ["SNRM"]
 
 
 def test_random_bytes_neither_crash_nor_pile_up() -> None:

@@ -299,6 +299,43 @@ def test_a_request_that_comes_twice() -> None:
     assert server.output() == reply
 
 
+def test_tries_count_anew_after_every_progress() -> None:
+    client = connected(Settings(8, 3, tries=2))
+    client.send(bytes(61), NOW)  # 8 frames, of which every turn brings one through
+    for number in range(1, 8):
+        assert names(client.output())[0] == "I%d/0 segmented" % (number - 1)
+        client.feed(answer(number << 5 | frames.RR | frames.POLL), NOW)
+        assert client.state == OPEN
+    assert names(client.output()) == ["I7/0 P"]
+
+
+def test_a_meter_that_rejects_for_ever() -> None:
+    client = connected(Settings(tries=3))
+    client.send(b"x", NOW)
+    turns = 0
+    while client.state == OPEN and turns < 50:
+        assert names(client.output()) == ["I0/0 P"]
+        client.feed(answer(frames.REJ | frames.POLL), NOW)
+        turns += 1
+    assert turns == 3 and isinstance(client.failure, NoAnswer)
+
+
+def test_a_frame_that_broke_off_is_given_up_after_a_silence() -> None:
+    client = connected(Settings(silence_ms=500))
+    client.send(b"x", NOW)
+    client.output()
+    broken = answer(0x30, LLC_RESPONSE + bytes(100))[:40]
+    client.feed(broken + answer(0x30, LLC_RESPONSE + b"y"), NOW)
+    assert client.arrived() is None and client.deadline == NOW + 500
+    client.tick(NOW + 500)
+    assert client.arrived() == b"y"
+    server = station(silence_ms=500)
+    server.feed(command(0x10, LLC_COMMAND + bytes(100))[:40] + command(0x11), NOW)
+    assert server.output() == b"" and server.deadline == NOW + 500
+    server.tick(NOW + 500)
+    assert names(server.output()) == ["RR/0 P"]
+
+
 # ---------------------------------------------------------------- busy
 
 
