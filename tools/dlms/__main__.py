@@ -7,6 +7,7 @@ import asyncio
 import sys
 from collections.abc import Awaitable, Callable
 from pathlib import Path
+from typing import NoReturn
 
 from gateway.dlms import obis
 from gateway.dlms.errors import DlmsError
@@ -67,16 +68,25 @@ def _failed(
 # ---------------------------------------------------------------- the command line
 
 
+class _Parser(argparse.ArgumentParser):
+    """Complains in one line."""
+
+    def error(self, message: str) -> NoReturn:
+        print("ami-dlms: %s; see %s --help" % (message, self.prog), file=sys.stderr)
+        sys.exit(WRONG_CALL)
+
+
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+    parser = _Parser(
         prog="ami-dlms",
+        usage="%(prog)s URL COMMAND ... [OPTION ...]",
         description=DESCRIPTION,
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
     )
     parser.add_argument("url", metavar="URL")
     _add_options(parser, False)
-    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    commands = parser.add_subparsers(required=True, metavar="COMMAND", prog="ami-dlms URL")
 
     def add(name: str, text: str, run: Command) -> argparse.ArgumentParser:
         command = commands.add_parser(name, help=text, description=text, allow_abbrev=False)

@@ -23,7 +23,7 @@ from gateway.dlms.client import (
     Association,
     Client,
 )
-from gateway.dlms.errors import DlmsError, ServiceRefused
+from gateway.dlms.errors import DlmsError, NoAnswer, ServiceRefused
 from gateway.dlms.security import (
     AUTHENTICATED,
     AUTHENTICATED_ENCRYPTED,
@@ -237,7 +237,12 @@ async def conversation(
             on_notification=on_notification,
         )
         await _associate(client, settings.counter)
-        yield client
+        try:
+            yield client
+        except (DlmsError, Failed) as error:
+            if not isinstance(error, NoAnswer):  # it still listens: let it go properly
+                await client.release()
+            raise
         await client.release()
     finally:
         await _close(link)

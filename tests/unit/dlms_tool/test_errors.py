@@ -155,7 +155,32 @@ def test_no_such_client(stand: Stand, tool: Tool) -> None:
 def test_wrong_options(tool: Tool, arguments: list[str]) -> None:
     ran = tool("tcp://127.0.0.1:1", "get", NAME, *arguments)
     assert ran.status == 2
-    assert ran.err
+    assert ran.err.startswith("ami-dlms: ")
+    assert ran.err.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    "arguments", [[], ["get"], ["fetch", NAME], ["get", NAME, "--fast"], ["set", NAME]]
+)
+def test_wrong_commands(tool: Tool, arguments: list[str]) -> None:
+    ran = tool("tcp://127.0.0.1:1", *arguments)
+    assert ran.status == 2
+    assert ran.err.startswith("ami-dlms: ")
+    assert ran.err.count("\n") == 1
+    assert "--help" in ran.err
+
+
+def test_a_refusal_ends_the_association_properly(stand: Stand, tool: Tool) -> None:
+    ran = tool(stand.tcp, "clock", "--set", "now", "--trace")
+    assert ran.status == 1
+    assert "rlrq" in ran.err
+
+
+@pytest.mark.parametrize("command", ["get", "profile", "image", "notify"])
+def test_help(tool: Tool, command: str) -> None:
+    ran = tool("tcp://127.0.0.1:1", command, "--help")
+    assert ran.status == 0
+    assert ran.out.startswith("usage: ami-dlms URL %s" % command)
 
 
 def test_keys_file_without_the_serial_or_damaged(tool: Tool, keys: list[str]) -> None:
