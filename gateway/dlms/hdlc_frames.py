@@ -44,9 +44,8 @@ NAMES = {
     UI: "UI",
 }
 
-# reserved addresses: upper or lower parts of one byte, and of two
+# the reserved address of all stations, as upper or lower part of one byte or of two
 ALL_STATIONS = (0x7F, 0x3FFF)
-CALLING_STATION = (0x7E, 0x3FFE)
 
 
 def client_address(sap: int) -> bytes:

@@ -131,8 +131,7 @@ class MeterHdlc:
         for client_sap, _ in station.ended():
             self._meter.forget(client_sap)
         for request in station.requests():
-            answer = self._meter.handle(request.client_sap, request.server_sap, request.apdu)
-            answers = [] if answer is None else [answer]
+            answers = self._meter.answers(request.client_sap, request.server_sap, request.apdu)
             late.append((_now() + self._meter.delay_ms, request, answers))
         while late and late[0][0] <= _now():
             _, request, answers = late.pop(0)
