@@ -19,6 +19,7 @@ down   | message | purpose
 job    | signed  | envelope.py over the payload of gateway/jobs/job.py. Answered by a JobReport,
        |         | or by a Refusal.
 cancel | signed  | envelope.py over Cancel. Answered likewise.
+pause  | signed  | envelope.py over Pause: pauses a job, or resumes it. Answered likewise.
 chunk  | Chunk   | The piece asked for.
 ack    | Ack     | The HES has all reports of the epoch up to `number`; the gateway forgets them.
 resend | Resend  | The HES misses the reports from `number` on.
@@ -26,6 +27,7 @@ time   | Time    | The date at the HES. It moves a clock that is set by up to an
 time   | signed  | envelope.py over SignedTime, by a key trusted for orders: the answer to one
        |         | hello, for a clock that is unset or further off.
 trust  | signed  | envelope.py over TrustChange (trust.py), by a key trusted for trust.
+keys   | signed  | envelope.py over KeyChange (key_change.py), by a key trusted for keys.
 
 Numbers of reports: each ledger draws an `epoch` at random when it is made, and numbers its reports
 1, 2, 3 ... for good. The HES takes report n + 1 after n; one already seen it drops and acknowledges
@@ -65,7 +67,7 @@ MAX_JOBS_IN_HELLO = 4096
 MAX_PACKAGE = 0xFFFFFFFF
 
 UP_TOPICS = ("state", "hello", "report", "pull")
-DOWN_TOPICS = ("job", "cancel", "chunk", "ack", "resend", "time", "trust")
+DOWN_TOPICS = ("job", "cancel", "pause", "chunk", "ack", "resend", "time", "trust", "keys")
 
 _ID = octets(16, 16)
 _DIGEST = octets(32, 32)
@@ -303,6 +305,31 @@ class Cancel:
     @classmethod
     def decode(cls, payload: bytes) -> Cancel:
         return cls(*_fields(payload, "cancel", cls.NAMES, cls.RULES))
+
+
+class Pause:
+    """Down, signed: the payload inside the envelope. `paused`: begin with no further meter of the
+    job; False: go on. Of two such orders the one `issued` later counts; the HES never gives two
+    with the same time.
+    """
+
+    __slots__ = ("concentrator", "issued", "job_id", "paused")
+
+    def __init__(self, job_id: bytes, concentrator: str, issued: int, paused: bool) -> None:
+        self.job_id = job_id
+        self.concentrator = concentrator
+        self.issued = issued
+        self.paused = paused
+
+    NAMES = "version kind job-id concentrator issued paused"
+    RULES = [VERSION, Rule('"pause"', lambda v: v == "pause"), _ID, _CONCENTRATOR, _TIME, BOOL]
+
+    def encode(self) -> bytes:
+        return cbor.encode([1, "pause", self.job_id, self.concentrator, self.issued, self.paused])
+
+    @classmethod
+    def decode(cls, payload: bytes) -> Pause:
+        return cls(*_fields(payload, "pause", cls.NAMES, cls.RULES)[1:])
 
 
 class Chunk:

@@ -8,9 +8,10 @@ from __future__ import annotations
 import hashlib
 
 from gateway.jobs.job import Job, JobError, State
+from gateway.jobs.ledger import ACCEPTING
 from gateway.jobs.result import KO, Result
 from gateway.uplink import envelope
-from gateway.uplink.messages import Cancel
+from gateway.uplink.messages import Cancel, Pause
 from gateway.uplink.refused import Refused
 
 TYPE_CHECKING = False
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 
 SKEW_S = 3600  # how far in the future an order may claim to be issued
 MAX_PACKAGE = 256 * 1024  # octets
+_GONE = "it is not here, or has ended"
 
 
 class Orders:
@@ -61,7 +63,7 @@ class Orders:
                 job.id,
             )
         with self._ledger.batch():
-            if self._ledger.accept(job, payload) not in ("accepted", "window-not-open"):
+            if self._ledger.accept(job, payload) not in ACCEPTING:
                 return None
             entry = self._ledger.entry(job.id)
             if entry is not None:
@@ -72,21 +74,37 @@ class Orders:
         """Take a cancel."""
         payload, _ = envelope.verify(raw, self._trust, self._crypto)
         cancel = Cancel.decode(payload)
-        if cancel.concentrator != self._concentrator:
+        self._check(cancel)
+        if not self._ledger.cancel(cancel.job_id):
+            raise Refused("unknown-job", _GONE, cancel.job_id)
+
+    def pause(self, raw: bytes) -> None:
+        """Take an order to pause or resume a job."""
+        payload, _ = envelope.verify(raw, self._trust, self._crypto)
+        order = Pause.decode(payload)
+        self._check(order)
+        refused = self._ledger.pause(order.job_id, order.paused, order.issued)
+        if refused == "unknown-job":
+            raise Refused(refused, _GONE, order.job_id)
+        if refused == "outdated":
+            raise Refused(refused, "issued at %d" % order.issued, order.job_id)
+        # A duplicate has been answered: that report is on its way.
+
+    def _check(self, order: Cancel | Pause) -> None:
+        """That it is for this concentrator and this time."""
+        if order.concentrator != self._concentrator:
             raise Refused(
                 "wrong-concentrator",
-                "expected %s, came %s" % (self._concentrator, cancel.concentrator),
-                cancel.job_id,
+                "expected %s, came %s" % (self._concentrator, order.concentrator),
+                order.job_id,
             )
         now = self._clock.unix_time()
-        if now and cancel.issued > now + SKEW_S:
+        if now and order.issued > now + SKEW_S:
             raise Refused(
                 "not-yet-valid",
-                "issued at %d, here it is %d" % (cancel.issued, now),
-                cancel.job_id,
+                "issued at %d, here it is %d" % (order.issued, now),
+                order.job_id,
             )
-        if not self._ledger.cancel(cancel.job_id):
-            raise Refused("unknown-job", "it is not here, or has ended", cancel.job_id)
 
     def _reject_unknown(self, entry: Entry) -> None:
         """The meters that are not in the inventory have their answer at once; the others go on."""

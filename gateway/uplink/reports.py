@@ -20,8 +20,9 @@ _DETAIL = text(1024)
 class JobReport:
     """A whole job changed its `state`, a name of State in gateway/jobs/job.py.
 
-    "queued": accepted (reason `accepted` or `window-not-open`). "in-progress": a cancel is taken
-    but meters in hand end first. Any other: it has ended, `detail` counts its meters by state; a
+    "queued": accepted (reason `accepted`, `window-not-open` or `window-short`). "in-progress": the
+    reason is `paused`, `resumed`, a canary's verdict, or `canceled` while meters in hand end first.
+    Any other: it has ended, `detail` counts its meters by state; a
     job is "succeeded", "rejected" or "timed-out" if every one of its meters is, "canceled" if it
     was, otherwise "failed".
     """

@@ -9,14 +9,16 @@ from __future__ import annotations
 
 import asyncio
 
-from gateway.uplink import messages
+from gateway.meters.inventory import InventoryError
+from gateway.uplink import envelope, messages
 from gateway.uplink.files import BAD_DIGEST, COMPLETE, Files
 from gateway.uplink.hes_time import HesTime
+from gateway.uplink.key_change import KeyChange
 from gateway.uplink.messages import Ack, Chunk, Hello, Resend, State
 from gateway.uplink.orders import Orders, digest_of
 from gateway.uplink.outbox import Outbox
 from gateway.uplink.refused import Refused
-from gateway.uplink.trust import ORDERS, PACKAGES, TrustStore
+from gateway.uplink.trust import KEYS, ORDERS, PACKAGES, TrustStore, check_address
 from hal.ports import Message, PortError
 from hal.rt import log
 from hal.rt.group import Group
@@ -29,6 +31,7 @@ if TYPE_CHECKING:
     from gateway.jobs.contents import Entry
     from gateway.jobs.ledger import Ledger
     from gateway.jobs.queue import Queue
+    from gateway.meters.inventory import Inventory
     from gateway.uplink.package import Package
     from hal.ports import Clock, Crypto, Storage, Uplink
 
@@ -74,6 +77,7 @@ class Session:
         concentrator: str,
         signers: Sequence[tuple[bytes, bytes]],
         about: About,
+        inventory: Inventory | None = None,
     ) -> None:
         self.online = False
         self.trust = TrustStore(storage, signers)
@@ -85,6 +89,7 @@ class Session:
         self._queue = queue
         self._concentrator = concentrator
         self._about = about
+        self._inventory = inventory
         orders = self.trust.of(ORDERS)
         self._orders = Orders(concentrator, orders, clock, crypto, ledger, about.knows)
         self._time = HesTime(concentrator, orders, clock, crypto, ledger)
@@ -228,6 +233,7 @@ class Session:
             jobs[: messages.MAX_JOBS_IN_HELLO],
             self._time.nonce(),
             self.trust.number,
+            self.trust.keys_number,
         )
 
     def _open(self) -> list[Entry]:
@@ -272,6 +278,8 @@ class Session:
             self._take_job(payload)
         elif name == "cancel":
             self._orders.cancel(payload)
+        elif name == "pause":
+            self._orders.pause(payload)
         elif name == "chunk":
             self._take_chunk(Chunk.decode(payload), now)
         elif name == "ack":
@@ -282,6 +290,8 @@ class Session:
             self._take_time(payload)
         elif name == "trust":
             self._take_trust(payload)
+        elif name == "keys":
+            self._take_keys(payload)
 
     def _take_job(self, payload: bytes) -> None:
         if self._clock.unix_time() == 0:
@@ -308,6 +318,27 @@ class Session:
         log.warning(_WHERE, "trust store: " + what)
         self._ledger.event("trust-changed", what)
         self._hello_due = self._clock.ticks_ms()  # with the new number
+
+    def _take_keys(self, payload: bytes) -> None:
+        if self._clock.unix_time() == 0:
+            log.info(_WHERE, "meters' keys have to wait until the clock is set")
+            return
+        content, kid = envelope.verify(payload, self.trust.of(KEYS), self._crypto)
+        change = KeyChange.decode(content)
+        check_address(change, self._concentrator, self._clock.unix_time())
+        self.trust.check_keys(change.number, content)
+        if self._inventory is None:
+            raise Refused("unwrap-failed", "this gateway keeps no meters' keys")
+        try:
+            self._inventory.replace_keys(change.keys)
+        except InventoryError as error:
+            raise Refused("unwrap-failed", str(error))
+        # If the power fails before this, the same message comes again.
+        self.trust.took_keys(change.number, content)
+        what = "number %d by %s: %d meters" % (change.number, kid.hex(), len(change.keys))
+        log.info(_WHERE, "meters' keys: " + what)
+        self._ledger.event("keys-changed", what)
+        self._hello_due = self._clock.ticks_ms()
 
     # Packages.
 

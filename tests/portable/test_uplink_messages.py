@@ -8,6 +8,7 @@ from gateway.uplink.messages import (
     Cancel,
     Chunk,
     Hello,
+    Pause,
     Pull,
     Reports,
     Resend,
@@ -23,7 +24,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-CLASSES = (State, Hello, Reports, Pull, Cancel, Chunk, Ack, Resend, Time)
+CLASSES = (State, Hello, Reports, Pull, Cancel, Pause, Chunk, Ack, Resend, Time)
 
 
 def test_there_and_back() -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 
 from gateway.jobs.result import OK, VALUE, Result
-from gateway.uplink.messages import MAX_MESSAGE, Ack, Cancel, Resend
+from gateway.uplink.messages import MAX_MESSAGE, Ack, Cancel, Pause, Resend
 from gateway.uplink.orders import MAX_PACKAGE
 from gateway.uplink.reports import JobReport, MeterReport, Refusal
 from gateway.uplink.session import LAST_PAUSE_MS, PUBLISH_MS
@@ -185,6 +185,56 @@ def test_a_cancel_ends_what_is_queued() -> None:
         await world.stop()
 
     run(scenario())
+
+
+def test_a_job_is_paused_and_resumed() -> None:
+    async def scenario() -> None:
+        world = World()
+        await world.start()
+        job = read_job()
+        world.hes.order("job", signed(job.encode()))
+        await world.clock.run(1000)
+        for _ in range(2):  # a repeated one says nothing new
+            world.hes.tell("pause", signed(Pause(job.id, HERE, NOW, True).encode()))
+        await world.clock.run(1000)
+        assert work(world) == []
+        await world.stop()
+        world.boot()
+        await world.start()
+        assert work(world) == []
+        world.hes.tell("pause", signed(Pause(job.id, HERE, NOW + 1, False).encode()))
+        await world.clock.run(1000)
+        assert work(world) == KNOWN[:2]
+        await world.clock.run(1000)
+        assert [(body.state, body.reason) for body in world.hes.bodies(JobReport)] == [
+            ("queued", "accepted"),
+            ("in-progress", "paused"),
+            ("in-progress", "resumed"),
+            ("succeeded", "ended"),
+        ]
+        assert world.hes.reasons() == []
+        await world.stop()
+
+    run(scenario())
+
+
+def test_refusals_of_a_pause() -> None:
+    world = World()
+    job_id = read_job().id
+    world.give("job", signed(read_job().encode()))
+    world.give("pause", signed(Pause(job_id, HERE, NOW, True).encode()))
+    for reason, order in (
+        ("unknown-job", Pause(bytes(16), HERE, NOW, True)),
+        ("wrong-concentrator", Pause(job_id, "c-0043", NOW, False)),
+        ("not-yet-valid", Pause(job_id, HERE, NOW + 3700, False)),
+        ("outdated", Pause(job_id, HERE, NOW - 1, False)),
+    ):
+        assert refused(signed(order.encode()), "pause", world) == reason
+    # An order for one thing is none for another, whoever publishes it where.
+    assert refused(signed(Cancel(job_id, HERE, NOW).encode()), "pause", world) == "malformed"
+    order = Pause(job_id, HERE, NOW + 1, False)
+    assert refused(signed(order.encode()), "cancel", world) == "malformed"
+    assert work(world) == []
 
 
 def test_an_order_lost_on_the_way_comes_with_the_next_hello() -> None:

@@ -9,13 +9,17 @@ import sys
 from gateway.jobs.job import CONFIGURE, READ, Job, PackageRef
 from gateway.jobs.ledger import Ledger
 from gateway.jobs.queue import Queue as JobQueue
+from gateway.meters.inventory import Inventory
+from gateway.meters.keys import Vault
 from gateway.uplink import envelope, messages
 from gateway.uplink.hes_time import FORCED_S
+from gateway.uplink.key_change import KeyChange
 from gateway.uplink.messages import (
     Ack,
     Cancel,
     Chunk,
     Hello,
+    Pause,
     Pull,
     Reports,
     Resend,
@@ -54,6 +58,7 @@ _OTHER = bytes.fromhex(
 TRUST = [(KID, PUBLIC)]
 OTHER_TRUST = [(KID, _OTHER)]
 
+BOARD_KEY = bytes(range(100, 132))
 HERE = "c-0042"
 NOW = 1_800_000_000
 HOUR = 3600
@@ -137,6 +142,8 @@ def every_message() -> list[Any]:
         Reports(5, every_report()),
         Pull(digest, 0, 4096),
         Cancel(bytes(16), HERE, NOW),
+        Pause(bytes(16), HERE, NOW, True),
+        Pause(bytes(16), HERE, NOW, False),
         Chunk(digest, 4096, 5000, bytes(904)),
         Chunk(digest, 0, 0, b""),
         Ack(5, 0),
@@ -146,6 +153,7 @@ def every_message() -> list[Any]:
         SignedTime(HERE, bytes(range(16)), NOW),
         TrustChange(HERE, NOW, NOW + HOUR, 1, [TrustKey(KID, PUBLIC, EVERYTHING)], [b"gone"]),
         TrustChange(HERE, NOW, NOW + HOUR, 0xFFFFFFFF, [], []),
+        KeyChange(HERE, NOW, NOW + HOUR, 1, [("AMI1", bytes(48)), ("AMI2", bytes(range(48)))]),
     ]
 
 
@@ -352,6 +360,7 @@ class World:
         """What a start of the gateway makes from the storage."""
         self.ledger = Ledger(self.storage, self.clock, self.crypto.random, Limits())
         self.queue = JobQueue(self.ledger, self.clock, self.crypto.random)
+        self.inventory = Inventory(self.storage, Vault(self.crypto, BOARD_KEY))
         self.session = Session(
             self.line,
             self.clock,
@@ -362,6 +371,7 @@ class World:
             HERE,
             TRUST,
             About(),
+            self.inventory,
         )
 
     async def start(self) -> None:

@@ -13,6 +13,7 @@ from gateway.uplink.messages import (
     Cancel,
     Chunk,
     Hello,
+    Pause,
     Pull,
     Reports,
     Resend,
@@ -36,11 +37,12 @@ from tests.portable.uplink_support import (
     signed,
 )
 
-KINDS: tuple[Any, ...] = (State, Hello, Reports, Pull, Cancel, Chunk, Ack, Resend, Time)
+KINDS: tuple[Any, ...] = (State, Hello, Reports, Pull, Cancel, Pause, Chunk, Ack, Resend, Time)
 SEEDS = [message.encode() for message in every_message()] + [
     signed(read_job().encode()),
     signed(configure_job(b"x").encode()),
     signed(Cancel(bytes(16), HERE, 1).encode()),
+    signed(Pause(bytes(16), HERE, 1, True).encode()),
     signed(package().to_payload()),
 ]
 

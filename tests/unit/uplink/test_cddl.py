@@ -11,11 +11,13 @@ from pycddl import Schema, ValidationError
 import gateway.uplink.messages
 from gateway.jobs.job import Canary, State
 from gateway.jobs.window import Daily
+from gateway.uplink.key_change import KeyChange
 from gateway.uplink.messages import (
     Ack,
     Cancel,
     Chunk,
     Hello,
+    Pause,
     Pull,
     Reports,
     Resend,
@@ -40,12 +42,14 @@ RULE = {
     Reports: "report",
     Pull: "pull",
     Cancel: "cancel-payload",
+    Pause: "pause-payload",
     Chunk: "chunk",
     Ack: "ack",
     Resend: "resend",
     Time: "time-message",
     SignedTime: "time-payload",
     TrustChange: "trust-payload",
+    KeyChange: "keys-payload",
 }
 
 
