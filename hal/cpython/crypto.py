@@ -46,8 +46,7 @@ class Gcm:
     ) -> bytes:
         if len(nonce) != 12 or not 4 <= tag_size <= 16:
             check_gcm_sizes(nonce, tag_size)
-        sealed = self._encrypt(nonce, data, aad)
-        return sealed if tag_size == _FULL_TAG else sealed[: tag_size - _FULL_TAG]
+        return self._encrypt(nonce, data, aad)[: len(data) + tag_size]
 
     def decrypt(
         self, nonce: bytes, data: bytes | memoryview, aad: bytes | memoryview, tag_size: int
@@ -57,7 +56,7 @@ class Gcm:
         size = len(data) - tag_size
         if size < 0:
             raise CryptoError("AES-GCM: %d bytes are too few for a tag" % len(data))
-        plain = self._encrypt(nonce, data[:size], None)[:size]
+        plain = self._encrypt(nonce, data, None)[:size]  # ciphering the tag too is less than a copy
         tag = self._encrypt(nonce, plain, aad)[size : size + tag_size]
         if not compare_digest(tag, data[size:]):
             raise CryptoError("AES-GCM: the tag is wrong")
