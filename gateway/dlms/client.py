@@ -200,9 +200,12 @@ class Client:
 
     def use_keys(self, keys: Keys) -> None:
         """From the next request on, in this association and those to come: after a key change."""
+        before = self._association.keys
         self._association.keys = keys
-        if self._exchange.ciphering is not None:
-            self._exchange.ciphering.use(keys)
+        ciphering = self._exchange.ciphering
+        if ciphering is not None:
+            same_key = before is not None and before.ek == keys.ek
+            ciphering.use(keys, ciphering.received if same_key else -1)
 
     def _aarq(self, challenge: bytes) -> acse.Aarq:
         wanted = self._association
