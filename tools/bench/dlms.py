@@ -34,7 +34,8 @@ PEERS = {
 NOTES = [
     "gurux-dlms does not check the tag of what it deciphers; it prints two lines each time it does "
     "(thrown away here).",
-    "dlms-cosem makes no glo-ciphered APDUs: the envelope around its ciphertext is added here.",
+    "dlms-cosem makes no glo-ciphered APDUs: the least envelope is put around its ciphertext here, "
+    "and only ours checks that what is inside is what the label says and that its counter is new.",
     "dlms-cosem writes lengths above 127 wrong: the octet-string of the image block is put right "
     "here.",
 ]
