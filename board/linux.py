@@ -10,13 +10,14 @@ import signal
 import sys
 from pathlib import Path
 
-from board.wiring import modems, uplink
+from board.wiring import board_key, modems, uplink
 from gateway.app import Gateway, Ports
 from gateway.settings import SettingsError, parse
 from hal.cpython.clock import SystemClock
 from hal.cpython.crypto import SystemCrypto
 from hal.cpython.mqtt import MqttUplink
 from hal.cpython.ports import open_port
+from hal.cpython.private_file import make_private_file
 from hal.cpython.storage import FolderStorage
 from hal.rt import log
 
@@ -54,15 +55,16 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         settings = parse(options.settings.read_bytes())
         log.set_level(settings.log_level)
-        clock = SystemClock()
+        clock, crypto = SystemClock(), SystemCrypto()
         log.set_clock(clock.unix_time)
         data.mkdir(parents=True, exist_ok=True)
         ports = Ports(
             clock,
             FolderStorage(str(data)),
-            SystemCrypto(),
+            crypto,
             uplink(settings, str(base), MqttUplink),
             modems(settings, clock, open_port),
+            board_key(settings, str(base), crypto.random, make_private_file),
         )
         gateway = Gateway(settings, ports)
     except SettingsError as error:

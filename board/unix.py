@@ -9,13 +9,14 @@ import gc
 import os
 import sys
 
-from board.wiring import modems, uplink
+from board.wiring import board_key, modems, uplink
 from gateway.app import Gateway, Ports
 from gateway.settings import SettingsError, parse
 from hal.micropython.clock import SystemClock
 from hal.micropython.crypto import SystemCrypto
 from hal.micropython.mqtt import MqttUplink
 from hal.micropython.ports import open_port
+from hal.micropython.private_file import make_private_file
 from hal.micropython.storage import FolderStorage
 from hal.rt import log
 
@@ -49,15 +50,16 @@ def main(arguments: list[str]) -> int:
         with open(path, "rb") as file:
             settings = parse(file.read())
         log.set_level(settings.log_level)
-        clock = SystemClock()
+        clock, crypto = SystemClock(), SystemCrypto()
         log.set_clock(clock.unix_time)
         _ensure_folder(data)
         ports = Ports(
             clock,
             FolderStorage(data),
-            SystemCrypto(),
+            crypto,
             uplink(settings, base, MqttUplink),
             modems(settings, clock, open_port),
+            board_key(settings, base, crypto.random, make_private_file),
         )
         gateway = Gateway(settings, ports)
     except SettingsError as error:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import os
+
 from gateway.settings import SettingsError
 from gateway.uplink.messages import MAX_MESSAGE
 from hal.modem.attached import Attached
 from hal.modem.imst import Imst
 from hal.modem.ip import Ip
 from hal.modem.prime import Prime
+from hal.rt import log
 from hal.rt.tls_files import TlsFiles
 
 TYPE_CHECKING = False
@@ -42,16 +45,16 @@ def uplink(settings: Settings, folder: str, make: Callable[..., U]) -> U:
     password = None
     if one.password_file is not None:
         try:
-            password = _read(folder, "password_file", one.password_file).decode().strip()
+            password = _read(folder, "uplink.password_file", one.password_file).decode().strip()
         except UnicodeError:
             raise SettingsError("uplink.password_file: expected a text in UTF-8")
     tls = None
     if one.ca is not None:
-        _read(folder, "ca", one.ca)
+        _read(folder, "uplink.ca", one.ca)
         own: list[str | None] = [None, None]
         if one.certificate is not None and one.key is not None:
-            _read(folder, "certificate", one.certificate)
-            _read(folder, "key", one.key)
+            _read(folder, "uplink.certificate", one.certificate)
+            _read(folder, "uplink.key", one.key)
             own = [folder + "/" + one.certificate, folder + "/" + one.key]
         tls = TlsFiles(folder + "/" + one.ca, own[0], own[1])
     return make(
@@ -66,11 +69,39 @@ def uplink(settings: Settings, folder: str, make: Callable[..., U]) -> U:
     )
 
 
+def board_key(
+    settings: Settings,
+    folder: str,
+    random: Callable[[int], bytes],
+    make_private_file: Callable[[str, bytes], None],
+) -> bytes:
+    """The key that wraps the meters' keys, from its file in `folder`, made if absent.
+    SettingsError when others than its owner may read it, or it holds no key.
+    """
+    path = folder + "/" + settings.board_key
+    try:
+        mode = os.stat(path)[0]
+    except OSError:
+        make_private_file(path, (random(32).hex() + "\n").encode())
+        log.warning("gateway", "%s made; the HES needs a copy to send keys" % settings.board_key)
+        mode = os.stat(path)[0]
+    if mode & 0o077:
+        raise SettingsError(
+            "board_key: expected a file that only its owner may read, came mode %o for %s;"
+            " chmod 600 it" % (mode & 0o777, settings.board_key)
+        )
+    text = _read(folder, "board_key", settings.board_key).strip()
+    digits = b"0123456789abcdefABCDEF"
+    if len(text) not in (32, 64) or [c for c in text if c not in digits]:
+        raise SettingsError("board_key: expected 32 or 64 hex digits in %s" % settings.board_key)
+    return bytes.fromhex(text.decode())
+
+
 def _read(folder: str, key: str, name: str) -> bytes:
     try:
         with open(folder + "/" + name, "rb") as file:
             return file.read()
     except OSError as error:
         raise SettingsError(
-            "uplink.%s: expected a file that can be read, came %s: %s" % (key, name, error)
+            "%s: expected a file that can be read, came %s: %s" % (key, name, error)
         )

@@ -19,6 +19,7 @@ from gateway.jobs.queue import Queue
 from gateway.jobs.result import KO, Result
 from gateway.meters.counters import Counters
 from gateway.meters.inventory import Inventory
+from gateway.meters.keys import Vault
 from gateway.meters.links import Network
 from gateway.uplink.refused import Refused
 from gateway.uplink.session import Session
@@ -43,9 +44,11 @@ STORAGE_PAUSE_MS = 5000  # after the flash refused a record
 
 
 class Ports:
-    """What a board provides. modems: [(Modem, how many meters are served over it at once)]."""
+    """What a board provides. modems: [(Modem, how many meters are served over it at once)].
+    board_key: 16 or 32 bytes, wraps the meters' keys.
+    """
 
-    __slots__ = ("clock", "crypto", "modems", "storage", "uplink")
+    __slots__ = ("board_key", "clock", "crypto", "modems", "storage", "uplink")
 
     def __init__(
         self,
@@ -54,7 +57,9 @@ class Ports:
         crypto: Crypto,
         uplink: Uplink,
         modems: list[tuple[Modem, int]],
+        board_key: bytes,
     ) -> None:
+        self.board_key = board_key
         self.clock = clock
         self.storage = storage
         self.crypto = crypto
@@ -93,7 +98,7 @@ class Gateway:
     def __init__(self, settings: Settings, ports: Ports) -> None:
         self._clock = ports.clock
         self._workers = settings.workers
-        self._inventory = Inventory(ports.storage)
+        self._inventory = Inventory(ports.storage, Vault(ports.crypto, ports.board_key))
         for problem in self._inventory.problems:
             log.warning(WHERE, problem)
         self._network = Network(ports.clock)
@@ -121,6 +126,7 @@ class Gateway:
             settings.concentrator,
             settings.signers,
             about,
+            self._inventory,
         )
         log.info(
             WHERE,

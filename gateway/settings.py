@@ -7,6 +7,7 @@
              "username": "santiago-0042", "password_file": "uplink.password",
              "ca": "ca.pem", "certificate": "client.pem", "key": "client.key"},
   "signers": [{"kid": "<hex>", "key": "<x||y, 128 hex digits>"}],
+  "board_key": "board.key",
   "modems": [{"kind": "plc", "driver": "prime-usi", "meters_at_once": 4,
               "url": "serial:/dev/ttyS1?baud=115200"}],
   "paths": {"plc": {"timeout_ms": 6000, "tries": 4}},
@@ -17,7 +18,9 @@
 
 concentrator, system_title, uplink.host and signers must be there; everything else has a default. A
 key nobody knows is an error, not ignored: a misspelt limit must not silently become the default.
-Secrets stand in files, never here.
+Secrets stand in files, never here. The signers count until the first signed change of the trust
+store. The board's key, 32 or 64 hex digits in a file that only its owner may read, wraps the
+meters' keys; it is made if absent, and the HES needs a copy to send new keys.
 """
 
 from __future__ import annotations
@@ -131,11 +134,12 @@ class PathSettings:
 class Settings:
     """Everything, checked.
 
-    signers: [(kid, x||y 64 bytes)]. system_title: the client's own, 8 bytes.
+    signers: [(kid, x||y 64 bytes)]. system_title: the client's own, 8 bytes. board_key: a file.
     paths: kind -> PathSettings.
     """
 
     __slots__ = (
+        "board_key",
         "concentrator",
         "log_level",
         "modems",
@@ -155,6 +159,7 @@ class Settings:
         for signer in fields.objects("signers", 1, 16):
             self.signers.append((signer.hex("kid", 1, 32), signer.hex("key", 64, 64)))
             signer.done()
+        self.board_key = fields.text("board_key", 1, 255, "board.key")
         self.modems = [ModemSettings(modem) for modem in fields.objects("modems", 0, 8)]
         self.storage = StorageSettings(fields.object("storage"))
         paths = fields.object("paths")

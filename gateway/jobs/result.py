@@ -92,6 +92,7 @@ REASONS = {
     "out-of-order": (FIX_ORDER, False, "an earlier message of this kind is missing"),
     "unknown-key": (FIX_TRUST, False, "the key to be removed is not in the trust store"),
     "last-trust-key": (FIX_TRUST, False, "nobody would be left who may change the trust store"),
+    "unwrap-failed": (FIX_TRUST, False, "the meters' keys are not wrapped under this board's key"),
     "unsigned-time": (FIX_TRUST, False, "the clock is set this far only by a signed time"),
     "stale-time": (RETRY, False, "the signed time answers no hello of just now"),
     "unknown-job": (FIX_ORDER, False, "no such job here"),

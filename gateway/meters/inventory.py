@@ -5,6 +5,11 @@ Two JSON-lines files in the Storage, one meter a line, written by the commission
   meters.jsonl  {"serial": "AMI0000000001", "client": 1, "server": 1,
                  "paths": [["plc", "0080e1000001"], ["ip", "10.0.0.7:4059"]]}
   keys.jsonl    {"serial": "AMI0000000001", "ek": "<32 hex digits>", "ak": "<32 hex digits>"}
+                {"serial": "AMI0000000001", "wrapped": "<96 hex digits>"}
+
+With a Vault (keys.py), plain keys are wrapped as soon as they are found, and the file is replaced
+by one that holds wrapped keys alone. What the flash had under the plain ones may be there until it
+writes over it; commissioning that must not leave that much sends `keys` messages instead.
 
 A line that cannot be used is skipped and reported with its number: a typo in one of 2000 lines must
 not take the other 1999 meters off the air. An order for the skipped meter ends as unknown-meter, so
@@ -15,6 +20,8 @@ from __future__ import annotations
 
 import json
 
+from gateway.meters.keys import WRAPPED_SIZE, MeterKeys
+from hal.ports import CryptoError
 from hal.rt import memory
 
 TYPE_CHECKING = False
@@ -22,10 +29,12 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from typing import Any
 
+    from gateway.meters.keys import Vault
     from hal.ports import Storage
 
 METERS = "meters.jsonl"
 KEYS = "keys.jsonl"
+_NEW_KEYS = "keys.jsonl.new"
 PLC, RF, IP = "plc", "rf", "ip"
 
 MAX_METERS = 2000
@@ -63,30 +72,15 @@ class Meter:
         return "Meter(%s, %r)" % (self.serial, self.paths)
 
 
-class MeterKeys:
-    """Security suite 0: global unicast encryption key and authentication key, 16 bytes each.
-
-    repr hides them.
-    """
-
-    __slots__ = ("ak", "ek")
-
-    def __init__(self, ek: bytes, ak: bytes) -> None:
-        self.ek = ek
-        self.ak = ak
-
-    def __repr__(self) -> str:
-        return "MeterKeys(...)"
-
-
 class Inventory:
     """All meters in RAM as one short text each; keys stay in the Storage until asked for.
 
     Takes about 260 bytes a meter on 64-bit MicroPython, half on a 32-bit board.
     """
 
-    def __init__(self, storage: Storage) -> None:
+    def __init__(self, storage: Storage, vault: Vault | None = None) -> None:
         self._storage = storage
+        self._vault = vault
         self._size = -1
         # serial -> "client server kind=address kind=address"
         self._meters: dict[str, str] = {}
@@ -133,16 +127,39 @@ class Inventory:
             raise InventoryError("%s holds no usable keys for %s" % (KEYS, serial))
         return keys
 
+    def replace_keys(self, entries: list[tuple[str, bytes]]) -> None:
+        """New keys, each (serial, wrapped by Vault.wrap()): all of them or, with InventoryError,
+        none. Durable when it returns.
+        """
+        if self._vault is None:
+            raise InventoryError("this board has no key of its own to unwrap with")
+        for serial, wrapped in entries:
+            try:
+                self._vault.unwrap(serial, wrapped)
+            except CryptoError as error:
+                raise InventoryError("%s: %s" % (serial, error))
+        self._rewrite_keys(dict(entries))
+        self._index_keys()
+
     def _read_keys(self, serial: str) -> MeterKeys | None:
         offset = self._key_lines.get(serial)
         if offset is None:
             return None
         try:
             line = self._storage.read(KEYS, offset, MAX_LINE + 1)
-            found, ek, ak = _parse_keys(line.split(b"\n", 1)[0])
+            found, plain, wrapped = _parse_keys(line.split(b"\n", 1)[0])
         except (OSError, InventoryError):
             return None
-        return MeterKeys(ek, ak) if found == serial else None
+        if found != serial:
+            return None
+        if plain is not None:
+            return plain
+        if self._vault is None:
+            raise InventoryError("%s: its keys are wrapped, and this board has no key" % serial)
+        try:
+            return self._vault.unwrap(serial, wrapped)
+        except CryptoError as error:
+            raise InventoryError("%s: %s" % (serial, error))
 
     def _load(self) -> None:
         self._meters = {}
@@ -168,10 +185,47 @@ class Inventory:
             self._meters[meter.serial] = " ".join(fields)
 
     def _index_keys(self) -> None:
+        if self._note_key_lines() and self._vault is not None:
+            self._rewrite_keys({})
+            # What was wrong is reported already, and not in the new file.
+            problems, bad_lines = list(self.problems), self.bad_lines
+            self._note_key_lines()
+            self.problems, self.bad_lines = problems, bad_lines
+
+    def _rewrite_keys(self, new: dict[str, bytes]) -> None:
+        """keys.jsonl with the `new` wrapped keys in it, and all others wrapped."""
+        self._storage.remove(_NEW_KEYS)
+        file = self._storage.append(_NEW_KEYS)
+        written: dict[str, bool] = {}
+        problems, bad_lines = list(self.problems), self.bad_lines
+        try:
+            for _, _, line in self._lines(KEYS):
+                try:
+                    serial, plain, wrapped = _parse_keys(line)
+                except InventoryError:
+                    continue
+                if serial in new or serial in written:
+                    continue
+                if plain is not None and self._vault is not None:
+                    wrapped = self._vault.wrap(serial, plain)
+                file.write(_wrapped_line(serial, wrapped))
+                written[serial] = True
+            for serial in sorted(new):
+                file.write(_wrapped_line(serial, new[serial]))
+            file.sync()
+        finally:
+            file.close()
+        self.problems, self.bad_lines = problems, bad_lines
+        self._storage.rename(_NEW_KEYS, KEYS)
+
+    def _note_key_lines(self) -> bool:
+        """Where each meter's keys are; True if some are not wrapped."""
         self._key_lines = {}
+        some_plain = False
         for number, offset, line in self._lines(KEYS):
             try:
-                serial, _, _ = _parse_keys(line)
+                serial, plain, _ = _parse_keys(line)
+                some_plain = some_plain or plain is not None
                 if serial in self._key_lines:
                     raise InventoryError("%s is already on an earlier line" % serial)
                 if serial not in self._meters:
@@ -180,6 +234,7 @@ class Inventory:
                 self._report(KEYS, number, str(error))
                 continue
             self._key_lines[serial] = offset
+        return some_plain
 
     def _report(self, name: str, number: int, text: str) -> None:
         self.bad_lines += 1
@@ -239,9 +294,18 @@ def _parse_meter(line: bytes) -> Meter:
     return Meter(serial, checked, _sap(fields, "client"), _sap(fields, "server"))
 
 
-def _parse_keys(line: bytes) -> tuple[str, bytes, bytes]:
+def _parse_keys(line: bytes) -> tuple[str, MeterKeys | None, bytes]:
+    """(serial, plain keys or None, wrapped keys or nothing)."""
     fields = _fields(line)
-    return _serial(fields), _key(fields, "ek"), _key(fields, "ak")
+    serial = _serial(fields)
+    if "wrapped" in fields:
+        return serial, None, _hex(fields, "wrapped", 2 * WRAPPED_SIZE)
+    return serial, MeterKeys(_hex(fields, "ek", 32), _hex(fields, "ak", 32)), b""
+
+
+def _wrapped_line(serial: str, wrapped: bytes) -> bytes:
+    line = json.dumps({"serial": serial, "wrapped": wrapped.hex()})
+    return (line + "\n").encode()
 
 
 def _fields(line: bytes) -> dict[str, Any]:
@@ -292,11 +356,11 @@ def _sap(fields: dict[str, Any], name: str) -> int:
     return sap
 
 
-def _key(fields: dict[str, Any], name: str) -> bytes:
-    key = fields.get(name)
-    if not isinstance(key, str) or not _is_hex(key, 32):
-        raise InventoryError("%s: expected 32 hex digits" % name)
-    return bytes.fromhex(key)
+def _hex(fields: dict[str, Any], name: str, digits: int) -> bytes:
+    value = fields.get(name)
+    if not isinstance(value, str) or not _is_hex(value, digits):
+        raise InventoryError("%s: expected %d hex digits" % (name, digits))
+    return bytes.fromhex(value)
 
 
 def _is_hex(text: str, digits: int) -> bool:

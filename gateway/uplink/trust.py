@@ -4,12 +4,13 @@ It begins as the settings' signers, each trusted for everything. From then on on
 changes it (topic `trust`, by a key trusted for TRUST): keys come with their purposes, keys go. The
 messages of one concentrator are numbered 1, 2, 3 ...; each number is taken once and in order, so
 neither a replay nor a rollback gets anywhere. Once the first is taken, the settings' signers no
-longer count: what was removed stays removed.
+longer count: what was removed stays removed. The numbers of the messages with meters' keys
+(key_change.py) are kept here, too.
 
 Flash: the same content in `trust.0` and `trust.1`, so that one may be damaged:
 
-    SHA-256 of what follows (32) || CBOR [1, number, digest of the last message / h'', [+ key]]
-    key = [kid, x||y, purposes]
+    SHA-256 of what follows (32) || CBOR [1, number, digest, [+ key], keys-number, keys-digest]
+    key = [kid, x||y, purposes]; a digest is that of the last message, empty before the first
 
 Purposes are bits: ORDERS jobs, cancels, commands and the time; PACKAGES; TRUST this store; KEYS the
 meters' keys.
@@ -39,9 +40,12 @@ from hal.rt import cbor, log
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from typing import Any
+    from typing import Any, TypeAlias
 
     from hal.ports import Clock, Crypto, Storage
+
+    # number, digest, keys; number and digest of the last message with meters' keys
+    Content: TypeAlias = "tuple[int, bytes, list[TrustKey], int, bytes]"
 
 ORDERS = 1
 PACKAGES = 2
@@ -139,6 +143,8 @@ class TrustStore:
         self.number = 0  # of the last message taken
         self.damaged = False
         self._last = b""  # its digest
+        self.keys_number = 0  # of the last message with meters' keys
+        self._keys_last = b""
         self._keys = [TrustKey(kid, key, EVERYTHING) for kid, key in signers]
         self._lists: dict[int, list[tuple[bytes, bytes]]] = {bit: [] for bit in NAMES}
         self._load()
@@ -165,12 +171,21 @@ class TrustStore:
         keys = _changed(self._keys, change)
         for key in change.add:
             _check_point(key, crypto)
-        self._save(change.number, digest, keys)
-        self.number, self._last, self._keys = change.number, digest, keys
+        self._save((change.number, digest, keys, self.keys_number, self._keys_last))
         self._sort()
         told = ["+%s for %s" % (key.kid.hex(), purposes_text(key.purposes)) for key in change.add]
         told.extend(["-%s" % gone.hex() for gone in change.remove])
         return "number %d by %s: %s" % (change.number, kid.hex(), ", ".join(told))
+
+    def check_keys(self, number: int, payload: bytes) -> None:
+        """Refused unless the message with meters' keys is the next one."""
+        same = hashlib.sha256(payload).digest() == self._keys_last
+        check_number(number, self.keys_number, same)
+
+    def took_keys(self, number: int, payload: bytes) -> None:
+        """The message with this number has been taken, durably."""
+        digest = hashlib.sha256(payload).digest()
+        self._save((self.number, self._last, self._keys, number, digest))
 
     def _sort(self) -> None:
         for bit in self._lists:
@@ -178,16 +193,16 @@ class TrustStore:
             self._lists[bit][:] = [(k.kid, k.public) for k in self._keys if k.purposes & bit]
 
     def _load(self) -> None:
-        best: tuple[int, bytes, list[TrustKey]] | None = None
+        best: Content | None = None
         copies = [self._storage.read(name) for name in _FILES if self._storage.size(name) >= 0]
         for copy in copies:
             content = _content(copy)
-            if content is not None and (best is None or content[0] > best[0]):
+            if content is not None and (best is None or _steps(content) > _steps(best)):
                 best = content
         if best is not None:
-            self.number, self._last, self._keys = best
+            self._hold(best)
             if len(copies) < len(_FILES) or copies[0] != copies[1]:
-                self._save(self.number, self._last, self._keys)
+                self._save(best)
                 log.warning(_WHERE, "one of the two copies was old or damaged; made anew")
         elif copies:
             # To go back to the settings would be to trust again whom somebody has removed.
@@ -199,10 +214,17 @@ class TrustStore:
                 " signers of the settings, remove %s and %s" % _FILES,
             )
 
-    def _save(self, number: int, digest: bytes, keys: list[TrustKey]) -> None:
-        body = cbor.encode([1, number, digest, [key.to_array() for key in keys]])
+    def _hold(self, content: Content) -> None:
+        self.number, self._last, self._keys, self.keys_number, self._keys_last = content
+
+    def _save(self, content: Content) -> None:
+        number, digest, keys, keys_number, keys_digest = content
+        body = cbor.encode(
+            [1, number, digest, [key.to_array() for key in keys], keys_number, keys_digest]
+        )
         for name in _FILES:
             self._storage.replace(name, hashlib.sha256(body).digest() + body)
+        self._hold(content)
 
 
 def check_address(change: Any, concentrator: str, now: int) -> None:
@@ -257,12 +279,17 @@ def _check_point(key: TrustKey, crypto: Crypto) -> None:
         raise Refused("malformed", "trust: key %s is no point of P-256" % key.kid.hex())
 
 
-def _content(raw: bytes) -> tuple[int, bytes, list[TrustKey]] | None:
+def _steps(content: Content) -> int:
+    """How many messages were taken: either number only grows."""
+    return content[0] + content[3]
+
+
+def _content(raw: bytes) -> Content | None:
     body = raw[32:]
     if hashlib.sha256(body).digest() != raw[:32]:
         return None
     try:
-        _, number, digest, keys = cbor.decode(body)
-        return number, digest, [TrustKey(*key) for key in keys]
+        _, number, digest, keys, keys_number, keys_digest = cbor.decode(body)
+        return number, digest, [TrustKey(*key) for key in keys], keys_number, keys_digest
     except (cbor.CborError, ValueError, TypeError):
         return None

@@ -10,8 +10,10 @@ from gateway.meters.inventory import (
     Inventory,
     InventoryError,
 )
+from gateway.meters.keys import MeterKeys, Vault
 from hal.sim.storage import MemoryStorage
 from tests.portable.support import raises, random_bytes
+from tests.portable.uplink_support import crypto
 
 A = '{"serial": "AMI0000000001", "paths": [["plc", "0080E1000001"], ["rf", "2C2D576866323002"]]}\n'
 B = '{"serial": "AMI0000000002", "paths": [["ip", "127.0.0.1:4059"]], "client": 16, "server": 3}\n'
@@ -155,6 +157,57 @@ def test_missing_and_bad_keys_are_errors_without_key_material():
     assert "AMI0000000001" in str(error)
     everything = str(error) + "".join(inventory.problems)
     assert EK[:8] not in everything and AK[:8] not in everything
+
+
+VAULT = Vault(crypto(), bytes(range(32)))
+
+
+def test_plain_keys_are_wrapped_where_they_are_found():
+    storage = MemoryStorage()
+    storage.replace(METERS, (A + B).encode())
+    stranger = keys_line("STRANGER", "ab" * 16)
+    storage.replace(KEYS, (keys_line("AMI0000000001") + "rubbish " + EK + "\n" + stranger).encode())
+    inventory = Inventory(storage, VAULT)
+    assert len(inventory.problems) == 2
+    found = inventory.keys("AMI0000000001")
+    assert (found.ek.hex(), found.ak.hex()) == (EK, AK)
+    content = storage.read(KEYS).decode()
+    assert content.count("wrapped") == 2 and "STRANGER" in content
+    for secret in (EK, AK, "ab" * 16):
+        assert secret not in content
+    # Wrapped once, they are left alone.
+    again = Inventory(storage, VAULT)
+    assert storage.read(KEYS).decode() == content
+    assert again.keys("AMI0000000001").ek.hex() == EK
+    # Commissioning wrote plain ones again.
+    storage.replace(KEYS, keys_line("AMI0000000002", "cd" * 16).encode())
+    assert again.keys("AMI0000000002").ek.hex() == "cd" * 16
+    assert "cd" * 16 not in storage.read(KEYS).decode()
+
+
+def test_wrapped_keys_need_the_board_key_they_were_wrapped_with():
+    storage = MemoryStorage()
+    storage.replace(METERS, A.encode())
+    storage.replace(KEYS, keys_line("AMI0000000001").encode())
+    Inventory(storage, VAULT)
+    for vault in (None, Vault(crypto(), bytes(16))):
+        error = raises(InventoryError, Inventory(storage, vault).keys, "AMI0000000001")
+        assert "AMI0000000001" in str(error)
+    assert raises(ValueError, Vault, crypto(), bytes(24))
+    assert repr(VAULT) == "Vault(...)"
+
+
+def test_keys_are_replaced_all_or_none():
+    storage, _ = inventory_of(A + B)
+    inventory = Inventory(storage, VAULT)
+    new = [(s, VAULT.wrap(s, MeterKeys(bytes(16), bytes(16)))) for s in inventory.serials()]
+    raises(InventoryError, inventory.replace_keys, [new[0], ("AMI0000000002", new[0][1])])
+    assert storage.read(KEYS) == b""
+    inventory.replace_keys(new)
+    inventory.replace_keys([new[1]])
+    for serial, _ in new:
+        assert inventory.keys(serial).ek == bytes(16)
+    assert storage.read(KEYS).count(b"\n") == 2
 
 
 def test_repr_hides_keys():

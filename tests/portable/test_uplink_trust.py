@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from gateway.meters.keys import MeterKeys, Vault
 from gateway.uplink import envelope
+from gateway.uplink.key_change import KeyChange
 from gateway.uplink.package import Package
 from gateway.uplink.refused import Refused
 from gateway.uplink.reports import Event
@@ -20,9 +22,11 @@ from hal.rt import log
 from hal.sim.storage import MemoryStorage
 from tests.portable.support import raises, run
 from tests.portable.uplink_support import (
+    BOARD_KEY,
     HERE,
     HOUR,
     KID,
+    KNOWN,
     NOW,
     PUBLIC,
     World,
@@ -160,6 +164,67 @@ def test_changes_that_make_no_sense() -> None:
     assert reason(world, change(1)) == "malformed"
     assert reason(world, signed(change(1))[:-1] + b"x") == "bad-signature"
     assert world.session.trust.number == 0
+
+
+# Meters' keys, numbered by the same store.
+
+EK, AK = bytes(range(16)), bytes(range(16, 32))
+METER = '{"serial": "%s", "paths": []}\n' % KNOWN[0]
+
+
+def keys_for(
+    number: int = 1, here: str = HERE, not_after: int = NOW + HOUR, ek: bytes = EK, **other: str
+) -> bytes:
+    vault = Vault(crypto(), BOARD_KEY)
+    wrapped = vault.wrap(other.get("wrapped_for", KNOWN[0]), MeterKeys(ek, AK))
+    return KeyChange(here, NOW, not_after, number, [(KNOWN[0], wrapped)]).encode()
+
+
+def test_keys_arrive_wrapped_and_stay_so() -> None:
+    async def scenario() -> None:
+        world = World()
+        world.storage.replace("meters.jsonl", METER.encode())
+        world.boot()
+        await world.start()
+        world.give("keys", signed(keys_for()))
+        await world.clock.run(1000)
+        assert [event.name for event in world.hes.bodies(Event)] == ["keys-changed"]
+        assert [h[1].keys for h in world.hes.heard if h[0] == "hello"] == [0, 1]
+        await world.stop()
+        for _ in range(2):
+            found = world.inventory.keys(KNOWN[0])
+            assert (found.ek, found.ak) == (EK, AK)
+            world.boot()
+        for name in world.storage.names():
+            content = world.storage.read(name)
+            for secret in (EK, AK, BOARD_KEY):
+                assert secret not in content and secret.hex().encode() not in content, name
+
+    run(scenario())
+
+
+def test_refused_keys() -> None:
+    world = World()
+    world.storage.replace("meters.jsonl", METER.encode())
+    first = signed(keys_for(1))
+    assert reason(world, signed(keys_for(1, here="c-0043")), "keys") == "wrong-concentrator"
+    assert reason(world, signed(keys_for(1, not_after=NOW - 1)), "keys") == "expired"
+    assert reason(world, signed(keys_for(2)), "keys") == "out-of-order"
+    assert reason(world, signed(keys_for(1, wrapped_for=KNOWN[1])), "keys") == "unwrap-failed"
+    other = KeyChange(HERE, NOW, NOW + HOUR, 1, [(KNOWN[0], bytes(48))]).encode()
+    assert reason(world, signed(other), "keys") == "unwrap-failed"
+    assert reason(world, signed(change()), "keys") == "malformed"
+    assert world.storage.size("keys.jsonl") < 0
+    world.give("keys", first)
+    assert reason(world, first, "keys") == "duplicate"
+    world.give("keys", signed(keys_for(2, ek=bytes(16))))
+    assert reason(world, first, "keys") == "replayed"
+    world.boot()
+    assert reason(world, first, "keys") == "replayed"
+    assert world.inventory.keys(KNOWN[0]).ek == bytes(16)
+    # By a key that may order, but not bring keys.
+    world.give("trust", signed(change()))
+    assert reason(world, signed_by_new(keys_for(3)), "keys") == "unknown-signer"
 
 
 def test_an_unset_clock_lets_it_wait() -> None:

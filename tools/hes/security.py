@@ -1,12 +1,15 @@
-"""`ami-hes trust`: whose signatures a concentrator accepts, changed by signed messages.
+"""`ami-hes trust` and `ami-hes keys`: whose signatures a concentrator accepts, and new keys for its
+meters, by signed and numbered messages.
 
-Changes are staged one by one, then signed and sent as one. The concentrator takes them in the order
-of their numbers, each once.
+Changes of trust are staged one by one, then signed and sent as one. The concentrator takes the
+messages of each kind in the order of their numbers, each once. Meters' keys are wrapped here under
+the board's key; the HES keeps the wrapped ones only, and those as long as the message is on record.
 """
 
 from __future__ import annotations
 
 import argparse
+import json
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -17,8 +20,11 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from gateway.meters.keys import MeterKeys, Vault
 from gateway.uplink import envelope, messages
+from gateway.uplink.key_change import MAX_METERS, SERIAL, KeyChange
 from gateway.uplink.trust import NAMES, TrustChange, TrustKey, purposes_text
+from hal.cpython.crypto import SystemCrypto
 from tools.hes import report
 from tools.hes.store import REJECTED, TAKEN, UNANSWERED, Store
 from tools.hes.watch import service_problem
@@ -63,6 +69,24 @@ def add_parsers(commands: Any, add_key: Callable[[argparse.ArgumentParser], None
             action.add_argument("kid", metavar="KID", help="its id, hexadecimal")
         elif name == "send":
             add_key(action)
+    keys = commands.add_parser(
+        "keys",
+        help="bring new keys of meters to a concentrator",
+        description="Wrap meters' keys under the board's key, sign them, and send them.",
+    )
+    keys.add_argument("--concentrator", required=True, metavar="ID")
+    keys.add_argument(
+        "--board-key", type=Path, required=True, metavar="FILE", help="a copy of the board's"
+    )
+    keys.add_argument(
+        "--meter-keys",
+        type=Path,
+        required=True,
+        metavar="keys.jsonl",
+        help='one {"serial": ..., "ek": HEX, "ak": HEX} a line',
+    )
+    add_key(keys)
+    keys.set_defaults(run=_keys)
 
 
 def parse_purposes(text: str) -> int:
@@ -95,6 +119,76 @@ def send_trust(store: Store, key: SigningKey, concentrator: str, now: int) -> in
     store.add_numbered("trust", concentrator, number, "; ".join(map(_staged, staged)), raw)
     store.clear_staged_trust(concentrator)
     return number
+
+
+def send_keys(
+    store: Store,
+    key: SigningKey,
+    concentrator: str,
+    board_key: bytes,
+    meters: list[tuple[str, MeterKeys]],
+    now: int,
+) -> list[int]:
+    """Wrap, sign, keep for `serve` to send; the numbers of the messages."""
+    _check(concentrator)
+    try:
+        vault = Vault(SystemCrypto(), board_key)
+    except ValueError as error:
+        raise SecurityProblem(str(error)) from None
+    wrapped = [(serial, vault.wrap(serial, keys)) for serial, keys in meters]
+    numbers = []
+    for first in range(0, len(wrapped), MAX_METERS):
+        some = wrapped[first : first + MAX_METERS]
+        number = store.next_number("keys", concentrator)
+        change = KeyChange(concentrator, now, now + VALID_S, number, some)
+        raw = envelope.sign(change.encode(), key.kid, key.sign)
+        store.add_numbered("keys", concentrator, number, "keys of %d meters" % len(some), raw)
+        numbers.append(number)
+    return numbers
+
+
+def load_board_key(path: Path) -> bytes:
+    try:
+        return bytes.fromhex(path.read_text().strip())
+    except ValueError:
+        raise SecurityProblem("%s: expected 32 or 64 hex digits, nothing else" % path) from None
+
+
+def load_meter_keys(path: Path) -> list[tuple[str, MeterKeys]]:
+    """SecurityProblem names the line, never its content."""
+    meters = []
+    for number, line in enumerate(path.read_text().splitlines(), 1):
+        if not line.strip():
+            continue
+        try:
+            fields = json.loads(line)
+            serial = str(fields["serial"])
+            keys = MeterKeys(bytes.fromhex(fields["ek"]), bytes.fromhex(fields["ak"]))
+            good = len(keys.ek) == 16 and len(keys.ak) == 16 and SERIAL.fits(serial)
+        except (ValueError, KeyError, TypeError):
+            good = False
+        if not good:
+            raise SecurityProblem(
+                '%s:%d: expected {"serial": ..., "ek": 32 hex digits, "ak": 32 hex digits}'
+                % (path, number)
+            )
+        meters.append((serial, keys))
+    if not meters:
+        raise SecurityProblem("%s: expected the keys of at least one meter" % path)
+    return meters
+
+
+def _keys(options: argparse.Namespace) -> int:
+    store, key = Store(options.db), SigningKey.load(options.key)
+    meters = load_meter_keys(options.meter_keys)
+    board_key = load_board_key(options.board_key)
+    numbers = send_keys(store, key, options.concentrator, board_key, meters, int(time.time()))
+    for number in numbers:
+        print("keys message %d for %s is kept" % (number, options.concentrator))
+    problem = service_problem(store)
+    if problem:
+        print(problem)
+    return 0
 
 
 def _add(options: argparse.Namespace) -> int:

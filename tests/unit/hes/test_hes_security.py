@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import time
 
 from gateway.uplink import envelope
 from gateway.uplink.messages import Hello, SignedTime, Time
 from hal.cpython.crypto import SystemCrypto
 from tests.unit.hes.concentrator import Concentrator
-from tests.unit.hes.orders import CONCENTRATOR, configure
+from tests.unit.hes.orders import CONCENTRATOR, METERS, configure
 from tests.unit.hes.test_hes_service import run, serving, until
-from tests.unit.hes.test_hes_with_gateway import running
+from tests.unit.hes.test_hes_with_gateway import BOARD_KEY, running
 from tools.hes.__main__ import main
 from tools.hes.service import Broker, Service
 from tools.hes.store import Store
@@ -77,6 +78,39 @@ def test_what_is_wrong_on_the_command_line(tmp_path, store, key, capsys) -> None
     trust(tmp_path, "remove", "00")
     trust(tmp_path, "drop")
     assert store.staged_trust(CONCENTRATOR) == []
+
+
+def test_keys_reach_the_inventory_wrapped(tmp_path, store, broker, key, capsys) -> None:
+    key.save(tmp_path / "k.pem")
+    (tmp_path / "board.key").write_text(BOARD_KEY.hex() + "\n")
+    ek, ak = bytes(range(16)), bytes(range(200, 216))
+    line = json.dumps({"serial": METERS[0], "ek": ek.hex(), "ak": ak.hex()})
+    (tmp_path / "keys.jsonl").write_text(line + "\n")
+    board = tmp_path / "board"
+    board.mkdir()
+    (board / "meters.jsonl").write_text('{"serial": "%s", "paths": []}\n' % METERS[0])
+    command = ["keys", "--concentrator", CONCENTRATOR, "--key", str(tmp_path / "k.pem")]
+    command += ["--meter-keys", str(tmp_path / "keys.jsonl")]
+    command += ["--board-key", str(tmp_path / "board.key")]
+
+    async def scenario() -> None:
+        async with serving(store, broker.url), running(board, broker.port, key) as gateway:
+            assert hes(tmp_path, *command) == 0
+            await until(lambda: gateway.session.trust.keys_number == 1)
+            found = gateway.inventory.keys(METERS[0])
+            assert (found.ek, found.ak) == (ek, ak)
+            await until(lambda: store.numbered(CONCENTRATOR, ("submitted", "sent")) == [])
+
+    run(scenario())
+    written = [*board.iterdir(), *tmp_path.glob("hes.sqlite*")]
+    for path in written:
+        content = path.read_bytes()
+        for secret in (ek, ak, BOARD_KEY):
+            assert secret not in content and secret.hex().encode() not in content, path
+    (tmp_path / "keys.jsonl").write_text(line[:-3] + "\n")
+    assert hes(tmp_path, *command) == 1
+    said = capsys.readouterr().err
+    assert "keys.jsonl:1" in said and ek.hex() not in said and ak.hex()[:8] not in said
 
 
 def test_the_time_is_signed_for_who_needs_it(store, broker, key) -> None:

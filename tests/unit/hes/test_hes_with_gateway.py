@@ -10,6 +10,8 @@ from pathlib import Path
 from gateway.jobs.ledger import Ledger
 from gateway.jobs.queue import Queue
 from gateway.jobs.result import KO, OK, VALUE, Result
+from gateway.meters.inventory import Inventory
+from gateway.meters.keys import Vault
 from gateway.uplink.messages import MAX_MESSAGE
 from gateway.uplink.session import Session
 from hal.cpython.clock import SystemClock
@@ -22,6 +24,7 @@ from tools.hes import order, report
 from tools.hes.store import Store
 from tools.package.keys import SigningKey
 
+BOARD_KEY = bytes(range(100, 132))
 CAPTURE_PERIOD = bytes.fromhex("0600000384")
 
 
@@ -54,6 +57,7 @@ class Gateway:
         uplink = MqttUplink("127.0.0.1", port, CONCENTRATOR, None, None, None, MAX_MESSAGE)
         self.ledger = Ledger(storage, clock, crypto.random, Limits())
         self.queue = Queue(self.ledger, clock, crypto.random)
+        self.inventory = Inventory(storage, Vault(crypto, BOARD_KEY))
         self.session = Session(
             uplink,
             clock,
@@ -64,6 +68,7 @@ class Gateway:
             CONCENTRATOR,
             trust,
             About(),
+            self.inventory,
         )
 
     async def work(self, on_meter: Callable[[str, bytes | None], Result]) -> None:
