@@ -498,6 +498,8 @@ class Ciphering:
             raise ProtocolError("a signed APDU without content")
         transaction = self._new_transaction(parties)
         if self.protection.form == PLAIN:
+            if content[0] in PROTECTED:
+                raise SecurityFailed("a ciphered APDU came where none is agreed")
             self._take(None, 0, transaction)
             return content
         plain, channel, counter, _ = self._deciphered(content)
