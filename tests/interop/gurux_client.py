@@ -43,8 +43,8 @@ class GuruxClient:
             dlms.proposedConformance &= ~Conformance.GENERAL_PROTECTION
         self.dlms = dlms
         self.sent: list[bytes] = []
-        # Gurux numbers the HDLC frames of a long value when it makes them. When it is refused midway,
-        # the numbers of what was not sent are missing for good.
+        # Gurux numbers the HDLC frames of a long value when it makes them. When it is refused
+        # midway, the numbers of what was not sent are missing for good.
         self.spoilt = False
 
     def use(self, interface: int) -> None:
