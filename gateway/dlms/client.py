@@ -30,6 +30,7 @@ from gateway.dlms.errors import (
     ActionRefused,
     AssociationRefused,
     DlmsError,
+    LinkSilent,
     NoAnswer,
     NotSupported,
     ProtocolError,
@@ -135,6 +136,8 @@ class Client:
             try:
                 await self._associate_once()
                 return
+            except LinkSilent:
+                raise  # the link has tried often enough, and says what
             except NoAnswer:
                 if attempt == exchange.tries:
                     raise NoAnswer(

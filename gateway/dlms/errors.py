@@ -72,5 +72,9 @@ class NotSupported(DlmsError):
     """The meter did not agree to a service this needs."""
 
 
+class LinkSilent(NoAnswer):
+    """The data link (HDLC) got no answer in all its own tries: trying again above it is idle."""
+
+
 class LinkLost(DlmsError):
     """The meter refused or gave up the data link connection (HDLC DM): associate anew."""

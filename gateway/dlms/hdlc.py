@@ -25,7 +25,7 @@ class HdlcLink:
     `server_upper` is the logical device (the DLMS server SAP), `server_lower` the physical one
     (-1: none), `address_size` 1, 2 or 4 bytes (0: as few as will do).
 
-    connect() is called by the first send() where nobody has. NoAnswer, LinkLost and ProtocolError
+    connect() is called by the first send() where nobody has. LinkSilent, LinkLost and ProtocolError
     say what ended the connection; the next send() connects anew, and the meter then knows nothing
     of the association there was. OSError: the port is gone. Nothing runs between calls, and one
     that is cancelled leaves all in order."""

@@ -9,7 +9,7 @@ the meter does not answer at all, the client repeats the newest frame it has no 
 from __future__ import annotations
 
 from gateway.dlms import hdlc_frames as frames
-from gateway.dlms.errors import DlmsError, LinkLost, NoAnswer, ProtocolError
+from gateway.dlms.errors import DlmsError, LinkLost, LinkSilent, ProtocolError
 from gateway.dlms.hdlc_frames import Frame, Receiver
 from gateway.dlms.hdlc_numbered import (
     DEFAULT_INFORMATION,
@@ -295,7 +295,7 @@ class HdlcClient:
         settings = self._settings
         if self._busy_since is not None:
             if now - self._busy_since >= settings.busy_ms:
-                self._end(NoAnswer("HDLC: the meter has been busy for %d ms" % settings.busy_ms))
+                self._end(LinkSilent("HDLC: the meter has been busy for %d ms" % settings.busy_ms))
             else:
                 self._due = now + settings.poll_ms
         elif not self._outgoing.empty:
@@ -367,7 +367,7 @@ class HdlcClient:
             return
         what = "connection (SNRM)" if self.state == OPENING else "frames"
         self._end(
-            NoAnswer(
+            LinkSilent(
                 "HDLC: the meter does not answer to %s, sent %d times, %d ms each; check"
                 " addresses, baud rate and line" % (what, self._sent, self._settings.response_ms)
             )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 
 from gateway.dlms import hdlc_frames as frames
-from gateway.dlms.errors import LinkLost, NoAnswer
+from gateway.dlms.errors import LinkLost, LinkSilent
 from gateway.dlms.hdlc import HdlcLink, Settings
 from gateway.dlms.hdlc_frames import client_address, encode, server_address
 from gateway.dlms.hdlc_numbered import LLC_COMMAND, LLC_RESPONSE, Parameters
@@ -165,9 +165,9 @@ def test_the_meter_falls_silent() -> None:
         await link.connect()
         port.deaf = True
         await link.send(b"abc")
-        error = await fails(NoAnswer, link.receive(60_000))
+        error = await fails(LinkSilent, link.receive(60_000))
         assert "3 times" in str(error)
-        await fails(NoAnswer, link.send(b"abc"))
+        await fails(LinkSilent, link.send(b"abc"))
         port.deaf = False
         await link.send(b"def")
         assert await link.receive(5000) == b"fed"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from gateway.dlms import hdlc_frames as frames
-from gateway.dlms.errors import DlmsError, LinkLost, NoAnswer, ProtocolError
+from gateway.dlms.errors import DlmsError, LinkLost, LinkSilent, ProtocolError
 from gateway.dlms.hdlc_client import CLOSED, OPEN, OPENING, HdlcClient, Settings
 from gateway.dlms.hdlc_frames import ALL_STATIONS, Receiver, client_address, encode, server_address
 from gateway.dlms.hdlc_numbered import LLC_COMMAND, LLC_RESPONSE, Parameters
@@ -209,7 +209,7 @@ def test_a_bad_line_ends_in_a_named_failure() -> None:
                 assert line.exchange(requests[-1]) == backwards(requests[-1])
         except DlmsError as error:
             failures += 1
-            assert isinstance(error, NoAnswer), error
+            assert isinstance(error, LinkSilent), error
             assert line.client.state == CLOSED
         assert line.handled == requests[: len(line.handled)]
         assert len(requests) - len(line.handled) <= 1
@@ -219,7 +219,7 @@ def test_a_bad_line_ends_in_a_named_failure() -> None:
 def test_nobody_there() -> None:
     line = Line(Settings(response_ms=1000, tries=3), Parameters(), backwards, lambda data: [])
     start = line.now
-    text = str(raises(NoAnswer, line.connect))
+    text = str(raises(LinkSilent, line.connect))
     assert "SNRM" in text and "3 times" in text
     assert line.now - start == 3000
     assert line.client.deadline is None
@@ -317,7 +317,7 @@ def test_a_meter_that_rejects_for_ever() -> None:
         assert names(client.output()) == ["I0/0 P"]
         client.feed(answer(frames.REJ | frames.POLL), NOW)
         turns += 1
-    assert turns == 3 and isinstance(client.failure, NoAnswer)
+    assert turns == 3 and isinstance(client.failure, LinkSilent)
 
 
 def test_a_frame_that_broke_off_is_given_up_after_a_silence() -> None:
@@ -365,7 +365,7 @@ def test_a_meter_that_stays_busy() -> None:
         client.feed(answer(frames.RNR | frames.POLL), now)
         now += 300
         client.tick(now)
-    assert isinstance(client.failure, NoAnswer) and "busy" in str(client.failure)
+    assert isinstance(client.failure, LinkSilent) and "busy" in str(client.failure)
     assert now - NOW < 6000
 
 

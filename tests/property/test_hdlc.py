@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gateway.dlms import hdlc_frames as frames
-from gateway.dlms.errors import DlmsError, NoAnswer, ProtocolError
+from gateway.dlms.errors import DlmsError, LinkSilent, ProtocolError
 from gateway.dlms.hdlc_client import CLOSED, OPEN, HdlcClient, Settings
 from gateway.dlms.hdlc_frames import Frame, Receiver, server_address, split_address
 from gateway.dlms.hdlc_numbered import Parameters
@@ -215,7 +215,7 @@ def test_too_much_trouble_has_a_name(
             assert line.exchange(requests[-1]) == requests[-1]
         assert line.handled == requests
     except DlmsError as error:
-        assert isinstance(error, NoAnswer)
+        assert isinstance(error, LinkSilent)
         assert line.client.state == CLOSED
         assert line.handled in (requests, requests[:-1])
     line.without_trouble()

@@ -17,7 +17,7 @@ import serial
 
 from gateway.dlms import axdr, obis
 from gateway.dlms.client import Client
-from gateway.dlms.errors import NoAnswer, NotSupported
+from gateway.dlms.errors import LinkSilent, NotSupported
 from gateway.dlms.hdlc import HdlcLink, Settings
 from gateway.dlms.hdlc_frames import FRMR, POLL, SNRM, UA, Receiver, encode
 from gateway.dlms.hdlc_numbered import Parameters
@@ -129,8 +129,12 @@ def test_a_dead_meter(meter: Meter) -> None:
         meter.faults.dead = True
         settings = Settings(response_ms=50, tries=2)
         async with on_tcp(MeterServer(meter), settings, Parameters()) as link:
-            with pytest.raises(NoAnswer, match="SNRM"):
+            with pytest.raises(LinkSilent, match="SNRM"):
                 await link.connect()
+            start = CLOCK.ticks_ms()
+            with pytest.raises(LinkSilent, match="SNRM"):
+                await manager(link).associate()
+            assert CLOCK.ticks_ms() - start < 5000  # the link's own tries are enough
 
     asyncio.run(story())
 
@@ -162,12 +166,12 @@ def test_the_speed_matters(meter: Meter) -> None:
         probe = MeterHdlc(MeterServer(meter), mode_e=PROBE)
         line = await SerialPort.open(probe.open_pty(), 9600)
         quick = Settings(response_ms=50, tries=2)
-        with pytest.raises(NoAnswer):
+        with pytest.raises(LinkSilent):
             await HdlcLink(line, CLOCK, PUBLIC, 1, LOWER, settings=quick).connect()
         found = await open_mode_e(line, CLOCK, fastest=4800)
         assert found is not None and found.baud == 4800
         await line.set_baud(9600)
-        with pytest.raises(NoAnswer):
+        with pytest.raises(LinkSilent):
             await HdlcLink(line, CLOCK, PUBLIC, 1, LOWER, settings=quick).connect()
         await line.set_baud(4800)
         link = HdlcLink(line, CLOCK, PUBLIC, 1, LOWER, settings=quick)
