@@ -428,16 +428,13 @@ def _layout(data: Bytes, pos: int, stop: int) -> tuple[str, int, list[int], list
     pos = after
     while pos < stop:
         tag = data[pos]
-        head, size, letter = 1, 0, ""
-        if tag in _NUMBERS:
-            size = _NUMBERS[tag][1]
-            letter = _NUMBERS[tag][0][1]
+        head, size = 1, 0
+        letter = _letter(tag)
+        if letter:
+            size = struct.calcsize(">" + letter)
         elif tag == OCTET_STRING:
             size, after = length_at(data, pos + 1)
             head = after - pos
-            letter = "%ds" % size
-        elif tag in _CALENDAR:
-            size = _CALENDAR[tag]
             letter = "%ds" % size
         elif tag in _EMPTY:
             empty.append(len(tags))
@@ -448,6 +445,13 @@ def _layout(data: Bytes, pos: int, stop: int) -> tuple[str, int, list[int], list
         tags.append(tag)
         pos += head + size
     return form, int.from_bytes(mask, "big"), tags, empty
+
+
+def _letter(tag: int) -> str:
+    """What struct calls a value of the type, "" where that differs from value to value."""
+    if tag in _NUMBERS:
+        return _NUMBERS[tag][0][1]
+    return "%ds" % _CALENDAR[tag] if tag in _CALENDAR else ""
 
 
 def _get_simple(data: Bytes, pos: int, end: int, tag: int) -> tuple[Any, int]:
@@ -511,7 +515,15 @@ def _get_compact(data: Bytes, pos: int, end: int, depth: int, typed: bool) -> tu
     # A few bytes can describe an array of arrays of nulls without end: each element built must be
     # paid for. Eight values a byte of content is more than any real profile needs.
     budget = 8 * length
-    items = []
+    items: list[Any] = []
+    form = _form(description)
+    if form:  # rows of one size: their values are read at once, what is left over is refused below
+        size = struct.calcsize(form)
+        for at in range(pos, stop - size + 1, size):
+            cells = list(struct.unpack_from(form, data, at))
+            row = list(zip(description[1], cells)) if typed else cells  # noqa: B905
+            items.append((STRUCTURE, row) if typed else row)
+        pos += len(items) * size
     while pos < stop:
         budget -= nodes
         if budget < 0:
@@ -522,6 +534,14 @@ def _get_compact(data: Bytes, pos: int, end: int, depth: int, typed: bool) -> tu
             raise ProtocolError("a compact-array of elements without size")
         items.append(item)
     return ((description, items) if typed else items), pos
+
+
+def _form(description: Any) -> str:
+    """The struct format of an element where all values have their size from their type, else ""."""
+    if isinstance(description, int) or description[0] != STRUCTURE or not description[1]:
+        return ""
+    letters = [_letter(part) if isinstance(part, int) else "" for part in description[1]]
+    return "" if "" in letters else ">" + "".join(letters)
 
 
 def _get_description(data: Bytes, pos: int, end: int, depth: int) -> tuple[Any, int, int]:

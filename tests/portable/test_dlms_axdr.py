@@ -56,6 +56,19 @@ CASES = [
         ),
         "1302021101000216" + "03" + "070101",
     ),
+    (
+        (
+            axdr.COMPACT_ARRAY,
+            (
+                (axdr.STRUCTURE, [axdr.UNSIGNED, axdr.LONG, axdr.TIME]),
+                [
+                    (axdr.STRUCTURE, [(axdr.UNSIGNED, n), (axdr.LONG, -n), (axdr.TIME, bytes(4))])
+                    for n in (1, 2)
+                ],
+            ),
+        ),
+        "130203" + "11101b" + "0e" + "01ffff00000000" + "02fffe00000000",
+    ),
 ]
 
 BROKEN = [
@@ -79,6 +92,9 @@ BROKEN = [
     ("13130411111111", "a compact-array of compact-arrays"),
     ("13120300010a", "a compact-array with half an element"),
     ("13", "a compact-array of nothing at all"),
+    ("1302021112" + "04" + "01000202", "a compact-array with a third of a row too much"),
+    ("1302021112" + "02" + "0100", "a compact-array without a whole row"),
+    ("130200" + "01" + "00", "a compact-array of empty rows"),
 ]
 
 

@@ -54,7 +54,8 @@ SIMPLE = st.one_of(
 def compact_arrays(draw: st.DrawFn) -> tuple:
     columns = draw(st.lists(st.sampled_from([(17, 1), (18, 2), (6, 4)]), min_size=1, max_size=4))
     count = draw(st.integers(0, 3))
-    row = (axdr.STRUCTURE, [tag for tag, _ in columns] + [(axdr.ARRAY, count, axdr.ENUM)])
+    inner = draw(st.sampled_from([[], [(axdr.ARRAY, count, axdr.ENUM)]]))
+    row = (axdr.STRUCTURE, [tag for tag, _ in columns] + inner)
 
     def number(tag: int, size: int) -> tuple:
         return (tag, draw(st.integers(0, (1 << 8 * size) - 1)))
@@ -63,7 +64,7 @@ def compact_arrays(draw: st.DrawFn) -> tuple:
         (
             axdr.STRUCTURE,
             [number(*column) for column in columns]
-            + [(axdr.ARRAY, [number(axdr.ENUM, 1) for _ in range(count)])],
+            + [(axdr.ARRAY, [number(axdr.ENUM, 1) for _ in range(count)]) for _ in inner],
         )
         for _ in range(draw(st.integers(0, 4)))
     ]
