@@ -186,7 +186,7 @@ def test_one_form_is_not_taken_for_another() -> None:
             # by service or general is one protection in two spellings; more of it is welcome
             twins = (GLO, GENERAL_GLO), (DED, GENERAL_DED)
             alike = not sent.signed and not due.signed
-            alike = alike and any([sent.form in pair and due.form in pair for pair in twins])
+            alike = alike and any(sent.form in pair and due.form in pair for pair in twins)
             if same_suite and (named or alike) and (sent.policy == due.policy or more):
                 continue
             meter = sides(due)[1]
