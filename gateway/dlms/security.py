@@ -502,6 +502,8 @@ class Ciphering:
                 raise SecurityFailed("a ciphered APDU came where none is agreed")
             self._take(None, 0, transaction)
             return content
+        if content[0] not in PROTECTED:
+            raise SecurityFailed("an APDU that is only signed came, where ciphering is due")
         plain, channel, counter, _ = self._deciphered(content)
         # the envelope inside a signature is of the same transaction
         self._take(channel, counter, transaction)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import time
 from collections.abc import Callable
+from dataclasses import replace
 
 from gateway.dlms import acse, axdr, obis
 from tools.meter import data, protection
@@ -139,7 +140,11 @@ def build_meter(
         raise ValueError("HLS5-GMAC needs keys")
     if mechanism == acse.HIGH_ECDSA and (keys is None or not keys.suite):
         raise ValueError("HLS7-ECDSA needs keys of suite 1 or 2")
-    wanted = demand or Demand("plain" if keys is None else None)
+    wanted = demand or Demand()
+    if keys is None and wanted.form not in (None, "plain"):
+        raise ValueError("protection %s needs keys" % wanted.form)
+    if keys is None:
+        wanted = replace(wanted, form="plain")
     by_mechanism = mechanism
     own = keys or MeterKeys(_character(serial)[:8], bytes(16), bytes(16), bytes(16))
 
