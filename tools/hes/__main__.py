@@ -20,6 +20,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from gateway.jobs.window import Daily
 from hal.rt import log
 from tools.hes import order, report, security
 from tools.hes.service import Broker, BrokerProblem, Service
@@ -101,6 +102,8 @@ def _submit(options: argparse.Namespace) -> int:
         not_after,
         options.tries,
         order.parse_duration(options.backoff),
+        _daily(options),
+        order.parse_canary(options.canary) if options.canary else None,
     )
     meters = order.parse_meters(options.meters)
     key = SigningKey.load(options.key)
@@ -112,6 +115,14 @@ def _submit(options: argparse.Namespace) -> int:
         attributes = [order.parse_attribute(text) for text in options.read]
         job_id = order.read(store, key, options.concentrator, meters, terms, attributes)
     return _kept(store, job_id, options.watch)
+
+
+def _daily(options: argparse.Namespace) -> Daily | None:
+    if options.daily is None:
+        if options.days or options.zone:
+            raise order.OrderProblem("--days and --zone go with --daily")
+        return None
+    return order.parse_daily(options.daily, options.days, options.zone, time.time())
 
 
 def _retry(options: argparse.Namespace) -> int:
@@ -219,6 +230,27 @@ def _cancel(options: argparse.Namespace) -> int:
     return 0
 
 
+def _pause(options: argparse.Namespace) -> int:
+    return _pause_or_resume(options, True)
+
+
+def _resume(options: argparse.Namespace) -> int:
+    return _pause_or_resume(options, False)
+
+
+def _pause_or_resume(options: argparse.Namespace, paused: bool) -> int:
+    store = Store(options.db)
+    job_id = store.find_job(options.job)
+    order.pause(store, SigningKey.load(options.key), job_id, paused)
+    then = "the meters in hand are finished, no other begins" if paused else "its meters go on"
+    name = "pause" if paused else "resume"
+    print("%s of %s is kept; once it arrives %s" % (name, uuid.UUID(bytes=job_id), then))
+    problem = service_problem(store)
+    if problem:
+        print("ami-hes: %s" % problem, file=sys.stderr)
+    return 0
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         "ami-hes",
@@ -239,6 +271,8 @@ def _parser() -> argparse.ArgumentParser:
         ("watch", _watch, "follow a job until it is over, then report"),
         ("report", _report, "the remote-work report of a job"),
         ("cancel", _cancel, "cancel a job"),
+        ("pause", _pause, "begin with no further meter of a job"),
+        ("resume", _resume, "go on with a paused job"),
         ("retry", _retry, "order the same again of the meters that ended KO, for a day"),
     ):
         command = commands.add_parser(name, help=what, description=what)
@@ -246,7 +280,7 @@ def _parser() -> argparse.ArgumentParser:
             "job", metavar="JOB", help='id or its first digits, from `list`; "last": the newest job'
         )
         command.set_defaults(run=run)
-        if name in ("cancel", "retry"):
+        if name in ("cancel", "pause", "resume", "retry"):
             _add_key(command)
         if name == "retry":
             _add_watch(command)
@@ -319,6 +353,23 @@ def _submit_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]
     submit.add_argument("--from", dest="start", metavar="TIME", help="not before; default: now")
     submit.add_argument("--to", dest="end", metavar="TIME", help="not after, as 2027-01-31T22:00")
     submit.add_argument("--for", dest="duration", metavar="6h", help="instead of --to; default: 1d")
+    submit.add_argument(
+        "--daily", metavar="22:00-05:00", help="only at these hours; a meter in hand is finished"
+    )
+    submit.add_argument(
+        "--days", metavar="mon,wed-fri", help="for --daily: the days on which it opens"
+    )
+    submit.add_argument(
+        "--zone",
+        metavar="ZONE",
+        help="for --daily: UTC, +02:00, Europe/Madrid; default: this machine's. The job keeps"
+        " today's distance from UTC, also when daylight saving begins or ends",
+    )
+    submit.add_argument(
+        "--canary",
+        metavar="10:90",
+        help="the first 10 meters first; the others only if 90 percent of them succeed",
+    )
     submit.add_argument(
         "--tries", type=int, default=3, metavar="N", help="for each meter; default 3"
     )

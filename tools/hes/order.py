@@ -11,9 +11,11 @@ import uuid
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from gateway.jobs.job import CONFIGURE, MAX_METERS, READ, Job, JobError, PackageRef
+from gateway.jobs.job import CONFIGURE, MAX_METERS, READ, Canary, Job, JobError, PackageRef
 from gateway.jobs.result import OK, VALUE
+from gateway.jobs.window import EVERY_DAY, Daily
 from gateway.uplink import envelope, messages
 from gateway.uplink.orders import MAX_PACKAGE
 from gateway.uplink.package import Package
@@ -23,6 +25,7 @@ from tools.package import names
 from tools.package.keys import SigningKey
 
 DAY = 86400
+DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": DAY}
 
 
@@ -41,6 +44,8 @@ class Terms:
     not_after: int
     tries: int
     backoff: int
+    daily: Daily | None = None
+    canary: Canary | None = None
 
 
 def configure(
@@ -74,8 +79,8 @@ def read(
 
 
 def retry(store: Store, key: SigningKey, job_id: bytes, now: float) -> bytes:
-    """Keep a job that orders the same again, for a day, of the meters that ended KO (use case 10,
-    step 6.1).
+    """Keep a job that orders the same again, for a day and at any hour, of the meters that ended KO
+    (use case 10, step 6.1). It names the old one, so that the report goes on with its history.
     """
     job = store.job(job_id)
     if not store.finished(job_id):
@@ -92,8 +97,17 @@ def retry(store: Store, key: SigningKey, job_id: bytes, now: float) -> bytes:
         names.Member(names.ATTRIBUTE, class_id, bytes.fromhex(name), index)
         for class_id, name, index in json.loads(job["attributes"])
     ]
-    terms = Terms(job["priority"], 0, int(now) + DAY, job["tries"], job["backoff"])
-    return _submit(store, key, job["concentrator"], meters, terms, package, attributes)
+    canary = json.loads(job["canary"])
+    terms = Terms(
+        job["priority"],
+        0,
+        int(now) + DAY,
+        job["tries"],
+        job["backoff"],
+        None,
+        Canary(*canary) if canary and canary[0] < len(meters) else None,
+    )
+    return _submit(store, key, job["concentrator"], meters, terms, package, attributes, job_id)
 
 
 def cancel(store: Store, key: SigningKey, job_id: bytes) -> None:
@@ -105,6 +119,16 @@ def cancel(store: Store, key: SigningKey, job_id: bytes) -> None:
     store.add_cancel(job_id, envelope.sign(order.encode(), key.kid, key.sign))
 
 
+def pause(store: Store, key: SigningKey, job_id: bytes, paused: bool) -> None:
+    """Keep a signed order to pause the job, or (False) to resume it."""
+    job = store.job(job_id)
+    if job["state"] in FINAL or store.finished(job_id):
+        raise OrderProblem("the job is over (%s)" % job["state"])
+    issued = store.next_pause(job_id)
+    order = messages.Pause(job_id, job["concentrator"], issued, paused)
+    store.add_pause(job_id, paused, issued, envelope.sign(order.encode(), key.kid, key.sign))
+
+
 def _submit(
     store: Store,
     key: SigningKey,
@@ -113,6 +137,7 @@ def _submit(
     terms: Terms,
     package: PackageRef | None,
     attributes: list[names.Member],
+    retry_of: bytes | None = None,
 ) -> bytes:
     try:
         messages.topic(concentrator, "job")
@@ -131,12 +156,16 @@ def _submit(
         meters,
         package,
         [attribute.key for attribute in attributes],
+        terms.daily,
+        terms.canary,
+        retry_of,
     )
     payload = job.encode()
     try:
         Job.decode(payload)
     except JobError as error:
         raise OrderProblem(error.detail) from None
+    daily, canary = terms.daily, terms.canary
     store.add_job(
         NewJob(
             job.id,
@@ -151,6 +180,9 @@ def _submit(
             job.objects,
             meters,
             envelope.sign(payload, key.kid, key.sign),
+            (daily.opens, daily.closes, daily.days) if daily else None,
+            (canary.meters, canary.percent) if canary else None,
+            retry_of,
         )
     )
     return job.id
@@ -210,6 +242,77 @@ def parse_moment(text: str) -> int:
         return int(datetime.fromisoformat(text).timestamp())
     except (ValueError, OverflowError, OSError):
         raise OrderProblem("expected a time such as 2027-01-31T22:00, got '%s'" % text) from None
+
+
+def parse_daily(text: str, days: str | None, zone: str | None, now: float) -> Daily:
+    """Such as "22:00-05:00", on "mon,wed-fri" (every day), in "UTC", "+02:00", "Europe/Madrid" or
+    the local zone of this machine. What a zone is from UTC at `now` counts for good.
+    """
+    match = re.fullmatch(r"(\d\d?):(\d\d)-(\d\d?):(\d\d)", text.strip())
+    if match is None or int(match[1]) > 23 or int(match[3]) > 24:
+        raise OrderProblem("expected times of the day such as 22:00-05:00, got '%s'" % text)
+    if int(match[2]) > 59 or int(match[4]) > 59:
+        raise OrderProblem("expected times of the day such as 22:00-05:00, got '%s'" % text)
+    offset = _offset(zone, now)
+    opens = int(match[1]) * 3600 + int(match[2]) * 60 - offset
+    closes = int(match[3]) * 3600 + int(match[4]) * 60 - offset
+    shift = opens // DAY  # the day on which it opens in UTC is another one
+    mask = 0
+    for day in _days(days):
+        mask |= 1 << (day + shift) % 7
+    return Daily(opens % DAY, closes % DAY, mask)
+
+
+def _offset(zone: str | None, now: float) -> int:
+    """Seconds east of UTC."""
+    if zone is None:
+        here = datetime.fromtimestamp(now).astimezone().utcoffset()
+    elif match := re.fullmatch(r"([+-])(\d\d):(\d\d)", zone):
+        seconds = int(match[2]) * 3600 + int(match[3]) * 60
+        return seconds if match[1] == "+" else -seconds
+    else:
+        try:
+            here = datetime.fromtimestamp(now, ZoneInfo(zone)).utcoffset()
+        except (ZoneInfoNotFoundError, ValueError, OSError):
+            raise OrderProblem(
+                "expected a zone such as UTC, +02:00 or Europe/Madrid, got '%s'" % zone
+            ) from None
+    return int(here.total_seconds()) if here is not None else 0
+
+
+def _days(text: str | None) -> list[int]:
+    """0 Monday .. 6 Sunday, of "mon,wed-fri"; all of them for None."""
+    found: list[int] = []
+    for part in (text or "mon-sun").lower().split(","):
+        first, _, last = part.strip().partition("-")
+        if first not in DAYS or (last or first) not in DAYS:
+            raise OrderProblem("expected days such as mon,wed-fri, got '%s'" % text)
+        start = DAYS.index(first)
+        length = (DAYS.index(last or first) - start) % 7
+        found += [(start + at) % 7 for at in range(length + 1)]
+    return found
+
+
+def daily_text(daily: Daily) -> str:
+    """For people: "22:00-05:00 UTC on mon, tue"."""
+    moments = [
+        "%02d:%02d" % (second // 3600, second % 3600 // 60)
+        for second in (daily.opens, daily.closes)
+    ]
+    text = "%s-%s UTC" % (moments[0], moments[1])
+    if daily.days == EVERY_DAY:
+        return text + " every day"
+    return text + " on " + ", ".join(DAYS[day] for day in range(7) if daily.days >> day & 1)
+
+
+def parse_canary(text: str) -> Canary:
+    """Of "10:90": the first 10 meters, of which 90 percent must succeed."""
+    match = re.fullmatch(r"(\d{1,4}):(\d{1,3})%?", text.strip())
+    if match is None or not int(match[1]) or not 0 < int(match[2]) <= 100:
+        raise OrderProblem(
+            "expected a canary such as 10:90 (first 10 meters, 90 percent), got '%s'" % text
+        )
+    return Canary(int(match[1]), int(match[2]))
 
 
 def window(start: str | None, end: str | None, duration: str | None, now: float) -> tuple[int, int]:

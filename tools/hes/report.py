@@ -20,6 +20,8 @@ from rich.text import Text
 from gateway.dlms import axdr, obis
 from gateway.dlms.errors import ProtocolError
 from gateway.jobs import result
+from gateway.jobs.window import Daily
+from tools.hes.order import daily_text
 from tools.hes.store import FINAL, REJECTED, UNANSWERED, Store
 from tools.package import names, render
 
@@ -35,6 +37,8 @@ NEXT_STEPS = {
     result.FIX_TRUST: "add the signing key to the concentrator's trust list",
 }
 
+WORK_ORDER = ("serial", "reason", "sentence", "detail", "attempts", "attempts_in_all", "earlier")
+
 Json = dict[str, Any]
 
 
@@ -45,7 +49,13 @@ def build(store: Store, job_id: bytes) -> Json:
         names.Member(names.ATTRIBUTE, class_id, bytes.fromhex(name), index)
         for class_id, name, index in json.loads(job["attributes"])
     ]
+    earlier = _earlier(store, job_id)
     meters = [_meter(row, job, attributes) for row in store.meters(job_id)]
+    for meter in meters:
+        meter["earlier"] = earlier.get(meter["serial"], [])
+        meter["attempts_in_all"] = meter["attempts"] + sum(e["attempts"] for e in meter["earlier"])
+    pause = store.pause(job_id)
+    daily, canary = json.loads(job["daily"]), json.loads(job["canary"])
     counts = Counter(meter["result"] for meter in meters)
     package = None
     if job["package"] is not None:
@@ -61,6 +71,9 @@ def build(store: Store, job_id: bytes) -> Json:
         "submitted": job["submitted"],
         "not_before": job["not_before"],
         "not_after": job["not_after"],
+        "daily": daily_text(Daily(*daily)) if daily else "",
+        "canary": {"meters": canary[0], "percent": canary[1]} if canary else None,
+        "retry_of": str(uuid.UUID(bytes=bytes(job["retry_of"]))) if job["retry_of"] else None,
         "tries": job["tries"],
         "backoff_s": job["backoff"],
         "state": job["state"],
@@ -70,6 +83,9 @@ def build(store: Store, job_id: bytes) -> Json:
         "detail": job["detail"],
         "cancel": job["cancel_state"],
         "cancel_reason": job["cancel_reason"],
+        "paused": bool(job["paused"]),
+        "pause": ("pause" if pause["paused"] else "resume") if pause and pause["state"] else "",
+        "pause_reason": pause["reason"] if pause else "",
         "finished": store.finished(job_id),
         "summary": {
             "meters": len(meters),
@@ -81,7 +97,7 @@ def build(store: Store, job_id: bytes) -> Json:
         },
         "meters": meters,
         "technician": [
-            {key: meter[key] for key in ("serial", "reason", "sentence", "detail", "attempts")}
+            {key: meter[key] for key in WORK_ORDER}
             for meter in meters
             if meter["next_step"] == result.TECHNICIAN
         ],
@@ -108,6 +124,20 @@ def _meter(row: Any, job: Any, attributes: list[names.Member]) -> Json:
         "duration_ms": row["duration_ms"],
         "updated": row["updated"],
     }
+
+
+def _earlier(store: Store, job_id: bytes) -> dict[str, list[Json]]:
+    """By serial: how it went in the jobs that this one orders again, the first one first."""
+    found: dict[str, list[Json]] = {}
+    for before in store.earlier(job_id):
+        job = store.job(before)
+        for row in store.meters(before):
+            meter = _meter(row, job, [])
+            kept = ("result", "reason", "sentence", "detail", "attempts", "path", "updated")
+            entry = {"job": str(uuid.UUID(bytes=before))}
+            entry.update({key: meter[key] for key in kept})
+            found.setdefault(row["serial"], []).append(entry)
+    return found
 
 
 def _value(attribute: names.Member, raw: bytes) -> Json:
@@ -178,6 +208,15 @@ def _heading(report: Json) -> RenderableType:
             report["backoff_s"],
         ),
     )
+    if report["daily"]:
+        rows.add_row("Only", report["daily"])
+    if report["canary"]:
+        canary = report["canary"]
+        rows.add_row(
+            "Canary", "%s, %d %% must succeed" % (meters(canary["meters"]), canary["percent"])
+        )
+    if report["retry_of"]:
+        rows.add_row("Orders again", report["retry_of"])
     rows.add_row("State", state_line(report))
     return rows
 
@@ -201,6 +240,12 @@ def state_line(report: Json) -> Text:
         line.append("; %s" % report["detail"], "dim")
     if state == REJECTED and NEXT_STEPS[report["next_step"]]:
         line.append("; next: %s" % NEXT_STEPS[report["next_step"]], "cyan")
+    if report["paused"] and not report["finished"]:
+        line.append("; paused", "yellow")
+    if report["pause_reason"]:
+        line.append("; %s refused: %s" % (report["pause"], _sentence(report["pause_reason"])))
+    elif report["pause"] and not report["finished"]:
+        line.append("; %s ordered" % report["pause"], "yellow")
     if report["cancel_reason"]:
         line.append("; cancel refused: %s" % _sentence(report["cancel_reason"]), "yellow")
     elif report["cancel"] and not report["finished"]:
@@ -222,14 +267,31 @@ def meters_table(report: Json) -> Table:
             meter["serial"],
             Text(meter["result"], STYLES[meter["result"]]),
             _what(meter),
-            str(meter["attempts"]) if meter["attempts"] else "-",
+            _tried(meter),
             meter["path"] or "-",
             "%.1f s" % (meter["duration_ms"] / 1000) if meter["attempts"] else "-",
         )
     return table
 
 
+def _tried(meter: Json) -> str:
+    """How often, those of earlier jobs first: "3 + 1"."""
+    counts = [*(earlier["attempts"] for earlier in meter["earlier"]), meter["attempts"]]
+    return " + ".join(map(str, counts)) if any(counts) else "-"
+
+
 def _what(meter: Json) -> Text:
+    what = _now(meter)
+    for earlier in meter["earlier"]:
+        what.append(
+            "\nbefore, in job %s: %s, %s"
+            % (earlier["job"][:8], earlier["sentence"], tries(earlier["attempts"])),
+            "dim",
+        )
+    return what
+
+
+def _now(meter: Json) -> Text:
     if meter["result"] == PENDING:
         waiting = meter["state"]
         last = ", last try: %s" % meter["sentence"] if meter["reason"] else ""
@@ -271,7 +333,7 @@ def _technician_table(report: Json) -> RenderableType:
         why = Text(entry["sentence"])
         if entry["detail"]:
             why.append("\n" + entry["detail"], "dim")
-        table.add_row(entry["serial"], why, tries(entry["attempts"]))
+        table.add_row(entry["serial"], why, tries(entry["attempts_in_all"]))
     return table
 
 

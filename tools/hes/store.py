@@ -65,7 +65,11 @@ CREATE TABLE IF NOT EXISTS jobs (
     cancel BLOB,
     cancel_digest BLOB,
     cancel_state TEXT NOT NULL DEFAULT '',
-    cancel_reason TEXT NOT NULL DEFAULT ''
+    cancel_reason TEXT NOT NULL DEFAULT '',
+    daily TEXT NOT NULL,
+    canary TEXT NOT NULL,
+    retry_of BLOB REFERENCES jobs,
+    paused INTEGER NOT NULL DEFAULT 0
 );
 CREATE INDEX IF NOT EXISTS jobs_by_concentrator ON jobs (concentrator, submitted);
 CREATE INDEX IF NOT EXISTS jobs_by_state ON jobs (state);
@@ -84,6 +88,15 @@ CREATE TABLE IF NOT EXISTS meters (
     value TEXT,
     updated INTEGER NOT NULL DEFAULT 0,
     PRIMARY KEY (job, serial)
+) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS pauses (
+    job BLOB PRIMARY KEY REFERENCES jobs,
+    paused INTEGER NOT NULL,
+    issued INTEGER NOT NULL,
+    envelope BLOB NOT NULL,
+    digest BLOB NOT NULL,
+    state TEXT NOT NULL,
+    reason TEXT NOT NULL DEFAULT ''
 ) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS positions (
     concentrator TEXT NOT NULL,
@@ -169,6 +182,9 @@ class NewJob:
     attributes: list[tuple[int, bytes, int]]
     meters: list[str]
     envelope: bytes
+    daily: tuple[int, int, int] | None = None  # opens, closes, days; see gateway/jobs/window.py
+    canary: tuple[int, int] | None = None  # meters, percent
+    retry_of: bytes | None = None  # the job that this one orders again
 
 
 @dataclass(frozen=True)
@@ -233,8 +249,9 @@ class Store:
         with self._transaction() as db:
             db.execute(
                 "INSERT INTO jobs (id, concentrator, kind, submitted, priority, not_before,"
-                " not_after, tries, backoff, package, attributes, envelope, digest, state, updated)"
-                " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                " not_after, tries, backoff, package, attributes, envelope, digest, state, updated,"
+                " daily, canary, retry_of)"
+                " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
                 (
                     job.id,
                     job.concentrator,
@@ -251,6 +268,9 @@ class Store:
                     digest_of(job.envelope),
                     SUBMITTED,
                     now,
+                    json.dumps(job.daily),
+                    json.dumps(job.canary),
+                    job.retry_of,
                 ),
             )
             db.executemany(
@@ -266,6 +286,35 @@ class Store:
                 " cancel_reason = '' WHERE id = ?",
                 (envelope, digest_of(envelope), SUBMITTED, job_id),
             )
+
+    def next_pause(self, job_id: bytes) -> int:
+        """The date for the next order to pause or resume the job: no two have the same."""
+        row = self._db.execute("SELECT issued FROM pauses WHERE job = ?", (job_id,)).fetchone()
+        return max(int(self._now()), row["issued"] + 1 if row else 0)
+
+    def add_pause(self, job_id: bytes, paused: bool, issued: int, envelope: bytes) -> None:
+        """Keep a signed order to pause or resume; it replaces one that is not answered yet."""
+        with self._transaction() as db:
+            db.execute(
+                "INSERT OR REPLACE INTO pauses VALUES (?, ?, ?, ?, ?, ?, '')",
+                (job_id, paused, issued, envelope, digest_of(envelope), SUBMITTED),
+            )
+
+    def pause(self, job_id: bytes) -> sqlite3.Row | None:
+        """The newest order to pause or resume the job: `paused`, `state` ("" once it is done),
+        `reason`.
+        """
+        found = self._db.execute("SELECT * FROM pauses WHERE job = ?", (job_id,)).fetchall()
+        return found[0] if found else None
+
+    def earlier(self, job_id: bytes) -> list[bytes]:
+        """The jobs that this one orders again, the first one first."""
+        found: list[bytes] = []
+        before = self.job(job_id)["retry_of"]
+        while before is not None and before not in found:
+            found.insert(0, bytes(before))
+            before = self.job(before)["retry_of"]
+        return found
 
     def find_job(self, prefix: str) -> bytes:
         """The id that starts with these hexadecimal digits (hyphens do not matter); "last" is the
@@ -319,18 +368,21 @@ class Store:
     # -------------------------------------------------------- to the concentrators
 
     def concentrators_with_orders(self, states: tuple[str, ...] = UNANSWERED) -> list[str]:
-        """Those for which a job or a cancel is in one of these states."""
+        """Those for which a job, a cancel or a pause is in one of these states."""
         rows = self._db.execute(
             "SELECT concentrator FROM jobs WHERE state IN %s"
             " UNION SELECT concentrator FROM jobs WHERE cancel_state IN %s"
-            % (_listed(states), _listed(states))
+            " UNION SELECT concentrator FROM jobs JOIN pauses ON job = id WHERE pauses.state IN %s"
+            % (_listed(states), _listed(states), _listed(states))
         )
         return [row["concentrator"] for row in rows]
 
     def orders(
         self, concentrator: str, states: tuple[str, ...] = UNANSWERED
     ) -> list[tuple[str, bytes, bytes]]:
-        """("job" or "cancel", job id, envelope) of its orders in these states, oldest first."""
+        """("job", "cancel" or "pause", job id, envelope) of its orders in these states, oldest
+        first.
+        """
         found: list[tuple[str, bytes, bytes]] = []
         for row in self._db.execute(
             "SELECT * FROM jobs WHERE concentrator = ? AND (state IN %s OR cancel_state IN %s)"
@@ -341,21 +393,34 @@ class Store:
                 found.append(("job", row["id"], row["envelope"]))
             if row["cancel_state"] in states:
                 found.append(("cancel", row["id"], row["cancel"]))
+        for row in self._db.execute(
+            "SELECT job, pauses.envelope FROM pauses JOIN jobs ON job = id"
+            " WHERE concentrator = ? AND pauses.state IN %s ORDER BY pauses.issued"
+            % _listed(states),
+            (concentrator,),
+        ):
+            found.append(("pause", row["job"], row["envelope"]))
         return found
 
     def missing(self, concentrator: str, known: list[bytes]) -> list[tuple[str, bytes, bytes]]:
         """As orders(): the unfinished jobs that are not among the `known` ids, and the unanswered
-        cancels.
+        cancels and pauses.
         """
         return [
             order
             for order in self.orders(concentrator, (*UNANSWERED, QUEUED, IN_PROGRESS))
-            if order[0] == "cancel" or order[1] not in known
+            if order[0] != "job" or order[1] not in known
         ]
 
     def sent(self, kind: str, job_id: bytes) -> None:
         column = "state" if kind == "job" else "cancel_state"
         with self._transaction() as db:
+            if kind == "pause":
+                db.execute(
+                    "UPDATE pauses SET state = ? WHERE job = ? AND state = ?",
+                    (SENT, job_id, SUBMITTED),
+                )
+                return
             db.execute(
                 "UPDATE jobs SET %s = ?, updated = ? WHERE id = ? AND %s = ?" % (column, column),
                 (SENT, int(self._now()), job_id, SUBMITTED),
@@ -647,6 +712,12 @@ class Store:
                 " AND cancel_state IN %s" % _listed((*UNANSWERED, IN_PROGRESS)),
                 (body.state, body.job_id, concentrator),
             )
+        if changed and body.reason in ("paused", "resumed"):
+            paused = body.reason == "paused"
+            self._db.execute("UPDATE jobs SET paused = ? WHERE id = ?", (paused, body.job_id))
+            self._db.execute(
+                "UPDATE pauses SET state = '' WHERE job = ? AND paused = ?", (body.job_id, paused)
+            )
         if not changed:
             self._event(
                 concentrator,
@@ -670,6 +741,12 @@ class Store:
                 " WHERE cancel_digest = ? AND concentrator = ? AND cancel_state IN %s"
                 % _listed(UNANSWERED),
                 (REJECTED, body.reason, body.digest, concentrator),
+            ).rowcount
+        elif body.topic == "pause":
+            refused = self._db.execute(
+                "UPDATE pauses SET state = ?, reason = ? WHERE digest = ? AND state IN %s"
+                % _listed(UNANSWERED),
+                (REJECTED, body.reason, body.digest),
             ).rowcount
         elif body.topic in ("trust", "keys") and body.reason != "duplicate":
             refused = self._db.execute(

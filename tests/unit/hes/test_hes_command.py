@@ -9,11 +9,14 @@ import signal
 import subprocess
 import sys
 import time
+import uuid
 from pathlib import Path
 
 import pytest
 
-from gateway.uplink.messages import Reports
+from gateway.jobs.job import Job
+from gateway.uplink import envelope
+from gateway.uplink.messages import Pause, Reports
 from tests.unit.hes.concentrator import Concentrator
 from tests.unit.hes.orders import accepted, ended, ko, numbered, ok, package
 from tools.hes import order
@@ -65,6 +68,47 @@ def test_cancel_while_serve_is_down(desk, capsys) -> None:
     assert [kind for kind, _, _ in Store("hes.sqlite").orders("c-1")] == ["job", "cancel"]
 
 
+def test_pause_and_resume_while_serve_is_down(desk, capsys) -> None:
+    submit()
+    for command in ("pause", "resume"):
+        assert main([command, "last", "--key", "hes.pem"]) == 0
+    store = Store("hes.sqlite")
+    orders = store.orders("c-1")
+    assert [kind for kind, _, _ in orders] == ["job", "pause"]  # the last one counts
+    _, payload, _ = envelope.split(orders[1][2])
+    first = store.pause(store.find_job("last"))
+    assert not Pause.decode(payload).paused
+    assert main(["pause", "last", "--key", "hes.pem"]) == 0
+    assert store.pause(store.find_job("last"))["issued"] > first["issued"]
+
+
+def test_times_of_the_day_and_a_canary(desk, capsys) -> None:
+    night = ["--daily", "22:00-05:00", "--days", "mon,sun", "--zone", "+02:00"]
+    assert submit("--package", "interval.pkg", *night, "--canary", "1:100") == 0
+    capsys.readouterr()
+    main(["report", "last"])
+    shown = capsys.readouterr().out
+    assert "20:00-03:00 UTC on mon, sun" in shown
+    assert "1 meter, 100 % must succeed" in shown
+    _, _, raw = Store("hes.sqlite").orders("c-1")[0]
+    job = Job.decode(envelope.split(raw)[1])
+    assert job.daily is not None and job.canary is not None
+    assert (job.daily.opens, job.daily.closes, job.daily.days) == (72000, 10800, 0x41)
+    assert (job.canary.meters, job.canary.percent) == (1, 100)
+
+
+def test_zones_and_days() -> None:
+    def parsed(*given: str | None) -> tuple[int, int, int]:
+        daily = order.parse_daily(given[0] or "", given[1], given[2], 1_700_000_000)
+        return daily.opens // 3600, daily.closes // 3600, daily.days
+
+    assert parsed("22:00-05:00", None, "UTC") == (22, 5, 127)
+    assert parsed("22:00-05:00", "mon", "-05:00") == (3, 10, 2)  # Tuesday in UTC
+    assert parsed("01:00-05:00", "mon", "+02:00") == (23, 3, 64)  # Sunday in UTC
+    assert parsed("0:00-24:00", "fri-mon", "UTC") == (0, 0, 0x71)
+    assert parsed("22:00-05:00", None, "Europe/Madrid") == (21, 4, 127)
+
+
 def test_retry_orders_the_same_of_the_meters_that_ended_ko(desk, capsys) -> None:
     submit("--package", "interval.pkg", "--priority", "7")
     store = Store("hes.sqlite")
@@ -80,10 +124,26 @@ def test_retry_orders_the_same_of_the_meters_that_ended_ko(desk, capsys) -> None
     old, new = store.job(first), store.job(again)
     for column in ("kind", "concentrator", "package", "priority", "tries", "backoff"):
         assert old[column] == new[column], column
+    capsys.readouterr()
+    assert main(["report", "last", "--json", "-"]) == 1
+    made = json.loads(capsys.readouterr().out)
+    assert made["retry_of"] == str(uuid.UUID(bytes=first))
+    (meter,) = made["meters"]
+    (before,) = meter["earlier"]
+    assert (before["job"], before["reason"]) == (made["retry_of"], "no-answer")
+    assert (before["attempts"], meter["attempts_in_all"]) == (3, 3)
+    _, _, raw = store.orders("c-1")[-1]
+    assert Job.decode(envelope.split(raw)[1]).retry_of == first
     done = (accepted(again), ok(again, "AMI02"), ended(again))
     store.take_reports("c-1", Reports(1, numbered(5, *done)))
     assert main(["retry", "last", "--key", "hes.pem"]) == 1
     assert "nothing to order again" in capsys.readouterr().err
+    assert main(["report", "last"]) == 0
+    shown = capsys.readouterr().out
+    assert "3 + 1" in shown
+    assert (
+        "before, in job %s: the meter answered on none" % str(uuid.UUID(bytes=first))[:8] in shown
+    )
 
 
 def test_report_to_a_file(desk, capsys) -> None:
@@ -110,6 +170,19 @@ def test_report_to_a_file(desk, capsys) -> None:
         (["--package", "interval.pkg", "--meters", "./none"], "./none is no file"),
         (["--package", "interval.pkg", "--concentrator", "C 1"], "[a-z0-9-]{1,64}"),
         (["--package", "interval.pkg", "--key", "none.pem"], "none.pem: No such file"),
+        (["--package", "interval.pkg", "--daily", "22-5"], "such as 22:00-05:00"),
+        (["--package", "interval.pkg", "--daily", "22:00-05:60"], "such as 22:00-05:00"),
+        (["--package", "interval.pkg", "--zone", "UTC"], "go with --daily"),
+        (
+            ["--package", "interval.pkg", "--daily", "1:00-5:00", "--zone", "Atlantis"],
+            "expected a zone such as",
+        ),
+        (
+            ["--package", "interval.pkg", "--daily", "1:00-5:00", "--days", "today"],
+            "expected days such as",
+        ),
+        (["--package", "interval.pkg", "--canary", "10"], "expected a canary such as 10:90"),
+        (["--package", "interval.pkg", "--canary", "2:90"], "fewer meters than the job has"),
     ],
 )
 def test_a_wrong_order_is_explained_and_not_kept(desk, capsys, more: list[str], said: str) -> None:

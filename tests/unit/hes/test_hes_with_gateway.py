@@ -156,6 +156,28 @@ def test_cancel_reaches_every_meter_that_waits(tmp_path, store, broker, key) -> 
     run(scenario())
 
 
+def test_a_job_waits_while_it_is_paused(tmp_path, store, broker, key) -> None:
+    async def scenario() -> None:
+        held = tmp_path / "board"
+        async with serving(store, broker.url):
+            async with running(held, broker.port, key):
+                job_id = read(store, key, "clock 0.0.1.0.0.255 time")
+                await until(lambda: store.job(job_id)["state"] == "queued")
+                order.pause(store, key, job_id, True)
+                await until(lambda: store.job(job_id)["paused"])
+            value = Result(VALUE, "read", "", [CAPTURE_PERIOD])
+            async with running(held, broker.port, key, lambda *_: value) as gateway:
+                await until(lambda: gateway.session.online)
+                assert report.build(store, job_id)["paused"]
+                assert set(results(store, job_id).values()) == {""}
+                order.pause(store, key, job_id, False)
+                await until(lambda: store.finished(job_id))
+            assert not store.job(job_id)["paused"]
+            assert store.orders(CONCENTRATOR) == []
+
+    run(scenario())
+
+
 def test_a_key_the_concentrator_does_not_know(tmp_path, store, broker, key) -> None:
     async def scenario() -> None:
         async with serving(store, broker.url), running(tmp_path / "board", broker.port, key):
