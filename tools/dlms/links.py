@@ -18,8 +18,11 @@ CONNECT_MS = 10_000
 DEFAULT_BAUD = 9600
 
 
-async def open_link(place: Place, client_sap: int, server_sap: int, clock: Clock) -> Link:
-    """A link to the meter. OSError says what could not be opened."""
+async def open_link(
+    place: Place, client_sap: int, server_sap: int, clock: Clock, timeout_ms: int, tries: int
+) -> Link:
+    """A link to the meter. OSError says what could not be opened. `timeout_ms` and `tries` are for
+    one frame, where the link itself repeats frames."""
     if place.scheme == UDP:
         return await UdpLink.open(place.host, place.port, client_sap, server_sap, clock)
     if place.scheme == TCP:
@@ -30,17 +33,28 @@ async def open_link(place: Place, client_sap: int, server_sap: int, clock: Clock
     else:
         port = await _serial(place, clock)
     try:
-        return _hdlc(place, port, client_sap, server_sap, clock)
+        return _hdlc(place, port, client_sap, server_sap, clock, timeout_ms, tries)
     except ValueError as error:
         await port.close()
         raise CallProblem(str(error)) from None
 
 
-def _hdlc(place: Place, port: BytePort, client_sap: int, server_sap: int, clock: Clock) -> Link:
+def _hdlc(
+    place: Place,
+    port: BytePort,
+    client_sap: int,
+    server_sap: int,
+    clock: Clock,
+    timeout_ms: int,
+    tries: int,
+) -> Link:
     """ValueError where the addresses are not HDLC's."""
     defaults = Settings()
     settings = Settings(
-        place.option("frame", defaults.information), place.option("window", defaults.window)
+        place.option("frame", defaults.information),
+        place.option("window", defaults.window),
+        min(timeout_ms, defaults.response_ms),
+        tries,
     )
     lower, size = place.option("physical", -1), place.option("bytes", 0)
     return HdlcLink(port, clock, client_sap, server_sap, lower, size, settings)

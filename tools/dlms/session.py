@@ -129,7 +129,9 @@ class Settings:
         return _no_counter if counter is None else counter.next
 
     async def open(self, client_sap: int) -> Link:
-        link = await open_link(self.place, client_sap, self.server, self.clock)
+        link = await open_link(
+            self.place, client_sap, self.server, self.clock, self.timeout_ms, self.tries
+        )
         return link if self.tracer is None else TracedLink(link, self.tracer)
 
 

@@ -9,12 +9,12 @@ import signal
 import sys
 from pathlib import Path
 
-from gateway.dlms import cosem, obis
+from gateway.dlms import acse, cosem, obis
 from gateway.dlms.mode_e import Identification
 from tools.meter import device
 from tools.meter.control import ControlServer
 from tools.meter.hdlc import MeterHdlc
-from tools.meter.model import MANAGEMENT, PUBLIC, Meter
+from tools.meter.model import MANAGEMENT, PUBLIC
 from tools.meter.population import (
     IP,
     NORMAL,
@@ -23,12 +23,21 @@ from tools.meter.population import (
     build_population,
     write_inventory,
 )
+from tools.meter.protection import Demand
 from tools.meter.server import MeterServer
 from tools.meter.street import Street, Weather
 from tools.meter.tcp import MeterTcp
 from tools.meter.text import shown
 from tools.meter.udp import MeterUdp
 
+MECHANISMS = {
+    "low": acse.LOW,
+    "md5": acse.HIGH_MD5,
+    "sha1": acse.HIGH_SHA1,
+    "gmac": acse.HIGH_GMAC,
+    "sha256": acse.HIGH_SHA256,
+    "ecdsa": acse.HIGH_ECDSA,
+}
 MANUFACTURER = "AMI"  # FLAG letters; these are nobody's
 FASTEST_BAUD = 9600  # that the optical probe offers
 
@@ -109,6 +118,7 @@ def _add_serve(parser: argparse.ArgumentParser) -> None:
         "--keys", type=Path, help="take ek and ak from this keys.jsonl (the line of --serial)"
     )
     _add_outputs(parser)
+    _add_security(parser)
     faults = parser.add_argument_group("faults")
     faults.add_argument("--dead", action="store_true", help="answer nothing")
     faults.add_argument(
@@ -124,12 +134,28 @@ def _add_serve(parser: argparse.ArgumentParser) -> None:
     parser.set_defaults(run=_serve)
 
 
+def _add_security(parser: argparse.ArgumentParser) -> None:
+    group = parser.add_argument_group(
+        "security",
+        "Of the management client; --password is the secret of low, md5, sha1 and sha256 too.",
+    )
+    group.add_argument("--suite", type=int, choices=[0, 1, 2], default=0, help="default 0")
+    group.add_argument("--auth", choices=list(MECHANISMS), help="default gmac; low with --password")
+    group.add_argument(
+        "--protection",
+        choices=["plain", "glo", "ded", "general-ciphering"],
+        help="insist on this form; default: whichever the client takes",
+    )
+    group.add_argument("--signed", action="store_true", help="insist on general-signing")
+
+
 def _add_outputs(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--inventory",
         type=Path,
         metavar="FOLDER",
-        help="write meters.jsonl and keys.jsonl for the gateway there",
+        help="write meters.jsonl and keys.jsonl for the gateway there; in suites 1 and 2 the"
+        " client's private and the meter's public keys too, as PEM",
     )
     parser.add_argument(
         "--control",
@@ -203,12 +229,21 @@ def _attribute(text: str) -> tuple[int, str, int]:
 
 
 def _serve(options: argparse.Namespace) -> int:
-    if options.password and options.inventory is not None:
-        raise ValueError("the gateway's inventory has meters with keys only: drop --password")
-    keys = device.derive_test_keys(options.seed, options.serial)
+    keyless = options.protection == "plain" or (options.password and options.auth is None)
+    if keyless and options.inventory is not None:
+        raise ValueError("an inventory has meters with keys only: drop --password or plain")
+    keys = device.derive_test_keys(options.seed, options.serial, options.suite)
     if options.keys is not None:
-        keys.ek, keys.ak = _read_keys(options.keys, options.serial)
-    meter = _meter(options, keys)
+        keys.ek, keys.ak = _read_keys(options.keys, options.serial, len(keys.ek))
+    meter = device.build_meter(
+        options.serial,
+        options.model,
+        options.firmware,
+        keys=None if keyless else keys,
+        password=options.password.encode(),
+        mechanism=None if options.auth is None else MECHANISMS[options.auth],
+        demand=Demand(options.protection, signed=options.signed),
+    )
     meter.faults.dead = options.dead
     meter.faults.refuse_write = options.refuse_write
     meter.faults.slow_ms = options.slow
@@ -218,24 +253,16 @@ def _serve(options: argparse.Namespace) -> int:
     return 0
 
 
-def _meter(options: argparse.Namespace, keys: device.MeterKeys) -> Meter:
-    return device.build_meter(
-        options.serial,
-        options.model,
-        options.firmware,
-        keys=None if options.password else keys,
-        password=options.password.encode(),
-    )
-
-
-def _read_keys(path: Path, serial: str) -> tuple[bytes, bytes]:
+def _read_keys(path: Path, serial: str, size: int) -> tuple[bytes, bytes]:
     for line in path.read_text().splitlines():
         row = json.loads(line)
         if row.get("serial") == serial:
             ek, ak = bytes.fromhex(row.get("ek", "")), bytes.fromhex(row.get("ak", ""))
-            if len(ek) == len(ak) == 16:
+            if len(ek) == len(ak) == size:
                 return ek, ak
-    raise ValueError("%s has no line for %s with ek and ak of 32 hex digits" % (path.name, serial))
+    raise ValueError(
+        "%s has no line for %s with ek and ak of %d hex digits" % (path.name, serial, 2 * size)
+    )
 
 
 def _probe_identification(server: MeterServer) -> Identification:
@@ -338,7 +365,14 @@ def _show(options: argparse.Namespace) -> int:
     from rich.console import Console
     from rich.table import Table
 
-    meter = _meter(options, device.derive_test_keys(options.seed, options.serial))
+    keys = device.derive_test_keys(options.seed, options.serial)
+    meter = device.build_meter(
+        options.serial,
+        options.model,
+        options.firmware,
+        keys=None if options.password else keys,
+        password=options.password.encode(),
+    )
     table = Table(title="%s %s %s" % (meter.serial, meter.model, meter.firmware))
     for heading in ("object", "attribute or method", "type", "rights", "value"):
         table.add_column(heading, overflow="fold")

@@ -10,7 +10,14 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from tools.meter import device
+from cryptography.hazmat.primitives.serialization import (
+    Encoding,
+    NoEncryption,
+    PrivateFormat,
+    PublicFormat,
+)
+
+from tools.meter import device, protection
 from tools.meter.server import MeterServer
 
 PLC, RF, BOTH, IP = "plc", "rf", "both", "ip"
@@ -112,12 +119,31 @@ def write_inventory(folder: Path, members: list[Member]) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     _write_lines(folder / "meters.jsonl", meters, 0o644)
     _write_lines(folder / "keys.jsonl", keys, 0o600)
+    for member in members:
+        _write_pem(folder, member)
+
+
+def _write_pem(folder: Path, member: Member) -> None:
+    """What its client needs of public-key cryptography: its own private keys, the meter's public
+    ones. Nothing in suite 0."""
+    keys = member.keys
+    for what in ("signing", "agreement") if keys.suite else ():
+        own = protection.private_key(keys.suite, getattr(keys, "client_" + what))
+        theirs = protection.private_key(keys.suite, getattr(keys, what)).public_key()
+        private = own.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+        public = theirs.public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
+        _write(folder / ("%s-client-%s.pem" % (member.serial, what)), private.decode(), 0o600)
+        _write(folder / ("%s-%s.pem" % (member.serial, what)), public.decode(), 0o644)
 
 
 def _write_lines(path: Path, rows: Sequence[Mapping[str, object]], mode: int) -> None:
+    _write(path, "".join(json.dumps(row) + "\n" for row in rows), mode)
+
+
+def _write(path: Path, text: str, mode: int) -> None:
     """Put the file in place whole; it never exists with another mode."""
     fresh = path.with_suffix(".new")
     fresh.unlink(missing_ok=True)
     with os.fdopen(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode), "w") as file:
-        file.writelines(json.dumps(row) + "\n" for row in rows)
+        file.write(text)
     fresh.replace(path)
