@@ -81,13 +81,26 @@ class Client:
         parameter = axdr.encode(self.random.choice([self.leaf(), self.value()]))
         selection = (self.random.randint(0, 3), axdr.encode(self.value()))
         choices: list[Any] = [
-            apdu.SetRequest(1, *where, index, None, near),
-            apdu.SetFirstBlock(1, *where, index, None, True, 1, near),
-            apdu.ActionRequest(1, *where, self.random.randint(0, 4), parameter),
-            apdu.GetRequest(1, *where, index),
-            apdu.GetRequest(1, *where, index, selection),
-            apdu.GetListRequest(1, [(*where, index, None)] * 3),
-            apdu.GetNext(1, self.random.randint(0, 3)),
+            apdu.SetRequest(0x41, *where, index, None, near),
+            apdu.SetFirstBlock(0x41, *where, index, None, True, 1, near),
+            apdu.ActionRequest(0x41, *where, self.random.randint(0, 4), parameter),
+            apdu.GetRequest(0x41, *where, index),
+            apdu.GetRequest(0x41, *where, index, selection),
+            apdu.GetListRequest(0x41, [(*where, index, None)] * 3),
+            apdu.GetNext(0x41, self.random.randint(0, 3)),
+            apdu.SetListRequest(0x41, [(*where, index, None)] * 2, [near, parameter]),
+            apdu.SetListFirstBlock(0x41, [(*where, index, None)], True, 1, b"\x01" + near),
+            apdu.ActionListRequest(0x41, [(*where, self.random.randint(0, 4))], [parameter]),
+            apdu.ActionNext(0x41, self.random.randint(0, 3)),
+            apdu.AccessRequest(
+                1,
+                b"",
+                [
+                    apdu.AccessGet(*where, index, selection),
+                    apdu.AccessSet(*where, index, near),
+                    apdu.AccessAction(*where, self.random.randint(0, 4), parameter),
+                ],
+            ),
         ]
         raw: bytes = self.random.choice(choices).encode()
         return raw if self.random.random() < 0.9 else raw[: self.random.randint(1, len(raw))]
