@@ -16,7 +16,7 @@ from __future__ import annotations
 from gateway.jobs import contents as kinds
 from gateway.jobs.contents import WITH_REPORT, Contents, payload_of
 from gateway.jobs.job import State, digest_of
-from gateway.jobs.pace import Pace
+from gateway.jobs.rate import Rate
 from gateway.jobs.report import Report
 from gateway.jobs.result import KO, Result
 from gateway.jobs.window import opening
@@ -81,7 +81,7 @@ class Ledger:
         self._batches = 0
         self._stale = False  # a write failed: RAM is to be rebuilt from flash before it is used
         self._unreported: dict[str, int] = {}  # refusals and events only counted, by topic
-        self._pace = Pace(clock, REFUSALS_AT_ONCE, REFUSALS_A_MINUTE)
+        self._rate = Rate(clock, REFUSALS_AT_ONCE, REFUSALS_A_MINUTE)
         self._cursor = (0, 0)  # (number, position) of the report read last
         self._checkpoint_size = 0
         self.on_change: Callable[[], None] | None = None
@@ -269,7 +269,7 @@ class Ledger:
         events wait for the HES, further ones are only counted; the count is reported later. False
         if so.
         """
-        if not self._pace.allows(topic):
+        if not self._rate.allows(topic):
             self._only_count(topic)
             return False
         return self._routine(
@@ -325,7 +325,7 @@ class Ledger:
         if (
             counts
             and len(self._contents.routine) < ROUTINE_SIZE
-            and self._pace.allows("refusals-dropped")
+            and self._rate.allows("refusals-dropped")
         ):
             self._unreported = {}
             by_topic = ", ".join(["%s %d" % (topic, counts[topic]) for topic in sorted(counts)])
