@@ -32,6 +32,7 @@ from gateway.dlms.security import (
 from hal.cpython.clock import SystemClock
 from hal.cpython.crypto import SystemCrypto
 from hal.cpython.tcp import TcpPort
+from hal.modem.wrapper import wrap
 from tests.interop import gurux_objects
 from tests.interop.gurux_meter import HDLC, PLAIN_SERVICES, WRAPPER, Cipher, GuruxMeter
 from tests.interop.links import HOST, WrapperLink, served
@@ -436,3 +437,21 @@ def test_mode_e_then_hdlc() -> None:
             await link.close()
 
     asyncio.run(main())
+
+
+def test_gurux_takes_what_is_tampered_with() -> None:
+    """It does not check the tag of what it receives, so only the virtual meter, and the client
+    against it, can show that tampering is noticed (tests/unit/dlms)."""
+    meter, association = glo(WRAPPER)
+    answers: list[bytes] = []
+
+    async def main() -> None:
+        async with associated((meter, association)) as one:
+            ciphering = one._exchange.ciphering
+            assert ciphering is not None
+            request = bytearray(ciphering.protect(bytes.fromhex("c00145000100002a0000ff0200")))
+            request[-1] ^= 1
+            answers.extend(meter.receive(wrap(1, 1, request)))
+
+    asyncio.run(main())
+    assert answers[0][8] == 0xCC

@@ -10,7 +10,14 @@ import pytest
 
 pytest.importorskip("gurux_dlms")
 
-from gurux_dlms.enums import Authentication, Conformance, DataType, InterfaceType
+from gurux_dlms.enums import (
+    AccessServiceCommandType,
+    Authentication,
+    Conformance,
+    DataType,
+    InterfaceType,
+)
+from gurux_dlms.GXDLMSAccessItem import GXDLMSAccessItem
 from gurux_dlms.GXDLMSExceptionResponse import GXDLMSExceptionResponse
 from gurux_dlms.objects import (
     GXDLMSActivityCalendar,
@@ -23,6 +30,8 @@ from gurux_dlms.objects import (
     GXDLMSWeekProfile,
 )
 
+from gateway.dlms import apdu
+from hal.modem.wrapper import Unwrapper
 from tests.interop.gurux_client import GuruxClient, Refused
 from tools.meter import device
 from tools.meter.hdlc import MeterHdlc
@@ -294,3 +303,52 @@ def test_wrong_keys_are_refused_and_the_right_ones_taken_after() -> None:
     with pytest.raises(Exception, match=r"(?i)authentication|permanent|decipher|reject"):
         run((meter, wrong, time), nothing)
     run((meter, right, time), nothing)
+
+
+@pytest.mark.parametrize("level", [low, hls_general_glo, hls_general_ded])
+def test_access(level: Callable[[], Made]) -> None:
+    name, energy = GXDLMSData("0.0.42.0.0.255"), GXDLMSRegister("1.0.1.8.0.255")
+    missing = GXDLMSData("1.2.3.4.5.255")
+
+    async def work(one: GuruxClient) -> None:
+        asked = [
+            GXDLMSAccessItem(AccessServiceCommandType.GET, target, 2)
+            for target in (name, missing, energy)
+        ]
+        reply = await one.ask(one.dlms.accessRequest(None, asked))
+        one.dlms.parseAccessResponse(asked, reply.data)
+        assert [int(item.error) for item in asked] == [0, 4, 0]
+        assert name.value == SERIAL.encode() and energy.value >= 0
+
+    run(level(), work)
+
+
+@pytest.mark.parametrize("level", [low, hls_glo, hls_ded])
+def test_general_blocks_of_a_request(level: Callable[[], Made]) -> None:
+    """Gurux makes general blocks and takes none (settings.blockNumber does not exist), so what the
+    meter answers to them is looked at here."""
+    made = level()
+    server, client, _ = made
+    client.dlms.proposedConformance |= Conformance.GENERAL_BLOCK_TRANSFER
+    client.dlms.proposedConformance &= ~Conformance.BLOCK_TRANSFER_WITH_SET_OR_WRITE
+
+    async def work(one: GuruxClient) -> None:
+        calendar = GXDLMSActivityCalendar("0.0.13.0.0.255")
+        calendar.weekProfileTablePassive = []
+        for number in range(12):
+            week = GXDLMSWeekProfile()
+            week.name = b"WEEK-NUMBER-%04d" % number
+            calendar.weekProfileTablePassive.append(week)
+        answers = []
+        for message in one.dlms.write(calendar, 8):
+            ((client_sap, server_sap, block),) = Unwrapper().feed(bytes(message))
+            assert block[0] == apdu.GENERAL_BLOCK_TRANSFER
+            answers += server.answers(client_sap, server_sap, block)
+        assert len(answers) == 2
+        acknowledged = apdu.decode(answers[0])
+        assert isinstance(acknowledged, apdu.GeneralBlock) and acknowledged.ack == 1
+        again = GXDLMSActivityCalendar("0.0.13.0.0.255")
+        await one.read(again, 8)
+        assert len(again.weekProfileTablePassive) == 12
+
+    run(made, work)
