@@ -191,6 +191,8 @@ class GuruxMeter:
         if tag == Command.RELEASE_REQUEST:
             self.settings.connected = ConnectionState.NONE
             return b"\x63\x03\x80\x01\x00"
+        if tag == Command.GENERAL_BLOCK_TRANSFER:
+            return self._next_general_block(request)
         if tag in GLO_OR_DED:
             cipher = self.settings.cipher
             dedicated = tag in (0xD0, 0xD1, 0xD3, 0xDC)
@@ -417,6 +419,15 @@ class GuruxMeter:
         reply = GXByteBuffer()
         GXDLMS.getLNPdu(p, reply)
         return bytes(reply.array())
+
+    def _next_general_block(self, request: GXByteBuffer) -> bytes:
+        """The client has a block and asks for the next; gurux makes them, one at a time."""
+        acknowledged = request.getUInt16(4)
+        assert acknowledged == self.settings.blockIndex, "the client acknowledges another block"
+        self.settings.increaseBlockIndex()
+        self.settings.blockNumberAck = request.getUInt16(2)
+        command = Command.GENERAL_BLOCK_TRANSFER
+        return self._respond(command, 0, 0, self._get, ErrorCode.OK, True)
 
     def _ciphered(self, plain: bytes) -> bytes:
         cipher = self.settings.cipher

@@ -455,3 +455,33 @@ def test_gurux_takes_what_is_tampered_with() -> None:
 
     asyncio.run(main())
     assert answers[0][8] == 0xCC
+
+
+GENERAL_BLOCKS = (
+    PLAIN_SERVICES & ~Conformance.BLOCK_TRANSFER_WITH_GET_OR_READ
+) | Conformance.GENERAL_BLOCK_TRANSFER
+
+
+@pytest.mark.parametrize("form", [None, GLO, DED, GENERAL_GLO])
+@pytest.mark.parametrize("interface", [WRAPPER, HDLC], ids=["wrapper", "hdlc"])
+def test_general_blocks_of_an_answer(interface: int, form: str | None) -> None:
+    """A ciphered answer is ciphered whole, and its ciphertext cut."""
+    services = GENERAL_BLOCKS
+    if form is None:
+        objects = gurux_objects.build()
+        meter = GuruxMeter(interface, objects, conformance=services, max_pdu=256)
+        made = meter, Association(16)
+    else:
+        if form == GENERAL_GLO:
+            services |= Conformance.GENERAL_PROTECTION
+        made = _ciphered(interface, form, services)
+
+    async def work(one: Client, meter: GuruxMeter) -> None:
+        assert axdr.decode(await one.get(1, TEXT, 2)) == (axdr.OCTET_STRING, gurux_objects.TEXT)
+        rows = axdr.to_values(axdr.decode(await one.get(7, PROFILE, 2)))
+        assert rows == [row_of(number) for number in range(gurux_objects.ROWS)]
+        found = [row async for row in one.read_profile(PROFILE)]
+        assert len(found) == gurux_objects.ROWS
+
+    meter = run(made, work)
+    assert meter.requests.count(0xE0) >= 9
