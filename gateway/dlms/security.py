@@ -20,7 +20,7 @@ from __future__ import annotations
 from struct import pack
 
 from gateway.dlms import acse, apdu, envelope
-from gateway.dlms.axdr import bytes_at, length_at, put_length
+from gateway.dlms.axdr import bytes_at, put_length
 from gateway.dlms.envelope import KeyInfo, Parties
 from gateway.dlms.errors import ProtocolError, Replayed, SecurityFailed
 from gateway.dlms.suites import SUITES, derived_key
@@ -278,6 +278,7 @@ class Ciphering:
         "_keys",
         "_next_counter",
         "_responder",
+        "_title",
         "_transaction",
         "_transaction_done",
         "_usual",
@@ -321,6 +322,7 @@ class Ciphering:
     def use(self, keys: Keys, received: int = -1) -> None:
         """From now on these keys, of the same suite; their counters received begin anew."""
         self._keys = keys
+        self._title = keys.system_title
         # authentication alone needs no cipher; a key that is never used costs nothing
         self._global = _Channel(
             self._crypto.aes_gcm(keys.ek or bytes(keys.suite.key_size)), received
@@ -341,6 +343,23 @@ class Ciphering:
     def protect(self, plain: bytes) -> bytes:
         """The protected form of a plain APDU. InitiateRequest and -Response are always ciphered by
         service, under the global key, and not signed: until then there is no agreement."""
+        glo = GLO_OF.get(plain[0])
+        if self._usual and glo is not None:
+            # Nearly everything goes this way, so it is written out.
+            counter = self._next_counter()
+            if 0 <= counter <= COUNTER_LIMIT:
+                nonce = self._title + counter.to_bytes(4, "big")
+                body = self._global.gcm.encrypt(nonce, plain, self._aad, TAG_SIZE)
+                size = 5 + len(body)
+                if 0x100 <= size <= 0xFFFF:
+                    return pack(_LONG_HEAD, glo, 0x82, size, self._control, counter) + body
+                out = bytearray((glo,))
+                put_length(out, size)
+                return bytes(out) + pack(_HEAD, self._control, counter) + body
+            raise _used_up()
+        return self._protected(plain)
+
+    def _protected(self, plain: bytes) -> bytes:
         form = self.protection.form
         tag = plain[0]
         if self.pending:
@@ -366,29 +385,17 @@ class Ciphering:
     def _by_service(self, plain: bytes, tag: int | None, general: int, channel: _Channel) -> bytes:
         """Ciphered under the service's own tag; where there is none, general-glo or -ded."""
         counter = self._counter()
-        control = self._control
-        title = self._keys.system_title
-        if control & ENCRYPTED and control & AUTHENTICATED and tag is not None:
-            # nearly everything goes this way, so it is written out
-            nonce = title + counter.to_bytes(4, "big")
-            body = channel.gcm.encrypt(nonce, plain, self._aad, TAG_SIZE)
-            size = 5 + len(body)
-            if 0x100 <= size <= 0xFFFF:
-                return pack(_LONG_HEAD, tag, 0x82, size, control, counter) + body
-            out = bytearray((tag,))
-        else:
-            body = self._sealed(channel.gcm, counter, plain, self._aad)
-            size = 5 + len(body)
-            out = bytearray((general,)) if tag is None else bytearray((tag,))
-            if tag is None:
-                envelope.put_octets(out, title)
-        put_length(out, size)
-        return bytes(out) + pack(_HEAD, control, counter) + body
+        body = self._sealed(channel.gcm, counter, plain, self._aad)
+        out = bytearray((general if tag is None else tag,))
+        if tag is None:
+            envelope.put_octets(out, self._title)
+        put_length(out, 5 + len(body))
+        return bytes(out) + pack(_HEAD, self._control, counter) + body
 
     def _sealed(self, gcm: AesGcm, counter: int, plain: bytes, aad: bytes) -> bytes:
         """Ciphertext and tag, as far as the policy has them; `aad` begins with security control
         and authentication key."""
-        nonce = self._keys.system_title + counter.to_bytes(4, "big")
+        nonce = self._title + counter.to_bytes(4, "big")
         if not self._control & AUTHENTICATED:
             return gcm.crypt(nonce, plain)
         if not self._control & ENCRYPTED:
@@ -456,24 +463,22 @@ class Ciphering:
         if len(protected) == 0:
             raise ProtocolError("an empty APDU")
         tag = protected[0]
-        if self._usual and tag in PLAIN_OF:
-            # Nearly everything is glo and as it should be, so accepting that is written out. What
-            # is not right in any way goes the long way below, which says why and refuses it.
-            whole = bytes(protected)
-            size, at = length_at(whole, 1)
-            title = self.peer_title
+        if self._usual and len(protected) > 0x100 and protected[1] == 0x82:
+            # Long answers under glo are where time goes, so accepting one is written out. What is
+            # not right in any way goes the long way below, which says why and refuses it.
+            count = bytes(protected[5:9])
             if (
-                at + size == len(whole)
-                and size > 5 + TAG_SIZE
-                and whole[at] == self._control
-                and len(title) == TITLE_SIZE
+                protected[2] << 8 | protected[3] == len(protected) - 4
+                and protected[4] == self._control
+                and len(self.peer_title) == TITLE_SIZE
             ):
-                channel = self._global
-                count = whole[at + 1 : at + 5]
                 counter = int.from_bytes(count, "big")
+                channel = self._global
                 try:
-                    plain = channel.gcm.decrypt(title + count, whole[at + 5 :], self._aad, TAG_SIZE)
-                    if plain[0] == PLAIN_OF[tag] and counter > channel.received:
+                    plain = channel.gcm.decrypt(
+                        self.peer_title + count, bytes(protected[9:]), self._aad, TAG_SIZE
+                    )
+                    if plain[0] == PLAIN_OF.get(tag) and counter > channel.received:
                         channel.received = counter
                         return plain
                 except CryptoError:
@@ -626,7 +631,7 @@ class Ciphering:
         """f(StoC) of the client, f(CtoS) of the meter: control, counter, GMAC (17 bytes)."""
         control = AUTHENTICATED | self._keys.suite.number
         counter = self._counter()
-        nonce = self._keys.system_title + counter.to_bytes(4, "big")
+        nonce = self._title + counter.to_bytes(4, "big")
         return pack(_HEAD, control, counter) + self._gmac(nonce, control, challenge)
 
     def check_proof(self, challenge: bytes, proof: bytes) -> None:
@@ -740,7 +745,7 @@ class Ciphering:
     def _counter(self) -> int:
         counter = self._next_counter()
         if not 0 <= counter <= COUNTER_LIMIT:
-            raise SecurityFailed("the invocation counter is used up; the meter needs new keys")
+            raise _used_up()
         return counter
 
     def _check_title(self) -> None:
@@ -756,6 +761,10 @@ _POLICY_NAMES = {
     AUTHENTICATED_ENCRYPTED: "authenticated and encrypted",
 }
 _PARTIES_SIZE = 1 + TRANSACTION_SIZE + 2 * (1 + TITLE_SIZE) + 2
+
+
+def _used_up() -> SecurityFailed:
+    return SecurityFailed("the invocation counter is used up; the meter needs new keys")
 
 
 def same(a: bytes, b: bytes) -> bool:

@@ -46,21 +46,21 @@ class Gcm:
     ) -> bytes:
         if len(nonce) != 12 or not 4 <= tag_size <= 16:
             check_gcm_sizes(nonce, tag_size)
-        return self._encrypt(nonce, data, aad)[: len(data) + tag_size]
+        sealed = self._encrypt(nonce, data, aad)
+        return sealed if tag_size == _FULL_TAG else sealed[: tag_size - _FULL_TAG]
 
     def decrypt(
         self, nonce: bytes, data: bytes | memoryview, aad: bytes | memoryview, tag_size: int
     ) -> bytes:
-        if len(nonce) != 12 or not 4 <= tag_size <= 16:
-            check_gcm_sizes(nonce, tag_size)
         size = len(data) - tag_size
-        if size < 0:
+        if len(nonce) != 12 or not 4 <= tag_size <= 16 or size < 0:
+            check_gcm_sizes(nonce, tag_size)
             raise CryptoError("AES-GCM: %d bytes are too few for a tag" % len(data))
-        plain = self._encrypt(nonce, data, None)[:size]  # ciphering the tag too is less than a copy
-        tag = self._encrypt(nonce, plain, aad)[size : size + tag_size]
-        if not compare_digest(tag, data[size:]):
-            raise CryptoError("AES-GCM: the tag is wrong")
-        return plain
+        encrypt = self._encrypt
+        plain = encrypt(nonce, data[:size], None)[:size]
+        if compare_digest(encrypt(nonce, plain, aad)[size : size + tag_size], data[size:]):
+            return plain
+        raise CryptoError("AES-GCM: the tag is wrong")
 
     def crypt(self, nonce: bytes, data: bytes | memoryview) -> bytes:
         check_gcm_sizes(nonce, _FULL_TAG)
