@@ -12,7 +12,7 @@ from gateway.dlms import axdr, datetime, obis
 from gateway.dlms.errors import DlmsError, ProtocolError
 from tools.dlms import failure, shown
 from tools.dlms.failure import DONE, CallProblem
-from tools.dlms.members import answer_json, read, value_of
+from tools.dlms.members import Answer, answer_json, read, value_of
 from tools.dlms.moment import NOT_SPECIFIED, from_unix, to_unix, with_seconds
 from tools.dlms.output import console, print_json, row, table
 from tools.dlms.session import Settings, conversation
@@ -29,16 +29,15 @@ async def clock(options: argparse.Namespace, settings: Settings) -> int:
     wanted = None if options.set in (None, "now") else _moment(options.set)
     async with conversation(settings) as client:
         if options.set is not None:
-            before, zone = await _time(client), await _zone(client)
-            target = wanted or _now(before, zone)
+            before = await _time(client)
+            zone = (await read(client, members[1:2]))[0]
+            target = wanted or _now(before, _zone_of(zone))
             await client.set(CLOCK, NAME, TIME, axdr.encode((axdr.OCTET_STRING, target)))
         asked = time.time()
         stamp = await _time(client)
         here = (asked + time.time()) / 2  # the meter looked at its clock about half way
         answers = await read(client, members[1:])
-    zone_typed = value_of(answers[0])
-    zone = int(zone_typed[1]) if zone_typed is not None else NOT_SPECIFIED
-    off = _off(stamp, zone, here)
+    off = _off(stamp, _zone_of(answers[0]), here)
     if settings.json:
         document: dict[str, Any] = {"time": _text(stamp), "off_s": off}
         if options.set is not None:
@@ -71,9 +70,8 @@ async def _time(client: Any) -> bytes:
     return bytes(typed[1])
 
 
-async def _zone(client: Any) -> int:
+def _zone_of(answer: Answer) -> int:
     """The clock's deviation without daylight saving, NOT_SPECIFIED where it does not tell."""
-    answer = (await read(client, [Member(ATTRIBUTE, CLOCK, NAME, TIME_ZONE)]))[0]
     typed = value_of(answer)
     return int(typed[1]) if typed is not None and typed[0] == axdr.LONG else NOT_SPECIFIED
 

@@ -12,7 +12,7 @@ from gateway.dlms.client import Client
 from gateway.dlms.errors import AccessRefused, DlmsError, NotSupported, ProtocolError
 from tools.dlms import failure, shown
 from tools.dlms.failure import DONE, REFUSED, CallProblem
-from tools.dlms.output import console, print_json, row, table
+from tools.dlms.output import console, print_json, row, say, table
 from tools.dlms.session import Settings, conversation
 from tools.dlms.trace import holds_secret
 from tools.dlms.units import ScalerUnit, read_scaler_unit
@@ -171,13 +171,13 @@ async def set(options: argparse.Namespace, settings: Settings) -> int:
             found["value"] = shown.raw_as_json(back)
         print_json(found)
     elif same:
-        print("%s: set, and read back the same: %s" % (wanted, render.data(data)))
+        say("%s: set, and read back the same: %s" % (wanted, render.data(data)))
     elif not back:
-        print("%s: set" % wanted)
+        say("%s: set" % wanted)
     elif isinstance(back, DlmsError):
-        print("%s: set; it cannot be read back: %s" % (wanted, failure.one_line(back)))
+        say("%s: set; it cannot be read back: %s" % (wanted, failure.one_line(back)))
     else:
-        print("%s: set, but it reads %s" % (wanted, render.data(back)))
+        say("%s: set, but it reads %s" % (wanted, render.data(back)))
     return DONE
 
 
@@ -193,5 +193,5 @@ async def action(options: argparse.Namespace, settings: Settings) -> int:
         print_json(document)
     else:
         answer = "" if returned is None else ": %s" % render.data(returned)
-        print("%s: done%s" % (wanted, answer))
+        say("%s: done%s" % (wanted, answer))
     return DONE

@@ -58,7 +58,7 @@ class Inbox:
         if self._limit and self.count >= self._limit:
             self.full.set()
         if self._settings.json:
-            print(json.dumps(_json(origin, notification), ensure_ascii=False), flush=True)
+            print(json.dumps(_json(origin, notification)), flush=True)
         else:
             self._out.print(printable(_text(origin, notification)), markup=False, soft_wrap=True)
 

@@ -21,8 +21,13 @@ def console(*, stderr: bool = False) -> Console:
 
 
 def print_json(document: Any) -> None:
-    json.dump(document, sys.stdout, indent=1, ensure_ascii=False)
+    json.dump(document, sys.stdout, indent=1)
     print(flush=True)
+
+
+def say(text: str) -> None:
+    """One line, or a few, of plain text."""
+    print(printable(text), flush=True)
 
 
 def table(*headings: str, title: str = "") -> Table:

@@ -6,6 +6,7 @@ be written back: {"double-long-unsigned": 900}, {"array": [...]}, {"octet-string
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 from gateway.dlms import acse, axdr, datetime, obis
@@ -78,6 +79,8 @@ def as_json(typed: Typed) -> Json:
         return {name: _octets(value)}
     if tag in _CALENDAR:
         return {name: _calendar(tag, value) or "0x" + value.hex()}
+    if tag in (axdr.FLOAT32, axdr.FLOAT64) and not math.isfinite(value):
+        return {name: str(value)}  # JSON has no such numbers
     return {name: value}
 
 

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from gateway.dlms import acse, apdu, cosem, obis
 from gateway.dlms.errors import DlmsError
+from tools.dlms.output import printable
 from tools.dlms.shown import MECHANISMS
 from tools.package import render
 from tools.package.names import ATTRIBUTE, METHOD, class_name, member_name
@@ -55,7 +56,8 @@ class Tracer:
         self._secret_asked = False
 
     def line(self, arrow: str, raw: bytes) -> None:
-        print("%s %s" % (arrow, self.describe(raw)), file=sys.stderr)
+        text = printable(self.describe(raw)).replace("\n", "\\n")
+        print("%s %s" % (arrow, text), file=sys.stderr)
 
     def describe(self, raw: bytes) -> str:
         """One line for one APDU."""

@@ -31,9 +31,7 @@ scalars: st.SearchStrategy[Typed] = st.one_of(
     st.text(st.characters(min_codepoint=0x20, max_codepoint=0x2FFF)).map(
         lambda value: (axdr.UTF8_STRING, value)
     ),
-    st.floats(width=32, allow_nan=False, allow_infinity=False).map(
-        lambda value: (axdr.FLOAT32, value)
-    ),
+    st.floats(width=32, allow_nan=False).map(lambda value: (axdr.FLOAT32, value)),
     st.sampled_from(sorted(INTEGERS)).flatmap(
         lambda tag: st.integers(*INTEGERS[tag]).map(lambda value: (tag, value))
     ),
