@@ -338,7 +338,7 @@ def test_garbage_is_answered_by_an_exception(server: MeterServer, raw: bytes) ->
 def test_garbage_within_an_association(server: MeterServer) -> None:
     initiate = acse.InitiateRequest(0xFFFFFF, 500).encode()
     server.handle(PUBLIC, 1, acse.Aarq(acse.LN, initiate).encode())
-    whole = apdu.SetRequest(1, 1, ALARMS, 2, None, b"\x06\x00\x00\x00\x01").encode()
+    whole = apdu.SetRequest(0x41, 1, ALARMS, 2, None, b"\x06\x00\x00\x00\x01").encode()
     for size in range(1, len(whole)):
         answer = server.handle(PUBLIC, 1, whole[:size])
         assert answer is not None
@@ -346,12 +346,12 @@ def test_garbage_within_an_association(server: MeterServer) -> None:
 
 
 def test_conformance_is_negotiated(server: MeterServer) -> None:
-    initiate = acse.InitiateRequest(acse.GET | acse.ACCESS, 500).encode()
+    initiate = acse.InitiateRequest(acse.GET | acse.EVENT_NOTIFICATION, 500).encode()
     answer = server.handle(PUBLIC, 1, acse.Aarq(acse.LN, initiate).encode()) or b""
     agreed = acse.InitiateResponse.decode(acse.Aare.decode(answer).user_information)
     assert agreed.conformance == acse.GET
     assert agreed.max_pdu == server.max_pdu
-    request = apdu.SetRequest(1, 1, ALARMS, 2, None, b"\x00").encode()
+    request = apdu.SetRequest(0x41, 1, ALARMS, 2, None, b"\x00").encode()
     refusal = apdu.decode(server.handle(PUBLIC, 1, request) or b"")
     assert refusal.service_name() == "service-not-supported"
     none = acse.InitiateRequest(acse.SET, 500).encode()
