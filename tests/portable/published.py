@@ -90,6 +90,37 @@ APDUS = (
     ),
 )
 
+# A special days table (stepagrus.ru, a lesson on DLMS): its Data, 11 days of 2018.
+SPECIAL_DAYS = (
+    "010b0203120001090507e20101ff11020203120002090507e20102ff11020203120003090507e20103ff1102"
+    "0203120004090507e20114ff11010203120005090507e2020aff11010203120006090507e20217ff1102"
+    "0203120007090507e20308ff11020203120008090507e20309ff11020203120009090507e20501ff1102"
+    "020312000a090507e20502ff1102020312000b090507e20509ff1102"
+)
+
+# GET response with list of a meter that errs: the second answer has no choice (u9n/dlms-cosem
+# issue 51)
+BROKEN_LIST = "c403c102000002051202d0120ca81118111f0fc0"
+
+# An association of a meter that knows its dedicated key only after HLS (gurux.fi, comment 16477):
+# AARQ, AARE with its title behind its challenge, reply_to_HLS under the dedicated key, refusal.
+EARLY_DEDICATED_KEY = (
+    "7ea07c036110aa6be6e600606ea109060760857405080103a60a040841424344454647488a0207808b0760857405"
+    "080202ac1280104e261d0e1d1e416a0563742355463e4cbe3404322130300000000055b274213543bfc62b203160"
+    "a9b5c12d973bdff27e02acf1115e58f8aea77ac24cd823837370d6f00d153e6f867e",
+    "7ea077610330ad6ce6e7006169a109060760857405080103a203020100a305a10302010e8802078089076085740508"
+    "0202aa12801047656e75733700000000091d3648c37ea40a0408474f450000581cf1be230421281f3000000488a9fa"
+    "e44b5740db41f578b7cc15b4be1b5852f6401cfbc06afb87b2007e",
+    "7ea03e0361327b46e6e600d33030000000033db18a0ae9b1d9f484e052ed9086cd91a8195cc14158901b1204dc6bcb"
+    "b4f2fbe907c7cb835c41f5bd3c8db5017e",
+    "7ea0106103527ce2e6e7000e060006dd487e",
+)
+
+# Mode E as a meter and a probe speak it (gurux.fi, node 14050): "/?!" with its parity, and the
+# answer without.
+MODE_E_REQUEST = "af3f218d0a"
+MODE_E_IDENTIFICATION = "/HLY5\\2xxxxxx"
+
 # A profile with null-data for what does not change (u9n/dlms-cosem test_parsers): its Data.
 PROFILE = (
     "01040204090c07e30c1f0217000000ffc400110606000005ed060000065402040011060600"
@@ -169,6 +200,24 @@ FRAMES = (
         "7ea01c0002feff0354e9cde6e600c001c100080000010000ff0200601a7e",
         (1, 0x3FFF),
         (1, -1),
+        "I",
+        16,
+    ),
+    (
+        "SNRM to logical device 1 alone",
+        "gurux.fi, node 14050",
+        "7ea0070321930f017e",
+        (1, -1),
+        (16, -1),
+        "SNRM",
+        0,
+    ),
+    (
+        "GET of an association's name",
+        "gurux.fi, node 20546",
+        "7ea0190341b23239e6e600c001c1000f0000280000ff0100f9797e",
+        (1, -1),
+        (32, -1),
         "I",
         16,
     ),

@@ -9,6 +9,7 @@ from gateway.dlms.datetime import text_date_time
 from gateway.dlms.errors import ProtocolError
 from gateway.dlms.hdlc_frames import decode, encode, split_address
 from gateway.dlms.hdlc_numbered import Parameters
+from gateway.dlms.mode_e import Identification, with_parity
 from gateway.dlms.suites import AES_GCM_128, SUITES, derived_key
 from tests.portable import published
 from tests.portable.support import raises
@@ -56,6 +57,34 @@ def test_associations_say_what_they_are() -> None:
     ]
     assert apdu.decode(found[7].user_information).error_name() == "initiate/dlms-version-too-low"
     assert found[8].value == b"P6wRJ21F"
+
+
+def test_special_days() -> None:
+    days = axdr.to_values(axdr.decode(unhex(published.SPECIAL_DAYS)))
+    assert len(days) == 11
+    assert days[0] == [1, b"\x07\xe2\x01\x01\xff", 2]
+    assert days[10] == [11, b"\x07\xe2\x05\x09\xff", 2]
+
+
+def test_a_list_that_errs() -> None:
+    raises(ProtocolError, apdu.decode, unhex(published.BROKEN_LIST))
+
+
+def test_an_association_that_used_its_dedicated_key_too_early() -> None:
+    frames = [decode(unhex(text)) for text in published.EARLY_DEDICATED_KEY]
+    request, answer, proof, refusal = [frame.information[3:] for frame in frames]
+    aarq, aare = apdu.decode(request), apdu.decode(answer)
+    assert (aarq.context, aarq.mechanism, aarq.title) == (3, 2, b"ABCDEFGH")
+    assert (aare.result, aare.mechanism, aare.title) == (0, 2, b"GOE\x00\x00X\x1c\xf1")
+    assert len(aarq.value) == len(aare.value) == 16
+    assert proof[0] == 0xD3
+    assert apdu.decode(refusal).error_name() == "application-reference/deciphering-error"
+
+
+def test_mode_e() -> None:
+    assert with_parity(b"/?!\r\n") == unhex(published.MODE_E_REQUEST)
+    found = Identification.decode(published.MODE_E_IDENTIFICATION.encode())
+    assert (found.manufacturer, found.baud, found.hdlc) == ("HLY", 9600, True)
 
 
 def test_profile_with_null_data() -> None:
