@@ -16,7 +16,7 @@ import pytest
 import serial
 
 from gateway.dlms import axdr, obis
-from gateway.dlms.client import Client
+from gateway.dlms.client import LOW, Association, Client
 from gateway.dlms.errors import LinkSilent, NotSupported
 from gateway.dlms.hdlc import HdlcLink, Settings
 from gateway.dlms.hdlc_frames import FRMR, POLL, SNRM, UA, Receiver, encode
@@ -86,6 +86,26 @@ def test_client_over_hdlc(meter: Meter, size: int, window: int) -> None:
             await client.set(20, CALENDAR, 9, days)
             assert await client.get(20, CALENDAR, 9) == days
             await client.action(20, CALENDAR, 1, axdr.encode((axdr.INTEGER, 0)))
+            await client.release()
+
+    asyncio.run(story())
+
+
+@pytest.mark.parametrize("size", [32, 128])
+@pytest.mark.parametrize("window", [1, 7])
+def test_a_stream_of_general_blocks(size: int, window: int) -> None:
+    """More of them than the link keeps for whoever takes them."""
+    meter = device.build_meter(SERIAL, password=b"password")
+    association = Association(MANAGEMENT, authentication=LOW, secret=b"password", max_pdu=64)
+
+    async def story() -> None:
+        settings, parameters = Settings(size, window), Parameters(size, size, window, window)
+        async with on_tcp(MeterServer(meter), settings, parameters) as link:
+            client = Client(link, CLOCK, SystemCrypto(), association, lambda: 0, window=63)
+            await client.associate()
+            objects = await client.get(15, ASSOCIATION, 2)
+            assert objects == await client.get(15, ASSOCIATION, 2)
+            assert len(objects) > 16 * 64
             await client.release()
 
     asyncio.run(story())
