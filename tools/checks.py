@@ -23,7 +23,7 @@ STATIC = [
     ("import arrows", ["lint-imports"]),
 ]
 PYTEST = ["python", "-m", "pytest"]
-PORTABLE = ["micropython", "tests/portable/run.py"]
+PORTABLE = ["python", "-m", "tests.portable.on_micropython"]
 SUMMARY = re.compile(r"(\d+) passed")
 UNHAPPY = re.compile(r"\d+ (?:failed|errors?|skipped)")
 
