@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import asyncio
 
+from gateway.jobs.forecast import Durations, fits, words
 from gateway.jobs.job import URGENT, State
 from gateway.jobs.result import KO, Result
 from gateway.jobs.window import opening
@@ -77,6 +78,7 @@ class Queue:
         self._max_backoff_ms = max_backoff_s * 1000
         self._working: dict[str, Execution] = {}
         self._released: set[bytes] = set()
+        self._durations = Durations()
         self._version = 0
         self._waiters: list[asyncio.Event] = []
         ledger.on_change = self.wake
@@ -125,6 +127,7 @@ class Queue:
                 self._ledger.finished(seq, index, State.TIMED_OUT, final, path, duration_ms)
             else:
                 self._ledger.again(seq, index, result.reason, wait_ms)
+        self._durations.note(execution.job.kind, duration_ms, len(self._working))
         del self._working[execution.serial]
         self.wake()
 
@@ -133,6 +136,27 @@ class Queue:
         for entry in self._ledger.jobs():
             if not entry.final_number and self._closed(entry):
                 self._end_queued(entry, None)
+
+    def forecast(self, job: Job) -> tuple[str, str]:
+        """(warning, detail) for the answer to a new job: when it is likely to end, by what meters
+        have taken so far and by what waits before it. The warning is "window-short" if that is
+        after its window; both are empty while nothing is known.
+        """
+        each_ms, now = self._durations.of(job.kind), self._clock.unix_time()
+        if not each_ms or not now:
+            return "", ""
+        before_ms = 0
+        for entry in self._ledger.jobs():
+            if entry.job.priority >= job.priority and not entry.paused:
+                before_ms += entry.open() * (self._durations.of(entry.job.kind) or each_ms)
+        meters = len(job.serials)
+        needed_s = (before_ms + meters * each_ms + 999) // 1000
+        room_s, end = fits(job, now, needed_s)
+        if room_s >= needed_s:
+            return "", "expected to end in %s" % words(end - now)
+        done = max(room_s * 1000 - before_ms, 0) // each_ms
+        detail = "about %d of %d meters have their turn within the window" % (done, meters)
+        return "window-short", detail + ", at %d ms a meter" % each_ms
 
     def cancel(self, job_id: bytes) -> bool:
         """See Ledger.cancel()."""

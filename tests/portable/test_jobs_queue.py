@@ -448,3 +448,29 @@ def test_a_paused_job_can_be_canceled_and_its_window_closes() -> None:
     world.ledger.pause(job.id, True, NOW)
     assert world.ledger.cancel(job.id) and world.states(2) == ["canceled"]
     assert world.ledger.pause(job.id, False, NOW + 9) == "unknown-job"
+
+
+def test_a_forecast_from_what_meters_took() -> None:
+    world = World()
+    new = world.job(1, ["A", "B"])
+    assert world.queue.forecast(new) == ("", "")
+    first, second = world.must_take(), world.must_take()
+    world.queue.done(first, APPLIED, "plc", 8000)  # two at once: one every four seconds
+    world.queue.done(second, APPLIED, "plc", 4000)
+    serials = ["M%d" % i for i in range(100)]
+    assert world.queue.forecast(read_job(serials)) == ("", "expected to end in 6 min")
+    assert world.queue.forecast(read_job(serials, NOW + 60)) == (
+        "window-short",
+        "about 15 of 100 meters have their turn within the window, at 4000 ms a meter",
+    )
+    world.job(2, ["Z%d" % i for i in range(10)], 7)  # goes first
+    assert world.queue.forecast(read_job(serials, NOW + 60))[1].startswith("about 5 of 100")
+    short = Daily(22 * HOUR, 22 * HOUR + 1000)  # 200 seconds are left of it
+    nights = world.queue.forecast(read_job(serials, 0, short))
+    assert nights == ("", "expected to end in 23 h")
+
+
+def read_job(serials: list[str], not_after: int = 0, daily: Daily | None = None) -> Job:
+    objects = [(8, b"\x00\x00\x01\x00\x00\xff", 2)]
+    id = bytes(15) + b"\x99"
+    return Job(id, READ, "ct-1", NOW, 5, 0, not_after, 3, 30, serials, None, objects, daily)
