@@ -21,6 +21,7 @@ from gateway.dlms.errors import (
     SecurityFailed,
     ServiceRefused,
 )
+from gateway.dlms.keys import invocation_counter
 from gateway.dlms.security import Keys
 from gateway.jobs.job import CONFIGURE, READ
 from gateway.jobs.result import KO, Result
@@ -43,6 +44,7 @@ if TYPE_CHECKING:
     Activity = Callable[[Client, str, Any], Awaitable[Result]]
 
 WHERE = "attempt"
+PUBLIC_CLIENT = 16  # SAP that may read the invocation counter, without authentication
 
 # job kind: the activity, called with an associated client, the serial, and what the job orders
 ACTIVITIES: dict[int, Activity] = {
@@ -145,7 +147,31 @@ class Attempts:
         self, meter: Meter, path: Path, keys: Keys, activity: Activity, order: Any
     ) -> Result:
         """The result over one path, or _PathFailed."""
+        used = [0]  # the invocation counter given out last
+        result, error = await self._conversation(meter, path, keys, activity, order, used)
+        if error is None or not _may_be_the_counter(error):
+            return result
+        if await self._learn_counter(meter, path, used[0]):
+            result, _ = await self._conversation(meter, path, keys, activity, order, used)
+        return result
+
+    async def _conversation(
+        self,
+        meter: Meter,
+        path: Path,
+        keys: Keys,
+        activity: Activity,
+        order: Any,
+        used: list[int],
+    ) -> tuple[Result, DlmsError | None]:
+        """The result, and the error it comes from when there was no association."""
         answered = False
+        refusal: DlmsError | None = None
+
+        def next_counter() -> int:
+            used[0] = self._next_counter(meter.serial)
+            return used[0]
+
         try:
             link = await self._network.open(meter, path)
             try:
@@ -158,7 +184,7 @@ class Attempts:
                     self._clock,
                     self._crypto,
                     association,
-                    lambda: self._next_counter(meter.serial),
+                    next_counter,
                     timeout_ms,
                     tries,
                 )
@@ -170,9 +196,11 @@ class Attempts:
                     raise
                 except DlmsError as error:
                     result = explained(error, answered)
+                    if not answered:
+                        refusal = error
                 if answered:
                     await client.release()
-                return result
+                return result, refusal
             finally:
                 await link.close()
         except (NoAnswer, ModemError, OSError, asyncio.TimeoutError) as error:
@@ -192,12 +220,45 @@ class Attempts:
                 raise SecurityFailed(str(error))
             await client.associate()
 
+    async def _learn_counter(self, meter: Meter, path: Path, used: int) -> bool:
+        """Ask a meter that does not say why it refuses for its invocation counter, as the public
+        client; True when it is not below the one we used, and ours has been raised above it."""
+        timeout_ms, tries = self._patience[path[0]]
+        anybody = meter.as_client(PUBLIC_CLIENT)
+        try:
+            link = await self._network.open(anybody, path)
+            try:
+                association = Association(PUBLIC_CLIENT, meter.server_sap)
+                client = Client(
+                    link, self._clock, self._crypto, association, int, timeout_ms, tries
+                )
+                await client.associate()
+                counter = await invocation_counter(client)
+                await client.release()
+            finally:
+                await link.close()
+            if counter < used:
+                return False
+            log.warning(WHERE, "%s has counted to %d, we used %d" % (meter.serial, counter, used))
+            self._counters.raise_to(meter.serial, counter + 1)
+        except (DlmsError, CounterError, ModemError, OSError, asyncio.TimeoutError) as error:
+            log.warning(WHERE, "%s: its counter is not to be had: %s" % (meter.serial, error))
+            return False
+        return True
+
     def _next_counter(self, serial: str) -> int:
         try:
             return self._counters.next(serial)
         except OSError as error:
             # Not to be taken for an error of the path.
             raise CounterError("%s: cannot store its invocation counter: %s" % (serial, error))
+
+
+def _may_be_the_counter(error: DlmsError) -> bool:
+    """A meter that finds our counter too low may say so without telling its own, or just refuse."""
+    if isinstance(error, ServiceRefused):
+        return error.counter is None and error.service == "invocation-counter-error"
+    return isinstance(error, AssociationRefused) and error.diagnostic == "authentication-failure"
 
 
 def explained(error: DlmsError, associated: bool) -> Result:

@@ -68,6 +68,10 @@ class Meter:
         self.client_sap = client_sap
         self.server_sap = server_sap
 
+    def as_client(self, client_sap: int) -> Meter:
+        """The same meter, spoken to as another client."""
+        return Meter(self.serial, self.paths, client_sap, self.server_sap)
+
     def __repr__(self) -> str:
         return "Meter(%s, %r)" % (self.serial, self.paths)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 
 from gateway.activities.attempt import Attempts
+from gateway.dlms import acse, apdu, axdr
 from gateway.jobs.job import READ
 from gateway.meters.counters import Counters
 from gateway.meters.inventory import KEYS, METERS, Inventory
@@ -137,6 +138,55 @@ def test_a_demand_beyond_belief():
     result, _, storage = attempt(plc, AnsweringModem("rf", silent))
     assert result.reason == "security-failed" and "not believed" in result.detail
     assert Counters(storage).next("M1") < 1000
+
+
+class Countless:
+    """A meter that refuses low counters without telling the least it takes, but lets the public
+    client read what it has counted to. `refusal`: what it answers."""
+
+    def __init__(self, counted, refusal):
+        self.counted = counted
+        self.refusal = refusal
+        self.used = []  # counters of the AARQs that came
+
+    def __call__(self, data):
+        request = apdu.decode(data)
+        if isinstance(request, acse.Aarq):
+            if request.context == acse.LN_CIPHERED:
+                self.used.append(int.from_bytes(request.user_information[3:7], "big"))
+                return self.refusal
+            initiate = acse.InitiateResponse(acse.GET, 500).encode()
+            return acse.Aare(acse.LN, 0, (1, 0), initiate).encode()
+        if isinstance(request, apdu.GetRequest):
+            assert request.obis == b"\x00\x00\x2b\x01\x00\xff"
+            value = axdr.encode((axdr.DOUBLE_LONG_UNSIGNED, self.counted))
+            return apdu.GetResponse(request.invoke, 0, value).encode()
+        return acse.Rlre().encode()
+
+
+REFUSALS = (
+    b"\xd8\x01\x06",  # exception-response, service-not-allowed, invocation-counter-error
+    acse.Aare(acse.LN_CIPHERED, 1, (1, acse.AUTHENTICATION_FAILURE), b"").encode(),
+)
+
+
+def test_a_counter_the_meter_does_not_tell_is_read_by_the_public_client():
+    for refusal in REFUSALS:
+        meter = Countless(0x4000, refusal)
+        result, _, storage = attempt(AnsweringModem("plc", meter), AnsweringModem("rf", silent))
+        assert result.outcome == "KO" and len(meter.used) == 2
+        assert meter.used[0] < 0x4000 < meter.used[1]
+        assert Counters(storage).next("M1") > meter.used[1]
+
+
+def test_a_counter_read_is_of_no_use_when_low_and_not_believed_when_far():
+    for refusal in REFUSALS:
+        for counted in (0, 0xFFFFFFF0):
+            meter = Countless(counted, refusal)
+            plc = AnsweringModem("plc", meter)
+            result, _, storage = attempt(plc, AnsweringModem("rf", silent))
+            assert result.outcome == "KO" and len(meter.used) == 1
+            assert Counters(storage).next("M1") < 1000
 
 
 def test_noise_for_an_answer():
