@@ -196,6 +196,7 @@ class GuruxMeter:
         if tag in GLO_OR_DED:
             cipher = self.settings.cipher
             dedicated = tag in (0xD0, 0xD1, 0xD3, 0xDC)
+            assert self.settings.connected or not dedicated, "a dedicated key before HLS is through"
             key = cipher.dedicatedKey if dedicated else cipher.blockCipherKey
             title = self.settings.sourceSystemTitle
             protection = AesGcmParameter(0, title, key, cipher.authenticationKey)
