@@ -1,7 +1,7 @@
 """Interface classes by number and name (Blue Book 4.3 to 4.5): a row an attribute, a row a method.
 
-Types are the names of axdr.TAGS; "any" stands for a CHOICE. An unknown class can still be reached
-by numbers.
+Types are the names of axdr.TAGS; "any" stands for a CHOICE. Where versions of a class differ, each
+has its row. An unknown class can still be reached by numbers.
 """
 
 from __future__ import annotations
@@ -77,6 +77,50 @@ def _interface(
     )
 
 
+# attributes and methods of the highest version; lower ones have the first of them
+_ASSOCIATION = [
+    "object_list: array",
+    "associated_partners_id: structure",
+    "application_context_name: any",
+    "xdlms_context_info: structure",
+    "authentication_mechanism_name: any",
+    "secret: octet-string",
+    "association_status: enum",
+    "security_setup_reference: octet-string",
+    "user_list: array",
+    "current_user: structure",
+]
+_ASSOCIATION_METHODS = [
+    "reply_to_hls_authentication",
+    "change_hls_secret",
+    "add_object",
+    "remove_object",
+    "add_user",
+    "remove_user",
+]
+_PUSH = [
+    "push_object_list: array",
+    "send_destination_and_method: structure",
+    "communication_window: array",
+    "randomisation_start_interval: long-unsigned",
+    "number_of_retries: unsigned",
+    "repetition_delay: long-unsigned",
+    "port_reference: octet-string",
+    "push_client_sap: integer",
+    "push_protection_parameters: array",
+    "push_operation_method: enum",
+    "confirmation_parameters: structure",
+    "last_confirmation_date_time: date-time",
+]
+_SECURITY = [
+    "security_policy: enum",
+    "security_suite: enum",
+    "client_system_title: octet-string",
+    "server_system_title: octet-string",
+    "certificates: array",
+]
+
+# of one class by rising version
 _ALL = [
     _interface(1, 0, "data", ["value: any"], []),
     _interface(3, 0, "register", ["value: any", "scaler_unit: structure"], ["reset"]),
@@ -143,31 +187,9 @@ _ALL = [
     ),
     _interface(9, 0, "script_table", ["scripts: array"], ["execute"]),
     _interface(11, 0, "special_days_table", ["entries: array"], ["insert", "delete"]),
-    _interface(
-        15,
-        2,
-        "association_ln",
-        [
-            "object_list: array",
-            "associated_partners_id: structure",
-            "application_context_name: any",
-            "xdlms_context_info: structure",
-            "authentication_mechanism_name: any",
-            "secret: octet-string",
-            "association_status: enum",
-            "security_setup_reference: octet-string",
-            "user_list: array",
-            "current_user: structure",
-        ],
-        [
-            "reply_to_hls_authentication",
-            "change_hls_secret",
-            "add_object",
-            "remove_object",
-            "add_user",
-            "remove_user",
-        ],
-    ),
+    _interface(15, 0, "association_ln", _ASSOCIATION[:7], _ASSOCIATION_METHODS[:4]),
+    _interface(15, 1, "association_ln", _ASSOCIATION[:8], _ASSOCIATION_METHODS[:4]),
+    _interface(15, 2, "association_ln", _ASSOCIATION, _ASSOCIATION_METHODS),
     _interface(17, 0, "sap_assignment", ["sap_assignment_list: array"], ["connect_logical_device"]),
     _interface(
         18,
@@ -214,31 +236,23 @@ _ALL = [
         ["executed_script: structure", "type: enum", "execution_time: array"],
         [],
     ),
+    _interface(40, 0, "push_setup", _PUSH[:6], ["push"]),
+    _interface(40, 1, "push_setup", _PUSH[:9], ["push"]),
     _interface(
         40,
-        0,
+        2,
         "push_setup",
-        [
-            "push_object_list: array",
-            "send_destination_and_method: structure",
-            "communication_window: array",
-            "randomisation_start_interval: long-unsigned",
-            "number_of_retries: unsigned",
-            "repetition_delay: long-unsigned",
-        ],
-        ["push"],
+        _PUSH[:5] + ["repetition_delay: structure"] + _PUSH[6:],
+        ["push", "reset"],
+    ),
+    _interface(
+        64, 0, "security_setup", _SECURITY[:4], ["security_activate", "global_key_transfer"]
     ),
     _interface(
         64,
         1,
         "security_setup",
-        [
-            "security_policy: enum",
-            "security_suite: enum",
-            "client_system_title: octet-string",
-            "server_system_title: octet-string",
-            "certificates: array",
-        ],
+        _SECURITY,
         [
             "security_activate",
             "key_transfer",
@@ -277,15 +291,28 @@ _ALL = [
     ),
 ]
 
-CLASSES = {interface.id: interface for interface in _ALL}
+CLASSES: dict[int, InterfaceClass] = {}  # by class id, in the version the gateway expects
+VERSIONS: dict[tuple[int, int], InterfaceClass] = {}  # by class id and version
+for _each in _ALL:
+    VERSIONS[_each.id, _each.version] = _each
+    CLASSES[_each.id] = _each
+CLASSES[40] = VERSIONS[40, 0]  # what meters in the field have
+
+
+def find(class_id: int, version: int | None = None) -> InterfaceClass | None:
+    """The class in this version; in the expected one where the version is None or unknown; None for
+    an unknown class, which can still be reached by numbers."""
+    if version is not None and (class_id, version) in VERSIONS:
+        return VERSIONS[class_id, version]
+    return CLASSES.get(class_id)
 
 
 def by_name(name: str) -> InterfaceClass:
     """The class called `name` ("activity_calendar"); ValueError names those there are."""
-    for interface in _ALL:
+    for interface in CLASSES.values():
         if interface.name == name:
             return interface
-    names = ", ".join([interface.name for interface in _ALL])
+    names = ", ".join(sorted([interface.name for interface in CLASSES.values()]))
     raise ValueError(f"no interface class is called {name!r}, but {names}")
 
 

@@ -238,3 +238,23 @@ def test_interface_classes_by_name_and_number() -> None:
     for number in (1, 3, 7, 8, 9, 11, 15, 18, 20, 21, 64):
         indexes = [row[0] for row in cosem.CLASSES[number].attributes]
         assert indexes == list(range(1, len(indexes) + 1))
+
+
+def test_versions_of_a_class() -> None:
+    assert cosem.find(64, 0).method_name(2) == "global_key_transfer"
+    assert cosem.find(64, 1).method_name(2) == cosem.find(64).method_name(2) == "key_transfer"
+    assert cosem.find(64, 0).attribute_name(6) == "6"
+    assert cosem.find(15, 0).attribute_name(9) == "9"
+    assert cosem.find(15, 1).attribute_name(9) == "security_setup_reference"
+    assert cosem.find(15, 1).method_name(5) == "5"
+    assert cosem.find(40, 0).attribute_type(7) == "long-unsigned"
+    assert cosem.find(40, 2).attribute_type(7) == "structure"
+    assert cosem.find(40, 2).attribute_name(13) == "last_confirmation_date_time"
+    assert cosem.find(40, 77) is cosem.CLASSES[40]
+    assert cosem.find(9999) is None
+    for (number, version), interface in cosem.VERSIONS.items():
+        assert (interface.id, interface.version) == (number, version)
+        indexes = [row[0] for row in interface.attributes]
+        assert indexes == list(range(1, len(indexes) + 1))
+    for number in (1, 3, 4, 5, 7, 8, 9, 11, 15, 17, 18, 20, 21, 22, 40, 64, 70, 71):
+        assert cosem.by_name(cosem.CLASSES[number].name) is cosem.CLASSES[number]

@@ -127,6 +127,26 @@ def _add_serve(parser: argparse.ArgumentParser) -> None:
         metavar="CLASS/OBIS/ATTRIBUTE",
         help="answer read-write-denied to writes of it, as 7/1.0.99.1.0.255/4",
     )
+    faults.add_argument(
+        "--lose-answers", type=int, default=0, metavar="N", help="lose the next N answers"
+    )
+    faults.add_argument(
+        "--lose-blocks",
+        type=int,
+        default=0,
+        metavar="N",
+        help="of the next N general blocks it sends, lose every second",
+    )
+    faults.add_argument(
+        "--lose-received-blocks",
+        type=int,
+        default=0,
+        metavar="N",
+        help="lose the next N general blocks sent to it",
+    )
+    faults.add_argument(
+        "--slow-verify", type=int, default=0, metavar="S", help="image_verify takes S seconds"
+    )
     faults.add_argument("--slow", type=int, default=0, metavar="MS", help="answer so much later")
     faults.add_argument(
         "--wrong-counter", action="store_true", help="cipher answers with an old counter"
@@ -248,6 +268,10 @@ def _serve(options: argparse.Namespace) -> int:
     meter.faults.refuse_write = options.refuse_write
     meter.faults.slow_ms = options.slow
     meter.faults.wrong_counter = options.wrong_counter
+    meter.faults.lose_answers = options.lose_answers
+    meter.faults.lose_blocks = options.lose_blocks
+    meter.faults.lose_received_blocks = options.lose_received_blocks
+    meter.faults.slow_verify_s = options.slow_verify
     member = Member(options.serial, NORMAL, MeterServer(meter, options.max_pdu), keys)
     asyncio.run(_serve_one(options, member))
     return 0
