@@ -15,11 +15,25 @@ import asyncio
 from pathlib import Path
 from typing import Any
 
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TaskID,
+    TextColumn,
+    TimeRemainingColumn,
+)
 
 from gateway.dlms import axdr, obis
 from gateway.dlms.client import Client
-from gateway.dlms.errors import AccessRefused, ActionRefused, NoAnswer, ProtocolError
+from gateway.dlms.errors import (
+    AccessRefused,
+    ActionRefused,
+    LinkLost,
+    NoAnswer,
+    ProtocolError,
+    ServiceRefused,
+)
 from tools.dlms.failure import DONE, CallProblem, Failed, one_line
 from tools.dlms.output import console, print_json, printable
 from tools.dlms.session import Settings, conversation
@@ -73,6 +87,7 @@ class Transfer:
         self._firmware = ["", ""]  # before, after
         self._verified = False
         self._activated = False
+        self._bar: TaskID | None = None
         self._out = console(stderr=True)
         self.progress = Progress(
             TextColumn("blocks"),
@@ -104,8 +119,17 @@ class Transfer:
                 async with conversation(self._settings) as client:
                     await self._steps(client)
                 return
-            except (NoAnswer, OSError, asyncio.TimeoutError, _PathLost) as error:
-                if attempt == self._reconnects or not (self._started or self._size):
+            except (
+                NoAnswer,
+                OSError,
+                asyncio.TimeoutError,
+                _PathLost,
+                LinkLost,
+                ServiceRefused,
+            ) as error:
+                if not self._size:
+                    raise  # it never began
+                if attempt == self._reconnects:
                     raise Failed(
                         "%s; connected %d times; go on later with --resume"
                         % (one_line(error), attempt + 1)
@@ -171,7 +195,9 @@ class Transfer:
         status = await self._get(client, STATUS, axdr.ENUM)
         if status in (VERIFYING, VERIFIED):
             return  # the connection was lost after this step
-        bar = self.progress.add_task("", total=self._count)
+        if self._bar is None:
+            self._bar = self.progress.add_task("", total=self._count)
+        bar = self._bar
         for number in range(1, self._rounds + 1):
             missing = await self._missing(client)
             self.progress.update(bar, completed=self._count - len(missing))
@@ -199,7 +225,7 @@ class Transfer:
             )
         return [place for place, bit in enumerate(have[: self._count]) if bit == "0"]
 
-    async def _send(self, client: Client, missing: list[int], bar: Any) -> None:
+    async def _send(self, client: Client, missing: list[int], bar: TaskID) -> None:
         silent = 0
         for number in missing:
             block = self._data[number * self._size : (number + 1) * self._size]
@@ -266,8 +292,14 @@ class Transfer:
         status = await self._settled(client, (VERIFIED, ACTIVATING), "7 activate")
         if status == ACTIVATION_FAILED:
             raise Failed("step 7: activation failed; the old firmware should still run")
-        # Meters that start again for it may come back as after any start: not initiated.
         self._firmware[1] = await self._read_firmware(client)
+        # A meter that starts again for it may come back as after any start, not initiated: then
+        # the firmware tells.
+        if status != ACTIVATED and self._firmware[1] in (self._firmware[0], "?"):
+            raise Failed(
+                "step 7: the meter is at '%s' and runs firmware %s; ask again later by identify"
+                % (_status_name(status), self._firmware[1])
+            )
         self._activated = True
         self._say("7 activated: firmware %s, it was %s" % tuple(reversed(self._firmware)))
 

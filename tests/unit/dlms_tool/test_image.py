@@ -225,3 +225,27 @@ def test_public_client_may_not(stand: Stand, tool: Tool, file: str) -> None:
     ran = tool(stand.tcp, "image", file, "--identifier", "FW3", *QUICK)
     assert ran.status == 1
     assert "read-write-denied" in ran.err
+
+
+@pytest.mark.parametrize("works", [True, False])
+def test_a_meter_that_starts_again(
+    stand: Stand, tool: Tool, keys: list[str], file: str, works: bool
+) -> None:
+    """It says nothing of the activation afterwards: its firmware does."""
+    found = transfer_object(stand)
+
+    def restart(typed: Typed) -> None:
+        stand.server._sessions.clear()
+        stand.meter.faults.lose_answers = 1
+        found._status = 0
+        if works:
+            stand.meter.firmware = FIRMWARE
+
+    found.methods[4].run = restart
+    ran = tool(stand.tcp, "image", file, "--identifier", "FW3", *QUICK, *keys)
+    if works:
+        assert ran.status == 0, ran.err
+        assert "7 activated" in ran.err
+    else:
+        assert ran.status == 1
+        assert "step 7: the meter is at 'not initiated' and runs firmware" in ran.err
