@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 from gateway.dlms import axdr
 from tools.meter import kinds
-from tools.meter.kinds import Typed
+from tools.meter.kinds import Kind, Typed
 from tools.meter.model import CosemObject, Meter
 
 
@@ -37,6 +37,12 @@ class Data(CosemObject):
 WATT_HOUR, VOLT = 30, 35  # units of the Blue Book
 
 
+def scaler_unit(scaler: int, unit: int) -> tuple[Kind, Typed]:
+    """Kind and value of the attribute scaler_unit."""
+    value = (axdr.STRUCTURE, [(axdr.INTEGER, scaler), (axdr.ENUM, unit)])
+    return kinds.structure(kinds.INTEGER, kinds.enum(unit)), value
+
+
 class Register(CosemObject):
     """Class 3: a measured quantity `read()` of data type `tag`, with its scaler (power of ten)
     and unit."""
@@ -48,20 +54,17 @@ class Register(CosemObject):
     ) -> None:
         super().__init__(meter, name)
         self.attribute(2, kinds.simple(tag), get=lambda: (tag, read()))
-        scaler_unit = [(axdr.INTEGER, scaler), (axdr.ENUM, unit)]
-        self.attribute(
-            3, kinds.structure(kinds.INTEGER, kinds.enum(unit)), (axdr.STRUCTURE, scaler_unit)
-        )
+        self.attribute(3, *scaler_unit(scaler, unit))
         self.method(1, kinds.NOTHING, lambda _: self.put(2, (tag, 0)))
 
 
-def energy(meter: Meter, base: int, watts: int) -> Register:
-    """Active energy import, Wh: grows with a steady load of `watts`."""
+def energy(meter: Meter, base: int, watt_seconds: Callable[[], float]) -> Register:
+    """Active energy import, Wh: `base` and what has been drawn since the start."""
     return Register(
         meter,
         "1.0.1.8.0.255",
         axdr.DOUBLE_LONG_UNSIGNED,
-        lambda: (base + int(watts * meter.elapsed() / 3600)) % (1 << 32),
+        lambda: (base + int(watt_seconds() / 3600)) % (1 << 32),
         0,
         WATT_HOUR,
     )

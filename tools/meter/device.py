@@ -12,13 +12,16 @@ from tools.meter import data, protection
 from tools.meter.activity_calendar import ActivityCalendar, SpecialDaysTable
 from tools.meter.association import BY_SECRET, AssociationLN, SecuritySetup
 from tools.meter.clock import Clock
+from tools.meter.demand import DemandRegister, ExtendedRegister
 from tools.meter.image import ImageTransfer
 from tools.meter.kinds import Typed
 from tools.meter.model import MANAGEMENT, PUBLIC, CosemObject, Meter
 from tools.meter.monitor import RegisterMonitor, value_definition
 from tools.meter.profile import ProfileGeneric, capture_object
 from tools.meter.protection import Demand
+from tools.meter.schedule import PushSetup, SapAssignment, SingleActionSchedule
 from tools.meter.script import EXECUTE_METHOD, WRITE_ATTRIBUTE, ScriptTable
+from tools.meter.supply import DisconnectControl, Limiter
 
 FACTORY_MODEL = "AMI-E450"
 FACTORY_FIRMWARE = "V02.10.01"
@@ -40,6 +43,13 @@ LOAD_PROFILE = "1.0.99.1.0.255"
 ENERGY = "1.0.1.8.0.255"
 VOLTAGE = "1.0.32.7.0.255"
 TARIFF = "0.0.96.14.0.255"  # currently active tariff
+SUPPLY = "0.0.96.3.10.255"
+LIMITER = "0.0.17.0.0.255"
+DEMAND = "1.0.1.4.0.255"
+MAXIMUM_DEMAND = "1.0.1.6.0.255"
+SCHEDULE = "0.0.15.0.0.255"
+PUSH = "0.0.25.9.0.255"
+SAPS = "0.0.41.0.0.255"
 
 
 class MeterKeys:
@@ -170,6 +180,14 @@ def _character(serial: str) -> bytes:
 
 def _objects(meter: Meter, security: SecuritySetup) -> list[CosemObject]:
     character = _character(meter.serial)
+    load = 300 + 8 * character[8]  # watts, steady while the supply is on
+    supply = DisconnectControl(meter, SUPPLY)
+
+    def watt_seconds() -> float:
+        return load * supply.supplied_s()
+
+    maximum = ExtendedRegister(meter, MAXIMUM_DEMAND)
+    demand = DemandRegister(meter, DEMAND, watt_seconds, maximum)
     captured = [
         capture_object(8, CLOCK, 2),
         capture_object(3, ENERGY, 2),
@@ -186,7 +204,7 @@ def _objects(meter: Meter, security: SecuritySetup) -> list[CosemObject]:
             public=True,
         ),
         Clock(meter, CLOCK),
-        data.energy(meter, int.from_bytes(character[5:8], "big"), 300 + 8 * character[8]),
+        data.energy(meter, int.from_bytes(character[5:8], "big"), watt_seconds),
         data.voltage(meter, character[9] / 40),
         data.Data(meter, ALARM_REGISTER, (axdr.DOUBLE_LONG_UNSIGNED, 0), writable=True),
         data.Data(meter, ALARM_FILTER, (axdr.DOUBLE_LONG_UNSIGNED, 0), writable=True),
@@ -199,6 +217,13 @@ def _objects(meter: Meter, security: SecuritySetup) -> list[CosemObject]:
             meter, MONITOR, [(axdr.LONG_UNSIGNED, 2530)], value_definition(3, VOLTAGE, 2)
         ),
         ImageTransfer(meter, IMAGE),
+        supply,
+        demand,
+        maximum,
+        Limiter(meter, LIMITER, value_definition(5, DEMAND, 3), (axdr.DOUBLE_LONG_UNSIGNED, 9200)),
+        SingleActionSchedule(meter, SCHEDULE, SCRIPTS, 1),
+        PushSetup(meter, PUSH, captured[:2]),
+        SapAssignment(meter, SAPS, meter.serial.encode()),
     ]
 
 

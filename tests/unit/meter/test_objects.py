@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from gateway.dlms import axdr, obis
+from gateway.dlms import apdu, axdr, obis
 from gateway.dlms.axdr import (
     ARRAY,
     BOOLEAN,
@@ -378,3 +378,121 @@ def test_object_list_tells_the_rights(meter: Meter) -> None:
     public = rights(PUBLIC)
     assert public[8, obis.parse(device.CLOCK)][2] == 1
     assert (9, obis.parse(device.SCRIPTS)) not in public
+
+
+# ---------------------------------------------------------------- classes 4, 5, 17, 22, 40, 70, 71
+
+
+def pass_time(meter: Meter, time: Any, seconds: int) -> None:
+    time.now += seconds
+    meter.tick()
+
+
+def test_an_open_switch_stops_the_energy(meter: Meter, time: Any) -> None:
+    supply = (70, device.SUPPLY)
+    pass_time(meter, time, 3600)
+    before = meter.read(3, device.ENERGY, 2)[1]
+    invoke(meter, *supply, 1, (INTEGER, 0))
+    assert meter.read(*supply, 2) == (BOOLEAN, False) and meter.read(*supply, 3) == (ENUM, 0)
+    pass_time(meter, time, 7200)
+    assert meter.read(3, device.ENERGY, 2)[1] == before
+    invoke(meter, *supply, 2, (INTEGER, 0))
+    assert meter.read(*supply, 2) == (BOOLEAN, True)
+    pass_time(meter, time, 3600)
+    assert meter.read(3, device.ENERGY, 2)[1] > before
+    # mode 1: a person has to close it; mode 0: it never opens
+    write(meter, *supply, 4, (ENUM, 1))
+    invoke(meter, *supply, 1, (INTEGER, 0))
+    invoke(meter, *supply, 2, (INTEGER, 0))
+    assert meter.read(*supply, 3) == (ENUM, 2) and meter.read(*supply, 2) == (BOOLEAN, False)
+    meter.lose_state()
+    write(meter, *supply, 4, (ENUM, 0))
+    invoke(meter, *supply, 1, (INTEGER, 0))
+    assert meter.read(*supply, 3) == (ENUM, 1)
+
+
+def test_demand_and_its_maximum(meter: Meter, time: Any) -> None:
+    demand, maximum = (5, device.DEMAND), (4, device.MAXIMUM_DEMAND)
+    assert meter.read(*maximum, 2) == (DOUBLE_LONG_UNSIGNED, 0)
+    pass_time(meter, time, 450)
+    half = meter.read(*demand, 2)[1]
+    pass_time(meter, time, 450)
+    load = meter.read(*demand, 3)[1]
+    assert load > 300 and half in (load // 2, load // 2 + 1)
+    assert meter.read(*maximum, 2)[1] == load
+    when = meter.read(*maximum, 5)
+    invoke(meter, 70, device.SUPPLY, 1, (INTEGER, 0))
+    pass_time(meter, time, 900)
+    assert meter.read(*demand, 3)[1] == 0
+    assert meter.read(*maximum, 2)[1] == load and meter.read(*maximum, 5) == when
+    invoke(meter, *maximum, 1, (INTEGER, 0))
+    invoke(meter, *demand, 1, (INTEGER, 0))
+    assert meter.read(*maximum, 2)[1] == 0
+    assert len(meter.read(*demand, 7)[1]) == 12
+
+
+def test_the_limiter_executes_its_scripts(meter: Meter, time: Any) -> None:
+    script = device.script(
+        9, device.write_action(1, device.ALARM_FILTER, 2, (DOUBLE_LONG_UNSIGNED, 77))
+    )
+    write(meter, 9, device.SCRIPTS, 2, (ARRAY, [script]))
+    limiter = (71, device.LIMITER)
+    over = (STRUCTURE, [(OCTET_STRING, obis.parse(device.SCRIPTS)), (LONG_UNSIGNED, 9)])
+    under = (STRUCTURE, [(OCTET_STRING, bytes(6)), (LONG_UNSIGNED, 0)])
+    write(meter, *limiter, 11, (STRUCTURE, [over, under]))
+    pass_time(meter, time, 1800)
+    assert meter.read(1, device.ALARM_FILTER, 2)[1] == 0
+    write(meter, *limiter, 4, (DOUBLE_LONG_UNSIGNED, 10))
+    assert meter.read(*limiter, 3) == (DOUBLE_LONG_UNSIGNED, 10)
+    pass_time(meter, time, 1)
+    assert meter.read(1, device.ALARM_FILTER, 2)[1] == 0  # not long enough yet
+    pass_time(meter, time, 60)
+    assert meter.read(1, device.ALARM_FILTER, 2)[1] == 77
+
+
+def test_a_single_action_is_executed_at_its_time(meter: Meter, time: Any) -> None:
+    schedule = (22, device.SCHEDULE)
+    script = device.script(
+        1, device.write_action(1, device.ALARM_FILTER, 2, (DOUBLE_LONG_UNSIGNED, 5))
+    )
+    write(meter, 9, device.SCRIPTS, 2, (ARRAY, [script]))
+    half_past_eight = (STRUCTURE, [octets("081e0000"), octets("ffff060fff")])
+    write(meter, *schedule, 4, (ARRAY, [half_past_eight]))  # of every 15 June
+    pass_time(meter, time, 3600)
+    assert meter.read(1, device.ALARM_FILTER, 2)[1] == 0
+    today = (STRUCTURE, [octets("091e0000"), octets("ffffff02ff")])
+    write(meter, *schedule, 4, (ARRAY, [half_past_eight, today]))
+    pass_time(meter, time, 3600)
+    assert meter.read(1, device.ALARM_FILTER, 2)[1] == 5
+
+
+def test_a_push_holds_its_objects(meter: Meter) -> None:
+    setup = meter.find(40, device.PUSH)
+    invoke(meter, 40, device.PUSH, 1, (INTEGER, 0))
+    pushed = apdu.decode(setup.pushed)  # type: ignore[attr-defined]
+    clock, energy = axdr.decode(pushed.data)[1]
+    assert clock == meter.read(8, device.CLOCK, 2)
+    assert energy == meter.read(3, device.ENERGY, 2)
+
+
+def test_sap_assignment(meter: Meter) -> None:
+    rows = meter.find(17, device.SAPS).read(2, PUBLIC)
+    assert axdr.to_values(rows) == [[1, meter.serial.encode()]]
+
+
+def test_slow_verification_is_a_fault(meter: Meter, time: Any) -> None:
+    image = make_image(meter.model, "V09", bytes(100))
+    transfer = (18, device.IMAGE)
+    meter.faults.slow_verify_s = 30
+    start = [(OCTET_STRING, b"V09"), (DOUBLE_LONG_UNSIGNED, len(image))]
+    invoke(meter, *transfer, 1, (STRUCTURE, start))
+    for number in range(-(-len(image) // 200)):
+        block = image[number * 200 : number * 200 + 200]
+        fields = [(DOUBLE_LONG_UNSIGNED, number), (OCTET_STRING, block)]
+        invoke(meter, *transfer, 2, (STRUCTURE, fields))
+    assert refused(invoke, meter, *transfer, 3, (INTEGER, 0)) == "temporary-failure"
+    pass_time(meter, time, 29)
+    assert refused(invoke, meter, *transfer, 3, (INTEGER, 0)) == "temporary-failure"
+    pass_time(meter, time, 1)
+    invoke(meter, *transfer, 3, (INTEGER, 0))
+    assert meter.read(*transfer, 6) == (ENUM, 3)
