@@ -13,6 +13,7 @@ import asyncio
 import sys
 
 from gateway.activities.attempt import Attempts
+from gateway.audit import Audit
 from gateway.jobs.job import CONFIGURE
 from gateway.jobs.ledger import Ledger, LedgerError
 from gateway.jobs.queue import Queue
@@ -116,6 +117,8 @@ class Gateway:
             {kind: (path.timeout_ms, path.tries) for kind, path in settings.paths.items()},
         )
         about = About(self._inventory, self._network)
+        self._audit = Audit(ports.storage, ports.clock, settings.storage.audit_bytes)
+        self._audit.note_if_possible("start", [FIRMWARE])
         self._session = Session(
             ports.uplink,
             ports.clock,
@@ -127,6 +130,7 @@ class Gateway:
             settings.signers,
             about,
             self._inventory,
+            self._audit,
         )
         log.info(
             WHERE,
@@ -199,10 +203,16 @@ class Gateway:
         self, execution: Execution, result: Result, path: str, duration_ms: int
     ) -> None:
         """Into the ledger, however long the flash refuses: what happened on a meter is not
-        forgotten.
+        forgotten. The audit trail comes first: what is reported is on record.
         """
+        job_id, serial, attempt = execution.job.id, execution.serial, execution.attempt
+        details = [job_id, serial, attempt, result.outcome, result.reason, path]
+        noted = False
         while True:
             try:
+                if not noted:
+                    self._audit.note("done", details)
+                    noted = True
                 self._queue.done(execution, result, path, duration_ms)
                 return
             except OSError as error:

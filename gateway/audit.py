@@ -78,6 +78,13 @@ class Audit:
                 # The record is there; room can be made another time.
                 log.warning(NAME, "no new segment: %s" % error)
 
+    def note_if_possible(self, kind: str, details: list[Any]) -> None:
+        """As note(), for what has happened already: a storage that refuses is only logged."""
+        try:
+            self.note(kind, details)
+        except OSError as error:
+            log.error(NAME, "storage: no record of %s: %s" % (kind, error))
+
     def has_job(self, job_id: bytes) -> bool:
         """Whether its `job` record is in the trail; of those cut off, it is not known."""
         return job_id in self._jobs
@@ -131,11 +138,12 @@ class Verified:
         self.cut_at = 0
 
 
-def verify(records: Iterable[bytes]) -> Verified:
+def verify(records: Iterable[bytes], whole: bool = True) -> Verified:
     """Check the whole chain, oldest record first. AuditBroken at the first break.
 
     Only the beginning and the end it cannot see by itself: the beginning must be record 1, or what
-    a cut record says; the end is to be compared with the head that the HES knows.
+    a cut record says, unless this is not meant to be the `whole` trail; the end is to be compared
+    with the head that the HES knows.
     """
     found = Verified()
     begins: tuple[int, bytes] = (1, _NOTHING)
@@ -162,7 +170,7 @@ def verify(records: Iterable[bytes]) -> Verified:
         found.last = number
         found.head = hashlib.sha256(raw).digest()
     if begins != (1, _NOTHING):
-        if begins not in cuts:
+        if whole and begins not in cuts:
             raise AuditBroken(
                 "it begins with record %d, and no cut record says so: the beginning is missing"
                 % begins[0]

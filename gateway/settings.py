@@ -11,7 +11,7 @@
   "modems": [{"kind": "plc", "driver": "prime-usi", "meters_at_once": 4,
               "url": "serial:/dev/ttyS1?baud=115200"}],
   "paths": {"plc": {"timeout_ms": 6000, "tries": 4}},
-  "storage": {"jobs": 64, "ledger_bytes": 4194304, "free_bytes": 262144},
+  "storage": {"jobs": 64, "ledger_bytes": 4194304, "audit_bytes": 1048576, "free_bytes": 262144},
   "workers": 8,
   "log_level": "info"
 }
@@ -81,14 +81,15 @@ class StorageSettings:
     """How much of the flash is ours.
 
     jobs: how many the ledger holds at once. ledger_bytes: how large its journal may grow.
-    free_bytes: what is left free.
+    audit_bytes: how large the audit trail may grow. free_bytes: what is left free.
     """
 
-    __slots__ = ("free_bytes", "jobs", "ledger_bytes")
+    __slots__ = ("audit_bytes", "free_bytes", "jobs", "ledger_bytes")
 
     def __init__(self, fields: _Fields) -> None:
         self.jobs = fields.integer("jobs", 1, 1024, 64)
         self.ledger_bytes = fields.integer("ledger_bytes", 65536, 1 << 30, 4 << 20)
+        self.audit_bytes = fields.integer("audit_bytes", 16384, 1 << 30, 1 << 20)
         self.free_bytes = fields.integer("free_bytes", 0, 1 << 30, 256 << 10)
         fields.done()
 

@@ -18,6 +18,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from gateway.audit import Audit
     from gateway.jobs.contents import Entry
     from gateway.jobs.ledger import Ledger
     from hal.ports import Clock, Crypto
@@ -28,7 +29,9 @@ _GONE = "it is not here, or has ended"
 
 
 class Orders:
-    """`trust` as in envelope.verify(); `known(serial)` tells whether the inventory has a meter."""
+    """`trust` as in envelope.verify(); `known(serial)` tells whether the inventory has a meter;
+    `forecast(job)` as Queue.forecast().
+    """
 
     def __init__(
         self,
@@ -38,6 +41,8 @@ class Orders:
         crypto: Crypto,
         ledger: Ledger,
         known: Callable[[str], bool],
+        forecast: Callable[[Job], tuple[str, str]],
+        audit: Audit,
     ) -> None:
         self._concentrator = concentrator
         self._trust = trust
@@ -45,12 +50,14 @@ class Orders:
         self._crypto = crypto
         self._ledger = ledger
         self._known = known
+        self._forecast = forecast
+        self._audit = audit
 
     def job(self, raw: bytes) -> Entry | None:
         """Take a job. The ledger's entry if it is now there for the first time; None if the ledger
         itself refused it, and said so in its outbox (duplicate, no room).
         """
-        payload, _ = envelope.verify(raw, self._trust, self._crypto)
+        payload, kid = envelope.verify(raw, self._trust, self._crypto)
         try:
             job = Job.decode(payload)
             job.check(self._concentrator, self._clock.unix_time(), SKEW_S)
@@ -62,25 +69,36 @@ class Orders:
                 "package: expected at most %d octets, came %d" % (MAX_PACKAGE, job.package.size),
                 job.id,
             )
+        if self._ledger.entry(job.id) is None and not [s for s in job.serials if self._known(s)]:
+            raise Refused(
+                "unknown-meter",
+                "none of the %d meters is in the inventory" % len(job.serials),
+                job.id,
+            )
+        warning, detail = self._forecast(job)
         with self._ledger.batch():
-            if self._ledger.accept(job, payload) not in ACCEPTING:
+            if self._ledger.accept(job, payload, warning, detail) not in ACCEPTING:
                 return None
             entry = self._ledger.entry(job.id)
             if entry is not None:
                 self._reject_unknown(entry)
+        self._audit.note_if_possible(
+            "job", [job.id, kid, hashlib.sha256(payload).digest(), job.kind, len(job.serials)]
+        )
         return entry
 
     def cancel(self, raw: bytes) -> None:
         """Take a cancel."""
-        payload, _ = envelope.verify(raw, self._trust, self._crypto)
+        payload, kid = envelope.verify(raw, self._trust, self._crypto)
         cancel = Cancel.decode(payload)
         self._check(cancel)
         if not self._ledger.cancel(cancel.job_id):
             raise Refused("unknown-job", _GONE, cancel.job_id)
+        self._audit.note_if_possible("cancel", [cancel.job_id, kid])
 
     def pause(self, raw: bytes) -> None:
         """Take an order to pause or resume a job."""
-        payload, _ = envelope.verify(raw, self._trust, self._crypto)
+        payload, kid = envelope.verify(raw, self._trust, self._crypto)
         order = Pause.decode(payload)
         self._check(order)
         refused = self._ledger.pause(order.job_id, order.paused, order.issued)
@@ -89,6 +107,8 @@ class Orders:
         if refused == "outdated":
             raise Refused(refused, "issued at %d" % order.issued, order.job_id)
         # A duplicate has been answered: that report is on its way.
+        if not refused:
+            self._audit.note_if_possible("pause", [order.job_id, kid, order.paused])
 
     def _check(self, order: Cancel | Pause) -> None:
         """That it is for this concentrator and this time."""

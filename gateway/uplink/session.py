@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from typing import Protocol
 
+    from gateway.audit import Audit
     from gateway.jobs.contents import Entry
     from gateway.jobs.ledger import Ledger
     from gateway.jobs.queue import Queue
@@ -77,7 +78,8 @@ class Session:
         concentrator: str,
         signers: Sequence[tuple[bytes, bytes]],
         about: About,
-        inventory: Inventory | None = None,
+        inventory: Inventory,
+        audit: Audit,
     ) -> None:
         self.online = False
         self.trust = TrustStore(storage, signers)
@@ -90,9 +92,12 @@ class Session:
         self._concentrator = concentrator
         self._about = about
         self._inventory = inventory
+        self._audit = audit
         orders = self.trust.of(ORDERS)
-        self._orders = Orders(concentrator, orders, clock, crypto, ledger, about.knows)
-        self._time = HesTime(concentrator, orders, clock, crypto, ledger)
+        self._orders = Orders(
+            concentrator, orders, clock, crypto, ledger, about.knows, queue.forecast, audit
+        )
+        self._time = HesTime(concentrator, orders, clock, crypto, ledger, audit)
         self._outbox = Outbox(ledger)
         self._session = 0
         self._hello_due = 0
@@ -234,6 +239,8 @@ class Session:
             self._time.nonce(),
             self.trust.number,
             self.trust.keys_number,
+            self._audit.records,
+            self._audit.head,
         )
 
     def _open(self) -> list[Entry]:
@@ -316,6 +323,7 @@ class Session:
         what = self.trust.change(payload, self._concentrator, self._clock, self._crypto)
         self.files.forget_proven()
         log.warning(_WHERE, "trust store: " + what)
+        self._audit.note_if_possible("trust", [self.trust.number, what])
         self._ledger.event("trust-changed", what)
         self._hello_due = self._clock.ticks_ms()  # with the new number
 
@@ -327,8 +335,6 @@ class Session:
         change = KeyChange.decode(content)
         check_address(change, self._concentrator, self._clock.unix_time())
         self.trust.check_keys(change.number, content)
-        if self._inventory is None:
-            raise Refused("unwrap-failed", "this gateway keeps no meters' keys")
         try:
             self._inventory.replace_keys(change.keys)
         except InventoryError as error:
@@ -337,6 +343,7 @@ class Session:
         self.trust.took_keys(change.number, content)
         what = "number %d by %s: %d meters" % (change.number, kid.hex(), len(change.keys))
         log.info(_WHERE, "meters' keys: " + what)
+        self._audit.note_if_possible("keys", [change.number, what])
         self._ledger.event("keys-changed", what)
         self._hello_due = self._clock.ticks_ms()
 
@@ -375,7 +382,13 @@ class Session:
             self._queue.release(entry.job.id)
 
     def _resume(self) -> None:
-        """After a restart: pull on what open jobs still miss."""
+        """After a restart: pull on what open jobs still miss; put on record what a power cut kept
+        from the audit trail."""
+        for entry in self._ledger.jobs():
+            if not self._audit.has_job(entry.job.id):
+                details = [entry.job.id, b"", entry.digest, entry.job.kind, len(entry.job.serials)]
+                self._audit.note_if_possible("job", details)
+        self._audit.forget_jobs()
         self._tidy()
         for entry in self._open():
             try:

@@ -6,6 +6,7 @@ import asyncio
 import hashlib
 import sys
 
+from gateway.audit import Audit
 from gateway.jobs.job import CONFIGURE, READ, Job, PackageRef
 from gateway.jobs.ledger import Ledger
 from gateway.jobs.queue import Queue as JobQueue
@@ -361,6 +362,7 @@ class World:
         self.ledger = Ledger(self.storage, self.clock, self.crypto.random, Limits())
         self.queue = JobQueue(self.ledger, self.clock, self.crypto.random)
         self.inventory = Inventory(self.storage, Vault(self.crypto, BOARD_KEY))
+        self.audit = Audit(self.storage, self.clock, 1 << 16)
         self.session = Session(
             self.line,
             self.clock,
@@ -372,6 +374,7 @@ class World:
             TRUST,
             About(),
             self.inventory,
+            self.audit,
         )
 
     async def start(self) -> None:

@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 
+from gateway.audit import Audit
 from gateway.jobs.ledger import Ledger
 from gateway.jobs.queue import Queue
 from gateway.jobs.result import KO, OK, VALUE, Result
@@ -69,6 +70,7 @@ class Gateway:
             trust,
             About(),
             self.inventory,
+            Audit(storage, clock, 1 << 16),
         )
 
     async def work(self, on_meter: Callable[[str, bytes | None], Result]) -> None:

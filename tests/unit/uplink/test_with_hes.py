@@ -7,9 +7,11 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+from gateway.audit import Audit
 from gateway.jobs.ledger import Ledger
 from gateway.jobs.queue import Queue
 from gateway.jobs.result import OK, Result
+from gateway.meters.inventory import Inventory
 from gateway.uplink.messages import MAX_MESSAGE
 from gateway.uplink.session import Session
 from hal.cpython.clock import SystemClock
@@ -62,6 +64,8 @@ class Gateway:
             CONCENTRATOR,
             trust,
             About(),
+            Inventory(storage),
+            Audit(storage, clock, 1 << 16),
         )
 
     def work(self, result: Result) -> list[str]:

@@ -1,0 +1,1 @@
+"""Check and read audit trails, offline."""
