@@ -23,7 +23,7 @@ from tools.meter.population import (
     build_population,
     write_inventory,
 )
-from tools.meter.protection import Demand
+from tools.meter.protection import AUTHENTICATED, ENCRYPTED, Demand
 from tools.meter.server import MeterServer
 from tools.meter.street import Street, Weather
 from tools.meter.tcp import MeterTcp
@@ -31,12 +31,18 @@ from tools.meter.text import shown
 from tools.meter.udp import MeterUdp
 
 MECHANISMS = {
+    "none": acse.NONE,
     "low": acse.LOW,
     "md5": acse.HIGH_MD5,
     "sha1": acse.HIGH_SHA1,
     "gmac": acse.HIGH_GMAC,
     "sha256": acse.HIGH_SHA256,
     "ecdsa": acse.HIGH_ECDSA,
+}
+POLICIES = {
+    "both": AUTHENTICATED | ENCRYPTED,
+    "authenticated": AUTHENTICATED,
+    "encrypted": ENCRYPTED,
 }
 MANUFACTURER = "AMI"  # FLAG letters; these are nobody's
 FASTEST_BAUD = 9600  # that the optical probe offers
@@ -163,8 +169,14 @@ def _add_security(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--auth", choices=list(MECHANISMS), help="default gmac; low with --password")
     group.add_argument(
         "--protection",
-        choices=["plain", "glo", "ded", "general-ciphering"],
+        choices=["plain", "glo", "ded", "general-glo", "general-ded", "general-ciphering"],
         help="insist on this form; default: whichever the client takes",
+    )
+    group.add_argument("--policy", choices=list(POLICIES), default="both", help="default both")
+    group.add_argument(
+        "--key-source",
+        choices=["identified", "wrapped", "one-pass", "static"],
+        help="insist on this key of general-ciphering; default: whichever the client takes",
     )
     group.add_argument("--signed", action="store_true", help="insist on general-signing")
 
@@ -262,7 +274,9 @@ def _serve(options: argparse.Namespace) -> int:
         keys=None if keyless else keys,
         password=options.password.encode(),
         mechanism=None if options.auth is None else MECHANISMS[options.auth],
-        demand=Demand(options.protection, signed=options.signed),
+        demand=Demand(
+            options.protection, POLICIES[options.policy], options.key_source, options.signed
+        ),
     )
     meter.faults.dead = options.dead
     meter.faults.refuse_write = options.refuse_write
