@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from gateway.dlms.apdu_parts import (
+    date_time_at,
     descriptor,
     descriptor_at,
     ends,
@@ -14,7 +15,7 @@ from gateway.dlms.apdu_parts import (
     values_at,
     values_of,
 )
-from gateway.dlms.axdr import bytes_at, length_at, put_length, skip_at
+from gateway.dlms.axdr import length_at, put_length, skip_at
 from gateway.dlms.errors import ProtocolError
 from gateway.dlms.fields import Fields
 
@@ -192,7 +193,7 @@ def _specifications_at(data: Bytes, pos: int) -> tuple[list[Operation], int]:
 
 def _access_request(data: Bytes) -> AccessRequest:
     invoke, pos = u32_at(data, 1)
-    date_time, pos = bytes_at(data, pos)
+    date_time, pos = date_time_at(data, pos)
     operations, pos = _specifications_at(data, pos)
     values, pos = values_at(data, pos)
     ends(data, pos)
@@ -208,7 +209,7 @@ def _access_request(data: Bytes) -> AccessRequest:
 
 def _access_response(data: Bytes) -> AccessResponse:
     invoke, pos = u32_at(data, 1)
-    date_time, pos = bytes_at(data, pos)
+    date_time, pos = date_time_at(data, pos)
     repeated, pos = octet_at(data, pos)
     if repeated:
         _, pos = _specifications_at(data, pos)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from gateway.dlms.apdu_parts import (
+    date_time_at,
     descriptor,
     descriptor_at,
     ends,
@@ -115,9 +116,7 @@ def _data_notification(data: Bytes) -> DataNotification:
     invoke, pos = u32_at(data, 1)
     if data[pos : pos + 2] == b"\x09\x0c":
         pos += 1  # Kaifa's meters tag it as if it were a Data; a length of 9 it cannot be
-    date_time, pos = bytes_at(data, pos)
-    if len(date_time) not in (0, 12):
-        raise ProtocolError("a date-time of %d bytes where 12 or none are due" % len(date_time))
+    date_time, pos = date_time_at(data, pos)
     return DataNotification(invoke, date_time, rest(data, pos))
 
 
@@ -125,7 +124,7 @@ def _event_notification(data: Bytes) -> EventNotification:
     present, pos = octet_at(data, 1)
     time = b""
     if present:
-        time, pos = bytes_at(data, pos)
+        time, pos = date_time_at(data, pos)
     class_id, obis, attribute, pos = descriptor_at(data, pos)
     return EventNotification(time, class_id, obis, attribute, rest(data, pos))
 

@@ -136,6 +136,14 @@ def octet_at(data: Bytes, pos: int) -> tuple[int, int]:
     return data[pos], pos + 1
 
 
+def date_time_at(data: Bytes, pos: int) -> tuple[bytes, int]:
+    """An octet-string that holds a date-time, or nothing."""
+    found, pos = bytes_at(data, pos)
+    if len(found) not in (0, 12):
+        raise ProtocolError("a date-time of %d bytes where 12 or none are due" % len(found))
+    return found, pos
+
+
 def u32_at(data: Bytes, pos: int) -> tuple[int, int]:
     if pos + 4 > len(data):
         raise ProtocolError("the APDU ends early")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import resource
 import time
 import tracemalloc
 from collections.abc import Callable
@@ -45,6 +44,8 @@ def measured(play: Callable[[bytes], None], data: bytes) -> None:
 
 def limit_process() -> None:
     """From here on a large allocation is a MemoryError, in whichever run it happens."""
+    import resource  # not everywhere, and needed by the fuzzer only
+
     with open("/proc/self/statm") as status:
         pages = int(status.read().split()[0])
     limit = pages * resource.getpagesize() + ADDRESS_SPACE

@@ -159,7 +159,13 @@ def test_pushes_of_meters_in_the_field() -> None:
 
 
 def test_date_of_a_push_has_12_bytes_or_none() -> None:
-    for broken in ("0f400000000107 0600000001", "0f40000000090b07e3020401173416ff80000600000001"):
+    for broken in (
+        "0f4000000001070600000001",
+        "0f40000000090b07e3020401173416ff80000600000001",
+        "c201 0107 0008 0000010000ff 02 0600000001",
+        "d940000000 0107 01 01 0008 0000010000ff 02 01 00",
+        "da40000000 0107 00 01 00 01 01 00",
+    ):
         raises(ProtocolError, apdu.decode, unhex(broken))
 
 
