@@ -5,13 +5,13 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
-from gateway.dlms import axdr, obis
+from gateway.dlms import axdr, cosem, obis
 from gateway.dlms.client import Client
 from gateway.dlms.errors import ProtocolError
 from tools.dlms.failure import DONE
 from tools.dlms.output import console, print_json, row, table
 from tools.dlms.session import Settings, conversation
-from tools.package.names import ATTRIBUTE, METHOD, class_name, member_name
+from tools.package.names import class_name
 
 ASSOCIATION_LN, OBJECT_LIST = 15, 2
 CURRENT = obis.parse("0.0.40.0.0.255")
@@ -36,6 +36,15 @@ class Entry:
         self.obis = name
         self.attributes: list[tuple[int, int, list[int]]] = []  # index, mode, selectors
         self.methods: list[tuple[int, int]] = []  # index, mode
+        self._interface = cosem.find(class_id, version)
+
+    def attribute_name(self, index: int) -> str:
+        known = self._interface
+        return "attribute %d" % index if known is None else known.attribute_name(index)
+
+    def method_name(self, index: int) -> str:
+        known = self._interface
+        return "method %d" % index if known is None else known.method_name(index)
 
 
 async def objects(options: argparse.Namespace, settings: Settings) -> int:
@@ -122,7 +131,7 @@ def _attributes(entry: Entry, version: int) -> list[tuple[int, str, str, str]]:
     return [
         (
             index,
-            member_name(ATTRIBUTE, entry.class_id, index),
+            entry.attribute_name(index),
             rights(mode, version),
             "+".join({1: "range", 2: "entry"}.get(number, str(number)) for number in selectors),
         )
@@ -132,7 +141,7 @@ def _attributes(entry: Entry, version: int) -> list[tuple[int, str, str, str]]:
 
 def _methods(entry: Entry, version: int) -> list[tuple[int, str, str]]:
     return [
-        (index, member_name(METHOD, entry.class_id, index), rights(mode, version, True))
+        (index, entry.method_name(index), rights(mode, version, True))
         for index, mode in entry.methods
     ]
 

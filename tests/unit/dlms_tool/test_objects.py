@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from gateway.dlms import obis
 from tests.unit.dlms_tool.conftest import SERIAL, Stand, Tool
-from tools.dlms.objects import rights
+from tools.dlms.objects import Entry, rights
 
 
 def test_objects_of_the_management_client(stand: Stand, tool: Tool, keys: list[str]) -> None:
@@ -59,3 +60,10 @@ def test_identify(stand: Stand, tool: Tool, keys: list[str]) -> None:
     assert ran.json["logical_device_name"] == {"octet-string": SERIAL}
     assert "selective-access" in ran.json["services"]
     assert ran.json["serial_number"]["result"] == "object-undefined"
+
+
+def test_names_follow_the_version() -> None:
+    name = obis.parse("0.0.43.0.0.255")
+    assert Entry(64, 0, name).method_name(2) == "global_key_transfer"
+    assert Entry(64, 1, name).method_name(2) == "key_transfer"
+    assert Entry(9999, 0, name).attribute_name(3) == "attribute 3"
