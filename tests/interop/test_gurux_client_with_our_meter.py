@@ -10,6 +10,8 @@ import pytest
 
 pytest.importorskip("gurux_dlms")
 
+from gurux_dlms.ConnectionState import ConnectionState
+from gurux_dlms.ecdsa import GXPrivateKey, GXPublicKey
 from gurux_dlms.enums import (
     AccessServiceCommandType,
     Authentication,
@@ -29,11 +31,13 @@ from gurux_dlms.objects import (
     GXDLMSScriptTable,
     GXDLMSWeekProfile,
 )
+from gurux_dlms.objects.enums import SecuritySuite
 
-from gateway.dlms import apdu
+from gateway.dlms import acse, apdu
 from hal.modem.wrapper import Unwrapper
 from tests.interop.gurux_client import GuruxClient, Refused
 from tools.meter import device
+from tools.meter.association import ASSOCIATED
 from tools.meter.hdlc import MeterHdlc
 from tools.meter.protection import Demand
 from tools.meter.server import MeterServer
@@ -352,3 +356,41 @@ def test_general_blocks_of_a_request(level: Callable[[], Made]) -> None:
         assert len(again.weekProfileTablePassive) == 12
 
     run(made, work)
+
+
+@pytest.mark.parametrize("ciphered", [False, True], ids=["plain", "suite-1"])
+def test_hls_ecdsa(ciphered: bool) -> None:
+    """The meter takes gurux's signature. Gurux cannot verify any, its own neither (a point is not
+    invertible, 1.0.203), so it is told to go on."""
+    keys = device.derive_test_keys(1, SERIAL, 1)
+    demand = None if ciphered else Demand("plain")
+    built = device.build_meter(SERIAL, keys=keys, mechanism=acse.HIGH_ECDSA, demand=demand)
+    one = GuruxClient(
+        client_sap=1,
+        authentication=Authentication.HIGH_ECDSA,
+        keys=(b"GRXCLNT1", keys.ek, keys.ak) if ciphered else None,
+    )
+    cipher, dlms_settings = one.dlms.ciphering, one.dlms.settings
+    cipher.systemTitle = b"GRXCLNT1"
+    cipher.securitySuite = SecuritySuite.SUITE_1
+    cipher.signingKeyPair = (
+        GXPublicKey.fromRawBytes(keys.public("signing")),
+        GXPrivateKey.fromRawBytes(keys.client_signing),
+    )
+    one.dlms.ctoSChallenge = bytes(range(32))  # its own are too short for ECDSA
+    dlms_settings.customChallenges = dlms_settings.useCustomChallenge = True
+
+    async def main() -> None:
+        tcp = MeterTcp(MeterServer(built, 256))
+        port = await tcp.start(0)
+        try:
+            with pytest.raises((UnboundLocalError, ValueError)):
+                await one.open(port)
+            assert built.associations[1].status == ASSOCIATED
+            dlms_settings.connected |= ConnectionState.DLMS
+            assert await one.read(GXDLMSData("0.0.42.0.0.255"), 2) == SERIAL.encode()
+            await one.close()
+        finally:
+            await tcp.stop()
+
+    asyncio.run(main())
