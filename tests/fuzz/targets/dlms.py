@@ -24,7 +24,7 @@ def dlms_axdr(data: bytes) -> None:
     assert axdr.skip_at(data, 0) == len(data)
     again = axdr.encode(typed)
     assert same(axdr.decode(again), typed)
-    axdr.to_values(typed)
+    assert same(axdr.values(data), axdr.to_values(typed))
 
 
 @target
