@@ -17,7 +17,7 @@ from __future__ import annotations
 
 from gateway.dlms import acse
 from gateway.dlms.errors import SecurityFailed
-from gateway.dlms.security import same
+from gateway.dlms.security import is_signed, same, sign
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -82,7 +82,7 @@ class Hls:
         if self._mechanism == acse.HIGH_ECDSA:
             keys = self._signing()
             message = keys.system_title + peer_title + challenge + own_challenge
-            return self._crypto.ecdsa_sign(keys.suite.curve, keys.signing, message)
+            return sign(self._crypto, keys, message)
         return self._hashed(self._title(), peer_title, challenge, own_challenge)
 
     def check(
@@ -97,7 +97,7 @@ class Hls:
         if self._mechanism == acse.HIGH_ECDSA:
             keys = self._signing()
             message = peer_title + keys.system_title + own_challenge + challenge
-            right = self._crypto.ecdsa_verify(keys.suite.curve, keys.peer_signing, message, proof)
+            right = is_signed(self._crypto, keys, message, proof)
         else:
             right = same(self._hashed(peer_title, self._title(), own_challenge, challenge), proof)
         if not right:

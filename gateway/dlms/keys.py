@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from gateway.dlms import axdr
 from gateway.dlms.errors import ProtocolError, SecurityFailed
+from gateway.dlms.security import is_signed, sign
 from gateway.dlms.suites import derived_key
 from hal.ports import CryptoError
 
@@ -86,19 +87,17 @@ async def agree(
     entries = []
     for i in range(len(key_ids)):
         public = ephemeral[i][1]
-        signature = crypto.ecdsa_sign(suite.curve, keys.signing, bytes((key_ids[i],)) + public)
-        entries.append(_entry(key_ids[i], public + signature))
+        signed = sign(crypto, keys, bytes((key_ids[i],)) + public)
+        entries.append(_entry(key_ids[i], public + signed))
     reply = await client.action(SECURITY_SETUP, name, _AGREE, axdr.encode((axdr.ARRAY, entries)))
     fresh = []
     answers = _answers(reply, key_ids, 2 * suite.public_size)
     for i in range(len(key_ids)):
         key_id = key_ids[i]
-        theirs, signature = answers[i][: suite.public_size], answers[i][suite.public_size :]
+        theirs, proof = answers[i][: suite.public_size], answers[i][suite.public_size :]
+        if not is_signed(crypto, keys, bytes((key_id,)) + theirs, proof):
+            raise SecurityFailed("key agreement: the meter's ephemeral key is not signed by it")
         try:
-            if not crypto.ecdsa_verify(
-                suite.curve, keys.peer_signing, bytes((key_id,)) + theirs, signature
-            ):
-                raise SecurityFailed("key agreement: the meter's ephemeral key is not signed by it")
             shared = crypto.ecdh(suite.curve, ephemeral[i][0], theirs)
         except CryptoError as error:
             raise SecurityFailed("key agreement: %s" % error)

@@ -420,7 +420,7 @@ class Ciphering:
             return KeyInfo(envelope.WRAPPED, envelope.MASTER_KEY, wrapped), crypto.aes_gcm(key)
         if source == ONE_PASS:
             private, public = crypto.ec_generate(suite.curve)
-            data = public + crypto.ecdsa_sign(suite.curve, keys.signing, public)
+            data = public + sign(crypto, keys, public)
             info = KeyInfo(envelope.AGREED, 0, data, envelope.ONE_PASS)
             shared = crypto.ecdh(suite.curve, private, keys.peer_agreement)
         else:
@@ -439,10 +439,7 @@ class Ciphering:
 
     def _signed(self, content: bytes, parties: Parties) -> bytes:
         signed = envelope.signed_part(parties, content)
-        curve = self._keys.suite.curve
-        return envelope.signing_apdu(
-            signed, self._crypto.ecdsa_sign(curve, self._keys.signing, signed)
-        )
+        return envelope.signing_apdu(signed, sign(self._crypto, self._keys, signed))
 
     def _parties(self) -> Parties:
         self._check_title()
@@ -497,7 +494,7 @@ class Ciphering:
         if not keys.peer_signing:
             raise SecurityFailed("a signed APDU came, but there is no key to verify it with")
         self._check_parties(parties)
-        if not self._crypto.ecdsa_verify(keys.suite.curve, keys.peer_signing, signed, signature):
+        if not is_signed(self._crypto, keys, signed, signature):
             raise SecurityFailed("the signature of an APDU does not verify; check the keys")
         if not content:
             raise ProtocolError("a signed APDU without content")
@@ -612,13 +609,16 @@ class Ciphering:
         curve = keys.suite.curve
         try:
             if source == WRAPPED:
-                return None, crypto.aes_gcm(crypto.aes_unwrap(keys.master, info.data))
+                key = crypto.aes_unwrap(keys.master, info.data)
+                if len(key) != keys.suite.key_size:
+                    raise SecurityFailed("a wrapped key of %d bytes" % len(key))
+                return None, crypto.aes_gcm(key)
             if source == STATIC:
                 shared = crypto.ecdh(curve, keys.agreement, keys.peer_agreement)
             else:
                 size = keys.suite.public_size
-                public, signature = info.data[:size], info.data[size:]
-                if not crypto.ecdsa_verify(curve, keys.peer_signing, public, signature):
+                public = info.data[:size]
+                if not is_signed(crypto, keys, public, info.data[size:]):
                     raise SecurityFailed("the peer's ephemeral key is not signed by the peer")
                 shared = crypto.ecdh(curve, keys.agreement, public)
         except CryptoError as error:
@@ -765,6 +765,22 @@ _PARTIES_SIZE = 1 + TRANSACTION_SIZE + 2 * (1 + TITLE_SIZE) + 2
 
 def _used_up() -> SecurityFailed:
     return SecurityFailed("the invocation counter is used up; the meter needs new keys")
+
+
+def sign(crypto: Crypto, keys: Keys, message: bytes) -> bytes:
+    """ECDSA by our own signing key; SecurityFailed when that is no key."""
+    try:
+        return crypto.ecdsa_sign(keys.suite.curve, keys.signing, message)
+    except CryptoError as error:
+        raise SecurityFailed("our signing key: %s" % error)
+
+
+def is_signed(crypto: Crypto, keys: Keys, message: bytes, signature: bytes) -> bool:
+    """Whether the peer signed `message`; SecurityFailed when the key we have of it is none."""
+    try:
+        return crypto.ecdsa_verify(keys.suite.curve, keys.peer_signing, message, signature)
+    except CryptoError as error:
+        raise SecurityFailed("the peer's signing key: %s" % error)
 
 
 def same(a: bytes, b: bytes) -> bool:
