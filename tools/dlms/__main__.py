@@ -13,7 +13,7 @@ from gateway.dlms import obis
 from gateway.dlms.errors import DlmsError
 from gateway.dlms.security import FORMS, KEY_SOURCES
 from hal.ports import PortError
-from tools.dlms import clock, failure, identify, image, members, notify, objects, profile
+from tools.dlms import clock, failure, identify, image, members, notify, objects, profile, rekey
 from tools.dlms.counter_file import CounterProblem
 from tools.dlms.failure import REFUSED, WRONG_CALL, CallProblem, Failed, one_line
 from tools.dlms.output import print_json, printable
@@ -112,6 +112,8 @@ def _parser() -> argparse.ArgumentParser:
     command.add_argument("--last", type=_count, metavar="N", help="the last N rows")
     command = add("clock", "show the clock and how far it is off; set it", clock.clock)
     command.add_argument("--set", metavar="now|DATE TIME [OFFSET]")
+    command = add("rekey", "give the meter new keys; they take their place in --keys", rekey.rekey)
+    command.add_argument("--agree", action="store_true", help="by agreement; default: by transfer")
     command = add("notify", "show what a meter sends unasked", notify.notify)
     command.add_argument("--listen", action="store_true", help="listen at URL for meters that push")
     command.add_argument("--seconds", type=_seconds, default=60, metavar="S", help="default 60")

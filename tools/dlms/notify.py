@@ -91,7 +91,7 @@ class Inbox:
             self._ciphering[title] = Ciphering(
                 self._settings.crypto,
                 keys,
-                self._settings.next_counter(),
+                self._settings.next_counter,
                 title,
                 protection=Protection(GENERAL_GLO),
             )

@@ -11,7 +11,6 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
-from gateway.dlms import axdr, obis
 from gateway.dlms.client import (
     HIGH_ECDSA,
     HIGH_GMAC,
@@ -24,6 +23,7 @@ from gateway.dlms.client import (
     Client,
 )
 from gateway.dlms.errors import DlmsError, NoAnswer, ServiceRefused
+from gateway.dlms.keys import invocation_counter
 from gateway.dlms.security import (
     AUTHENTICATED,
     AUTHENTICATED_ENCRYPTED,
@@ -74,6 +74,7 @@ class Settings:
         self.clock = SystemClock()
         self.tracer = Tracer() if options.trace else None
         self.server: int = options.server
+        self._counter_path: Path = options.counter_file or counter_file.default_path()
         self.counter: CounterFile | None = None
         self.read_counter: bytes | None = options.read_counter
         secret = _password(options)
@@ -96,7 +97,7 @@ class Settings:
             raise CallProblem("--auth %s: %s" % (auth, error)) from None
 
     def _own_keys(self, options: argparse.Namespace, ek: bytes, ak: bytes) -> Keys:
-        path = options.counter_file or counter_file.default_path()
+        path = self._counter_path
         title = options.title or counter_file.own_title(path)
         curve = SUITES[options.suite].curve
         try:
@@ -124,19 +125,21 @@ class Settings:
         crypto: Crypto = SystemCrypto()
         return crypto if self.tracer is None else TracedCrypto(crypto, self.tracer)
 
-    def next_counter(self) -> Callable[[], int]:
-        counter = self.counter
-        return _no_counter if counter is None else counter.next
+    def next_counter(self) -> int:
+        """An own invocation counter never used before with the key in use."""
+        if self.counter is None:
+            raise CounterProblem("there is no key, and so no counter")
+        return self.counter.next()
+
+    def go_on_with(self, fresh: Keys) -> None:
+        """The meter has new keys: they have counters of their own."""
+        self.counter = CounterFile(self._counter_path, fresh.system_title, fresh.ek)
 
     async def open(self, client_sap: int) -> Link:
         link = await open_link(
             self.place, client_sap, self.server, self.clock, self.timeout_ms, self.tries
         )
         return link if self.tracer is None else TracedLink(link, self.tracer)
-
-
-def _no_counter() -> int:
-    raise CounterProblem("there is no key, and so no counter")
 
 
 def _protection(options: argparse.Namespace, keys: Keys | None) -> Protection | None:
@@ -231,7 +234,7 @@ async def conversation(
             settings.clock,
             settings.crypto,
             settings.association,
-            settings.next_counter(),
+            settings.next_counter,
             settings.timeout_ms,
             settings.tries,
             LONGEST_VALUE,
@@ -273,23 +276,18 @@ async def _counter_in_meter(settings: Settings) -> int:
             settings.clock,
             settings.crypto,
             association,
-            _no_counter,
+            settings.next_counter,
             settings.timeout_ms,
             settings.tries,
         )
         await client.associate()
-        tag, value = axdr.decode(await client.get(1, name, 2))
+        count = await invocation_counter(client, name)
         await client.release()
     except DlmsError as error:
         raise Failed("the meter's invocation counter: %s" % one_line(error)) from None
     finally:
         await _close(link)
-    if tag not in (axdr.DOUBLE_LONG_UNSIGNED, axdr.LONG_UNSIGNED):
-        raise Failed(
-            "the meter's invocation counter %s: expected a double-long-unsigned, got %s"
-            % (obis.text(name), axdr.TAGS[tag])
-        )
-    return int(value)
+    return count
 
 
 async def _close(link: Link) -> None:
