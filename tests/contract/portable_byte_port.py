@@ -29,12 +29,13 @@ def url() -> str:
 
 async def take(port: BytePort, size: int) -> bytes:
     """Read until `size` bytes have come."""
-    got = b""
-    while len(got) < size:
+    pieces = []
+    while size > 0:
         piece = await CLOCK.wait_for_ms(port.read(), SOON)
         assert 0 < len(piece) <= 4096, len(piece)
-        got += piece
-    return got
+        pieces.append(piece)
+        size -= len(piece)
+    return b"".join(pieces)
 
 
 def test_echo() -> None:
