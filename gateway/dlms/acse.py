@@ -86,6 +86,25 @@ SELECTIVE_ACCESS = 1 << 2
 EVENT_NOTIFICATION = 1 << 1
 ACTION = 1
 
+CONFORMANCE_NAMES = {
+    GENERAL_PROTECTION: "general-protection",
+    GENERAL_BLOCK_TRANSFER: "general-block-transfer",
+    ATTRIBUTE0_WITH_SET: "attribute0-supported-with-set",
+    PRIORITY: "priority-mgmt-supported",
+    ATTRIBUTE0_WITH_GET: "attribute0-supported-with-get",
+    BLOCK_GET: "block-transfer-with-get-or-read",
+    BLOCK_SET: "block-transfer-with-set-or-write",
+    BLOCK_ACTION: "block-transfer-with-action",
+    MULTIPLE_REFERENCES: "multiple-references",
+    DATA_NOTIFICATION: "data-notification",
+    ACCESS: "access",
+    GET: "get",
+    SET: "set",
+    SELECTIVE_ACCESS: "selective-access",
+    EVENT_NOTIFICATION: "event-notification",
+    ACTION: "action",
+}
+
 _VERSION = 6
 _VAA_LN = 7  # vaa-name of logical name referencing
 _OID = b"\x60\x85\x74\x05\x08"  # 2.16.756.5.8
@@ -216,6 +235,9 @@ class Rlrq(Fields):
         self.reason = reason
         self.user_information = user_information
 
+    def reason_name(self) -> str:
+        return RELEASE_REASONS.get(self.reason, "reason %d" % self.reason)
+
     def encode(self) -> bytes:
         return _release(RLRQ, self.reason, self.user_information)
 
@@ -234,6 +256,9 @@ class Rlre(Fields):
     def __init__(self, reason: int = 0, user_information: bytes = b"") -> None:
         self.reason = reason
         self.user_information = user_information
+
+    def reason_name(self) -> str:
+        return RELEASE_RESPONSES.get(self.reason, "reason %d" % self.reason)
 
     def encode(self) -> bytes:
         return _release(RLRE, self.reason, self.user_information)

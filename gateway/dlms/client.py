@@ -290,17 +290,20 @@ class Client:
         except SecurityFailed as failed:
             raise SecurityFailed("%s: %s" % (step, failed))
 
-    async def release(self) -> None:
-        """RLRQ, once; whatever the meter or the link does about it, the association is over."""
+    async def release(self) -> str:
+        """RLRQ, once; whatever the meter or the link does about it, the association is over. What
+        the meter said, by its standard name ("normal"); "" when it said nothing."""
         if not self._open:
-            return
+            return ""
         self._open = False
         request = acse.Rlrq(0, self._release_information())
         self._exchange.conformance = 0
         try:
-            await self._exchange.ask(request.encode(), (acse.Rlre,), "release", False)
+            answer = await self._exchange.ask(request.encode(), (acse.Rlre,), "release", False)
         except (DlmsError, OSError, PortError):
-            pass
+            return ""
+        said: str = answer.reason_name()
+        return said
 
     # ------------------------------------------------------------ services
 

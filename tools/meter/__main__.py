@@ -24,7 +24,7 @@ from tools.meter.population import (
     write_inventory,
 )
 from tools.meter.protection import AUTHENTICATED, ENCRYPTED, Demand
-from tools.meter.server import MeterServer
+from tools.meter.server import CONFORMANCE, MeterServer
 from tools.meter.street import Street, Weather
 from tools.meter.tcp import MeterTcp
 from tools.meter.text import shown
@@ -125,6 +125,14 @@ def _add_serve(parser: argparse.ArgumentParser) -> None:
     )
     _add_outputs(parser)
     _add_security(parser)
+    parser.add_argument(
+        "--without",
+        type=_services,
+        default=0,
+        metavar="SERVICES",
+        help="do not agree to these services, by the names of the conformance block with commas"
+        " between: access,general-block-transfer",
+    )
     faults = parser.add_argument_group("faults")
     faults.add_argument("--dead", action="store_true", help="answer nothing")
     faults.add_argument(
@@ -247,6 +255,17 @@ def _port(text: str) -> int:
     return int(text)
 
 
+def _services(text: str) -> int:
+    """Their bits."""
+    bits = {name: bit for bit, name in acse.CONFORMANCE_NAMES.items()}
+    unknown = [name for name in text.split(",") if name not in bits]
+    if unknown:
+        raise argparse.ArgumentTypeError(
+            "no service is called %s, but %s" % (unknown[0], ", ".join(sorted(bits)))
+        )
+    return sum({bits[name] for name in text.split(",")})
+
+
 def _attribute(text: str) -> tuple[int, str, int]:
     try:
         class_id, name, index = text.split("/")
@@ -286,7 +305,12 @@ def _serve(options: argparse.Namespace) -> int:
     meter.faults.lose_blocks = options.lose_blocks
     meter.faults.lose_received_blocks = options.lose_received_blocks
     meter.faults.slow_verify_s = options.slow_verify
-    member = Member(options.serial, NORMAL, MeterServer(meter, options.max_pdu), keys)
+    member = Member(
+        options.serial,
+        NORMAL,
+        MeterServer(meter, options.max_pdu, CONFORMANCE & ~options.without),
+        keys,
+    )
     asyncio.run(_serve_one(options, member))
     return 0
 

@@ -354,6 +354,11 @@ class Guard:
         signature = sign(self.own.suite, self.own.signing, signed)
         return bytes([GENERAL_SIGNING]) + signed + octets(signature)
 
+    def seal_unasked(self, plain: bytes) -> bytes:
+        """A notification: general-glo."""
+        content = self._sealed(self.own.ek, plain, b"", None)
+        return bytes([GENERAL_GLO]) + octets(self.own.title) + octets(content)
+
     def room(self) -> int:
         """What sealing adds to an answer, at most."""
         sizes = {"plain": 0, "glo": 24, "ded": 24, "general-glo": 33, "general-ded": 33}

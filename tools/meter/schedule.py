@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections import deque
 from datetime import datetime, timedelta
 
 from gateway.dlms import apdu, axdr, obis
 from tools.meter import kinds
 from tools.meter.clock import Clock, day_matches
 from tools.meter.kinds import Typed
-from tools.meter.model import CosemObject, Meter
+from tools.meter.model import MANAGEMENT, CosemObject, Meter
 from tools.meter.monitor import SCRIPT_REFERENCE
 from tools.meter.profile import CAPTURE_OBJECT
 from tools.meter.script import run_script
@@ -51,14 +52,14 @@ class SingleActionSchedule(CosemObject):
 
 
 class PushSetup(CosemObject):
-    """Class 40, version 0. `push` makes the DataNotification of its objects; `pushed` keeps the
-    last one, there being no network of its own here."""
+    """Class 40, version 0. `push` makes a DataNotification of its objects, which waits for the
+    server to send it on the connection of the client: there is no other network here."""
 
     class_id = 40
 
     def __init__(self, meter: Meter, name: str, objects: list[Typed]) -> None:
         super().__init__(meter, name)
-        self.pushed = b""
+        self.waiting: deque[bytes] = deque(maxlen=4)  # plain
         self._invoke = 0
         destination = [(axdr.ENUM, 0), (axdr.OCTET_STRING, b""), (axdr.ENUM, 0)]
         self.attribute(2, kinds.array(CAPTURE_OBJECT, 32), (axdr.ARRAY, objects), writable=True)
@@ -74,10 +75,10 @@ class PushSetup(CosemObject):
         values = []
         for entry in self.value(2)[1]:
             (_, class_id), (_, name), (_, attribute), _ = entry[1]
-            values.append(self.meter.find(class_id, obis.text(name)).value(attribute))
+            values.append(self.meter.find(class_id, obis.text(name)).read(attribute, MANAGEMENT))
         self._invoke += 1
         body = axdr.encode((axdr.STRUCTURE, values))
-        self.pushed = apdu.DataNotification(self._invoke, b"", body).encode()
+        self.waiting.append(apdu.DataNotification(self._invoke, b"", body).encode())
 
 
 class SapAssignment(CosemObject):

@@ -23,6 +23,7 @@ from tools.meter.association import (
 from tools.meter.block import BlockTransfer
 from tools.meter.model import Meter, Refused
 from tools.meter.protection import FORMS, Damaged, Guard, Stale
+from tools.meter.schedule import PushSetup
 from tools.meter.services import (
     NOT_POSSIBLE,
     NOT_SUPPORTED,
@@ -50,6 +51,7 @@ CONFORMANCE = (
     | acse.BLOCK_SET
     | acse.BLOCK_ACTION
     | acse.MULTIPLE_REFERENCES
+    | acse.DATA_NOTIFICATION
     | acse.GET
     | acse.SET
     | acse.SELECTIVE_ACCESS
@@ -81,6 +83,7 @@ class _Session:
         self.services = services
         self.limit = limit  # the longest APDU the client takes
         self.general = bool(conformance & acse.GENERAL_BLOCK_TRANSFER)
+        self.notified = bool(conformance & acse.DATA_NOTIFICATION)
         self.blocks = BlockTransfer(limit, WINDOW)
         self.last: tuple[bytes, bytes] = (b"", b"")  # protected request and response, as sent
 
@@ -115,8 +118,10 @@ class MeterServer:
         return answers[0] if answers else None
 
     def answers(self, client_sap: int, server_sap: int, apdu: bytes) -> list[bytes]:
-        """The answers to one APDU: general blocks may come several at once."""
-        return self._answers(client_sap, server_sap, bytes(apdu), streaming=True)
+        """The answers to one APDU, for carriers that take any number: general blocks, and
+        notifications after them."""
+        answers = self._answers(client_sap, server_sap, bytes(apdu), streaming=True)
+        return answers + self._notifications(client_sap)
 
     def _answers(
         self, client_sap: int, server_sap: int, raw: bytes, streaming: bool
@@ -137,6 +142,20 @@ class MeterServer:
             faults.lose_answers -= 1
             return []
         return self._without_lost_blocks(answers)
+
+    def _notifications(self, client_sap: int) -> list[bytes]:
+        """What the push setups have for a client that agreed to it."""
+        session = self._sessions.get(client_sap)
+        if session is None or not session.notified:
+            return []
+        found = []
+        for each in self.meter.objects.values():
+            while isinstance(each, PushSetup) and each.waiting:
+                plain = each.waiting.popleft()
+                sealed = plain if session.guard is None else session.guard.seal_unasked(plain)
+                if len(sealed) <= session.limit:
+                    found.append(sealed)
+        return found
 
     def _whole(self, client_sap: int, raw: bytes) -> list[bytes]:
         """The answer to an APDU that came as it is, in general blocks where it is too long."""

@@ -469,7 +469,7 @@ def test_a_request_that_is_cancelled_leaves_the_link_usable(window: int, ciphere
 
             pair.path.receive = receive  # type: ignore[method-assign]
             for request in (
-                lambda: client.set(9, SCRIPTS, 2, scripts(60)),  # noqa: B023
+                lambda: client.set(9, SCRIPTS, 2, scripts(60)),
                 lambda: client.get(9, SCRIPTS, 2),
             ):
                 left[0] = after
@@ -505,5 +505,25 @@ def test_faults_of_the_meter() -> None:
             await client.set(9, SCRIPTS, 2, scripts(50))
         with pytest.raises(ActionRefused, match="object-undefined"):
             await client.action(9, SCRIPTS, 1, axdr.encode((axdr.LONG_UNSIGNED, 9999)))
+
+    run(scene())
+
+
+@protections
+def test_a_push_amid_requests_is_not_taken_for_an_answer(ciphered: bool) -> None:
+    async def scene() -> None:
+        pair = Pair(ciphered=ciphered)
+        came: list[object] = []
+        pair.client._exchange._on_notification = came.append
+        client = await pair.open()
+        push = (40, obis.parse(device.PUSH), 1)
+        await client.action(*push, b"\x0f\x00")
+        await client.action(*push, b"\x0f\x00")  # the first one comes before this answer
+        assert await client.get(1, TARIFF, 2) == b"\x11\x01"
+        await client.action(*push, b"\x0f\x00")
+        third = await client.listen(100)
+        assert isinstance(third, apdu.DataNotification)
+        assert [each.invoke for each in came] == [1, 2, 3]  # type: ignore[attr-defined]
+        assert await client.release() == "normal"
 
     run(scene())

@@ -469,7 +469,7 @@ def test_a_single_action_is_executed_at_its_time(meter: Meter, time: Any) -> Non
 def test_a_push_holds_its_objects(meter: Meter) -> None:
     setup = meter.find(40, device.PUSH)
     invoke(meter, 40, device.PUSH, 1, (INTEGER, 0))
-    pushed = apdu.decode(setup.pushed)  # type: ignore[attr-defined]
+    pushed = apdu.decode(setup.waiting[0])  # type: ignore[attr-defined]
     clock, energy = axdr.decode(pushed.data)[1]
     assert clock == meter.read(8, device.CLOCK, 2)
     assert energy == meter.read(3, device.ENERGY, 2)
