@@ -41,6 +41,7 @@ _SEARCH_SIZE = 16384
 _FLUSH_SIZE = 16384  # bytes kept in RAM at most before they are written (not yet synced)
 # A position is segment number * 2^31 + offset: ordered like the records.
 _OFFSET_BITS = 31
+_ENOSPC = 28
 _OFFSET_MASK = (1 << _OFFSET_BITS) - 1
 
 
@@ -84,6 +85,7 @@ class Journal:
         self._pending: list[bytes] = []
         self._pending_size = 0
         self._written = 0  # bytes of the newest segment handed to the storage
+        self._damaged: list[int] = []  # segments with damage that there was no room to copy
 
     def recover(self, apply: Apply) -> Recovery:
         """Call `apply(position, payload)` for every record in order; then the journal is ready to
@@ -93,12 +95,17 @@ class Journal:
         self._close()
         self._pending, self._pending_size = [], 0
         self._remove_if_there(self._name + ".new")
+        self._damaged = []
         self._segments, self._sizes = self._find_segments(recovery), []
         for segment in list(self._segments):
             good, damage = self._replay(segment, apply, recovery)
             if damage:
                 good = self._repair(segment, good, damage, recovery)
             self._sizes.append(good)
+        if self._segments and self._segments[-1] in self._damaged:
+            # Nothing may be written behind damage.
+            self._segments.append(self._segments[-1] + 1)
+            self._sizes.append(0)
         if not self._segments:
             self._segments, self._sizes = [1], [0]
         self._written = self._sizes[-1]
@@ -156,7 +163,13 @@ class Journal:
     def drop_before(self, segment: int) -> None:
         """Remove the segments with smaller numbers, oldest first; the newest stays."""
         while len(self._segments) > 1 and self._segments[0] < segment:
-            self._storage.remove(self._file_name(self._segments[0]))
+            if self._segments[0] in self._damaged:
+                self._remove_if_there(self._bad_name(self._segments[0]))
+                self._storage.rename(
+                    self._file_name(self._segments[0]), self._bad_name(self._segments[0])
+                )
+            else:
+                self._storage.remove(self._file_name(self._segments[0]))
             self._segments.pop(0)
             self._sizes.pop(0)
 
@@ -315,7 +328,15 @@ class Journal:
         )
         if not torn:
             recovery.damaged = True
-            self._keep_copy(name, self._bad_name(segment), size)
+            try:
+                self._keep_copy(name, self._bad_name(segment), size)
+            except OSError as error:
+                if error.errno != _ENOSPC:
+                    raise
+                # The file itself is kept as it is; it becomes the copy when its turn to go comes.
+                self._remove_if_there(self._bad_name(segment))
+                self._damaged.append(segment)
+                return good
         self._storage.truncate(name, good)
         return good
 

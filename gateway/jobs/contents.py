@@ -17,7 +17,9 @@ if TYPE_CHECKING:
     from hal.ports import Clock
 
 # kinds of record, and what follows the kind
-CHECKPOINT = 0  # 1, epoch, next seq, last number, acknowledged, routine numbers, remembered, seqs
+# 1, epoch, next seq, last number, acknowledged, routine numbers, remembered, seqs, segment in which
+# it begins
+CHECKPOINT = 0
 # seq, raw, accepted, ended, canceled, paused, pause issued, canary, final number, states, attempts,
 # last, names, due
 JOB_STATE = 1
@@ -163,7 +165,7 @@ class Contents:
         if kind in WITH_REPORT:
             self._numbered(fields[0], position)
         if kind == CHECKPOINT:
-            self._checkpoint(fields, position)
+            self._checkpoint(fields)
         elif kind == JOB_STATE:
             self._job_state(fields, position)
         elif kind == ACCEPTED:
@@ -215,8 +217,10 @@ class Contents:
         code = entry.last[index]
         return self._reasons[code - 1] if code else ""
 
-    def checkpoint(self) -> list[Any]:
-        """The record that, after a JOB_STATE of every entry, stands for all before it."""
+    def checkpoint(self, segment: int) -> list[Any]:
+        """The record that, after a JOB_STATE of every entry since the beginning of `segment`,
+        stands for all before that.
+        """
         return [
             CHECKPOINT,
             1,
@@ -227,6 +231,7 @@ class Contents:
             self.routine,
             [[job_id, self.remembered[job_id]] for job_id in self.remembered],
             sorted(self.entries),
+            segment,
         ]
 
     def job_state(self, entry: Entry, raw: bytes) -> list[Any]:
@@ -314,8 +319,8 @@ class Contents:
             entry.since_ms -= (now - entry.accepted) * 1000
         self.entries[entry.seq] = entry
 
-    def _checkpoint(self, fields: list[Any], position: int) -> None:
-        _, epoch, next_seq, last_number, acknowledged, routine, remembered, seqs = fields
+    def _checkpoint(self, fields: list[Any]) -> None:
+        _, epoch, next_seq, last_number, acknowledged, routine, remembered, seqs, segment = fields
         self.epoch, self.next_seq = epoch, next_seq
         self.last_number, self.acknowledged = last_number, acknowledged
         self.routine = list(routine)
@@ -325,7 +330,7 @@ class Contents:
         for seq in list(self.entries):
             if seq not in seqs:
                 del self.entries[seq]
-        self.checkpoint_segment = segment_of(position)
+        self.checkpoint_segment = segment
 
     def _job_state(self, fields: list[Any], position: int) -> None:
         seq, raw, accepted, ended, canceled, paused, pause_issued, canary = fields[:8]

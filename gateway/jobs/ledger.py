@@ -53,6 +53,7 @@ REFUSALS_AT_ONCE = 64  # of one topic, written to the flash; then
 REFUSALS_A_MINUTE = 6  # of one topic; of all topics together twice as many
 MAX_DETAIL = 200
 MAX_VALUE = 96 * 1024  # bytes of all values in one report
+_CHECKPOINT_STEP = 8192  # bytes of a checkpoint written at once, give or take a job
 _EXECUTION_BYTES = 160  # of flash for an execution until its report is acknowledged
 _AFTER_DAMAGE = 1 << 20  # numbers left out, so that none is given twice
 _ENOSPC = 28
@@ -84,9 +85,22 @@ class Ledger:
         self._rate = Rate(clock, REFUSALS_AT_ONCE, REFUSALS_A_MINUTE)
         self._cursor = (0, 0)  # (number, position) of the report read last
         self._checkpoint_size = 0
+        self._checkpoint: Checkpoint | None = None  # the one being written
+        self._damaged = False  # found at the start, and not yet followed by a checkpoint
+        self._settled = False
+        self._low = False  # it was reported that room is getting short
         self.on_change: Callable[[], None] | None = None
+        self._new_epoch = int.from_bytes(random(4), "big") % 0xFFFFFFFF + 1
         self.recovery = self._rebuild()
-        self._resume(int.from_bytes(random(4), "big") % 0xFFFFFFFF + 1)
+        if self.recovery.damaged:
+            self._damaged = True
+            self._contents.last_number += _AFTER_DAMAGE
+        for note in self.recovery.notes:
+            log.warning("ledger", note)
+        try:
+            self.settle()
+        except OSError as error:
+            log.error("ledger", "no room to take up work: %s" % error)
 
     # What is in it.
 
@@ -342,21 +356,34 @@ class Ledger:
 
     def compact(self) -> None:
         """Begin a new segment with a checkpoint; remove the old ones that nobody needs any more."""
-        contents, journal = self._contents, self._journal
-        journal.roll()
-        before = journal.size()
-        positions = []
-        for entry in self.jobs():
-            raw = payload_of(journal.read(entry.position))
-            record = contents.job_state(entry, raw)
-            positions.append((entry, journal.append(cbor.encode(record))))
-        journal.append(cbor.encode(contents.checkpoint()))
-        journal.commit()
-        contents.checkpoint_segment = journal.newest()
-        for entry, position in positions:
-            entry.position = position
-        self._checkpoint_size = journal.size() - before
-        journal.drop_before(contents.oldest_needed())
+        self._begin_checkpoint()
+        while self._checkpoint is not None:
+            self._continue_checkpoint()
+
+    def settle(self) -> None:
+        """What a start has to do before anything else: what was in hand is queued again with its
+        attempt counted, what a cut left half done is completed. Done by the constructor, unless the
+        flash is full; then by whoever calls this once there is room. OSError until then.
+        """
+        if self._settled:
+            return
+        contents = self._contents
+        if contents.epoch == 0 or self._damaged:
+            contents.epoch = contents.epoch or self._new_epoch
+            self.compact()
+            self._damaged = False
+        with self.batch():
+            for entry in self.jobs():
+                for index in range(len(entry.states)):
+                    if entry.states[index] == State.IN_PROGRESS:
+                        self._write([kinds.AGAIN, entry.seq, index, "interrupted", 0])
+                self._judge_canary(entry)
+                self._stop_queued(entry)
+                self._end_if_done(entry)
+        self._settled = True
+        for note in self.recovery.notes:
+            self.event("ledger-cut", note)
+        self._watch_room()
 
     # Recovery.
 
@@ -371,8 +398,11 @@ class Ledger:
         self._stale = True
         self._kept = Contents(self._clock)
         self._cursor = (0, 0)
+        self._checkpoint = None
         recovery = self._journal.recover(self._replay)
         self._stale = False
+        if self._damaged:
+            self._kept.last_number += _AFTER_DAMAGE
         return recovery
 
     def _replay(self, position: int, payload: bytes) -> None:
@@ -382,29 +412,6 @@ class Ledger:
             # Its CRC is right: another version of the firmware wrote it. The gateway must start all
             # the same.
             log.error("ledger", "record at %d is not understood: %r" % (position, error))
-
-    def _resume(self, epoch: int) -> None:
-        """What was in hand is queued again with its attempt counted; what a cut left half done is
-        completed.
-        """
-        contents = self._contents
-        if self.recovery.damaged:
-            contents.last_number += _AFTER_DAMAGE
-        if contents.epoch == 0 or self.recovery.damaged:
-            contents.epoch = contents.epoch or epoch
-            self.compact()
-        for note in self.recovery.notes:
-            log.warning("ledger", note)
-        with self.batch():
-            for entry in self.jobs():
-                for index in range(len(entry.states)):
-                    if entry.states[index] == State.IN_PROGRESS:
-                        self._write([kinds.AGAIN, entry.seq, index, "interrupted", 0])
-                self._judge_canary(entry)
-                self._stop_queued(entry)
-                self._end_if_done(entry)
-        for note in self.recovery.notes:
-            self.event("ledger-cut", note)
 
     # Inside.
 
@@ -520,13 +527,74 @@ class Ledger:
     def _commit(self) -> None:
         self._journal.commit()
         # A checkpoint has its own size: it shall stay the smaller part of what is written.
-        if not self._journal.full() or self._journal.newest_size() < 4 * self._checkpoint_size:
+        full = self._journal.full() and self._journal.newest_size() >= 4 * self._checkpoint_size
+        if self._checkpoint is None and not full:
             return
         try:
-            self.compact()
+            if self._checkpoint is None:
+                self._begin_checkpoint()
+            self._continue_checkpoint()
         except OSError as error:
             # What was to be made durable is; room can be made another time.
-            log.warning("ledger", "no new segment: %s" % error)
+            log.warning("ledger", "no checkpoint: %s" % error)
+
+    def _begin_checkpoint(self) -> None:
+        journal = self._journal
+        try:
+            journal.roll()
+        except OSError:
+            self._stale = True
+            raise
+        self._checkpoint = Checkpoint(journal.newest(), sorted(self._contents.entries))
+
+    def _continue_checkpoint(self) -> None:
+        """Write some of it, so that nobody waits long; the old segments go after the last piece."""
+        checkpoint, contents, journal = self._checkpoint, self._contents, self._journal
+        if checkpoint is None:
+            return
+        self._checkpoint = None  # unless all goes well
+        before, positions = journal.size(), []
+        while checkpoint.seqs and journal.size() - before < _CHECKPOINT_STEP:
+            entry = contents.entries.get(checkpoint.seqs.pop(0))
+            if entry is not None:
+                raw = payload_of(journal.read(entry.position))
+                position = journal.append(cbor.encode(contents.job_state(entry, raw)))
+                positions.append((entry, position))
+        last = not checkpoint.seqs
+        if last:
+            journal.append(cbor.encode(contents.checkpoint(checkpoint.segment)))
+        journal.commit()
+        for entry, position in positions:
+            entry.position = position
+        checkpoint.size += journal.size() - before
+        if not last:
+            self._checkpoint = checkpoint
+        else:
+            self._checkpoint_size = checkpoint.size
+            contents.checkpoint_segment = checkpoint.segment
+            journal.drop_before(contents.oldest_needed())
+            self._watch_room()
+
+    def _watch_room(self) -> None:
+        """Say so, once, when room gets short: before it is gone."""
+        size, most = self._journal.size(), self._limits.ledger_bytes
+        free, spare = self._storage.free(), self._limits.free_bytes
+        low = size > most - most // 8 or free < 2 * spare
+        if low and not self._low:
+            told = "the ledger has %d of its %d bytes, %d bytes of flash are free"
+            self.event("storage-low", told % (size, most, free))
+        self._low = low
+
+
+class Checkpoint:
+    """One being written: it begins in `segment`; the jobs `seqs` are still to be written."""
+
+    __slots__ = ("segment", "seqs", "size")
+
+    def __init__(self, segment: int, seqs: list[int]) -> None:
+        self.segment = segment
+        self.seqs = seqs
+        self.size = 0
 
 
 class Batch:

@@ -133,6 +133,7 @@ class Queue:
 
     def expire(self) -> None:
         """End what still waits of the jobs whose window has closed. take() does it too."""
+        self._ledger.settle()
         for entry in self._ledger.jobs():
             if not entry.final_number and self._closed(entry):
                 self._end_queued(entry, None)

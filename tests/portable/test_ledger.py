@@ -402,3 +402,88 @@ def test_ledgers_with_the_clock_unset() -> None:
     assert world.ledger.jobs()[0].due[0] == world.clock.ticks_ms() + 5000
     assert world.restart().jobs()[0].due[0] == world.clock.ticks_ms()
     assert world.ledger.reports(0, 1)[0].finished_at == 0
+
+
+def test_a_full_flash_at_the_start_is_waited_for() -> None:
+    world = World(Limits(free_bytes=0))
+    world.accept(make_job(1))
+    world.ledger.started(1, 0)
+    world.ledger.started(1, 1)
+    full = 1 << 24
+    world.storage = world.storage.after_cut()
+    world.storage.set_capacity(full - world.storage.free())
+    ledger = world.ledger = world.open()
+    raises(OSError, ledger.settle)
+    entry = ledger.jobs()[0]
+    assert entry.count(State.IN_PROGRESS) == 2 and entry.open() == 3
+    world.storage.set_capacity(full)
+    ledger.settle()
+    entry = ledger.jobs()[0]
+    assert bytes(entry.states) == bytes(3) and bytes(entry.attempts) == b"\x01\x01\x00"
+    assert ledger.reason_of(entry, 0) == "interrupted"
+    ledger.started(1, 0)
+    ledger.settle()  # only once
+    assert entry.states[0] == State.IN_PROGRESS
+
+
+def test_a_flash_that_was_always_full() -> None:
+    world = World(Limits(free_bytes=0))
+    world.storage = MemoryStorage(4)
+    world.ledger = world.open()
+    assert world.accept(make_job(1)) == "storage-full"
+    world.storage.set_capacity(1 << 20)
+    world.ledger.settle()
+    epoch = world.ledger.epoch
+    assert epoch and world.accept(make_job(1)) == "accepted"
+    assert world.restart().epoch == epoch
+
+
+def test_damage_on_a_full_flash_is_kept_all_the_same() -> None:
+    world = World(Limits(free_bytes=0))
+    for number in range(1, 4):
+        world.accept(make_job(number))
+    name = "ledger.%08d" % 1
+    size = world.storage.size(name)
+    world.storage = world.storage.after_cut()
+    world.storage.damage(name, 100)
+    damaged = world.storage.read(name)
+    world.storage.set_capacity(size + 10)
+    world.ledger = world.open()
+    assert world.ledger.recovery.damaged and world.storage.read(name) == damaged
+    world.storage.set_capacity(1 << 20)
+    world.ledger.settle()
+    world.ledger.acknowledge(world.ledger.last_number)
+    world.ledger.compact()
+    assert world.storage.read("ledger.bad.%08d" % 1) == damaged
+    assert not world.restart().recovery.damaged
+
+
+def test_short_room_is_reported_before_it_is_gone() -> None:
+    world = World(Limits(ledger_bytes=65536))
+    assert world.accept(make_job(1, 220)) == "accepted"
+    for index in range(220):
+        world.finish(1, index, Result(KO, "no-answer", "x" * 200))
+    (told,) = [r for r in world.ledger.reports(0, 999) if r.reason == "storage-low"]
+    assert told.kind == "event" and told.detail.startswith("the ledger has ")
+    assert int(told.detail.split()[3]) < 65536
+    world.ledger.acknowledge(world.ledger.last_number)
+    world.ledger.compact()
+    world.storage.set_capacity(world.storage.free() + 1500)  # free_bytes is 1000
+    world.ledger.compact()
+    world.ledger.compact()
+    assert len([r for r in world.ledger.reports(0, 999) if r.reason == "storage-low"]) == 0
+
+
+def test_a_checkpoint_is_written_in_pieces() -> None:
+    world = World(Limits(ledger_bytes=450000))
+    for number in range(5):
+        assert world.accept(make_job(number, 500)) == "accepted"
+    most = 0
+    for index in range(500):
+        before = world.ledger.size()
+        world.finish(1, index)
+        most = max(most, world.ledger.size() - before)
+    assert len(world.storage.names()) > 1  # segments: there was a checkpoint
+    assert 8192 < most < 13000, most  # of 5 * 4000 bytes
+    states = [bytes(entry.states) for entry in world.ledger.jobs()]
+    assert [bytes(entry.states) for entry in world.restart().jobs()] == states

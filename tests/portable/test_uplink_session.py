@@ -218,6 +218,32 @@ def test_a_job_is_paused_and_resumed() -> None:
     run(scenario())
 
 
+def test_a_job_for_nobody_known_is_refused() -> None:
+    world = World()
+    assert refused(signed(read_job(serials=["NOBODY"]).encode()), "job", world) == "unknown-meter"
+    assert world.ledger.jobs() == []
+
+
+def test_a_window_that_is_too_short_is_accepted_with_the_forecast() -> None:
+    async def scenario() -> None:
+        world = World()
+        await world.start()
+        world.hes.order("job", signed(read_job(1, serials=KNOWN[:1]).encode()))
+        await world.clock.run(1000)
+        execution = world.queue.take(lambda serial: True)
+        assert execution is not None
+        world.queue.done(execution, Result(VALUE, "read", "", [b"\x00"]), "plc", 40000)
+        world.hes.order("job", signed(read_job(2, not_after=NOW + 63).encode()))
+        await world.clock.run(1000)
+        told = world.hes.bodies(JobReport)[-1]
+        assert (told.state, told.reason) == ("queued", "window-short")
+        assert told.detail.startswith("about 1 of 2 meters have their turn within the window")
+        assert len(work(world)) == 2
+        await world.stop()
+
+    run(scenario())
+
+
 def test_refusals_of_a_pause() -> None:
     world = World()
     job_id = read_job().id
@@ -610,7 +636,7 @@ def test_many_reports_go_in_bounded_messages() -> None:
         world.line.up = False
         world.line.cut()
         for number in range(4):
-            serials = ["S%03d" % i for i in range(100)]
+            serials = KNOWN[:1] + ["S%03d" % i for i in range(101)]
             world.give("job", signed(read_job(number, serials=serials).encode()))
         world.line.up = True
         await world.clock.run(3 * MINUTE)
