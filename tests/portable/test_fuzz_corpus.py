@@ -6,7 +6,7 @@ from __future__ import annotations
 from gateway.dlms import apdu, axdr, hdlc_frames, mode_e
 from gateway.dlms.errors import ProtocolError
 from gateway.jobs.job import Job, JobError
-from gateway.uplink import envelope, messages
+from gateway.uplink import envelope, messages, trust
 from gateway.uplink.package import Package
 from gateway.uplink.refused import Refused
 from hal.modem import hci, usi
@@ -24,6 +24,9 @@ MESSAGES = (
     messages.Ack,
     messages.Resend,
     messages.Time,
+    messages.Pause,
+    messages.SignedTime,
+    trust.TrustChange,
 )
 
 

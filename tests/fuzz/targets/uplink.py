@@ -9,7 +9,7 @@ from typing import Any
 
 import hal.micropython
 from gateway.jobs import job
-from gateway.uplink import envelope, messages, package
+from gateway.uplink import envelope, messages, package, trust
 from gateway.uplink.refused import Refused
 from hal.rt import cbor
 from tests.fuzz.target import OpenCrypto, same, target
@@ -53,6 +53,9 @@ _MESSAGES = (
     messages.Ack,
     messages.Resend,
     messages.Time,
+    messages.Pause,
+    messages.SignedTime,
+    trust.TrustChange,
 )
 
 
