@@ -179,59 +179,61 @@ class Receiver:
         return frames
 
     def _scan(self, buffer: bytes, position: int, frames: list[Frame]) -> None:
-        end = len(buffer)
-        needed = 0
+        """Gather the frames from `position` on; what may become one is kept."""
         while True:
             flag = buffer.find(FLAG, position)
             if flag < 0:
                 self._buffer = b""
-                break
-            start = flag + 1
-            if end - start < _LEAST_LENGTH:
-                if end > start and buffer[start] & 0xF0 != 0xA0:
-                    position = start
-                    continue
-                needed = 1 + _LEAST_LENGTH
-                break
-            position = start
-            length = (buffer[start] & 7) << 8 | buffer[start + 1]
-            if buffer[start] & 0xF0 != 0xA0:
-                continue
-            if end - start < _HEADER and end - start <= length:
-                needed = 1 + min(_HEADER, length + 1)
-                break
-            closing = start + length
-            stop = min(closing, start + _HEADER)
-            source = _after_address(buffer, start + 2, stop)
-            control = _after_address(buffer, source, stop) if source else 0
-            if not control or control + 3 > closing:
-                continue
-            information = control + 1
-            if information + 2 != closing:
-                information += 2
-                # The header is checked first, so that a false beginning is not waited for.
-                if information + 2 >= closing or not x25_good(buffer[start:information]):
-                    self.damaged += 1
-                    continue
-            if end <= closing:
-                needed = 1 + length + 1
-                break
-            if buffer[closing] != 0x7E or not x25_good(buffer[start:closing]):
+                self._needed = 0
+                return
+            found = self._frame_at(buffer, flag + 1)
+            if isinstance(found, Frame):
+                frames.append(found)
+                # its closing flag may open the next one as well
+                position = flag + 1 + ((buffer[flag + 1] & 7) << 8 | buffer[flag + 2])
+            elif found:
+                self._buffer = buffer[flag:]
+                self._needed = 1 + found
+                return
+            else:
+                position = flag + 1
+
+    def _frame_at(self, buffer: bytes, start: int) -> Frame | int:
+        """The frame whose format field is at `start`. 0: there is none; else so many bytes from
+        `start` on must be there to see more."""
+        there = len(buffer) - start
+        if there and buffer[start] & 0xF0 != 0xA0:
+            return 0
+        if there < _LEAST_LENGTH:
+            return _LEAST_LENGTH
+        length = (buffer[start] & 7) << 8 | buffer[start + 1]
+        if there < _HEADER and there <= length:
+            return min(_HEADER, length + 1)
+        closing = start + length
+        stop = min(closing, start + _HEADER)
+        source = _after_address(buffer, start + 2, stop)
+        control = _after_address(buffer, source, stop) if source else 0
+        if not control or control + 3 > closing:
+            return 0
+        information = control + 1
+        if information + 2 != closing:
+            information += 2
+            # The header is checked first, so that a false beginning is not waited for.
+            if information + 2 >= closing or not x25_good(buffer[start:information]):
                 self.damaged += 1
-                continue
-            frames.append(
-                Frame(
-                    buffer[start + 2 : source],
-                    buffer[source:control],
-                    buffer[control],
-                    buffer[information : closing - 2],
-                    buffer[start] & 8 != 0,
-                )
-            )
-            position = closing  # which may open the next frame as well
-        if flag >= 0:
-            self._buffer = buffer[flag:]
-        self._needed = needed
+                return 0
+        if there <= length:
+            return length + 1
+        if buffer[closing] != 0x7E or not x25_good(buffer[start:closing]):
+            self.damaged += 1
+            return 0
+        return Frame(
+            buffer[start + 2 : source],
+            buffer[source:control],
+            buffer[control],
+            buffer[information : closing - 2],
+            buffer[start] & 8 != 0,
+        )
 
 
 def _after_address(buffer: bytes, start: int, stop: int) -> int:
