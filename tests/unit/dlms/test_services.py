@@ -18,7 +18,7 @@ from gateway.dlms.security import Keys
 from gateway.dlms.selection import by_range, column
 from hal.cpython.crypto import SystemCrypto
 from hal.sim.clock import ManualClock
-from tools.meter import device
+from tools.meter import device, kinds
 from tools.meter.model import MANAGEMENT
 from tools.meter.server import CONFORMANCE, MeterServer
 
@@ -214,6 +214,28 @@ def test_lists_of_methods(granted: int, ciphered: bool) -> None:
         found = await client.action_list(inserted)
         assert found == [(0, None)] * 14
         assert pair.meter.log.count("action", 11, device.SPECIAL_DAYS, 1) == 14
+
+    run(scene())
+
+
+@protections
+@grants
+@windows
+def test_methods_with_long_parameters_and_answers(
+    granted: int, window: int, ciphered: bool
+) -> None:
+    async def scene() -> None:
+        pair = Pair(granted, window=window, ciphered=ciphered)
+        pair.meter.find(1, device.TARIFF).method(1, kinds.ANY, lambda typed: typed)  # an echo
+        client = await pair.open()
+        long = axdr.encode((axdr.OCTET_STRING, random.Random(1).randbytes(700)))
+        assert await client.action(1, TARIFF, 1, long) == long
+        echo = (1, TARIFF, 1)
+        found = await client.action_list([(echo, long), (echo, b"\x11\x05"), (echo, long)])
+        assert found == [(0, long), (0, b"\x11\x05"), (0, long)]
+        found = await client.access([apdu.AccessAction(*echo, long), apdu.AccessGet(1, TARIFF, 2)])
+        assert found == [(0, long), (0, b"\x11\x01")]
+        assert pair.meter.log.count("action", 1, device.TARIFF, 1) == 5
 
     run(scene())
 

@@ -136,3 +136,32 @@ def test_any_bytes_are_answered(raw: bytes, sap: int) -> None:
     server = MeterServer(device.build_meter(SERIAL, keys=device.derive_test_keys(1, SERIAL)))
     for head in (b"", b"\x60", b"\xc8", b"\x62"):
         assert server.handle(sap, 1, head + raw) is not None
+
+
+BLOCKS = st.builds(
+    apdu.GeneralBlock,
+    st.booleans(),
+    st.booleans(),
+    st.integers(0, 63),
+    st.integers(0, 5),
+    st.integers(0, 300),
+    st.sampled_from(
+        [b"", b"\xc0", b"\xc0\x01\x41", apdu.GetRequest(0x41, 15, bytes(6), 2).encode()]
+    )
+    | st.binary(max_size=30),
+)
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.lists(BLOCKS | st.binary(max_size=12), max_size=30))
+def test_any_general_blocks_are_borne(blocks: list[Any]) -> None:
+    server = MeterServer(device.build_meter(SERIAL, password=PASSWORD))
+    initiate = acse.InitiateRequest(0xFFFFFF, 200).encode()
+    server.handle(MANAGEMENT, 1, acse.Aarq(acse.LN, initiate, b"", LOW, PASSWORD).encode())
+    for block in blocks:
+        raw = b"\xe0" + block if isinstance(block, bytes) else block.encode()
+        for answer in server.answers(MANAGEMENT, 1, raw):
+            assert len(answer) <= 200
+            apdu.decode(answer)
+    request = apdu.GetRequest(0x41, 1, obis.parse(device.TARIFF), 2).encode()
+    assert apdu.decode(server.handle(MANAGEMENT, 1, request) or b"").data == b"\x11\x01"
