@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from gateway.dlms import acse
-from gateway.dlms.security import GLO, PLAIN, Protection
+from gateway.dlms.protection import GLO, PLAIN, Protection
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from gateway.dlms.hls import Algorithm
-    from gateway.dlms.security import Keys
+    from gateway.dlms.keyring import Keys
 
 NONE = acse.NONE
 LOW = acse.LOW

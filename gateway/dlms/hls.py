@@ -17,13 +17,14 @@ from __future__ import annotations
 
 from gateway.dlms import acse
 from gateway.dlms.errors import SecurityFailed
-from gateway.dlms.security import is_signed, same, sign
+from gateway.dlms.keyring import is_signed, same, sign
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from gateway.dlms.security import Ciphering, Keys
+    from gateway.dlms.keyring import Keys
+    from gateway.dlms.security import Ciphering
     from hal.ports import Crypto
 
     Algorithm = Callable[[bytes, bytes], bytes]

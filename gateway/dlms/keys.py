@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from gateway.dlms import axdr
 from gateway.dlms.errors import ProtocolError, SecurityFailed
-from gateway.dlms.security import is_signed, sign
+from gateway.dlms.keyring import is_signed, sign
 from gateway.dlms.suites import derived_key
 from hal.ports import CryptoError
 
@@ -20,7 +20,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from gateway.dlms.axdr import Typed
     from gateway.dlms.client import Client
-    from gateway.dlms.security import Keys
+    from gateway.dlms.keyring import Keys
     from hal.ports import Crypto
 
 SECURITY_SETUP = 64

@@ -23,7 +23,28 @@ from gateway.dlms import acse, apdu, envelope
 from gateway.dlms.axdr import bytes_at, put_length
 from gateway.dlms.envelope import KeyInfo, Parties
 from gateway.dlms.errors import ProtocolError, Replayed, SecurityFailed
-from gateway.dlms.suites import SUITES, derived_key
+from gateway.dlms.keyring import TITLE_SIZE, Keys, is_signed, same, sign
+from gateway.dlms.protection import (
+    AUTHENTICATED,
+    AUTHENTICATED_ENCRYPTED,
+    BROADCAST,
+    COMPRESSED,
+    DED,
+    ENCRYPTED,
+    FORMS,
+    GENERAL_CIPHERING,
+    GENERAL_DED,
+    GENERAL_GLO,
+    GLO,
+    IDENTIFIED,
+    KEY_SOURCES,
+    ONE_PASS,
+    PLAIN,
+    STATIC,
+    WRAPPED,
+    Protection,
+)
+from gateway.dlms.suites import derived_key
 from hal.ports import CryptoError
 
 TYPE_CHECKING = False
@@ -33,32 +54,37 @@ if TYPE_CHECKING:
     from gateway.dlms.axdr import Bytes
     from hal.ports import AesGcm, Crypto
 
-# security control byte: the suite, and
-AUTHENTICATED = 0x10
-ENCRYPTED = 0x20
-AUTHENTICATED_ENCRYPTED = 0x30
-BROADCAST = 0x40
-COMPRESSED = 0x80
+__all__ = (
+    "AUTHENTICATED",
+    "AUTHENTICATED_ENCRYPTED",
+    "DED",
+    "DED_OF",
+    "ENCRYPTED",
+    "FORMS",
+    "GENERAL_CIPHERING",
+    "GENERAL_DED",
+    "GENERAL_DED_TAG",
+    "GENERAL_GLO",
+    "GENERAL_GLO_TAG",
+    "GLO",
+    "GLO_OF",
+    "IDENTIFIED",
+    "KEY_SOURCES",
+    "ONE_PASS",
+    "PLAIN",
+    "PLAIN_OF",
+    "PROTECTED",
+    "STATIC",
+    "TAG_SIZE",
+    "WRAPPED",
+    "Ciphering",
+    "Keys",
+    "Protection",
+)
 
 TAG_SIZE = 12
-TITLE_SIZE = 8
 COUNTER_LIMIT = 0xFFFFFFFF
 TRANSACTION_SIZE = 8
-
-PLAIN = "plain"
-GLO = "glo"
-DED = "ded"
-GENERAL_GLO = "general-glo"
-GENERAL_DED = "general-ded"
-GENERAL_CIPHERING = "general-ciphering"
-FORMS = (PLAIN, GLO, DED, GENERAL_GLO, GENERAL_DED, GENERAL_CIPHERING)
-
-# the key of general-ciphering
-IDENTIFIED = "identified"
-WRAPPED = "wrapped"
-ONE_PASS = "one-pass"
-STATIC = "static"
-KEY_SOURCES = (IDENTIFIED, WRAPPED, ONE_PASS, STATIC)
 
 GENERAL_GLO_TAG = 0xDB
 GENERAL_DED_TAG = 0xDC
@@ -102,150 +128,6 @@ _ALWAYS_GLOBAL = (
     apdu.EVENT_NOTIFICATION,
     apdu.DATA_NOTIFICATION,
 )
-
-
-class Keys:
-    """One side's own system title (8 bytes) and the keys it holds. Its repr shows none of them.
-
-    Shared with the peer: global unicast encryption key `ek`, authentication key `ak`, `broadcast`
-    key and `master` key (KEK), each 16 bytes, in suite 2 32. Private keys `signing` and
-    `agreement`, and the peer's public keys `peer_signing` and `peer_agreement` (x||y), of the
-    suite's curve. b"" is a key that one does not have.
-    """
-
-    __slots__ = (
-        "agreement",
-        "ak",
-        "broadcast",
-        "ek",
-        "master",
-        "peer_agreement",
-        "peer_signing",
-        "signing",
-        "suite",
-        "system_title",
-    )
-
-    def __init__(
-        self,
-        system_title: bytes,
-        ek: bytes,
-        ak: bytes,
-        suite: int = 0,
-        signing: bytes = b"",
-        peer_signing: bytes = b"",
-        agreement: bytes = b"",
-        peer_agreement: bytes = b"",
-        master: bytes = b"",
-        broadcast: bytes = b"",
-    ) -> None:
-        if suite not in (0, 1, 2):
-            raise ValueError("security suite 0, 1 or 2 expected")
-        self.suite = SUITES[suite]
-        size = self.suite.key_size
-        if len(system_title) != TITLE_SIZE or len(ek) not in (0, size) or len(ak) != len(ek):
-            raise ValueError(
-                "a system title of 8 bytes and two keys of %d bytes (suite %d) expected"
-                % (size, suite)
-            )
-        for name, key, wanted in (
-            ("master", master, size),
-            ("broadcast", broadcast, size),
-            ("signing", signing, self.suite.private_size),
-            ("agreement", agreement, self.suite.private_size),
-            ("peer_signing", peer_signing, self.suite.public_size),
-            ("peer_agreement", peer_agreement, self.suite.public_size),
-        ):
-            if key and len(key) != wanted:
-                raise ValueError(
-                    "key %s has %d bytes in suite %d, not %d" % (name, wanted, suite, len(key))
-                )
-        self.system_title = system_title
-        self.ek = ek
-        self.ak = ak
-        self.signing = signing
-        self.peer_signing = peer_signing
-        self.agreement = agreement
-        self.peer_agreement = peer_agreement
-        self.master = master
-        self.broadcast = broadcast
-
-    def replaced(
-        self, ek: bytes = b"", ak: bytes = b"", broadcast: bytes = b"", master: bytes = b""
-    ) -> Keys:
-        """The same with the keys that are given."""
-        return Keys(
-            self.system_title,
-            ek or self.ek,
-            ak or self.ak,
-            self.suite.number,
-            self.signing,
-            self.peer_signing,
-            self.agreement,
-            self.peer_agreement,
-            master or self.master,
-            broadcast or self.broadcast,
-        )
-
-    def __repr__(self) -> str:
-        return "Keys(...)"
-
-
-class Protection:
-    """How the APDUs of an association are protected.
-
-    `form`: one of FORMS. `policy`: AUTHENTICATED, ENCRYPTED or both; what is received must have at
-    least this. ENCRYPTED alone has no tag: a change on the way goes unnoticed, and the standard
-    has it for old meters only. `key`: one of KEY_SOURCES, for general-ciphering. `signed`: every
-    request and response is signed too (general-signing).
-    """
-
-    __slots__ = ("form", "key", "policy", "signed")
-
-    def __init__(
-        self,
-        form: str = GLO,
-        policy: int = AUTHENTICATED_ENCRYPTED,
-        key: str = IDENTIFIED,
-        signed: bool = False,
-    ) -> None:
-        if form not in FORMS:
-            raise ValueError("protection %r: expected one of %s" % (form, ", ".join(FORMS)))
-        if policy not in (AUTHENTICATED, ENCRYPTED, AUTHENTICATED_ENCRYPTED):
-            raise ValueError("policy 0x%02x: expected 0x10, 0x20 or 0x30" % policy)
-        if key not in KEY_SOURCES:
-            raise ValueError("key %r: expected one of %s" % (key, ", ".join(KEY_SOURCES)))
-        self.form = form
-        self.policy = policy
-        self.key = key
-        self.signed = signed
-
-    @property
-    def dedicated(self) -> bool:
-        """Whether the association needs a dedicated key."""
-        return self.form in (DED, GENERAL_DED)
-
-    @property
-    def general(self) -> bool:
-        """Whether the conformance bit general-protection is needed."""
-        return self.signed or self.form in (GENERAL_GLO, GENERAL_DED, GENERAL_CIPHERING)
-
-    def check(self, keys: Keys) -> None:
-        """ValueError when `keys` are not enough for it."""
-        missing = ""
-        if self.form != PLAIN and not keys.ek:
-            missing = "ek and ak"
-        elif self.form == GENERAL_CIPHERING and self.key == WRAPPED and not keys.master:
-            missing = "the master key"
-        elif self.form == GENERAL_CIPHERING and self.key in (ONE_PASS, STATIC):
-            if not (keys.agreement and keys.peer_agreement):
-                missing = "both sides' agreement keys"
-            elif self.key == ONE_PASS and not (keys.signing and keys.peer_signing):
-                missing = "both sides' signing keys"
-        if self.signed and not (keys.signing and keys.peer_signing):
-            missing = "both sides' signing keys"
-        if missing:
-            raise ValueError("protection %s needs %s" % (self.form, missing))
 
 
 class _Channel:
@@ -765,30 +647,6 @@ _PARTIES_SIZE = 1 + TRANSACTION_SIZE + 2 * (1 + TITLE_SIZE) + 2
 
 def _used_up() -> SecurityFailed:
     return SecurityFailed("the invocation counter is used up; the meter needs new keys")
-
-
-def sign(crypto: Crypto, keys: Keys, message: bytes) -> bytes:
-    """ECDSA by our own signing key; SecurityFailed when that is no key."""
-    try:
-        return crypto.ecdsa_sign(keys.suite.curve, keys.signing, message)
-    except CryptoError as error:
-        raise SecurityFailed("our signing key: %s" % error)
-
-
-def is_signed(crypto: Crypto, keys: Keys, message: bytes, signature: bytes) -> bool:
-    """Whether the peer signed `message`; SecurityFailed when the key we have of it is none."""
-    try:
-        return crypto.ecdsa_verify(keys.suite.curve, keys.peer_signing, message, signature)
-    except CryptoError as error:
-        raise SecurityFailed("the peer's signing key: %s" % error)
-
-
-def same(a: bytes, b: bytes) -> bool:
-    """Compare without stopping at the first difference."""
-    different = len(a) ^ len(b)
-    for ours, theirs in zip(a, b):  # noqa: B905 (the lengths have been compared)
-        different |= ours ^ theirs
-    return different == 0
 
 
 def _length_size(length: int) -> int:
