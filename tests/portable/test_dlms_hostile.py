@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import sys
 
+from gateway.dlms import envelope
 from gateway.dlms.errors import ProtocolError, Replayed, SecurityFailed
 from gateway.dlms.security import (
     AUTHENTICATED,
@@ -172,6 +173,19 @@ def test_reflected_apdus() -> None:
         assert refused(client, request), how.form
         meter.unprotect(request)
         assert refused(meter, meter.protect(ANSWER)), how.form
+
+
+def test_a_wrapped_key_of_another_size() -> None:
+    how = Protection(GENERAL_CIPHERING, key=WRAPPED)
+    _, meter = sides(how)
+    parties = envelope.Parties(bytes(7) + b"\x01", b"CLIENT00", b"METER000")
+    wrapped = CRYPTO.aes_wrap(MASTER, bytes(32))  # of suite 2
+    info = envelope.KeyInfo(envelope.WRAPPED, envelope.MASTER_KEY, wrapped)
+    head = b"\x30\x00\x00\x00\x01"
+    aad = b"\x30" + AK + parties.encode()
+    sealed = CRYPTO.aes_gcm(bytes(32)).encrypt(b"CLIENT00" + head[1:], GET_CLOCK, aad, 12)
+    raw = envelope.ciphering_apdu(parties, info, head + sealed)
+    raises(SecurityFailed, meter.unprotect, raw)
 
 
 def test_one_form_is_not_taken_for_another() -> None:
