@@ -136,3 +136,39 @@ def test_trace_hides_what_an_unknown_class_holds() -> None:
     assert "hidden" not in tracer.describe(apdu.GetResponse(1, 0, data).encode())
     tracer.describe(apdu.GetRequest(1, 1, name, 2).encode())
     assert "hidden" in tracer.describe(apdu.GetResponse(1, 0, data).encode())
+
+
+@pytest.mark.parametrize("seed", range(10))
+@pytest.mark.parametrize("ciphered", [True, False])
+def test_damaged_answers_end_well(
+    stand: Stand, tool: Tool, keys: list[str], tmp_path: Path, seed: int, ciphered: bool
+) -> None:
+    """Answers cut, lengthened and changed on their way, over UDP, which carries them all."""
+    pick = random.Random(seed)
+    right = stand.server.handle
+
+    def damaged(client_sap: int, server_sap: int, request: bytes) -> bytes | None:
+        answer = right(client_sap, server_sap, request)
+        if not answer or pick.random() < 0.6:
+            return answer
+        bent = bytearray(answer)
+        choice = pick.random()
+        if choice < 0.6:
+            bent[pick.randrange(len(bent))] = pick.getrandbits(8)
+        elif choice < 0.8:
+            del bent[pick.randrange(len(bent)) :]
+        else:
+            bent += pick.randbytes(pick.randint(1, 20))
+        return bytes(bent)
+
+    stand.server.handle = damaged  # type: ignore[method-assign]
+    file = tmp_path / "fw.img"
+    file.write_bytes(bytes(600))
+    options = ["--timeout", "0.05", "--tries", "2", *(keys if ciphered else [])]
+    for command in COMMANDS:
+        arguments = [str(file) if word == "FILE" else word for word in command]
+        if command[0] == "image":
+            arguments += ["--poll", "0.01", "--patience", "0.1", "--reconnects", "1"]
+        ran = tool(stand.udp, *arguments, *options)
+        assert ran.status in (0, 1), ran.err
+        assert "\x1b" not in ran.out + ran.err
