@@ -139,6 +139,7 @@ class Exchange:
         """Send, and wait for the answer of one of `kinds` with this `invoke` and `block` (where it
         has one). `repeat`: it may be sent again. `long_answer`: let the meter know our window."""
         complaint: DlmsError | None = None  # what else came, should no true answer ever come
+        general = self.agreed(acse.GENERAL_BLOCK_TRANSFER)
         for _ in range(self.tries if repeat else 1):
             transfer = self._transfer(self._protected(plain), step, long_answer)
             await transfer.send()
@@ -157,7 +158,7 @@ class Exchange:
                     continue
                 authentic = [not self._secured()]
                 try:
-                    if len(raw) and raw[0] == apdu.GENERAL_BLOCK_TRANSFER and self.conformance:
+                    if raw and raw[0] == apdu.GENERAL_BLOCK_TRANSFER and general:
                         before = transfer.progress
                         whole = await transfer.take(apdu.decode(raw))
                         if transfer.progress > before:

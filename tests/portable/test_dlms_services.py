@@ -13,12 +13,14 @@ from tests.portable.test_dlms_client import (
     CLASSIC,
     DATA,
     LONG,
+    Meter,
     Script,
     aare,
     client,
     fails,
     invoke_of,
     open_client,
+    open_high,
 )
 
 NAME = b"\x01\x00\x63\x01\x00\xff"
@@ -373,6 +375,39 @@ def test_a_general_answer_never_grows_beyond_its_limit() -> None:
     error = fails(ProtocolError, made.get(20, CALENDAR, 7))
     assert "longer than the" in str(error)
     assert made.conformance == 0
+
+
+def test_garbage_does_not_end_a_ciphered_association() -> None:
+    link = Script()
+    meter = Meter()
+    made = open_high(link, meter)
+    garbage = [b"", b"\xff\xff\xff", b"\xcc\x01", b"\xe0\x80\x00", b"\x0f\x00\x00\x00\x01\x00\x00"]
+    link.then(lambda sent: garbage + meter.on_get(sent))
+    assert run(made.get(20, CALENDAR, 2)) == DATA
+    for _ in range(3):
+        link.then(lambda sent: garbage)
+    fails(ProtocolError, made.get(20, CALENDAR, 2))
+    assert made.conformance == 0  # nothing else came: the association is closed
+
+
+def test_general_blocks_that_were_not_agreed_and_blocks_in_blocks_are_no_answer() -> None:
+    def answer(sent: bytes) -> list[bytes]:
+        response = apdu.GetResponse(invoke_of(sent), 0, DATA).encode()
+        return [apdu.GeneralBlock(True, False, 1, 1, 0, response).encode()]
+
+    def within(sent: bytes) -> list[bytes]:
+        return [apdu.GeneralBlock(True, False, 1, 1, 0, answer(sent)[0]).encode()]
+
+    for granted, step in ((CLASSIC, answer), (GENERAL, within)):
+        link = Script()
+        made = open_client(link, aare(granted))
+        for _ in range(6):
+            link.then(step)
+        fails(NoAnswer, made.get(20, CALENDAR, 2))
+    link = Script()
+    made = general(link)
+    link.then(answer)
+    assert run(made.get(20, CALENDAR, 2)) == DATA
 
 
 # ---------------------------------------------------------------- ACCESS, lists

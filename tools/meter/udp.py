@@ -36,12 +36,10 @@ class MeterUdp(asyncio.DatagramProtocol):
             client_sap, server_sap, apdu = unwrap(data)
         except ValueError:
             return
-        answer = self._meter.handle(client_sap, server_sap, apdu)
-        if answer is None:
-            return
-        frame = wrap(server_sap, client_sap, answer)
         loop = asyncio.get_running_loop()
-        loop.call_later(self._meter.delay_ms / 1000, self._send, frame, address)
+        for answer in self._meter.answers(client_sap, server_sap, apdu):
+            frame = wrap(server_sap, client_sap, answer)
+            loop.call_later(self._meter.delay_ms / 1000, self._send, frame, address)
 
     def _send(self, frame: bytes, address: Any) -> None:
         if self._transport is not None:

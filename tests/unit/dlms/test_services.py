@@ -44,6 +44,7 @@ class Path:
     def __init__(self, meter: MeterServer, clock: ManualClock, max_apdu: int) -> None:
         self.max_apdu = max_apdu
         self.fate: Fate = lambda frame, up: 1
+        self.streaming = True  # the carrier takes several answers at once
         self.sent: list[bytes] = []
         self.came: list[bytes] = []
         self._meter = meter
@@ -54,7 +55,12 @@ class Path:
         assert len(frame) <= self.max_apdu
         self.sent.append(bytes(frame))
         for _ in range(self.fate(bytes(frame), True)):
-            for answer in self._meter.answers(MANAGEMENT, 1, bytes(frame)):
+            if self.streaming:
+                answers = self._meter.answers(MANAGEMENT, 1, bytes(frame))
+            else:
+                answer = self._meter.handle(MANAGEMENT, 1, bytes(frame))
+                answers = [] if answer is None else [answer]
+            for answer in answers:
                 assert len(answer) <= self.max_apdu
                 self.came.append(answer)
                 self._arrived.extend([answer] * self.fate(answer, False))
@@ -165,6 +171,21 @@ def test_long_values_both_ways(granted: int, window: int, ciphered: bool) -> Non
         await client.set(9, SCRIPTS, 2, scripts(40))
         assert await client.get(9, SCRIPTS, 2) == scripts(40)
         assert (apdu.GENERAL_BLOCK_TRANSFER in pair.tags()) == bool(granted & GENERAL)
+
+    run(scene())
+
+
+@windows
+def test_a_carrier_that_takes_one_answer_at_a_time(window: int) -> None:
+    async def scene() -> None:
+        pair = Pair(window=window)
+        pair.path.streaming = False
+        client = await pair.open()
+        await client.set(9, SCRIPTS, 2, scripts(40))
+        assert await client.get(9, SCRIPTS, 2) == scripts(40)
+        pair.path.fate = lossy(3, 0.1, 0.1)
+        await client.set(9, SCRIPTS, 2, scripts(45))
+        assert await client.get(9, SCRIPTS, 2) == scripts(45)
 
     run(scene())
 
