@@ -87,8 +87,10 @@ class Stage:
         command = [sys.executable, "-m", "tools.hes", "--db", str(self.database), "serve"]
         self._start("hes", command, {"AMI_HES_BROKER": self._broker.geturl()}, wait=False)
 
-    def start_gateway(self, runtime: str) -> None:
-        """`runtime` is one of RUNTIMES; its meters and broker are running already."""
+    def start_gateway(self, runtime: str, **more: Any) -> None:
+        """`runtime` is one of RUNTIMES; its meters and broker are running already. `more` settings
+        of its uplink.
+        """
         uplink: dict[str, Any] = {"host": self._broker.hostname, "port": self._broker.port or 1883}
         if self._broker.username:
             password = self.folder / "uplink.password"
@@ -96,6 +98,7 @@ class Stage:
             password.write_text(urllib.parse.unquote(self._broker.password or ""))
             uplink["username"] = urllib.parse.unquote(self._broker.username)
             uplink["password_file"] = password.name
+        uplink.update(more)
         settings = {
             "concentrator": CONCENTRATOR,
             "system_title": "414d490000000001",
