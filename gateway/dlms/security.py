@@ -17,7 +17,7 @@ or, where every APDU has a key of its own and where it is only signed, by its tr
 
 from __future__ import annotations
 
-from struct import pack
+from struct import pack, unpack_from
 
 from gateway.dlms import acse, apdu, envelope
 from gateway.dlms.axdr import bytes_at, put_length
@@ -229,16 +229,17 @@ class Ciphering:
         if self._usual and glo is not None:
             # Nearly everything goes this way, so it is written out.
             counter = self._next_counter()
-            if 0 <= counter <= COUNTER_LIMIT:
-                nonce = self._title + counter.to_bytes(4, "big")
-                body = self._global.gcm.encrypt(nonce, plain, self._aad, TAG_SIZE)
-                size = 5 + len(body)
-                if 0x100 <= size <= 0xFFFF:
-                    return pack(_LONG_HEAD, glo, 0x82, size, self._control, counter) + body
-                out = bytearray((glo,))
-                put_length(out, size)
-                return bytes(out) + pack(_HEAD, self._control, counter) + body
-            raise _used_up()
+            if not 0 <= counter <= COUNTER_LIMIT:
+                raise _used_up()
+            size = 5 + len(plain) + TAG_SIZE
+            if 0x100 <= size <= 0xFFFF:
+                head = pack(_LONG_HEAD, glo, 0x82, size, self._control, counter)
+            else:
+                short = bytearray((glo,))
+                put_length(short, size)
+                head = bytes(short) + pack(_HEAD, self._control, counter)
+            nonce = self._title + head[-4:]
+            return head + self._global.gcm.encrypt(nonce, plain, self._aad, TAG_SIZE)
         return self._protected(plain)
 
     def _protected(self, plain: bytes) -> bytes:
@@ -342,21 +343,15 @@ class Ciphering:
         if len(protected) == 0:
             raise ProtocolError("an empty APDU")
         tag = protected[0]
-        if self._usual and len(protected) > 0x100 and protected[1] == 0x82:
+        if self._usual and len(protected) > 0x100:
             # Long answers under glo are where time goes, so accepting one is written out. What is
             # not right in any way goes the long way below, which says why and refuses it.
-            count = bytes(protected[5:9])
-            if (
-                protected[2] << 8 | protected[3] == len(protected) - 4
-                and protected[4] == self._control
-                and len(self.peer_title) == TITLE_SIZE
-            ):
-                counter = int.from_bytes(count, "big")
+            _, long, size, control, counter = unpack_from(_LONG_HEAD, protected)
+            if long == 0x82 and size == len(protected) - 4 and control == self._control:
                 channel = self._global
+                nonce = self.peer_title + bytes(protected[5:9])
                 try:
-                    plain = channel.gcm.decrypt(
-                        self.peer_title + count, bytes(protected[9:]), self._aad, TAG_SIZE
-                    )
+                    plain = channel.gcm.decrypt(nonce, bytes(protected[9:]), self._aad, TAG_SIZE)
                     if plain[0] == PLAIN_OF.get(tag) and counter > channel.received:
                         channel.received = counter
                         return plain

@@ -44,7 +44,7 @@ class Gcm:
     def encrypt(
         self, nonce: bytes, data: bytes | memoryview, aad: bytes | memoryview, tag_size: int
     ) -> bytes:
-        if len(nonce) != 12 or not 4 <= tag_size <= 16:
+        if not len(nonce) == tag_size == 12:  # the sizes of DLMS need no closer look
             check_gcm_sizes(nonce, tag_size)
         sealed = self._encrypt(nonce, data, aad)
         return sealed if tag_size == _FULL_TAG else sealed[: tag_size - _FULL_TAG]
@@ -52,12 +52,13 @@ class Gcm:
     def decrypt(
         self, nonce: bytes, data: bytes | memoryview, aad: bytes | memoryview, tag_size: int
     ) -> bytes:
-        size = len(data) - tag_size
-        if len(nonce) != 12 or not 4 <= tag_size <= 16 or size < 0:
+        if not len(nonce) == tag_size == 12:
             check_gcm_sizes(nonce, tag_size)
+        size = len(data) - tag_size
+        if size < 0:
             raise CryptoError("AES-GCM: %d bytes are too few for a tag" % len(data))
         encrypt = self._encrypt
-        plain = encrypt(nonce, data[:size], None)[:size]
+        plain = encrypt(nonce, data, None)[:size]  # what becomes of the tag is of no interest
         if compare_digest(encrypt(nonce, plain, aad)[size : size + tag_size], data[size:]):
             return plain
         raise CryptoError("AES-GCM: the tag is wrong")
