@@ -156,7 +156,7 @@ class Exchange:
                         break
                     deadline = self._clock.ticks_ms() + self.timeout_ms
                     continue
-                authentic = [not self._secured()]
+                certain = not self._secured()  # that it comes from our meter
                 try:
                     if raw and raw[0] == apdu.GENERAL_BLOCK_TRANSFER and general:
                         before = transfer.progress
@@ -166,18 +166,23 @@ class Exchange:
                         if whole is None:
                             continue
                         raw = whole
-                    answer = self._read(raw, step, authentic)
+                    opened = self._opened(raw)
+                    certain = certain or opened is not raw
+                    answer = None if opened is None else self._read(opened, step)
                 except Replayed:
+                    transfer.forget()
                     continue  # a duplicate
                 except SecurityFailed as failed:
                     # Anybody may put a forged frame on the air: the true answer may still come.
+                    # Of general blocks, some of an earlier transfer may have been among them.
                     complaint = SecurityFailed("%s: %s" % (step, failed))
+                    transfer.forget()
                     continue
                 except ProtocolError as error:
                     complaint = ProtocolError("%s: %s" % (step, error))
-                    if authentic[0] and not transfer.blocks:
+                    if certain and not transfer.blocks:
                         raise complaint
-                    transfer.forget()  # blocks of an earlier transfer may have been among them
+                    transfer.forget()
                     continue
                 except ServiceRefused as refused:
                     # It has no invoke-id and is never ciphered: in the midst of an association a
@@ -215,15 +220,17 @@ class Exchange:
             if left <= 0:
                 return None
             try:
-                raw: bytes | None = await self.link.receive(left)
+                raw = await self.link.receive(left)
             except asyncio.TimeoutError:
                 return None
             try:
                 if raw and raw[0] == apdu.GENERAL_BLOCK_TRANSFER:
-                    raw = await transfer.take(apdu.decode(raw))
-                    if raw is None:
+                    whole = await transfer.take(apdu.decode(raw))
+                    if whole is None:
                         continue
-                answer = self._read(raw or b"", "notification", [True])
+                    raw = whole
+                opened = self._opened(raw)
+                answer = None if opened is None else self._read(opened, "notification")
             except DlmsError:
                 transfer.forget()
                 continue
@@ -266,9 +273,8 @@ class Exchange:
             return plain
         return self.ciphering.protect(plain)
 
-    def _read(self, raw: bytes, step: str, authentic: list[bool]) -> Any:
-        """The APDU in `raw`, deciphered; refusals of the whole service raise. `authentic[0]` is set
-        once it is known to come from the meter."""
+    def _opened(self, raw: bytes) -> bytes | None:
+        """The plain APDU; None for what is to be dropped without a word."""
         if len(raw) == 0:
             raise ProtocolError("an empty APDU came")
         tag = raw[0]
@@ -277,13 +283,16 @@ class Exchange:
         if tag in PROTECTED:
             if self.ciphering is None:
                 raise SecurityFailed("a ciphered answer came to a plain request")
-            raw = self.ciphering.unprotect(raw)
-            authentic[0] = True
-        elif tag in _SERVICES and self._secured():
+            return self.ciphering.unprotect(raw)
+        if tag in _SERVICES and self._secured():
             raise SecurityFailed("a plain answer came to a ciphered request")
-        elif tag in _UNASKED and self._secured():
+        if tag in _UNASKED and self._secured():
             return None  # anybody may have sent it
-        answer = apdu.decode(raw)
+        return raw
+
+    def _read(self, plain: bytes, step: str) -> Any:
+        """The APDU in `plain`; refusals of the whole service raise."""
+        answer = apdu.decode(plain)
         if isinstance(answer, apdu.ExceptionResponse):
             state, service = answer.state_name(), answer.service_name()
             text = "%s: exception-response, %s, %s%s%s" % (
