@@ -144,17 +144,25 @@ class AesGcm(Protocol):
     bytes, tags 4 to 16."""
 
     def encrypt(
-        self, nonce: bytes, data: bytes | memoryview, aad: bytes | memoryview, tag_size: int
+        self,
+        nonce: bytes,
+        data: bytes | bytearray | memoryview,
+        aad: bytes | memoryview,
+        tag_size: int,
     ) -> bytes:
         """Ciphertext followed by the tag of `tag_size` bytes. Of no data: the tag alone (GMAC)."""
 
     def decrypt(
-        self, nonce: bytes, data: bytes | memoryview, aad: bytes | memoryview, tag_size: int
+        self,
+        nonce: bytes,
+        data: bytes | bytearray | memoryview,
+        aad: bytes | memoryview,
+        tag_size: int,
     ) -> bytes:
         """`data` ends with the tag; CryptoError before any plaintext is given out if the tag is
         wrong."""
 
-    def crypt(self, nonce: bytes, data: bytes | memoryview) -> bytes:
+    def crypt(self, nonce: bytes, data: bytes | bytearray | memoryview) -> bytes:
         """Encrypt or decrypt (they are the same) WITHOUT a tag: whoever changes the ciphertext
         changes the plaintext unnoticed."""
 

@@ -349,9 +349,9 @@ class Ciphering:
             _, long, size, control, counter = unpack_from(_LONG_HEAD, protected)
             if long == 0x82 and size == len(protected) - 4 and control == self._control:
                 channel = self._global
-                nonce = self.peer_title + bytes(protected[5:9])
+                nonce = self.peer_title + protected[5:9]
                 try:
-                    plain = channel.gcm.decrypt(nonce, bytes(protected[9:]), self._aad, TAG_SIZE)
+                    plain = channel.gcm.decrypt(nonce, protected[9:], self._aad, TAG_SIZE)
                     if plain[0] == PLAIN_OF.get(tag) and counter > channel.received:
                         channel.received = counter
                         return plain

@@ -42,7 +42,11 @@ class Gcm:
         self._encrypt = AESGCM(key).encrypt
 
     def encrypt(
-        self, nonce: bytes, data: bytes | memoryview, aad: bytes | memoryview, tag_size: int
+        self,
+        nonce: bytes,
+        data: bytes | bytearray | memoryview,
+        aad: bytes | memoryview,
+        tag_size: int,
     ) -> bytes:
         if not len(nonce) == tag_size == 12:  # the sizes of DLMS need no closer look
             check_gcm_sizes(nonce, tag_size)
@@ -50,7 +54,11 @@ class Gcm:
         return sealed if tag_size == _FULL_TAG else sealed[: tag_size - _FULL_TAG]
 
     def decrypt(
-        self, nonce: bytes, data: bytes | memoryview, aad: bytes | memoryview, tag_size: int
+        self,
+        nonce: bytes,
+        data: bytes | bytearray | memoryview,
+        aad: bytes | memoryview,
+        tag_size: int,
     ) -> bytes:
         if not len(nonce) == tag_size == 12:
             check_gcm_sizes(nonce, tag_size)
@@ -63,7 +71,7 @@ class Gcm:
             return plain
         raise CryptoError("AES-GCM: the tag is wrong")
 
-    def crypt(self, nonce: bytes, data: bytes | memoryview) -> bytes:
+    def crypt(self, nonce: bytes, data: bytes | bytearray | memoryview) -> bytes:
         check_gcm_sizes(nonce, _FULL_TAG)
         return self._encrypt(nonce, data, None)[:-_FULL_TAG]
 

@@ -28,14 +28,22 @@ class Gcm:
         self._multiples = _multiples(int.from_bytes(self._encrypt(bytes(16)), "big"))
 
     def encrypt(
-        self, nonce: bytes, data: bytes | memoryview, aad: bytes | memoryview, tag_size: int
+        self,
+        nonce: bytes,
+        data: bytes | bytearray | memoryview,
+        aad: bytes | memoryview,
+        tag_size: int,
     ) -> bytes:
         check_gcm_sizes(nonce, tag_size)
         ciphertext = self.crypt(nonce, data)
         return ciphertext + self._tag(nonce, memoryview(ciphertext), aad, tag_size)
 
     def decrypt(
-        self, nonce: bytes, data: bytes | memoryview, aad: bytes | memoryview, tag_size: int
+        self,
+        nonce: bytes,
+        data: bytes | bytearray | memoryview,
+        aad: bytes | memoryview,
+        tag_size: int,
     ) -> bytes:
         check_gcm_sizes(nonce, tag_size)
         size = len(data) - tag_size
@@ -46,7 +54,7 @@ class Gcm:
             raise CryptoError("AES-GCM: the tag is wrong")
         return self.crypt(nonce, ciphertext)
 
-    def crypt(self, nonce: bytes, data: bytes | memoryview) -> bytes:
+    def crypt(self, nonce: bytes, data: bytes | bytearray | memoryview) -> bytes:
         """The key stream of counters 2, 3, ... over data."""
         check_gcm_sizes(nonce, 16)
         data = memoryview(data)
