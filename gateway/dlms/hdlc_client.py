@@ -102,6 +102,9 @@ class HdlcClient:
     def _begin(self) -> None:
         self._outgoing = Outgoing()
         self._incoming = Incoming(LLC_RESPONSE, self._max_apdu)
+        # what waits in both, in the order it came (ciphered APDUs out of order are replays):
+        # whether it is a notification
+        self._order = [True] * len(self._notified.complete)
         self._waiting = False  # it is the meter's turn
         self._due: int | None = None  # its answer, or our next question
         self._asked = False  # with RR or RNR, not with frames of ours
@@ -175,8 +178,11 @@ class HdlcClient:
 
     def arrived(self) -> bytes | None:
         """The next APDU, in order; None when there is none (yet)."""
-        apdu = self._incoming.take()
-        return self._notified.take() if apdu is None else apdu
+        if not self._order:
+            return None
+        notification = self._order[0]
+        self._order = self._order[1:]
+        return self._notified.take() if notification else self._incoming.take()
 
     # ------------------------------------------------------------ time and bytes
 
@@ -226,9 +232,16 @@ class HdlcClient:
         # Some meters segment their notifications, though the standard knows no numbers for that.
         expected = self._notified.expected
         try:
-            self._notified.accept(expected, frame.information, frame.segmented)
+            self._accept(self._notified, expected, frame)
         except ProtocolError:
             pass  # nobody asked for it: the connection has nothing to do with it
+
+    def _accept(self, incoming: Incoming, number: int, frame: Frame) -> bool:
+        held = len(incoming.complete)
+        accepted = incoming.accept(number, frame.information, frame.segmented)
+        if len(incoming.complete) > held:
+            self._order.append(incoming is self._notified)
+        return accepted
 
     def _on_answer_to_snrm(self, frame: Frame) -> None:
         if frame.kind == frames.DM:
@@ -261,7 +274,7 @@ class HdlcClient:
                     "HDLC: %d bytes in a frame, %d agreed"
                     % (len(frame.information), self.parameters.receive_size)
                 )
-            if self._incoming.accept(number, frame.information, frame.segmented):
+            if self._accept(self._incoming, number, frame):
                 progress = True
             else:
                 missed = self._incoming.missed(number, self.parameters.receive_window)

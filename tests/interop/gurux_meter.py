@@ -7,9 +7,10 @@ the layers below it. Gurux does not check the tag of what it receives, nor its c
 
 from __future__ import annotations
 
+import datetime
 from typing import Any
 
-from gurux_dlms import GXByteBuffer, GXDLMSSettings, GXReplyData
+from gurux_dlms import GXByteBuffer, GXDateTime, GXDLMSSettings, GXReplyData
 from gurux_dlms._GXAPDU import _GXAPDU
 from gurux_dlms.AesGcmParameter import AesGcmParameter
 from gurux_dlms.ConnectionState import ConnectionState
@@ -37,6 +38,7 @@ HDLC = InterfaceType.HDLC
 REPLY_TO_HLS = (15, 1)
 GLO_OR_DED = (0xC8, 0xC9, 0xCB, 0xD0, 0xD1, 0xD3, 0xDB, 0xDC)
 UA = 0x73
+UI = 0x13
 PLAIN_SERVICES = (
     Conformance.BLOCK_TRANSFER_WITH_ACTION
     | Conformance.BLOCK_TRANSFER_WITH_SET_OR_WRITE
@@ -111,6 +113,8 @@ class GuruxMeter:
     def _frame(self) -> bool:
         """Whether a whole frame has come; its content is in self._info."""
         settings, info = self.settings, self._info
+        if len(self._line) == 0:
+            return False
         start = self._line.position
         if settings.interfaceType == WRAPPER:
             settings.clientAddress = settings.serverAddress = 0
@@ -429,6 +433,18 @@ class GuruxMeter:
         self.settings.blockNumberAck = request.getUInt16(2)
         command = Command.GENERAL_BLOCK_TRANSFER
         return self._respond(command, 0, 0, self._get, ErrorCode.OK, True)
+
+    def push(self, at: datetime.datetime, data: bytes) -> bytes:
+        """A frame with a DataNotification, on the connection there is."""
+        settings = self.settings
+        body = GXByteBuffer(data)
+        p = GXDLMSLNParameters(settings, 1, Command.DATA_NOTIFICATION, 0, None, body, 0xFF)
+        p.time = GXDateTime(at)
+        reply = GXByteBuffer()
+        GXDLMS.getLNPdu(p, reply)
+        if settings.interfaceType == WRAPPER:
+            return bytes(GXDLMS.getWrapperFrame(settings, Command.DATA_NOTIFICATION, reply))
+        return bytes(GXDLMS.getHdlcFrame(settings, UI, reply))
 
     def _ciphered(self, plain: bytes) -> bytes:
         cipher = self.settings.cipher

@@ -14,7 +14,7 @@ from cryptography.hazmat.primitives import ciphers
 from cryptography.hazmat.primitives.ciphers import algorithms, modes
 from gurux_dlms.enums import Authentication, Conformance
 
-from gateway.dlms import axdr, client, obis
+from gateway.dlms import apdu, axdr, client, obis
 from gateway.dlms.client import Association, Client
 from gateway.dlms.errors import AccessRefused, ActionRefused, AssociationRefused
 from gateway.dlms.hdlc import HdlcLink
@@ -163,7 +163,9 @@ LEVELS: list[Callable[[int], Made]] = [
 
 
 @asynccontextmanager
-async def associated(made: Made) -> AsyncIterator[Client]:
+async def associated(
+    made: Made, on_notification: Callable[[object], None] | None = None
+) -> AsyncIterator[Client]:
     meter, association = made
     counter = iter(range(1, 1 << 20)).__next__
     clock = SystemClock()
@@ -174,7 +176,15 @@ async def associated(made: Made) -> AsyncIterator[Client]:
             link = HdlcLink(line, clock, association.client_sap)
         else:
             link = await WrapperLink.open(port, association.client_sap)
-        one = Client(link, clock, SystemCrypto(), association, counter, timeout_ms=5000)
+        one = Client(
+            link,
+            clock,
+            SystemCrypto(),
+            association,
+            counter,
+            timeout_ms=5000,
+            on_notification=on_notification,
+        )
         try:
             await one.associate()
             yield one
@@ -485,3 +495,32 @@ def test_general_blocks_of_an_answer(interface: int, form: str | None) -> None:
 
     meter = run(made, work)
     assert meter.requests.count(0xE0) >= 9
+
+
+@pytest.mark.parametrize("level", [plain, glo, general_glo])
+@pytest.mark.parametrize("interface", [WRAPPER, HDLC], ids=["wrapper", "hdlc"])
+def test_notifications_come_in_between(interface: int, level: Callable[[int], Made]) -> None:
+    """The meter pushes just before it answers; the request is not disturbed."""
+    meter, association = level(interface)
+    answer = meter.receive
+
+    def receive(data: bytes) -> list[bytes]:
+        if not meter.settings.connected:
+            return answer(data)
+        # in the order of its counter
+        push = meter.push(gurux_objects.captured_at(3), b"\x06\x00\x00\x00\x2a")
+        return [push, *answer(data)]
+
+    meter.receive = receive  # type: ignore[method-assign]
+    heard: list[object] = []
+
+    async def main() -> None:
+        async with associated((meter, association), heard.append) as one:
+            assert axdr.decode(await one.get(1, LIMIT, 2))[1] == 5
+
+    asyncio.run(main())
+    assert heard
+    for push in heard:
+        assert isinstance(push, apdu.DataNotification)
+        assert push.date_time == row_of(3)[0]
+        assert axdr.decode(push.data) == (axdr.DOUBLE_LONG_UNSIGNED, 42)
