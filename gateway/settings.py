@@ -45,6 +45,7 @@ class SettingsError(Exception):
 class UplinkSettings:
     """The MQTT broker.
 
+    keepalive_s: a line that falls silent is given up within two and a half times as long.
     TLS when `ca` (a file) is given; `certificate` and `key` (files) for mutual authentication.
     """
 

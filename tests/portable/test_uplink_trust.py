@@ -19,7 +19,7 @@ from gateway.uplink.trust import (
     TrustStore,
 )
 from hal.rt import log
-from hal.sim.storage import MemoryStorage
+from hal.sim.storage import MemoryStorage, PowerCut
 from tests.portable.support import raises, run
 from tests.portable.uplink_support import (
     BOARD_KEY,
@@ -253,6 +253,60 @@ def test_one_damaged_copy_is_made_anew_and_two_trust_nobody() -> None:
     world.boot()
     assert reason(world, signed(read_job().encode()), "job") == "unknown-signer"
     assert "trust-damaged" in [report.reason for report in world.ledger.reports(0, 99)]
+
+
+def test_power_cuts() -> None:
+    """At every changing call of two changes and two deliveries of keys: what was taken stays taken,
+    the store is whole, and no plain or half-written keys are used."""
+    messages = [
+        ("trust", signed(change(1))),
+        ("keys", signed(keys_for(1))),
+        ("keys", signed(keys_for(2, ek=AK))),
+        ("trust", signed(change(2, remove=[NEW]))),
+    ]
+
+    def standing(world: World) -> tuple[int, int]:
+        return world.session.trust.number, world.session.trust.keys_number
+
+    def work(world: World, taken: list[tuple[int, int]]) -> None:
+        for topic, raw in messages:
+            world.give(topic, raw)
+            taken.append(standing(world))
+
+    def fresh() -> World:
+        world = World()
+        world.storage.replace("meters.jsonl", METER.encode())
+        return world
+
+    counted = fresh()
+    before = counted.storage.operations
+    work(counted, [])
+    assert standing(counted) == (2, 2)
+    cuts = 0
+    for survival in ("lost", "half", "whole"):
+        for cut in range(0, counted.storage.operations - before, 2):
+            world = fresh()
+            taken = [(0, 0)]
+            world.storage.arm(cut, survival)
+            try:
+                work(world, taken)
+                raise AssertionError("no cut")
+            except PowerCut:
+                cuts += 1
+            after = World(storage=world.storage.after_cut())
+            there = standing(after)
+            assert not after.session.trust.damaged
+            assert there[0] >= taken[-1][0] and there[1] >= taken[-1][1], (cut, there, taken)
+            if there[1] == 2:
+                assert after.inventory.keys(KNOWN[0]).ek == AK
+            elif there[1] == 1:
+                assert after.inventory.keys(KNOWN[0]).ek in (EK, AK)
+            # The HES sends again what there is no word of, and all ends as without a cut.
+            work(after, [])
+            assert standing(after) == (2, 2)
+            assert after.inventory.keys(KNOWN[0]).ek == AK
+            assert [key.kid for key in after.session.trust.trusted()] == [KID]
+    assert cuts > 30
 
 
 def test_an_older_copy_is_brought_up_to_date() -> None:

@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gateway.uplink import envelope, messages
+from gateway.uplink.key_change import KeyChange
 from gateway.uplink.messages import (
     Ack,
     Cancel,
@@ -22,6 +23,7 @@ from gateway.uplink.messages import (
 )
 from gateway.uplink.package import Package
 from gateway.uplink.refused import Refused
+from gateway.uplink.trust import TrustChange
 from hal.cpython.crypto import SystemCrypto
 from hal.ports import Message
 from hal.rt import cbor
@@ -37,7 +39,21 @@ from tests.portable.uplink_support import (
     signed,
 )
 
-KINDS: tuple[Any, ...] = (State, Hello, Reports, Pull, Cancel, Pause, Chunk, Ack, Resend, Time)
+KINDS: tuple[Any, ...] = (
+    State,
+    Hello,
+    Reports,
+    Pull,
+    Cancel,
+    Pause,
+    Chunk,
+    Ack,
+    Resend,
+    Time,
+    messages.SignedTime,
+    TrustChange,
+    KeyChange,
+)
 SEEDS = [message.encode() for message in every_message()] + [
     signed(read_job().encode()),
     signed(configure_job(b"x").encode()),

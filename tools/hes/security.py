@@ -239,6 +239,12 @@ def _show(options: argparse.Namespace) -> int:
             "%s has taken %d trust and %d key messages" % (options.concentrator, *standing[1:3]),
             markup=False,
         )
+        console.print(
+            "its audit trail: --records %d --head %s"
+            % (standing["records"], bytes(standing["head"]).hex()),
+            markup=False,
+            soft_wrap=True,
+        )
     table = Table(title="Sent", title_justify="left", box=box.SIMPLE_HEAD)
     for name in ("Topic", "Number", "Kept", "State", "What"):
         table.add_column(name, overflow="fold")
