@@ -15,6 +15,7 @@ from gateway.dlms.association import (
     Association,
 )
 from gateway.dlms.errors import ProtocolError, Replayed, SecurityFailed
+from gateway.dlms.keyring import is_signed
 from gateway.dlms.security import (
     AUTHENTICATED,
     DED,
@@ -328,6 +329,32 @@ def test_keys_derived_as_in_the_green_book() -> None:
     assert shared.hex() == "2b4302dc49790e2e78d990cfb52ed6e2f273dece441a2d95e4301b93812a9fac"
     key = derived_key(CRYPTO, SUITES[1], shared, 0, METER, CLIENT)
     assert key.hex() == "f0184bda9466bfa4601a64a7ef46504a"
+
+
+def test_ephemeral_keys_signed_as_in_the_green_book() -> None:
+    """Edition 8, table C.2: in One-Pass Diffie-Hellman each side signs its ephemeral public key
+    alone (in a key agreement the key_id goes before it: test_crypto.py)."""
+    for signer, ephemeral, signature in (
+        (
+            "baaffde06a8cb1c9dae8d94023c601dbbb249254ba22edd827e820bca2bcc643"
+            "62fbb83d86a82b87bb8b7161d2aab5521911a946b97a284a90f7785cd9047d25",
+            "c323c2bd45711de4688637d919f92e9db8fb2dfc213a88d21c9dc8dcba917d81"
+            "70511de1badb360d50058f794b0960ae11fa28d392cff907a62d13e3357b1dc0",
+            "b51be089d0b682863b2217201e73a1a9031968a9b4121dcbc3281a69739af874"
+            "29f5b3ac5471e7b6a04a2c0f2f8a25fd772a317df97fc5463feac248eb8ab8be",
+        ),
+        (
+            "933acf15b03a9248e029b2787fb52a0aecaf635f07c42a0019fb3197e38f8f54"
+            "9a125ea36781b0ca96be89a0e1fe2cf9b7361ed48b3c5e24592b9c0f4edd31d1",
+            "6439724714b47cd9cb988897d8424ab946dcd083d37a954637616011b9c23787"
+            "73295f0f850d8dafd1bbe9fe666e53e4f097cd10b38b69622152724a90987444",
+            "e1ff47974a1f6931a6502f58147463f0e8cc517d47f55b0ac56dd8ac5c9d0e48"
+            "1934f2d90f9893016bd82b6e3ffe21ff1588f3278b4e9d98eb4fb62add64b380",
+        ),
+    ):
+        own = Keys(CLIENT, b"", b"", 1, b"", hex_(signer))
+        assert is_signed(CRYPTO, own, hex_(ephemeral), hex_(signature))
+        assert not is_signed(CRYPTO, own, b"\x00" + hex_(ephemeral), hex_(signature))
 
 
 def test_a_key_of_suite_2() -> None:
