@@ -373,6 +373,7 @@ class _Transfer:
         self._first = b""  # block 1 of what comes in
         self._acked = 0  # blocks of ours that the meter has
         self._most_acked = 0
+        self._theirs = 0  # the number of their last acknowledgement
         self._sent = 0  # the highest block of ours sent
         self._their_window = 1  # known from their first block on
         self._acks = 0  # acknowledgements sent: blocks have numbers even when they are empty
@@ -409,7 +410,7 @@ class _Transfer:
             after = self._sent - 1 if self._stalled % 2 else 0
             if after == 0:
                 self._acked = 0
-            for block in self._outgoing.window(after, 1, self._window, 0):
+            for block in self._outgoing.window(after, 1, self._window, self._theirs):
                 await self._link.send(block.encode())
         return True
 
@@ -423,6 +424,7 @@ class _Transfer:
             if block.data and block.ack < self._outgoing.count:
                 return None  # no answer can come before all of the request is there
             self._acked = block.ack
+            self._theirs = block.number
             if block.ack > self._most_acked:
                 self._most_acked = block.ack
                 self._moved()
@@ -470,7 +472,10 @@ class _Transfer:
 
     async def _send_window(self) -> None:
         assert self._outgoing is not None
-        for block in self._outgoing.window(self._acked, self._their_window, self._window, 0):
+        following = self._outgoing.window(
+            self._acked, self._their_window, self._window, self._theirs
+        )
+        for block in following:
             await self._link.send(block.encode())
             self._sent = max(self._sent, block.number)
 

@@ -24,7 +24,7 @@ class BlockTransfer:
         self._incoming: Incoming | None = None
         self._first = b""  # data of the request's first block, by which its repetition is known
         self._outgoing: Outgoing | None = None
-        self._count = 0  # blocks of the request answered by `_outgoing`
+        self._count = 0  # the highest block of the client's since the request was whole
         self._acks = 0
 
     def take(
@@ -40,6 +40,7 @@ class BlockTransfer:
             self._first = block.data
         if self._outgoing is not None:
             if not block.data:
+                self._count = max(self._count, block.number)  # empty blocks count as received too
                 return self._send(self._outgoing, block.ack, most)
             if block.last:  # once more: the client has not heard the answer
                 return self._send(self._outgoing, 0, most)
