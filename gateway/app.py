@@ -160,7 +160,7 @@ class Gateway:
     async def _work(self) -> None:
         while True:
             try:
-                execution = self._queue.take(self._ready)
+                execution = await self._queue.begin(self._ready)
             except OSError as error:
                 log.error(WHERE, "storage: cannot begin an attempt: %s" % error)
                 await self._clock.sleep_ms(STORAGE_PAUSE_MS)
@@ -213,7 +213,7 @@ class Gateway:
                 if not noted:
                     self._audit.note("done", details)
                     noted = True
-                self._queue.done(execution, result, path, duration_ms)
+                await self._queue.finish(execution, result, path, duration_ms)
                 return
             except OSError as error:
                 log.error(WHERE, "storage: cannot record a result: %s" % error)

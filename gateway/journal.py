@@ -139,6 +139,10 @@ class Journal:
             raise
         self._sizes[-1] = self._written
 
+    def pending(self) -> bool:
+        """Something was appended that no commit has made durable yet."""
+        return self.newest_size() != self._sizes[-1]
+
     def full(self) -> bool:
         """The newest segment has reached its size: time to `roll()`."""
         return self.newest_size() >= self._segment_size

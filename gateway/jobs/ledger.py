@@ -13,6 +13,8 @@ executions are never dropped: a job is only accepted if there is room for all of
 
 from __future__ import annotations
 
+import asyncio
+
 from gateway.jobs import contents as kinds
 from gateway.jobs.contents import WITH_REPORT, Contents, payload_of
 from gateway.jobs.job import State, digest_of
@@ -57,6 +59,7 @@ _CHECKPOINT_STEP = 8192  # bytes of a checkpoint written at once, give or take a
 _EXECUTION_BYTES = 160  # of flash for an execution until its report is acknowledged
 _AFTER_DAMAGE = 1 << 20  # numbers left out, so that none is given twice
 _ENOSPC = 28
+_EIO = 5
 ACCEPTING = ("accepted", "window-not-open", "window-short")
 
 
@@ -80,6 +83,9 @@ class Ledger:
         self._journal = Journal(storage, NAME, min(max(limits.ledger_bytes // 16, 4096), 1 << 18))
         self._kept = Contents(clock)
         self._batches = 0
+        self._group: Group | None = None  # those who wait for the next shared sync
+        self._durable_number = 0  # the last report's before what is pending
+        self._failures = 0  # how often what was not durable yet was lost
         self._stale = False  # a write failed: RAM is to be rebuilt from flash before it is used
         self._unreported: dict[str, int] = {}  # refusals and events only counted, by topic
         self._rate = Rate(clock, REFUSALS_AT_ONCE, REFUSALS_A_MINUTE)
@@ -113,8 +119,9 @@ class Ledger:
 
     @property
     def last_number(self) -> int:
-        """Of the newest report; 0 if there was none yet."""
-        return self._contents.last_number
+        """Of the newest report that is durable; 0 if there was none yet."""
+        contents = self._contents
+        return self._durable_number if self._journal.pending() else contents.last_number
 
     @property
     def acknowledged(self) -> int:
@@ -157,14 +164,14 @@ class Ledger:
         reason = self._why_not(job, raw)
         if not reason:
             reason = warning or _answer(job, now)
-            number, seq = self.last_number + 1, self._contents.next_seq
+            number, seq = self._contents.last_number + 1, self._contents.next_seq
             try:
                 self._write([kinds.ACCEPTED, number, now, seq, reason, raw, detail[:MAX_DETAIL]])
                 self._journal.commit()
                 self._changed()
                 return reason
             except OSError as error:
-                self._stale = True
+                self._lost()
                 if error.errno != _ENOSPC:
                     raise
                 reason = "storage-full"
@@ -214,7 +221,7 @@ class Ledger:
             self._write(
                 [
                     kinds.FINISHED,
-                    self.last_number + 1,
+                    self._contents.last_number + 1,
                     self._clock.unix_time(),
                     seq,
                     index,
@@ -246,7 +253,9 @@ class Ledger:
                 detail += ", %d in hand end first" % in_hand
             now = self._clock.unix_time()
             with self.batch():
-                self._write([kinds.CANCELED, self.last_number + 1, now, entry.seq, detail])
+                self._write(
+                    [kinds.CANCELED, self._contents.last_number + 1, now, entry.seq, detail]
+                )
                 self._stop_queued(entry)
             self._changed()
         return True
@@ -268,7 +277,9 @@ class Ledger:
         if in_hand:
             detail += ", %d in hand%s" % (in_hand, " end first" if paused else "")
         now = self._clock.unix_time()
-        self._write([kinds.PAUSED, self.last_number + 1, now, entry.seq, paused, issued, detail])
+        self._write(
+            [kinds.PAUSED, self._contents.last_number + 1, now, entry.seq, paused, issued, detail]
+        )
         self._changed()
         return ""
 
@@ -352,7 +363,46 @@ class Ledger:
 
     def batch(self) -> Batch:
         """`with ledger.batch():` makes everything inside durable with one sync at the end."""
-        return Batch(self)
+        return Batch(self, True)
+
+    def deferred(self) -> Batch:
+        """Like batch(), but without the sync: `await durable()` straight after it. Until then
+        nobody outside may be told.
+        """
+        if not self._journal.pending():
+            self._durable_number = self._contents.last_number
+        return Batch(self, False)
+
+    async def durable(self) -> None:
+        """Returns when all that has happened so far is durable: everybody who calls this in the
+        same turn of the loop shares one sync. After an OSError none of it has happened.
+        """
+        if not self._journal.pending():
+            return
+        group = self._group
+        if group is not None:
+            await group.over.wait()
+        else:
+            group = self._group = Group(self._failures)
+            try:
+                await asyncio.sleep(0)
+            finally:
+                self._group = None
+                self._end_group(group)
+        if group.error is not None:
+            raise OSError(group.error, "not written")
+
+    def _end_group(self, group: Group) -> None:
+        try:
+            self._commit()
+            if group.failures == self._failures:
+                group.error = None
+            # else somebody else's write failed, and took this one with it
+        except OSError as error:
+            self._lost()
+            group.error = error.errno
+        finally:
+            group.over.set()
 
     def compact(self) -> None:
         """Begin a new segment with a checkpoint; remove the old ones that nobody needs any more."""
@@ -474,7 +524,7 @@ class Ledger:
             canary.meters,
             canary.wanted(),
         )
-        number, now = self.last_number + 1, self._clock.unix_time()
+        number, now = self._contents.last_number + 1, self._clock.unix_time()
         self._write([kinds.CANARY, number, now, entry.seq, verdict, detail])
         self._stop_queued(entry)
 
@@ -491,14 +541,14 @@ class Ledger:
     def _end_if_done(self, entry: Entry) -> None:
         if not entry.final_number and not entry.open():
             reason = entry.stopped() or "ended"
-            number, now = self.last_number + 1, self._clock.unix_time()
+            number, now = self._contents.last_number + 1, self._clock.unix_time()
             self._write([kinds.ENDED, number, now, entry.seq, reason, entry.summary()])
 
     def _routine(self, record: list[Any]) -> bool:
         if len(self._contents.routine) >= ROUTINE_SIZE:
             self._only_count(record[3])
             return False
-        record[1], record[2] = self.last_number + 1, self._clock.unix_time()
+        record[1], record[2] = self._contents.last_number + 1, self._clock.unix_time()
         try:
             self._write(record)
         except OSError as error:
@@ -511,6 +561,11 @@ class Ledger:
     def _only_count(self, topic: str) -> None:
         self._unreported[topic] = self._unreported.get(topic, 0) + 1
 
+    def _lost(self) -> None:
+        """What was not durable yet is gone from the journal: RAM is to be rebuilt."""
+        self._stale = True
+        self._failures += 1
+
     def _changed(self) -> None:
         if self.on_change is not None:
             self.on_change()
@@ -520,7 +575,7 @@ class Ledger:
             try:
                 position = self._journal.append(cbor.encode(record))
             except OSError:
-                self._stale = True
+                self._lost()
                 raise
             self._contents.apply(record, position)
 
@@ -543,7 +598,7 @@ class Ledger:
         try:
             journal.roll()
         except OSError:
-            self._stale = True
+            self._lost()
             raise
         self._checkpoint = Checkpoint(journal.newest(), sorted(self._contents.entries))
 
@@ -586,6 +641,17 @@ class Ledger:
         self._low = low
 
 
+class Group:
+    """Those who share a sync."""
+
+    __slots__ = ("error", "failures", "over")
+
+    def __init__(self, failures: int) -> None:
+        self.failures = failures  # the ledger's count when it began
+        self.over = asyncio.Event()
+        self.error: int | None = _EIO  # errno
+
+
 class Checkpoint:
     """One being written: it begins in `segment`; the jobs `seqs` are still to be written."""
 
@@ -600,8 +666,9 @@ class Checkpoint:
 class Batch:
     """Of a Ledger; may be nested, then the outermost counts."""
 
-    def __init__(self, ledger: Ledger) -> None:
+    def __init__(self, ledger: Ledger, sync: bool) -> None:
         self._ledger = ledger
+        self._sync = sync
 
     def __enter__(self) -> None:
         self._ledger._batches += 1
@@ -609,12 +676,12 @@ class Batch:
     def __exit__(self, kind: Any, error: Any, trace: Any) -> None:
         ledger = self._ledger
         ledger._batches -= 1
-        if ledger._batches:
+        if ledger._batches or not self._sync:
             return
         try:
             ledger._commit()
         except OSError:
-            ledger._stale = True
+            ledger._lost()
             raise
 
 

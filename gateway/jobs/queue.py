@@ -106,6 +106,38 @@ class Queue:
 
         After an OSError of the storage nothing has changed: call it again.
         """
+        self._record(execution, result, path, duration_ms)
+        self._over(execution, duration_ms)
+
+    async def begin(self, usable: Callable[[str], bool]) -> Execution | None:
+        """take() for many workers: those who call it or finish() in the same turn of the loop share
+        one sync of the flash. After an OSError nothing has been taken.
+        """
+        with self._ledger.deferred():
+            execution = self.take(usable)
+        try:
+            await self._ledger.durable()
+        except BaseException:
+            if execution is not None:
+                del self._working[execution.serial]
+            raise
+        return execution
+
+    async def finish(
+        self, execution: Execution, result: Result, path: str = "", duration_ms: int = 0
+    ) -> None:
+        """done() for many workers, as begin()."""
+        with self._ledger.deferred():
+            self._record(execution, result, path, duration_ms)
+        await self._ledger.durable()
+        self._over(execution, duration_ms)
+
+    def _over(self, execution: Execution, duration_ms: int) -> None:
+        self._durations.note(execution.job.kind, duration_ms, len(self._working))
+        del self._working[execution.serial]
+        self.wake()
+
+    def _record(self, execution: Execution, result: Result, path: str, duration_ms: int) -> None:
         if self._working.get(execution.serial) is not execution:
             raise ValueError("the execution on %s is not in work" % execution.serial)
         entry = self._ledger.entry_of(execution.seq)
@@ -127,9 +159,6 @@ class Queue:
                 self._ledger.finished(seq, index, State.TIMED_OUT, final, path, duration_ms)
             else:
                 self._ledger.again(seq, index, result.reason, wait_ms)
-        self._durations.note(execution.job.kind, duration_ms, len(self._working))
-        del self._working[execution.serial]
-        self.wake()
 
     def expire(self) -> None:
         """End what still waits of the jobs whose window has closed. take() does it too."""
