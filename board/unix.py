@@ -5,10 +5,10 @@ machine; HELP says how to start it.
 from __future__ import annotations
 
 import asyncio
-import gc
 import os
 import sys
 
+import board.heap  # noqa: F401 - first of all
 from board.wiring import board_key, modems, uplink
 from gateway.app import Gateway, Ports
 from gateway.settings import SettingsError, parse
@@ -29,8 +29,6 @@ The firmware of the concentrator under MicroPython, on this machine.
   FOLDER    what the gateway keeps: the ledger, packages, invocation counters, and the inventory
             (meters.jsonl, keys.jsonl) that commissioning put there (default: data beside SETTINGS)
 """
-
-GC_BYTES = 65536  # collect after so much, before the heap is in pieces
 
 
 def main(arguments: list[str]) -> int:
@@ -68,7 +66,6 @@ def main(arguments: list[str]) -> int:
     except OSError as error:
         print("gateway: %s or a file it names: %s" % (path, error), file=sys.stderr)
         return 2
-    gc.threshold(GC_BYTES)  # type: ignore[attr-defined]
     try:
         asyncio.run(gateway.run())
     except KeyboardInterrupt:
