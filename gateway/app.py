@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 
     from gateway.jobs.job import Job
     from gateway.jobs.queue import Execution
+    from gateway.meters.inventory import Meter
     from gateway.settings import Settings
     from hal.ports import Clock, Crypto, Modem, Storage, Uplink
 
@@ -158,9 +159,23 @@ class Gateway:
             await self._session.farewell()
 
     async def _work(self) -> None:
+        claimed: list[Meter] = []
+
+        def claim(serial: str) -> bool:
+            """Whether a worker may begin with this meter now. An unknown one ends at once: yes."""
+            meter = self._inventory.meter(serial)
+            if meter is None:
+                return True
+            if not self._network.claim(meter):
+                return False
+            claimed.append(meter)
+            return True
+
         while True:
+            while claimed:
+                self._network.release(claimed.pop())
             try:
-                execution = await self._queue.begin(self._ready)
+                execution = await self._queue.begin(claim)
             except OSError as error:
                 log.error(WHERE, "storage: cannot begin an attempt: %s" % error)
                 await self._clock.sleep_ms(STORAGE_PAUSE_MS)
@@ -175,11 +190,6 @@ class Gateway:
             began = self._clock.ticks_ms()
             result, path = await self._attempt(execution)
             await self._done(execution, result, path, self._clock.ticks_ms() - began)
-
-    def _ready(self, serial: str) -> bool:
-        """Whether a worker may begin with this meter now. An unknown one ends at once: yes."""
-        meter = self._inventory.meter(serial)
-        return meter is None or self._network.ready(meter)
 
     async def _attempt(self, execution: Execution) -> tuple[Result, str]:
         job = execution.job

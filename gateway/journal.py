@@ -113,17 +113,22 @@ class Journal:
 
     def append(self, payload: bytes) -> int:
         """Add a record, durable after `commit()`; returns its position."""
-        if not 0 < len(payload) <= MAX_RECORD:
-            raise JournalError("a record has 1..%d bytes, not %d" % (MAX_RECORD, len(payload)))
-        if self._written + self._pending_size == 0:
-            self._put(_header(0))
-        position = self._segments[-1] << _OFFSET_BITS | self._written + self._pending_size
-        first = self._written + self._pending_size <= max(self._sizes[-1], _HEADER)
-        self._put(_frame(payload, first))
-        self._put(payload)
+        size = len(payload)
+        if not 0 < size <= MAX_RECORD:
+            raise JournalError("a record has 1..%d bytes, not %d" % (MAX_RECORD, size))
+        end = self._written + self._pending_size
+        if end == 0:
+            self._pending.append(_header(0))
+            self._pending_size = end = _HEADER
+        committed = self._sizes[-1]
+        self._pending.append(
+            _frame(payload, end == committed or (committed == 0 and end == _HEADER))
+        )
+        self._pending.append(payload)
+        self._pending_size += _FRAME + size
         if self._pending_size >= _FLUSH_SIZE:
             self._flush()
-        return position
+        return self._segments[-1] << _OFFSET_BITS | end
 
     def commit(self) -> None:
         """Everything appended is on the medium when this returns: one sync, or none if there is
@@ -233,10 +238,6 @@ class Journal:
         return sum(self._sizes[:-1]) + self._written + self._pending_size
 
     # Writing.
-
-    def _put(self, data: bytes) -> None:
-        self._pending.append(data)
-        self._pending_size += len(data)
 
     def _flush(self) -> None:
         if not self._pending:
@@ -424,9 +425,8 @@ def _header(flags: int) -> bytes:
 
 
 def _frame(payload: bytes, first: bool) -> bytes:
-    length = len(payload).to_bytes(4, "big")
-    if first:
-        length = bytes([length[0] | _FIRST]) + length[1:]
+    size = len(payload)
+    length = (size | _FIRST << 24 if first else size).to_bytes(4, "big")
     return length + binascii.crc32(payload, binascii.crc32(length)).to_bytes(4, "big")
 
 

@@ -85,8 +85,9 @@ class Queue:
 
     def take(self, usable: Callable[[str], bool]) -> Execution | None:
         """The most urgent execution that is due, on a meter that is free and for which
-        `usable(serial)` holds (its path can be used right now). The attempt is in the ledger when
-        this returns. None: nothing at the moment.
+        `usable(serial)` holds (its path can be used right now). It is asked last: the execution it
+        says yes to is taken. The attempt is in the ledger when this returns. None: nothing at the
+        moment.
         """
         self.expire()
         now_ms = self._clock.ticks_ms()

@@ -124,6 +124,7 @@ class _Port:
         self.kind = modem.capabilities.name
         self.meters_at_once = meters_at_once
         self.links: dict[tuple[str, int, int], Link] = {}
+        self.claims: list[str] = []  # serials that a slot is kept for until their link is opened
         self.slot_free = asyncio.Event()
         names = ("late", "lost", "overrun", "stranger", "stuck")
         self.counts = {"link-" + name: 0 for name in names}
@@ -153,7 +154,7 @@ class _Port:
         return len(self._nodes) if self.modem.capabilities.joins else len(self.modem.nodes())
 
     def has_slot(self) -> bool:
-        return len(self.links) < self.meters_at_once
+        return len(self.links) + len(self.claims) < self.meters_at_once
 
     def forget(self, link: Link) -> None:
         key = (link.address, link.server_sap, link.client_sap)
@@ -319,6 +320,24 @@ class Network:
                 return True
         return any(port.alive() and port.settled() and port.has_slot() for port in ports)
 
+    def claim(self, meter: Meter) -> bool:
+        """ready(), and when True the slot is kept for the meter until open() or release()."""
+        if not self.ready(meter):
+            return False
+        for path in self.usable(meter):
+            port = self._port(path)
+            if port is not None and port.has_slot():
+                port.claims.append(meter.serial)
+                break
+        return True
+
+    def release(self, meter: Meter) -> None:
+        """Give a slot back that was claimed and not used."""
+        for port in self._ports:
+            if meter.serial in port.claims:
+                port.claims.remove(meter.serial)
+                port.slot_free.set()
+
     def usable(self, meter: Meter) -> list[Path]:
         """The paths over which the meter may answer now, the best first."""
         paths = [path for path in meter.paths if self._port(path) is not None]
@@ -338,6 +357,7 @@ class Network:
         """A link over one of the usable paths; waits for a free slot. NoRoute when it is not usable
         (any more), Busy when such a link is open already."""
         kind, address = path
+        self.release(meter)  # now for the link
         while True:
             port = self._port(path)
             if port is None:

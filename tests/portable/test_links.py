@@ -326,6 +326,24 @@ def test_slots_are_waited_for():
     scene(play, ScriptedModem(), ScriptedModem("rf", ()), meters_at_once=1)
 
 
+def test_a_claimed_slot_is_kept_until_the_link_is_opened_or_it_is_given_back():
+    async def play(network, clock):
+        assert network.claim(METER)  # a slot of PLC
+        assert not network.ready(OTHER) and not network.claim(OTHER)
+        network.release(METER)
+        assert network.claim(OTHER)
+        link = await network.open(OTHER, PLC2)  # without waiting: the slot is its own
+        assert not network.ready(Meter("C", [PLC]))
+        await link.close()
+        assert network.ready(Meter("C", [PLC]))
+        assert network.claim(METER)
+        over_rf = await network.open(METER, RF)  # the claim is given up whatever path is taken
+        assert network.ready(OTHER)
+        await over_rf.close()
+
+    scene(play, ScriptedModem(), ScriptedModem("rf", ()), meters_at_once=1)
+
+
 def test_one_conversation_at_a_time_with_a_meter():
     async def play(network, clock):
         await network.open(METER, PLC)
