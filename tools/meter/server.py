@@ -168,6 +168,8 @@ class MeterServer:
             return []
         if session is None or not session.general or len(answer) <= session.limit:
             return [answer]
+        if answer[0] == acse.AARE:  # from it the client learns what is agreed
+            return [answer]
         return [block.encode() for block in session.blocks.start(answer)]
 
     def _general_block(
