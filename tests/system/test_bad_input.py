@@ -15,9 +15,11 @@ import pytest
 from gateway.jobs.job import MAX_METERS, PackageRef
 from gateway.jobs.result import KO, OK
 from gateway.uplink import envelope, messages
-from gateway.uplink.messages import MAX_MESSAGE, Cancel, Chunk
+from gateway.uplink.key_change import KeyChange
+from gateway.uplink.messages import MAX_MESSAGE, Cancel, Chunk, SignedTime, Time
 from gateway.uplink.orders import MAX_PACKAGE
 from gateway.uplink.reports import MeterReport, Refusal
+from gateway.uplink.trust import ORDERS, TrustChange, TrustKey
 from hal.rt import cbor
 from tests.mosquitto import Broker
 from tests.system.orders import (
@@ -238,6 +240,12 @@ def _cancel(concentrator: str) -> bytes:
     return Cancel(bytes(16), concentrator, int(time.time())).encode()
 
 
+def _trust(concentrator: str, key: SigningKey, number: int = 1, valid_s: int = 3600) -> bytes:
+    now = int(time.time())
+    new = TrustKey(key.kid, key.public, ORDERS)
+    return TrustChange(concentrator, now, now + valid_s, number, [new], []).encode()
+
+
 DOWN: dict[str, tuple[str, str, Make]] = {
     "cancel of an unknown job": (
         "cancel",
@@ -253,6 +261,49 @@ DOWN: dict[str, tuple[str, str, Make]] = {
         "cancel",
         "wrong-concentrator",
         lambda scene: scene.sign(_cancel("street-2")),
+    ),
+    "trust by a stranger": (
+        "trust",
+        "unknown-signer",
+        lambda scene: sign(_trust(CONCENTRATOR, scene.stranger), scene.stranger),
+    ),
+    "trust for another": (
+        "trust",
+        "wrong-concentrator",
+        lambda scene: scene.sign(_trust("street-2", scene.stranger)),
+    ),
+    "trust out of order": (
+        "trust",
+        "out-of-order",
+        lambda scene: scene.sign(_trust(CONCENTRATOR, scene.stranger, number=7)),
+    ),
+    "expired trust": (
+        "trust",
+        "expired",
+        lambda scene: scene.sign(_trust(CONCENTRATOR, scene.stranger, valid_s=-60)),
+    ),
+    "keys wrapped for another board": (
+        "keys",
+        "unwrap-failed",
+        lambda scene: scene.sign(
+            KeyChange(
+                CONCENTRATOR,
+                int(time.time()),
+                int(time.time()) + 3600,
+                1,
+                [(scene.good, bytes(48))],
+            ).encode()
+        ),
+    ),
+    "a day's step of the clock": (
+        "time",
+        "unsigned-time",
+        lambda scene: Time(int(time.time()) + 86400).encode(),
+    ),
+    "a signed time that answers nothing": (
+        "time",
+        "stale-time",
+        lambda scene: scene.sign(SignedTime(CONCENTRATOR, bytes(16), 5).encode()),
     ),
     **{
         "malformed " + name: (name, "malformed", lambda scene: b"\x83\x01")
