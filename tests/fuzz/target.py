@@ -33,6 +33,8 @@ def same(left: Any, right: Any) -> bool:
         return left == right or (math.isnan(left) and math.isnan(right))
     if isinstance(left, (list, tuple)) and isinstance(right, (list, tuple)):
         return len(left) == len(right) and all(map(same, left, right))
+    if isinstance(left, dict) and isinstance(right, dict):
+        return left.keys() == right.keys() and all(same(left[key], right[key]) for key in left)
     return bool(left == right)
 
 
