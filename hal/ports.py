@@ -206,20 +206,51 @@ class Crypto(Protocol):
         """The shared secret Z (x coordinate, 32 or 48 bytes) of SP 800-56A 5.7.1.2 (ECC CDH)."""
 
 
+BROADCAST = "broadcast"  # send() takes it for all nodes at once where broadcast_mtu > 0
+
+
 class Capabilities:
     """What a modem can do. Sizes in bytes; `in_flight` is how many frames it takes before the
     first TxDone."""
 
-    __slots__ = ("broadcast_mtu", "in_flight", "joins", "name", "unicast_mtu")
+    __slots__ = (
+        "addresses",
+        "broadcast_mtu",
+        "confirmed",
+        "duty_permille",
+        "in_flight",
+        "joins",
+        "name",
+        "node_list",
+        "routes",
+        "unicast_mtu",
+    )
 
     def __init__(
-        self, name: str, unicast_mtu: int, broadcast_mtu: int, in_flight: int, joins: bool
+        self,
+        name: str,
+        unicast_mtu: int,
+        broadcast_mtu: int,
+        in_flight: int,
+        joins: bool,
+        addresses: str = "",
+        confirmed: bool = False,
+        routes: int = 0,
+        node_list: bool = False,
+        duty_permille: int = 0,
     ) -> None:
         self.name = name  # "plc", "rf" or "ip": the kind of path it serves
         self.unicast_mtu = unicast_mtu
         self.broadcast_mtu = broadcast_mtu  # 0: no broadcast
         self.in_flight = in_flight
         self.joins = joins  # True: nodes register by themselves and events tell of it
+        # How addresses are spelt: "eui48" (12 hex digits), "wmbus" (16), "mam" (Meters and More
+        # ACA, 12), "host:port"
+        self.addresses = addresses
+        self.confirmed = confirmed  # True: TxDone 0 says that it arrived at the node's modem
+        self.routes = routes  # how many repeaters send() may be told; 0: the modem finds its way
+        self.node_list = node_list  # True: the modem keeps a list of its nodes
+        self.duty_permille = duty_permille  # share of an hour it may be on air; 0: no limit
 
 
 class Quality:
@@ -292,27 +323,53 @@ class ModemReset:
 
 
 class Modem(Protocol):
-    """A modem and the nodes behind it. Addresses are text, spelt as in the inventory: PLC EUI-48
-    "0080e1000001", wireless M-Bus "2c2d-57686632-30-02" style (see hal/modem/imst.py), IP
+    """A modem and the nodes behind it. Addresses are text, spelt as in the inventory and as
+    `capabilities.addresses` says: "0080e1000001", "2d2c576866323002" (hal/modem/imst.py),
     "host:port".
 
-    It never retries end to end and never segments: that is the queue's and DLMS's business.
+    It never retries end to end and never segments: that is the queue's and DLMS's business. All
+    that speak to the modem raise OSError when it is gone.
     """
 
     capabilities: Capabilities
 
     async def send(
-        self, address: str, data: bytes | memoryview, source_sap: int, destination_sap: int
+        self,
+        address: str,
+        data: bytes | memoryview,
+        source_sap: int,
+        destination_sap: int,
+        route: list[str] | None = None,
     ) -> int:
-        """Hand over one frame; returns its handle. Raises Busy, TooLong, NoRoute, DutyCycle, or
-        OSError when the modem is gone."""
+        """Hand over one frame; returns its handle. Raises Busy, TooLong, NoRoute or DutyCycle.
+
+        address: a node, or BROADCAST (its TxDone 0 says: sent on the medium), NoRoute where there
+        is no broadcast. route: addresses of the repeaters on the way, nearest first, at most
+        `capabilities.routes`; None leaves it to the driver."""
 
     async def event(self) -> TxDone | Rx | Joined | Left | ModemReset:
-        """The next event; one caller only. OSError when the modem is gone."""
+        """The next event; one caller only."""
 
     def nodes(self) -> list[str]:
         """Addresses known to be registered right now (those ever heard, where the medium has no
         registration)."""
+
+    async def discover(self) -> None:
+        """Look for nodes now. Returns when asked; what is found comes as Joined."""
+
+    async def kick(self, address: str) -> None:
+        """Make this node register anew, or forget what is known of the way to it, without
+        disturbing others. Returns when asked. NoRoute when the node is not known."""
+
+    async def get(self, parameter: str) -> bytes:
+        """A parameter of the modem, by the driver's spelling (PRIME PIB "0024"). PortError when
+        there is none of this name, or the modem refuses or does not answer in time."""
+
+    async def set(self, parameter: str, value: bytes) -> None:
+        """Change a parameter. PortError as get()."""
+
+    async def reset(self) -> None:
+        """Restart the modem. Returns when asked; ModemReset follows."""
 
     def statistics(self) -> dict[str, int]:
         """Counters since start by name: frames sent, received, and each kind of damage."""

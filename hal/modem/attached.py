@@ -5,15 +5,17 @@ opened again with backoff. `ModemReset` comes when it is lost (what was in fligh
 again when it is back; in between send() raises OSError and nodes() is empty. A driver that declares
 its modem dead has its line closed and opened again the same way, and the log tells so.
 
-A driver has: capabilities, dead, start(now), feed(data, now), tick(now), due_ms(now),
-send(address, data, source_sap, destination_sap, now), events(), outgoing(), nodes(), statistics().
+A driver is sans-IO, and told the time in milliseconds; class Driver below is all it has. It answers
+get() and set() with an event of its own, Answer, which goes to who asked: one question at a time,
+so a driver keeps one token and may forget the question before.
 """
 
 from __future__ import annotations
 
 import asyncio
 
-from hal.ports import ModemReset
+from hal.modem.answer import Answer
+from hal.ports import ModemReset, PortError
 from hal.rt import log
 
 TYPE_CHECKING = False
@@ -24,6 +26,7 @@ if TYPE_CHECKING:
     from hal.ports import BytePort, Capabilities, Clock, Joined, Left, Rx, TxDone
 
     Event = TxDone | Rx | Joined | Left | ModemReset
+    DriverEvent = Event | Answer
 
     class Driver(Protocol):
         capabilities: Capabilities
@@ -41,13 +44,24 @@ if TYPE_CHECKING:
             source_sap: int,
             destination_sap: int,
             now_ms: int,
-        ) -> int: ...
-        def events(self) -> list[Event]: ...
+            route: list[str] | None = None,
+        ) -> int:
+            """As Modem.send()."""
+
+        def discover(self, now_ms: int) -> None: ...
+        def kick(self, address: str, now_ms: int) -> None: ...
+        def get(self, parameter: str, now_ms: int) -> int:
+            """Ask; returns the token of the Answer. PortError when there is no such parameter."""
+
+        def set(self, parameter: str, value: bytes, now_ms: int) -> int: ...
+        def reset(self, now_ms: int) -> None: ...
+        def events(self) -> list[DriverEvent]: ...
         def outgoing(self) -> bytes: ...
         def nodes(self) -> list[str]: ...
         def statistics(self) -> dict[str, int]: ...
 
 
+ANSWER_MS = 5000  # a get or set has so long to be answered
 WRITE_MS = 10000  # a line that takes no bytes for so long is gone
 MAX_WAITING = 256  # events nobody fetched before the line is no longer read
 FIRST_BACKOFF_MS = 500
@@ -76,6 +90,10 @@ class Attached:
         self._changed = asyncio.Event()  # the driver's due time may have changed
         self._tried = asyncio.Event()  # the line has been opened, or could not be, at least once
         self._writing = asyncio.Lock()
+        self._asking = asyncio.Lock()
+        self._token = 0  # of the question that is open; 0: none
+        self._answer: Answer | None = None
+        self._answered = asyncio.Event()
         self._keeper: asyncio.Task[None] | None = None
         self._fault: Exception | None = None
         self._closed = False
@@ -83,16 +101,16 @@ class Attached:
         self._heard = False  # a byte came since the line was opened
 
     async def send(
-        self, address: str, data: bytes | memoryview, source_sap: int, destination_sap: int
+        self,
+        address: str,
+        data: bytes | memoryview,
+        source_sap: int,
+        destination_sap: int,
+        route: list[str] | None = None,
     ) -> int:
-        self._begin()
-        await self._tried.wait()
-        if self._port is None:
-            raise OSError("%s: the line is not open" % self._name)
-        now = self._clock.ticks_ms()
-        handle = self._driver.send(address, data, source_sap, destination_sap, now)
-        self._changed.set()
-        await self._flush()
+        now = await self._ready()
+        handle = self._driver.send(address, data, source_sap, destination_sap, now, route)
+        await self._hurry()
         return handle
 
     async def event(self) -> Event:
@@ -111,6 +129,31 @@ class Attached:
         event = self._events.pop(0)
         self._fetched.set()
         return event
+
+    async def discover(self) -> None:
+        now = await self._ready()
+        self._driver.discover(now)
+        await self._hurry()
+
+    async def kick(self, address: str) -> None:
+        now = await self._ready()
+        self._driver.kick(address, now)
+        await self._hurry()
+
+    async def reset(self) -> None:
+        now = await self._ready()
+        self._driver.reset(now)
+        await self._hurry()
+
+    async def get(self, parameter: str) -> bytes:
+        async with self._asking:
+            now = await self._ready()
+            return await self._await_answer(parameter, self._driver.get(parameter, now))
+
+    async def set(self, parameter: str, value: bytes) -> None:
+        async with self._asking:
+            now = await self._ready()
+            await self._await_answer(parameter, self._driver.set(parameter, value, now))
 
     def nodes(self) -> list[str]:
         return [] if self._port is None else self._driver.nodes()
@@ -133,6 +176,40 @@ class Attached:
             except asyncio.CancelledError:
                 pass
         await self._drop_port()
+
+    async def _ready(self) -> int:
+        """The time, once there is a line."""
+        self._begin()
+        await self._tried.wait()
+        if self._port is None:
+            raise OSError("%s: the line is not open" % self._name)
+        return self._clock.ticks_ms()
+
+    async def _hurry(self) -> None:
+        """The driver was told to do something: let it."""
+        self._changed.set()
+        self._collect()
+        await self._flush()
+
+    async def _await_answer(self, parameter: str, token: int) -> bytes:
+        self._token = token
+        self._answer = None
+        self._answered.clear()
+        try:
+            await self._hurry()
+            await self._clock.wait_for_ms(self._answered.wait(), ANSWER_MS)
+        except asyncio.TimeoutError:
+            raise PortError(
+                "%s: parameter %s: no answer within %d ms" % (self._name, parameter, ANSWER_MS)
+            )
+        finally:
+            self._token = 0
+        answer = self._answer
+        if answer is None:
+            raise OSError("%s: the line was lost before the answer" % self._name)
+        if answer.value is None:
+            raise PortError("%s: parameter %s: %s" % (self._name, parameter, answer.error))
+        return answer.value
 
     def _begin(self) -> None:
         if self._keeper is None and not self._closed:
@@ -238,10 +315,13 @@ class Attached:
         self._happened.set()
 
     def _collect(self) -> None:
-        events = self._driver.events()
-        if events:
-            self._events += events
-            self._happened.set()
+        for event in self._driver.events():
+            if not isinstance(event, Answer):
+                self._events.append(event)
+                self._happened.set()
+            elif event.token == self._token and self._answer is None:
+                self._answer = event
+                self._answered.set()
 
     async def _flush(self) -> None:
         """Everything the driver wants sent goes out whole and in order."""
@@ -262,6 +342,7 @@ class Attached:
     async def _drop_port(self) -> None:
         port = self._port
         self._port = None
+        self._answered.set()  # who waits for an answer gets none
         if port is not None:
             try:
                 await port.close()

@@ -11,13 +11,25 @@ from __future__ import annotations
 from hal.modem import hci, supervisor, wmbus
 from hal.modem.duty import DutyBudget
 from hal.modem.records import AddressSet
-from hal.ports import Busy, Capabilities, ModemReset, NoRoute, Quality, Rx, TooLong, TxDone
+from hal.ports import (
+    BROADCAST,
+    Busy,
+    Capabilities,
+    ModemReset,
+    NoRoute,
+    PortError,
+    Quality,
+    Rx,
+    TooLong,
+    TxDone,
+)
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from hal.modem.answer import Answer
     from hal.ports import Joined, Left
 
-    Event = TxDone | Rx | Joined | Left | ModemReset
+    Event = TxDone | Rx | Joined | Left | ModemReset | Answer
 
 STATUS_OK = 0
 STATUS_NO_ANSWER = 1
@@ -52,7 +64,9 @@ class Imst:
         silence_ms: int = 60000,
         answer_ms: int = 5000,
     ) -> None:
-        self.capabilities = Capabilities("rf", MTU, 0, 1, False)
+        self.capabilities = Capabilities(
+            "rf", MTU, 0, 1, joins=False, addresses="wmbus", duty_permille=duty_permille % 1000
+        )
         self._own = parse_address(own)
         self._bit_rate = bit_rate
         self._duty = DutyBudget(duty_permille)
@@ -108,7 +122,7 @@ class Imst:
         if step == supervisor.PROBE:
             self._write(hci.DEVICE, hci.PING_REQUEST)
         elif step == supervisor.RESET:
-            self.reset()
+            self.reset(now_ms)
 
     def due_ms(self, now_ms: int) -> int:
         """Milliseconds until tick() has something to do; at least 1."""
@@ -127,12 +141,15 @@ class Imst:
         source_sap: int,
         destination_sap: int,
         now_ms: int,
+        route: list[str] | None = None,
     ) -> int:
         """Hand over one telegram; returns its handle. Busy, TooLong, NoRoute or DutyCycle."""
         if len(data) > MTU:
             raise TooLong("wM-Bus takes %d bytes a frame, not %d" % (MTU, len(data)))
         if not (0 <= source_sap <= 0xFF and 0 <= destination_sap <= 0xFF):
             raise ValueError("wM-Bus SAPs are 0..255, not %d, %d" % (source_sap, destination_sap))
+        if address == BROADCAST:
+            raise NoRoute("wireless M-Bus has no broadcast towards meters")
         meter = parse_address(address)
         if self._pending:
             raise Busy("the module has not answered the frame before")
@@ -147,7 +164,20 @@ class Imst:
         self._sent += 1
         return self._last_handle
 
-    def reset(self) -> None:
+    def discover(self, now_ms: int) -> None:
+        """Nothing to ask: meters are heard when they send."""
+
+    def kick(self, address: str, now_ms: int) -> None:
+        """Nothing to forget: there are no routes. NoRoute when it is no address."""
+        parse_address(address)
+
+    def get(self, parameter: str, now_ms: int) -> int:
+        raise PortError("IMST: there is no parameter %r" % parameter)
+
+    def set(self, parameter: str, value: bytes, now_ms: int) -> int:
+        return self.get(parameter, now_ms)
+
+    def reset(self, now_ms: int) -> None:
         self._resets += 1
         self._write(hci.DEVICE, hci.RESET_REQUEST)
 

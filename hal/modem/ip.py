@@ -10,13 +10,23 @@ from __future__ import annotations
 import asyncio
 
 from hal.modem.wrapper import Unwrapper, wrap
-from hal.ports import Busy, Capabilities, NoRoute, Quality, Rx, TooLong, TxDone
+from hal.ports import (
+    Busy,
+    Capabilities,
+    ModemReset,
+    NoRoute,
+    PortError,
+    Quality,
+    Rx,
+    TooLong,
+    TxDone,
+)
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
-    from hal.ports import BytePort, Clock, Joined, Left, ModemReset
+    from hal.ports import BytePort, Clock, Joined, Left
 
     Event = TxDone | Rx | Joined | Left | ModemReset
 
@@ -63,7 +73,7 @@ class Ip:
         connect_ms: int = 10000,
         mtu: int = 8192,
     ) -> None:
-        self.capabilities = Capabilities("ip", mtu, 0, limit, False)
+        self.capabilities = Capabilities("ip", mtu, 0, limit, joins=False, addresses="host:port")
         self._connect = connect
         self._clock = clock
         self._limit = limit
@@ -80,7 +90,12 @@ class Ip:
         self._counts = {"sent": 0, "received": 0, "failed": 0, "opened": 0, "malformed": 0}
 
     async def send(
-        self, address: str, data: bytes | memoryview, source_sap: int, destination_sap: int
+        self,
+        address: str,
+        data: bytes | memoryview,
+        source_sap: int,
+        destination_sap: int,
+        route: list[str] | None = None,
     ) -> int:
         if self._closed:
             raise OSError("ip: closed")
@@ -115,6 +130,27 @@ class Ip:
     def nodes(self) -> list[str]:
         """Meters with a connection."""
         return list(self._connections)
+
+    async def discover(self) -> None:
+        """Nothing to look for: meters are where the inventory says."""
+
+    async def kick(self, address: str) -> None:
+        """Close the meter's connection; the next frame opens another."""
+        split_address(address)
+        await self._drop(address)
+
+    async def get(self, parameter: str) -> bytes:
+        raise PortError("ip: there is no parameter %r" % parameter)
+
+    async def set(self, parameter: str, value: bytes) -> None:
+        await self.get(parameter)
+
+    async def reset(self) -> None:
+        """Close all connections."""
+        for address in list(self._connections):
+            await self._drop(address)
+        self._events.append(ModemReset())
+        self._happened.set()
 
     def statistics(self) -> dict[str, int]:
         counts = dict(self._counts)

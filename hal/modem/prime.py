@@ -20,14 +20,17 @@ node, their example sends one at a time); `in_flight` is therefore a setting.
 from __future__ import annotations
 
 from hal.modem import supervisor, usi
+from hal.modem.answer import Answer
 from hal.modem.prime_nodes import FIRST_RESERVED, NodeTable
 from hal.ports import (
+    BROADCAST,
     Busy,
     Capabilities,
     Joined,
     Left,
     ModemReset,
     NoRoute,
+    PortError,
     Quality,
     Rx,
     TooLong,
@@ -36,12 +39,13 @@ from hal.ports import (
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    Event = TxDone | Rx | Joined | Left | ModemReset
+    Event = TxDone | Rx | Joined | Left | ModemReset | Answer
 
 MLME_RESET_REQUEST = 0x2B
 MLME_RESET_CONFIRM = 0x2C
 MLME_GET_REQUEST = 0x2D
 MLME_GET_CONFIRM = 0x2E
+CL432_RELEASE_REQUEST = 0x35
 CL432_DATA_REQUEST = 0x37
 CL432_DATA_INDICATION = 0x38
 CL432_DATA_CONFIRM = 0x39
@@ -64,15 +68,12 @@ STATUS_TIMEOUT = 0x02
 STATUS_BAD_ADDRESS = 0xC0
 STATUS_PREVIOUS_PENDING = 0xC2
 
-BROADCAST = "ffffffffffff"
 BROADCAST_ID = 0x0FFF
 MAX_PAYLOAD = 1021
 
 
 class Prime:
-    """Driver of one base node. Address text: EUI-48 as 12 lower-case hex digits; `BROADCAST` for
-    all.
-    """
+    """Driver of one base node. Address text: EUI-48 as 12 lower-case hex digits."""
 
     def __init__(
         self,
@@ -86,7 +87,16 @@ class Prime:
         silence_ms: after this long without a frame the modem is asked for a sign of life.
         answer_ms: how long it has for an answer. refresh_ms: how often the node list is read
         anew."""
-        self.capabilities = Capabilities("plc", MAX_PAYLOAD, MAX_PAYLOAD, in_flight, True)
+        self.capabilities = Capabilities(
+            "plc",
+            MAX_PAYLOAD,
+            MAX_PAYLOAD,
+            in_flight,
+            joins=True,
+            addresses="eui48",
+            confirmed=True,
+            node_list=True,
+        )
         self._confirm_ms = confirm_ms
         self._supervisor = supervisor.Supervisor(silence_ms, answer_ms)
         self._answer_ms = answer_ms
@@ -159,7 +169,7 @@ class Prime:
             probe = bytes([MLME_GET_REQUEST]) + PIB_MAC_STATE.to_bytes(2, "big")
             self._write(usi.PRIME_API, probe)
         elif step == supervisor.RESET:
-            self.reset()
+            self.reset(now_ms)
 
     def due_ms(self, now_ms: int) -> int:
         """Milliseconds until tick() has something to do; at least 1."""
@@ -175,6 +185,7 @@ class Prime:
         source_sap: int,
         destination_sap: int,
         now_ms: int,
+        route: list[str] | None = None,
     ) -> int:
         """Queue one data request; returns its handle. Busy, TooLong or NoRoute."""
         if len(data) > MAX_PAYLOAD:
@@ -197,7 +208,25 @@ class Prime:
         self._sent += 1
         return self._last_handle
 
-    def reset(self) -> None:
+    def discover(self, now_ms: int) -> None:
+        """Read the base node's list of nodes anew."""
+        if not self._walking:
+            self._begin_walk(now_ms)
+
+    def kick(self, address: str, now_ms: int) -> None:
+        """Release the node's 4-32 connection: it registers anew."""
+        node = self._nodes.node(address)
+        if node is None:
+            raise NoRoute("no PRIME node %s is registered" % address)
+        self._write(usi.PRIME_API, bytes([CL432_RELEASE_REQUEST]) + node.to_bytes(2, "big"))
+
+    def get(self, parameter: str, now_ms: int) -> int:
+        raise PortError("PRIME: there is no parameter %r" % parameter)
+
+    def set(self, parameter: str, value: bytes, now_ms: int) -> int:
+        return self.get(parameter, now_ms)
+
+    def reset(self, now_ms: int) -> None:
         """Reset the base node: the whole network registers anew, which takes a while."""
         self._resets += 1
         self._write(usi.PRIME_API, bytes([MLME_RESET_REQUEST]))

@@ -5,13 +5,18 @@ from __future__ import annotations
 import asyncio
 
 from hal.modem import usi
-from hal.modem.attached import MAX_WAITING, Attached
+from hal.modem.answer import Answer
+from hal.modem.attached import ANSWER_MS, MAX_WAITING, Attached
 from hal.modem.prime import Prime
-from hal.ports import Joined, ModemReset, NoRoute, Rx, TxDone
+from hal.ports import Joined, ModemReset, NoRoute, PortError, Rx, TxDone
 from hal.rt import log
 from hal.sim.clock import ManualClock
 from tests.portable.modem_wire import Wire
 from tests.portable.support import run
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from hal.modem.prime import Event
 
 A = "0080e1000001"
 JOIN = usi.frame(usi.PRIME_API, bytes.fromhex("3a0341414100050080e100000100"))
@@ -19,6 +24,25 @@ NO_NODES = usi.frame(0x07, bytes.fromhex("0f82500019"))
 LIST_QUERY = usi.frame(0x06, bytes.fromhex("0e82501e0000"))
 REQUEST = usi.frame(usi.PRIME_API, bytes.fromhex("370101000500017800"))
 CONFIRM = usi.frame(usi.PRIME_API, bytes.fromhex("390101000500"))
+
+
+class Asked(Prime):
+    """A PRIME driver whose answers to questions the test gives."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.asked: list[str] = []
+        self.answers: list[Answer] = []
+
+    def get(self, parameter: str, now_ms: int) -> int:
+        self.asked.append(parameter)
+        return len(self.asked)
+
+    def events(self) -> list[Event]:
+        events = super().events()
+        events.extend(self.answers)
+        self.answers = []
+        return events
 
 
 class Bench:
@@ -29,7 +53,8 @@ class Bench:
         self.clock = ManualClock()
         self.wires: list[Wire] = []
         self.failures = failures
-        self.modem = Attached(Prime(), self.open, self.clock)
+        self.driver = Asked()
+        self.modem = Attached(self.driver, self.open, self.clock)
         self.events: list[object] = []
         self.task = asyncio.create_task(self.collect())
 
@@ -252,5 +277,44 @@ def test_a_fault_of_the_driver_comes_out_of_event_once() -> None:
         assert len(wires) == 2 and wires[0].closed
         await modem.close()
         assert wires[1].closed
+
+    run(play())
+
+
+def test_parameters_are_asked_one_at_a_time_and_answered_or_not() -> None:
+    async def play() -> None:
+        bench = Bench()
+        outcomes: list[object] = []
+
+        async def ask(parameter: str) -> None:
+            try:
+                outcomes.append(await bench.modem.get(parameter))
+            except (PortError, OSError) as error:
+                outcomes.append(str(error))
+
+        asking = [asyncio.create_task(ask("1")), asyncio.create_task(ask("2"))]
+        await bench.clock.settle()
+        driver = bench.driver
+        assert driver.asked == ["1"] and outcomes == []
+        driver.answers.append(Answer(99, b"of another question"))
+        driver.answers.append(Answer(1, b"\x2a"))
+        bench.wires[0].say(b"answers")
+        await bench.clock.settle()
+        assert outcomes == [b"\x2a"] and driver.asked == ["1", "2"]
+        await bench.clock.run(ANSWER_MS)
+        assert outcomes[1:] == ["modem plc: parameter 2: no answer within 5000 ms"]
+        driver.answers.append(Answer(2, b"too late"))
+        asking.append(asyncio.create_task(ask("3")))
+        await bench.clock.settle()
+        driver.answers.append(Answer(3, None, "refused, status 4"))
+        bench.wires[0].say(b"answers")
+        await bench.clock.settle()
+        assert outcomes[2:] == ["modem plc: parameter 3: refused, status 4"]
+        asking.append(asyncio.create_task(ask("4")))
+        await bench.clock.settle()
+        bench.wires[0].hang_up()
+        await bench.clock.settle()
+        assert outcomes[3:] == ["modem plc: the line was lost before the answer"]
+        await bench.end()
 
     run(play())

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from hal.modem import prime, usi
 from hal.modem.prime import Prime
-from hal.ports import Busy, Joined, Left, ModemReset, NoRoute, Rx, TooLong, TxDone
+from hal.ports import BROADCAST, Busy, Joined, Left, ModemReset, NoRoute, Rx, TooLong, TxDone
 from hal.sim.channel import Rng
 from tests.portable.support import raises
 
@@ -83,7 +83,7 @@ def test_saps_of_a_request() -> None:
 
 def test_broadcast() -> None:
     driver = with_nodes()
-    handle = driver.send(prime.BROADCAST, b"\xaa", 1, 0, 0)
+    handle = driver.send(BROADCAST, b"\xaa", 1, 0, 0)
     assert driver.outgoing() == api("37 00 01 0fff 0001 aa 00")
     driver.feed(api("39 00 01 0fff 00"), 1)
     assert statuses(driver) == [(handle, 0)]

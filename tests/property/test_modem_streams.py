@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hal.modem import hci, ip, usi, wmbus
+from hal.modem import hci, usi, wmbus, wrapper
 from hal.modem.imst import Imst
 from hal.modem.prime import Prime
 from hal.ports import ModemError
@@ -119,7 +119,7 @@ def test_parsers_do_not_grow(noise: bytes, times: int) -> None:
 @settings(max_examples=150, deadline=None)
 @given(st.binary(max_size=3000), st.integers(1, 600))
 def test_unwrapper_gives_frames_or_a_value_error(stream: bytes, cut: int) -> None:
-    unwrapper = ip.Unwrapper(500)
+    unwrapper = wrapper.Unwrapper(500)
     try:
         for start in range(0, len(stream), cut):
             for _, _, apdu in unwrapper.feed(stream[start : start + cut]):
@@ -134,7 +134,7 @@ round_trips: list[tuple[Callable[[bytes], bytes], Callable[[bytes], bytes]]] = [
     (lambda d: usi.frame(0x07, d), lambda r: usi.Parser().feed(r)[0].data),
     (lambda d: usi.frame(0x30, b"\x37" + d), lambda r: usi.Parser().feed(r)[0].data[1:]),
     (lambda d: hci.frame(2, 3, d), lambda r: hci.Parser().feed(r, 0)[0].payload),
-    (lambda d: ip.wrap(1, 2, d), lambda r: ip.Unwrapper(250).feed(r)[0][2]),
+    (lambda d: wrapper.wrap(1, 2, d), lambda r: wrapper.Unwrapper(250).feed(r)[0][2]),
 ]
 
 

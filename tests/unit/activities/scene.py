@@ -13,7 +13,17 @@ from gateway.meters.counters import Counters
 from gateway.meters.inventory import KEYS, METERS, Inventory
 from gateway.meters.links import Network
 from hal.cpython.crypto import SystemCrypto
-from hal.ports import Capabilities, Joined, Left, ModemReset, NoRoute, Quality, Rx, TxDone
+from hal.ports import (
+    Capabilities,
+    Joined,
+    Left,
+    ModemReset,
+    NoRoute,
+    PortError,
+    Quality,
+    Rx,
+    TxDone,
+)
 from hal.rt.queue import Queue
 from hal.sim.channel import Rng
 from hal.sim.clock import ManualClock
@@ -47,7 +57,12 @@ class ServerModem:
         self._events: Queue[Event] = Queue(64)
 
     async def send(
-        self, address: str, data: bytes | memoryview, source_sap: int, destination_sap: int
+        self,
+        address: str,
+        data: bytes | memoryview,
+        source_sap: int,
+        destination_sap: int,
+        route: list[str] | None = None,
     ) -> int:
         if self.gone:
             raise OSError("no line")
@@ -71,6 +86,21 @@ class ServerModem:
 
     def nodes(self) -> list[str]:
         return list(self.servers)
+
+    async def discover(self) -> None:
+        pass
+
+    async def kick(self, address: str) -> None:
+        pass
+
+    async def get(self, parameter: str) -> bytes:
+        raise PortError("there is no parameter %r" % parameter)
+
+    async def set(self, parameter: str, value: bytes) -> None:
+        await self.get(parameter)
+
+    async def reset(self) -> None:
+        self._events.put_nowait(ModemReset())
 
     def statistics(self) -> dict[str, int]:
         return {"frames": self.frames}
