@@ -95,6 +95,26 @@ class SerialLine(Protocol):
         have."""
 
 
+class Datagrams(Protocol):
+    """UDP from one port of ours. A place is what the machine makes of host and port: hashable, equal
+    for equal senders, of no other meaning."""
+
+    def place(self, host: str, port: int) -> object:
+        """OSError when there is no such host. Looking up a name may block: prefer addresses."""
+
+    def text(self, place: object) -> str:
+        """ "192.0.2.7:4059" or "[fd00::7]:4059"."""
+
+    async def send(self, data: bytes, place: object) -> None:
+        """Hand over one datagram. OSError: EMSGSIZE when it is too long for the interface, EAGAIN
+        or ENOBUFS when there is no room now, else there is no way to this place."""
+
+    async def receive(self) -> tuple[bytes, object]:
+        """The next datagram and where it came from; OSError when the port is closed."""
+
+    async def close(self) -> None: ...
+
+
 class AppendFile(Protocol):
     def write(self, data: bytes | memoryview) -> None:
         """Add at the end; durable only after sync()."""
@@ -424,4 +444,10 @@ class Uplink(Protocol):
 
 
 class Watchdog(Protocol):
-    def feed(self) -> None: ...
+    """Restarts the program, or the whole machine, when it is not fed in time."""
+
+    timeout_ms: int  # feed at least three times within it
+
+    def feed(self, status: str = "") -> None:
+        """All that matters makes progress. The first one also says: started. `status` is a line for
+        people, shown where the machine has a place for it. Never raises."""
