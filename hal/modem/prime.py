@@ -20,11 +20,10 @@ node, their example sends one at a time); `in_flight` is therefore a setting.
 from __future__ import annotations
 
 from hal.modem import supervisor, usi
-from hal.modem.answer import Answer
+from hal.modem.in_flight import InFlight
 from hal.modem.prime_nodes import FIRST_RESERVED, NodeTable
 from hal.ports import (
     BROADCAST,
-    Busy,
     Capabilities,
     Joined,
     Left,
@@ -34,11 +33,13 @@ from hal.ports import (
     Quality,
     Rx,
     TooLong,
-    TxDone,
 )
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from hal.modem.answer import Answer
+    from hal.ports import TxDone
+
     Event = TxDone | Rx | Joined | Left | ModemReset | Answer
 
 MLME_RESET_REQUEST = 0x2B
@@ -105,16 +106,13 @@ class Prime:
         self._outgoing = bytearray()
         self._events: list[Event] = []
         self._nodes = NodeTable()
-        self._pending: dict[int, tuple[int, int]] = {}  # node id -> handle, deadline
-        self._last_handle = 0
+        self._in_flight = InFlight(in_flight)  # by node number
         self._walking = False  # the base node's list is being read
         self._walk_iterator = 0
         self._walk_deadline = 0
         self._walk_tries = 0
         self._next_walk = 0
-        self._sent = 0
         self._received = 0
-        self._failed = 0
         self._resets = 0
         self._malformed = 0
         self._unknown_command = 0
@@ -149,11 +147,7 @@ class Prime:
                 self._unknown_command += 1
 
     def tick(self, now_ms: int) -> None:
-        for node, (handle, deadline) in list(self._pending.items()):
-            if now_ms >= deadline:
-                del self._pending[node]
-                self._failed += 1
-                self._events.append(TxDone(handle, STATUS_TIMEOUT))
+        self._events += self._in_flight.expire(now_ms, STATUS_TIMEOUT)
         if not self._walking:
             if now_ms >= self._next_walk:
                 self._begin_walk(now_ms)
@@ -174,9 +168,7 @@ class Prime:
     def due_ms(self, now_ms: int) -> int:
         """Milliseconds until tick() has something to do; at least 1."""
         due = self._walk_deadline if self._walking else self._next_walk
-        for _, deadline in self._pending.values():
-            due = min(due, deadline)
-        return max(1, min(due, self._supervisor.due_ms()) - now_ms)
+        return max(1, self._in_flight.due_ms(min(due, self._supervisor.due_ms())) - now_ms)
 
     def send(
         self,
@@ -195,18 +187,14 @@ class Prime:
         node = BROADCAST_ID if address == BROADCAST else self._nodes.node(address)
         if node is None:
             raise NoRoute("no PRIME node %s is registered" % address)
-        if node in self._pending or len(self._pending) >= self.capabilities.in_flight:
-            raise Busy("%d PRIME requests wait for their confirm" % len(self._pending))
-        self._last_handle += 1
-        self._pending[node] = (self._last_handle, now_ms + self._confirm_ms)
+        handle = self._in_flight.begin(node, now_ms, self._confirm_ms)
         request = bytearray((CL432_DATA_REQUEST, destination_sap, source_sap))
         request += node.to_bytes(2, "big")
         request += len(data).to_bytes(2, "big")
         request += data
         request.append(0)  # link class: not used
         self._write(usi.PRIME_API, bytes(request))
-        self._sent += 1
-        return self._last_handle
+        return handle
 
     def discover(self, now_ms: int) -> None:
         """Read the base node's list of nodes anew."""
@@ -249,9 +237,9 @@ class Prime:
     def statistics(self) -> dict[str, int]:
         parser = self._parser
         return {
-            "sent": self._sent,
+            "sent": self._in_flight.sent,
             "received": self._received,
-            "failed": self._failed,
+            "failed": self._in_flight.failed,
             "resets": self._resets,
             "bad-crc": parser.bad_crc,
             "bad-length": parser.bad_length,
@@ -260,7 +248,7 @@ class Prime:
             "unknown-protocol": parser.unknown_protocol,
             "unknown-command": self._unknown_command,
             "malformed": self._malformed,
-            "unexpected-confirm": self._unexpected_confirm,
+            "unexpected-confirm": self._unexpected_confirm + self._in_flight.unexpected,
             "stranger": self._stranger,
             "table-full": self._table_full,
             "list-unanswered": self._list_unanswered,
@@ -274,7 +262,8 @@ class Prime:
         if command == CL432_DATA_INDICATION:
             self._indication(data, now_ms)
         elif command == CL432_DATA_CONFIRM and size == 6:
-            self._confirm(int.from_bytes(data[3:5], "big"), data[5])
+            node = int.from_bytes(data[3:5], "big")
+            self._events += self._in_flight.confirm(node, data[5])
         elif command == CL432_JOIN_INDICATION:
             # Newer firmware sends eight bytes of which six are the EUI-48; `ae` may be absent.
             after = 2 + data[1] if size >= 2 else size
@@ -313,15 +302,6 @@ class Prime:
         self._received += 1
         self._events.append(Rx(address, data[2], data[1], data[9 : 9 + length], Quality()))
 
-    def _confirm(self, node: int, status: int) -> None:
-        pending = self._pending.pop(node, None)
-        if pending is None:
-            self._unexpected_confirm += 1
-            return
-        if status != STATUS_OK:
-            self._failed += 1
-        self._events.append(TxDone(pending[0], status))
-
     def _joined(self, node: int, eui48: bytes) -> None:
         if node >= FIRST_RESERVED or eui48 == bytes(6):
             return  # the broadcast connection shows up like a node
@@ -340,10 +320,7 @@ class Prime:
         address = None if node is None else self._nodes.remove(node)
         if node is None or address is None:
             return
-        pending = self._pending.pop(node, None)
-        if pending is not None:
-            self._failed += 1
-            self._events.append(TxDone(pending[0], STATUS_BAD_ADDRESS))
+        self._events += self._in_flight.fail(node, STATUS_BAD_ADDRESS)
         self._events.append(Left(address))
 
     def _restarted(self, now_ms: int) -> None:
@@ -353,7 +330,7 @@ class Prime:
 
     def _forget(self) -> None:
         self._nodes.clear()
-        self._pending = {}
+        self._in_flight.clear()
         self._walking = False
 
     # The list of nodes registered before we listened
