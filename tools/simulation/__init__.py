@@ -1,0 +1,20 @@
+"""The real gateway in simulated time: a night on the wire passes in minutes.
+
+`run()` drives a coroutine on a SimulatedLoop; SimulatedClock is the gateway's clock there, Wire a
+serial line, District a whole concentrator with its meters and its HES.
+"""
+
+from tools.emulator.damage import Damage
+from tools.simulation.clock import SimulatedClock
+from tools.simulation.loop import NothingLeft, SimulatedLoop, TimeStandsStill, run
+from tools.simulation.wire import Wire
+
+__all__ = [
+    "Damage",
+    "NothingLeft",
+    "SimulatedClock",
+    "SimulatedLoop",
+    "TimeStandsStill",
+    "Wire",
+    "run",
+]

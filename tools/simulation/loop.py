@@ -1,0 +1,169 @@
+"""An asyncio event loop in simulated time: it stands still while anybody has something to do
+and jumps to the next timer when nobody has.
+
+There is nothing outside: no sockets, no threads, no signals. So the same program takes the same
+course each time, and what waits for something that no timer and no task will ever bring is an
+error, not a hang.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import heapq
+from asyncio import events
+from collections import deque
+from collections.abc import Callable, Coroutine
+from concurrent.futures import Executor
+from contextvars import Context
+from typing import Any, TypeVar, TypeVarTuple
+
+T = TypeVar("T")
+Ts = TypeVarTuple("Ts")
+
+MOST_AT_ONCE = 10_000_000  # callbacks of one moment
+_FEW_CANCELLED = 1000  # timers; so many are not worth a clean-up
+
+
+class NothingLeft(RuntimeError):
+    """Everybody waits and no timer is set: nothing would ever happen again."""
+
+
+class TimeStandsStill(RuntimeError):
+    """Somebody always has something to do, so that simulated time cannot go on."""
+
+
+class SimulatedLoop(asyncio.BaseEventLoop):
+    """Use as any event loop, best by run(). `turns` counts the callbacks run so far."""
+
+    _ready: deque[events.Handle]  # the base class's
+
+    def __init__(self, start: float = 0.0) -> None:
+        super().__init__()
+        self.turns = 0
+        self._moment = _microseconds(start)  # whole ones, so that sums do not drift
+        self._timers: list[tuple[int, int, events.TimerHandle]] = []
+        self._timer_number = 0
+        self._timers_cancelled = 0
+        self._at_once = 0  # callbacks since the time last moved
+
+    def time(self) -> float:
+        return self._moment / 1e6
+
+    def call_at(
+        self,
+        when: float,
+        callback: Callable[[*Ts], object],
+        *args: *Ts,
+        context: Context | None = None,
+    ) -> events.TimerHandle:
+        timer = events.TimerHandle(when, callback, args, self, context)
+        self._timer_number += 1
+        # The number keeps timers of one moment in the order they were set.
+        heapq.heappush(self._timers, (_microseconds(when), self._timer_number, timer))
+        return timer
+
+    def call_later(
+        self,
+        delay: float,
+        callback: Callable[[*Ts], object],
+        *args: *Ts,
+        context: Context | None = None,
+    ) -> events.TimerHandle:
+        return self.call_at(self._moment / 1e6 + delay, callback, *args, context=context)
+
+    def call_soon_threadsafe(
+        self,
+        callback: Callable[[*Ts], object],
+        *args: *Ts,
+        context: Context | None = None,
+    ) -> events.Handle:
+        """There is one thread only; asyncio's own machinery asks for this."""
+        return self.call_soon(callback, *args, context=context)
+
+    def run_in_executor(
+        self, executor: Executor | None, func: Callable[[*Ts], T], *args: *Ts
+    ) -> asyncio.Future[T]:
+        raise NotImplementedError("a thread knows nothing of simulated time: call it directly")
+
+    def _timer_handle_cancelled(self, handle: events.TimerHandle) -> None:
+        self._timers_cancelled += 1
+
+    def _run_once(self) -> None:
+        """What BaseEventLoop calls for ever: one round of what is ready."""
+        ready = self._ready
+        timers = self._timers
+        if not ready:
+            self._jump()
+        elif timers and timers[0][0] <= self._moment:
+            self._ripen()
+        rounds = len(ready)
+        self.turns += rounds
+        self._at_once += rounds
+        if self._at_once > MOST_AT_ONCE:
+            raise TimeStandsStill(
+                "%d callbacks at %.3f s: somebody waits in a loop without a timer; %s"
+                % (self._at_once, self.time(), self._tasks_text())
+            )
+        for _ in range(rounds):
+            handle = ready.popleft()
+            if not handle._cancelled:
+                handle._run()
+            del handle  # keeps nobody alive
+
+    def _jump(self) -> None:
+        """To the next timer that is still wanted."""
+        timers = self._timers
+        if self._timers_cancelled > _FEW_CANCELLED and 2 * self._timers_cancelled > len(timers):
+            self._sweep()
+        while timers and timers[0][2]._cancelled:
+            heapq.heappop(timers)
+            self._timers_cancelled -= 1
+        if not timers:
+            raise NothingLeft("nothing will ever happen again; %s" % self._tasks_text())
+        if timers[0][0] > self._moment:
+            self._moment = timers[0][0]
+            self._at_once = 0
+        self._ripen()
+
+    def _ripen(self) -> None:
+        """Timers of this moment become ready."""
+        timers = self._timers
+        moment = self._moment
+        while timers and timers[0][0] <= moment:
+            timer = heapq.heappop(timers)[2]
+            if timer._cancelled:
+                self._timers_cancelled -= 1
+            else:
+                self._ready.append(timer)
+
+    def _sweep(self) -> None:
+        self._timers[:] = [entry for entry in self._timers if not entry[2]._cancelled]
+        heapq.heapify(self._timers)
+        self._timers_cancelled = 0
+
+    def _tasks_text(self) -> str:
+        waiting = sorted(_where(task) for task in asyncio.all_tasks(self))
+        return "%d tasks: %s" % (len(waiting), ", ".join(waiting[:20]))
+
+    def _write_to_self(self) -> None:
+        """Nobody sleeps in a system call that would have to be woken."""
+
+
+def run(coroutine: Coroutine[Any, Any, T], start: float = 0.0) -> T:
+    """The result of the coroutine, run in simulated time. NothingLeft, TimeStandsStill."""
+    with asyncio.Runner(loop_factory=lambda: SimulatedLoop(start)) as runner:
+        return runner.run(coroutine)
+
+
+def _microseconds(seconds: float) -> int:
+    return int(seconds * 1e6 + 0.5)
+
+
+def _where(task: asyncio.Task[Any]) -> str:
+    coroutine: Any = task.get_coro()
+    name = getattr(coroutine, "__qualname__", task.get_name())
+    inner = coroutine
+    while getattr(inner, "cr_await", None) is not None and hasattr(inner.cr_await, "cr_code"):
+        inner = inner.cr_await
+    line = getattr(getattr(inner, "cr_frame", None), "f_lineno", 0)
+    return "%s (in %s, line %d)" % (name, getattr(inner, "__qualname__", "?"), line)
