@@ -154,6 +154,27 @@ class Client:
                 await self._abandon()
                 raise error
 
+    def assume(self, title: bytes, conformance: int, max_pdu: int, received: int = -1) -> None:
+        """A pre-established association (Green Book 9.3.1): nothing is exchanged, both sides know
+        what would have been agreed. `title`: the meter's system title; `received`: the highest
+        invocation counter that has come from it (see `received`)."""
+        exchange = self._exchange
+        self._begin_protection()
+        if self._association.proves:
+            raise ValueError("a pre-established association has no authentication of its own")
+        if exchange.ciphering is not None:
+            exchange.ciphering.peer_title = title
+            assert self._association.keys is not None
+            exchange.ciphering.use(self._association.keys, received)
+        exchange.max_send = min(max_pdu, self._link.max_apdu)
+        exchange.conformance = conformance & PROPOSED
+
+    @property
+    def received(self) -> int:
+        """The highest invocation counter accepted from the meter so far; -1: none."""
+        ciphering = self._exchange.ciphering
+        return -1 if ciphering is None else ciphering.received
+
     async def _associate_once(self) -> None:
         wanted = self._association
         exchange = self._exchange
