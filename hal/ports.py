@@ -96,23 +96,25 @@ class SerialLine(Protocol):
 
 
 class Datagrams(Protocol):
-    """UDP from one port of ours. A place is what the machine makes of host and port: hashable, equal
-    for equal senders, of no other meaning."""
+    """UDP from one port of ours. A place is what the machine makes of host and port: hashable,
+    equal for the same sender, of no other meaning."""
 
-    def place(self, host: str, port: int) -> object:
-        """OSError when there is no such host. Looking up a name may block: prefer addresses."""
+    async def place(self, host: str, port: int) -> object:
+        """OSError when there is no such host. Looking up a name blocks on MicroPython: prefer
+        addresses."""
 
     def text(self, place: object) -> str:
         """ "192.0.2.7:4059" or "[fd00::7]:4059"."""
 
     async def send(self, data: bytes, place: object) -> None:
-        """Hand over one datagram. OSError: EMSGSIZE when it is too long for the interface, EAGAIN
-        or ENOBUFS when there is no room now, else there is no way to this place."""
+        """Hand over one datagram. OSError EAGAIN or ENOBUFS when there is no room for it now,
+        EBADF when the port is closed; else there is no way to this place."""
 
     async def receive(self) -> tuple[bytes, object]:
-        """The next datagram and where it came from; OSError when the port is closed."""
+        """The next datagram and where it came from. One caller only."""
 
-    async def close(self) -> None: ...
+    async def close(self) -> None:
+        """Who waits in receive() is to be cancelled first."""
 
 
 class AppendFile(Protocol):
@@ -122,7 +124,8 @@ class AppendFile(Protocol):
     def sync(self) -> None:
         """Returns when everything written is on the medium."""
 
-    def size(self) -> int: ...
+    def size(self) -> int:
+        """Bytes up to the end: without what is set aside."""
 
     def close(self) -> None: ...
 
@@ -131,8 +134,13 @@ class Storage(Protocol):
     """A flat folder of files on the board's flash. Names are [a-z0-9.-]{1,48}. Blocking calls;
     OSError (ENOSPC, EIO) as given."""
 
-    def append(self, name: str) -> AppendFile:
-        """Open for appending; made if absent (and the making is durable after the first sync)."""
+    def append(self, name: str, reserve: int = 0) -> AppendFile:
+        """Open for appending; made if absent (and the making is durable after the first sync).
+
+        `reserve`: the file will likely grow to so many bytes. A medium where that makes syncs
+        cheaper sets them aside now, as zeros behind the end, which what is appended goes over: they
+        are part of the file for read(), size() and the next append(), until truncate() cuts them
+        off. A power cut leaves any part of them."""
 
     def read(self, name: str, offset: int = 0, size: int = -1) -> bytes:
         """Up to `size` bytes (-1: all) from `offset`; OSError ENOENT if absent."""
@@ -421,6 +429,9 @@ class Message:
         self.topic = topic
         self.payload = payload
         self.retain = retain
+
+
+TOPICS_AT_ONCE = 8  # in one SUBSCRIBE: AWS IoT takes no more
 
 
 class Uplink(Protocol):

@@ -10,6 +10,7 @@ MICROPYTHON = sys.implementation.name == "micropython"
 if TYPE_CHECKING or not MICROPYTHON:
     from hal.cpython.clock import SystemClock
     from hal.cpython.crypto import SystemCrypto
+    from hal.cpython.datagrams import UdpPort
     from hal.cpython.mqtt import MqttUplink
     from hal.cpython.ports import open_port
     from hal.cpython.storage import FolderStorage
@@ -17,6 +18,7 @@ if TYPE_CHECKING or not MICROPYTHON:
 else:
     from hal.micropython.clock import SystemClock
     from hal.micropython.crypto import SystemCrypto
+    from hal.micropython.datagrams import UdpPort
     from hal.micropython.mqtt import MqttUplink
     from hal.micropython.ports import open_port
     from hal.micropython.storage import FolderStorage
@@ -29,5 +31,6 @@ __all__ = (
     "SystemClock",
     "SystemCrypto",
     "UdpLink",
+    "UdpPort",
     "open_port",
 )
