@@ -87,6 +87,7 @@ class Broker(Mosquitto):
             f"keyfile {certificates}/server.key.pem\n"
             "require_certificate true\n",
         )
+        self.url = "mqtt://board:open%%20sesame@127.0.0.1:%d" % self.port
 
 
 class Authority:

@@ -91,15 +91,29 @@ def in_venv(requirements: str, module: str, arguments: list[str]) -> None:
     os.execv(python, [python, "-m", module, *arguments])
 
 
-def ensure_mosquitto() -> Path:
-    """A real Mosquitto broker: found, or installed where we are root on a Debian-like machine."""
-    found = shutil.which("mosquitto") or shutil.which("mosquitto", path="/usr/sbin:/usr/local/sbin")
-    if found:
-        return Path(found)
-    command = "apt-get install --no-install-recommends -y mosquitto"
+def ensure_brokers() -> None:
+    """Mosquitto, which the tests need; RabbitMQ and NATS (57 MB with Erlang), whose tests are
+    skipped where they are not.
+    """
+    _ensure_debian(["mosquitto"], "the tests need the Mosquitto MQTT broker")
+    try:
+        _ensure_debian(["rabbitmq-server", "nats-server"], "no RabbitMQ or NATS for the tests")
+    except SystemExit as missing:
+        say(f"tests are skipped: {missing}")
+
+
+def _ensure_debian(packages: list[str], why: str) -> None:
+    """Each has a program of its own name: found, or installed where we are root on a Debian-like
+    machine.
+    """
+    places = f"{os.environ.get('PATH', '')}:/usr/sbin:/usr/local/sbin"
+    wanted = [name for name in packages if not shutil.which(name, path=places)]
+    if not wanted:
+        return
+    command = ["apt-get", "install", "--no-install-recommends", "-y", *wanted]
     if os.geteuid() != 0 or not shutil.which("apt-get"):
-        stop(f"the tests need the Mosquitto MQTT broker. As root: {command}")
-    say("installing mosquitto")
+        stop(f"{why}. As root: {shlex.join(command)}")
+    say(f"installing {' and '.join(wanted)}")
     run("apt-get", "update", "-qq", log="apt-get update")
     os.environ["DEBIAN_FRONTEND"] = "noninteractive"
     # Debian starts a freshly installed broker; ours run on ports of their own.
@@ -109,11 +123,10 @@ def ensure_mosquitto() -> Path:
         policy.write_text("#!/bin/sh\nexit 101\n")
         policy.chmod(0o755)
     try:
-        run(*command.split(), log="installing mosquitto")
+        run(*command, log=f"installing {' and '.join(wanted)}")
     finally:
         if mine:
             policy.unlink(missing_ok=True)
-    return ensure_mosquitto()
 
 
 def ensure_micropython() -> Path:

@@ -10,7 +10,7 @@ import ssl
 
 import aiomqtt
 
-from hal.ports import Message, PortError
+from hal.ports import TOPICS_AT_ONCE, Message, PortError
 from hal.rt.queue import Queue
 
 TYPE_CHECKING = False
@@ -145,12 +145,15 @@ class MqttUplink:
             _close(client)
             raise
         self._connection = connection = _Connection(client, self._limit)
-        if not topics:
-            return
-        codes: Any = await connection.unless_gone(
-            client.subscribe([(topic, 1) for topic in topics], timeout=math.inf)
-        )
-        refused = [topic for topic, code in zip(topics, codes, strict=True) if code.value >= 0x80]
+        refused: list[str] = []
+        for first in range(0, len(topics), TOPICS_AT_ONCE):
+            some = topics[first : first + TOPICS_AT_ONCE]
+            codes: Any = await connection.unless_gone(
+                client.subscribe([(topic, 1) for topic in some], timeout=math.inf)
+            )
+            refused += [
+                topic for topic, code in zip(some, codes, strict=True) if code.value >= 0x80
+            ]
         if refused:
             raise PortError(
                 "MQTT %s:%d: the broker refuses the subscription to %s; check its access rules"

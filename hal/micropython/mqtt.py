@@ -8,7 +8,7 @@ import errno
 from hal.micropython import mqtt_packets as packets
 from hal.micropython.mqtt_connection import Connection
 from hal.micropython.tcp import check_connected
-from hal.ports import PortError
+from hal.ports import TOPICS_AT_ONCE, PortError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -108,9 +108,9 @@ class MqttUplink:
         if code:
             reason = packets.REFUSALS[code] if code < len(packets.REFUSALS) else "code %d" % code
             raise PortError("%s: %s; check the settings" % (self._name(), reason))
-        if not topics:
-            return
-        codes = await connection.subscribe(topics)
+        codes = b""
+        for first in range(0, len(topics), TOPICS_AT_ONCE):
+            codes += await connection.subscribe(topics[first : first + TOPICS_AT_ONCE])
         refused = [topic for topic, code in zip(topics, codes) if code >= 0x80]  # noqa: B905
         if refused or len(codes) != len(topics):
             raise PortError(

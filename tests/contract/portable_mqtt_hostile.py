@@ -124,6 +124,32 @@ def test_the_server_itself_is_sound() -> None:
     assert server.heard.endswith(b"\xe0\x00")
 
 
+def test_nine_topics_in_two_requests() -> None:
+    """AWS IoT closes the connection at a SUBSCRIBE of more than eight."""
+    eight = b"\x90\x0a\x00\x01" + b"\x01" * 8
+    server = Server([CONNACK, eight, b"\x90\x03\x00\x02\x01"])
+
+    async def body(link: MqttUplink) -> None:
+        await link.connect(None, list("abcdefghi"), SOON)
+
+    against(server, body)
+    assert b"\x82\x22\x00\x01\x00\x01a\x01" in server.heard
+    assert b"\x00\x01h\x01\x82\x06\x00\x02\x00\x01i\x01" in server.heard
+
+
+def test_the_ninth_topic_refused() -> None:
+    eight = b"\x90\x0a\x00\x01" + b"\x01" * 8
+
+    async def body(link: MqttUplink) -> None:
+        try:
+            await link.connect(None, list("abcdefghi"), SOON)
+            raise AssertionError("connected")
+        except PortError as error:
+            assert str(error).find("subscription to i;") > 0, error
+
+    against(Server([CONNACK, eight, b"\x90\x03\x00\x02\x80"]), body)
+
+
 def test_refusals() -> None:
     for code in (1, 2, 3, 4, 5, 77):
         assert "127.0.0.1" in refused([b"\x20\x02\x00" + bytes([code])], hang_up=True)

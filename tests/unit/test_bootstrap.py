@@ -20,7 +20,19 @@ def bare(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_mosquitto_without_root(bare: None) -> None:
     with pytest.raises(SystemExit, match=r"As root: apt-get install .* mosquitto"):
-        bootstrap.ensure_mosquitto()
+        bootstrap.ensure_brokers()
+
+
+def test_other_brokers_without_root(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Nobody is held up for want of them."""
+    monkeypatch.setattr(shutil, "which", lambda name, **_: name if name == "mosquitto" else None)
+    monkeypatch.setattr(os, "geteuid", lambda: 1000)
+    bootstrap.ensure_brokers()
+    assert "As root: apt-get install --no-install-recommends -y rabbitmq-server nats-server" in (
+        capsys.readouterr().out
+    )
 
 
 def test_micropython_without_apt(

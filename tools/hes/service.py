@@ -36,6 +36,7 @@ from gateway.uplink.messages import (
     Time,
 )
 from gateway.uplink.refused import Refused
+from hal.ports import TOPICS_AT_ONCE
 from hal.rt import log
 from tools.hes.store import SUBMITTED, UNANSWERED, Store
 from tools.package.keys import SigningKey
@@ -46,6 +47,7 @@ BACKOFF = (0.5, 30.0)  # seconds before connecting again: the first time, at mos
 TIME_EVERY = 900  # seconds between two `time` messages to a concentrator
 BEAT_EVERY = 2  # seconds between two signs of life in the store
 RESEND_EVERY = 5  # seconds before a gap is asked for again
+STATES_EVERY = 2  # seconds between two looks for concentrators whose retained state did not come
 
 _WHERE = "hes"
 # What aiomqtt and paho log reaches us as an exception.
@@ -137,6 +139,7 @@ class Service:
         self._status = "connecting"
         self._asked: dict[str, float] = {}  # concentrator: when its gap was last asked for
         self._told: dict[str, float] = {}  # concentrator: when it was last told the time
+        self._states: set[str] = set()  # concentrators whose state came, or was asked for by name
 
     async def run(self) -> None:
         """Serves until cancelled. A broker that is away is tried again, with growing, jittered
@@ -184,11 +187,26 @@ class Service:
             logger=_SILENT,
         )
         async with client:
-            await _subscribe(client)
+            await _subscribe(client, ["ami/v1/+/%s" % name for name in messages.UP_TOPICS])
             self._now_is("connected")
             self._asked.clear()
             self._told.clear()
-            await _together(self._send_orders(client), self._take_messages(client))
+            self._states.clear()
+            await _together(
+                self._send_orders(client), self._take_messages(client), self._ask_states(client)
+            )
+
+    async def _ask_states(self, client: aiomqtt.Client) -> None:
+        """RabbitMQ gives retained messages to subscriptions by full name only. With other brokers
+        the states are there before this looks for them.
+        """
+        while True:
+            await asyncio.sleep(STATES_EVERY)
+            silent = [name for name in self._store.addressed() if name not in self._states]
+            for first in range(0, len(silent), TOPICS_AT_ONCE):
+                some = silent[first : first + TOPICS_AT_ONCE]
+                await _subscribe(client, [messages.topic(name, "state") for name in some])
+                self._states.update(some)
 
     async def _send_orders(self, client: aiomqtt.Client) -> None:
         """What was never answered, once at the start; from then on whatever is new in the store."""
@@ -225,16 +243,16 @@ class Service:
                 continue  # somebody cleared the retained state
             try:
                 messages.topic(concentrator, name)  # checks the id
-                await self._take(client, concentrator, name, payload)
+                await self._take(client, concentrator, name, payload, message.retain)
             except (Refused, ValueError) as error:
                 log.warning(_WHERE, "%s from %s: %s" % (name, concentrator, error))
                 self._store.add_event(concentrator[:64], "malformed", "%s: %s" % (name, error))
 
     async def _take(
-        self, client: aiomqtt.Client, concentrator: str, name: str, payload: bytes
+        self, client: aiomqtt.Client, concentrator: str, name: str, payload: bytes, retained: bool
     ) -> None:
         if name == "state":
-            await self._take_state(client, concentrator, State.decode(payload))
+            await self._take_state(client, concentrator, State.decode(payload), retained)
         elif name == "hello":
             hello = Hello.decode(payload)
             await self._tell_time(client, concentrator, hello)
@@ -250,10 +268,13 @@ class Service:
             chunk = Chunk(pull.digest, pull.offset, total, data)
             await _publish(client, concentrator, "chunk", chunk.encode())
 
-    async def _take_state(self, client: aiomqtt.Client, concentrator: str, state: State) -> None:
+    async def _take_state(
+        self, client: aiomqtt.Client, concentrator: str, state: State, retained: bool
+    ) -> None:
         if state.concentrator != concentrator:
             raise Refused("malformed", "state: speaks of concentrator %s" % state.concentrator)
-        self._store.take_state(concentrator, state)
+        self._states.add(concentrator)
+        self._store.take_state(concentrator, state, retained)
         log.info(_WHERE, "%s is %s" % (concentrator, "online" if state.online else "offline"))
         if state.online:
             safe = self._store.position(concentrator, state.epoch)
@@ -304,11 +325,10 @@ class Service:
         await _publish(client, concentrator, "time", payload)
 
 
-async def _subscribe(client: aiomqtt.Client) -> None:
+async def _subscribe(client: aiomqtt.Client, topics: list[str]) -> None:
     """One request for all topics, so that a birth is not heard before its reports can be."""
-    topics = [("ami/v1/+/%s" % name, 1) for name in messages.UP_TOPICS]
-    codes: Any = await client.subscribe(topics)
-    for (topic, _), code in zip(topics, codes, strict=True):
+    codes: Any = await client.subscribe([(topic, 1) for topic in topics])
+    for topic, code in zip(topics, codes, strict=True):
         if code.value >= 0x80:
             raise aiomqtt.MqttError(
                 "the broker refuses the subscription to %s; check its access rules" % topic

@@ -428,15 +428,25 @@ class Store:
 
     # -------------------------------------------------------- from the concentrators
 
-    def take_state(self, concentrator: str, state: Birth) -> None:
-        """A birth or a will. A will of an earlier session than the known one is late and changes
-        nothing.
+    def addressed(self) -> list[str]:
+        """Every concentrator that was heard of, or has an order."""
+        rows = self._db.execute(
+            "SELECT id FROM concentrators UNION SELECT concentrator FROM jobs"
+            " UNION SELECT concentrator FROM numbered"
+        )
+        return [row["id"] for row in rows]
+
+    def take_state(self, concentrator: str, state: Birth, retained: bool = False) -> None:
+        """A birth or a will. A will of another session than the known one is late and changes
+        nothing, unless `retained` says that it is what the broker has last heard: then the birth of
+        its session was missed.
         """
         with self._transaction() as db:
             known = db.execute(
                 "SELECT session FROM concentrators WHERE id = ?", (concentrator,)
             ).fetchone()
-            if not state.online and known is not None and known["session"] != state.session:
+            other = known is not None and known["session"] != state.session
+            if not state.online and other and not retained:
                 return
             db.execute(
                 "INSERT OR REPLACE INTO concentrators VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",

@@ -127,6 +127,18 @@ def test_a_late_will_does_not_hide_a_new_birth(store) -> None:
     assert store.concentrators()[0]["online"] == 0
 
 
+def test_a_retained_will_of_a_birth_that_was_missed(store) -> None:
+    store.take_state(CONCENTRATOR, birth(1, True))
+    store.take_state(CONCENTRATOR, birth(2, False), retained=True)
+    assert store.concentrators()[0]["online"] == 0
+
+
+def test_an_old_retained_state_moves_no_position_back(store) -> None:
+    store.take_state(CONCENTRATOR, birth(1, True, first=40))
+    store.take_state(CONCENTRATOR, birth(1, True, first=2), retained=True)
+    assert store.position(CONCENTRATOR, EPOCH) == 39
+
+
 def test_nobody_reports_on_the_job_of_another(store, key) -> None:
     job_id = configure(store, key)
     take(store, 1, ok(job_id, "AMI01"), ended(job_id), where="c-2")
