@@ -4,21 +4,27 @@ Records go to the newest segment (`<name>.<number>`); a commit makes all since t
 with one sync. Room is won back by whole segments from the oldest on, so the work for it is bounded
 and nothing is ever moved.
 
-    segment = "AMIJ" version(1) flags(1) reserved(2) record*
+    segment = "AMIJ" version(1)=2 flags(1) reserved(2) record*
     record  = first(1 bit) length(31 bits) crc32(4) payload(length)                    big-endian
 
-The CRC is over all but itself. The first record of each commit has its bit set: when it was
+The CRC-32 is over the payload and starts with the value of the first four bytes, so it covers them
+too. The first record of each commit has its bit set: when it was
 written, everything before it was on the medium.
 
-Recovery reads all segments in order. What does not check out ends its segment there. If nothing
-was ever committed after it, it is the tail of a write the power cut off, and is removed; otherwise
-it is damage, and the file is kept as `<name>.bad.<number>`, for people to look into. Nothing behind
-such a spot is taken for a record: the payload of one record may hold bytes that look like another.
+Where the medium gains by it, the newest segment is filled with zeros beforehand: a commit then
+goes over blocks that the file has already, and its sync writes them and nothing else.
+
+Recovery reads all segments in order. Zeros up to the end of the newest one are room not used yet.
+Anything else that does not check out ends its segment there. If nothing was ever committed after
+it, it is the tail of a write the power cut off, and is removed; otherwise it is damage, and the
+file is kept as `<name>.bad.<number>`, for people to look into. Nothing behind such a spot is taken
+for a record: the payload of one record may hold bytes that look like another.
 """
 
 from __future__ import annotations
 
-import binascii
+from binascii import crc32
+from struct import pack
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -31,10 +37,10 @@ if TYPE_CHECKING:
 MAX_RECORD = 1 << 20
 SEGMENT_SIZE = 65536
 
-_MAGIC = b"AMIJ\x01"
+_MAGIC = b"AMIJ\x02"
 _HEADER = 8
 _FRAME = 8
-_FIRST = 0x80  # in the first byte of a record
+_FIRST = 1 << 31  # in the first four bytes of a record
 _BASE = 1  # flag: all older segments are void
 _READ_SIZE = 4096
 _SEARCH_SIZE = 16384
@@ -82,8 +88,9 @@ class Journal:
         self._segments: list[int] = []
         self._sizes: list[int] = []  # durable bytes of each
         self._file: AppendFile | None = None
-        self._pending: list[bytes] = []
-        self._pending_size = 0
+        self._pending = bytearray()
+        self._first = _FIRST  # or 0, of the next record
+        self._end = 0  # of the newest segment, the pending records included
         self._written = 0  # bytes of the newest segment handed to the storage
         self._damaged: list[int] = []  # segments with damage that there was no room to copy
 
@@ -93,7 +100,6 @@ class Journal:
         """
         recovery = Recovery()
         self._close()
-        self._pending, self._pending_size = [], 0
         self._remove_if_there(self._name + ".new")
         self._damaged = []
         self._segments, self._sizes = self._find_segments(recovery), []
@@ -108,7 +114,7 @@ class Journal:
             self._sizes.append(0)
         if not self._segments:
             self._segments, self._sizes = [1], [0]
-        self._written = self._sizes[-1]
+        self._forget()
         return recovery
 
     def append(self, payload: bytes) -> int:
@@ -116,17 +122,16 @@ class Journal:
         size = len(payload)
         if not 0 < size <= MAX_RECORD:
             raise JournalError("a record has 1..%d bytes, not %d" % (MAX_RECORD, size))
-        end = self._written + self._pending_size
+        pending, end = self._pending, self._end
         if end == 0:
-            self._pending.append(_header(0))
-            self._pending_size = end = _HEADER
-        committed = self._sizes[-1]
-        self._pending.append(
-            _frame(payload, end == committed or (committed == 0 and end == _HEADER))
-        )
-        self._pending.append(payload)
-        self._pending_size += _FRAME + size
-        if self._pending_size >= _FLUSH_SIZE:
+            pending += _header(0)
+            end = _HEADER
+        word = size | self._first
+        pending += pack(">II", word, crc32(payload, word))
+        pending += payload
+        self._first = 0
+        self._end = end + _FRAME + size
+        if len(pending) >= _FLUSH_SIZE:
             self._flush()
         return self._segments[-1] << _OFFSET_BITS | end
 
@@ -143,27 +148,29 @@ class Journal:
             self._undo()
             raise
         self._sizes[-1] = self._written
+        self._first = _FIRST
 
     def pending(self) -> bool:
         """Something was appended that no commit has made durable yet."""
-        return self.newest_size() != self._sizes[-1]
+        return self._end != self._sizes[-1]
 
     def full(self) -> bool:
         """The newest segment has reached its size: time to `roll()`."""
-        return self.newest_size() >= self._segment_size
+        return self._end >= self._segment_size
 
     def newest_size(self) -> int:
         """Bytes in the newest segment, durable or not."""
-        return self._written + self._pending_size
+        return self._end
 
     def roll(self) -> None:
         """Start a new segment: what is appended from here on may outlive all before."""
         self.commit()
         if self._written:
             self._close()
+            self._trim()  # zeros at the end of an older segment are damage
             self._segments.append(self._segments[-1] + 1)
             self._sizes.append(0)
-            self._written = 0
+            self._forget()
 
     def newest(self) -> int:
         """The number of the segment that is appended to."""
@@ -188,6 +195,7 @@ class Journal:
         """
         self.commit()
         self._close()
+        self._trim()
         temporary = self._name + ".new"
         self._remove_if_there(temporary)
         file = self._storage.append(temporary)
@@ -197,7 +205,7 @@ class Journal:
             for payload in payloads:
                 if not 0 < len(payload) <= MAX_RECORD:
                     raise JournalError("a record has 1..%d bytes" % MAX_RECORD)
-                file.write(_frame(payload, size == _HEADER) + payload)
+                file.write(_frame(payload, _FIRST if size == _HEADER else 0) + payload)
                 size += _FRAME + len(payload)
             file.sync()
         finally:
@@ -206,7 +214,7 @@ class Journal:
         self._storage.rename(temporary, self._file_name(number))
         self._segments.append(number)
         self._sizes.append(size)
-        self._written = size
+        self._forget()
         self.drop_before(number)
 
     def records(self, position: int = 0) -> Iterator[tuple[int, bytes]]:
@@ -235,36 +243,42 @@ class Journal:
 
     def size(self) -> int:
         """Bytes on the medium and those waiting for a commit."""
-        return sum(self._sizes[:-1]) + self._written + self._pending_size
+        return sum(self._sizes[:-1]) + self._end
 
     # Writing.
 
     def _flush(self) -> None:
         if not self._pending:
             return
-        data = b"".join(self._pending)
         try:
-            self._open_file().write(data)
+            self._open_file().write(self._pending)
         except OSError:
             self._undo()
             raise
-        self._pending, self._pending_size = [], 0
-        self._written += len(data)
+        self._written += len(self._pending)
+        self._pending = bytearray()
 
     def _open_file(self) -> AppendFile:
         if self._file is None:
             self._trim()
-            self._file = self._storage.append(self._file_name(self._segments[-1]))
+            self._file = self._storage.append(
+                self._file_name(self._segments[-1]), self._segment_size
+            )
         return self._file
 
     def _undo(self) -> None:
         """Back to the last commit: half a record must not stand before the next one."""
         self._close()
-        self._pending, self._pending_size = [], 0
-        self._written = self._sizes[-1]
+        self._forget()
         self._trim()
 
+    def _forget(self) -> None:
+        """What is not durable in the newest segment is no part of it."""
+        self._pending, self._first = bytearray(), _FIRST
+        self._end = self._written = self._sizes[-1]
+
     def _trim(self) -> None:
+        """Cut the newest segment off behind what is written."""
         name = self._file_name(self._segments[-1])
         if self._storage.size(name) > self._written:
             self._storage.truncate(name, self._written)
@@ -301,14 +315,19 @@ class Journal:
         size = self._storage.size(name)
         if size == 0:
             return 0, ""  # made, and then the power went
+        newest = segment == self._segments[-1]
         header = self._storage.read(name, 0, _HEADER)
         if header != _header(0) and header != _header(_BASE):
+            if newest and self._used(name, 0) == 0:
+                return 0, ""
             return 0, "expected a segment's header, came %s" % (header.hex() or "nothing")
         reader = _Reader(self._storage, name, _HEADER, size)
         while True:
             at = reader.offset
             payload = reader.next()
             if payload is None:
+                if reader.damage and newest and self._used(name, at) == at:
+                    return at, ""
                 return at, reader.damage
             recovery.records += 1
             apply(segment << _OFFSET_BITS | at, payload)
@@ -316,9 +335,10 @@ class Journal:
     def _repair(self, segment: int, good: int, damage: str, recovery: Recovery) -> int:
         """Make the file end at `good`; returns its size then."""
         name = self._file_name(segment)
-        size = self._storage.size(name)
+        newest = segment == self._segments[-1]
+        size = self._used(name, good) if newest else self._storage.size(name)
         recovery.cut += size - good
-        torn = segment == self._segments[-1] and not self._committed_behind(name, good)
+        torn = newest and not self._committed_behind(name, good)
         recovery.notes.append(
             "%s: %s at byte %d of %d: %s"
             % (
@@ -345,6 +365,18 @@ class Journal:
         self._storage.truncate(name, good)
         return good
 
+    def _used(self, name: str, offset: int) -> int:
+        """The end of the last byte from `offset` on that is not zero; `offset` if all are."""
+        used = offset
+        while True:
+            part = self._storage.read(name, offset, _READ_SIZE)
+            if not part:
+                return used
+            left = len(part.rstrip(b"\x00"))
+            if left:
+                used = offset + left
+            offset += len(part)
+
     def _committed_behind(self, name: str, offset: int) -> bool:
         """Does a commit begin behind? Then what is at `offset` was once on the medium."""
         tail = self._storage.read(name, offset, _SEARCH_SIZE)
@@ -352,9 +384,9 @@ class Journal:
         nearest = 1 if offset else _HEADER + 1
         for start in range(nearest, len(tail) - _FRAME):
             length = _length(tail[start : start + 4])
-            if tail[start] & _FIRST and 0 < length <= len(tail) - start - _FRAME:
+            if tail[start] & 0x80 and 0 < length <= len(tail) - start - _FRAME:
                 payload = tail[start + _FRAME : start + _FRAME + length]
-                if tail[start : start + _FRAME] == _frame(payload, True):
+                if tail[start : start + _FRAME] == _frame(payload, _FIRST):
                     return True
         return False
 
@@ -405,7 +437,7 @@ class _Reader:
             self.damage = "a record of %d bytes where %d are left" % (length, left - _FRAME)
             return None
         payload = self._bytes(self.offset + _FRAME, length)
-        if head != _frame(payload, bool(head[0] & _FIRST)):
+        if head != _frame(payload, head[0] << 24 & _FIRST):
             self.damage = "a record whose CRC does not match"
             return None
         self.offset += _FRAME + length
@@ -424,10 +456,10 @@ def _header(flags: int) -> bytes:
     return _MAGIC + bytes([flags, 0, 0])
 
 
-def _frame(payload: bytes, first: bool) -> bytes:
-    size = len(payload)
-    length = (size | _FIRST << 24 if first else size).to_bytes(4, "big")
-    return length + binascii.crc32(payload, binascii.crc32(length)).to_bytes(4, "big")
+def _frame(payload: bytes, first: int) -> bytes:
+    """What stands before a payload; `first` is _FIRST or 0."""
+    word = len(payload) | first
+    return pack(">II", word, crc32(payload, word))
 
 
 def _length(head: bytes) -> int:

@@ -118,7 +118,7 @@ class Datagrams(Protocol):
 
 
 class AppendFile(Protocol):
-    def write(self, data: bytes | memoryview) -> None:
+    def write(self, data: bytes | bytearray | memoryview) -> None:
         """Add at the end; durable only after sync()."""
 
     def sync(self) -> None:

@@ -1,4 +1,5 @@
-"""A folder of a POSIX file system as Storage: everything said to be durable has passed fsync."""
+"""A folder of a POSIX file system as Storage: everything said to be durable has passed fsync
+or fdatasync."""
 
 from __future__ import annotations
 
@@ -20,8 +21,8 @@ class FolderStorage:
         if os.path.exists(self._at(_NEW)):  # left by a power cut within replace()
             os.unlink(self._at(_NEW))
 
-    def append(self, name: str) -> FolderAppendFile:
-        return FolderAppendFile(self, self._at(checked(name)))
+    def append(self, name: str, reserve: int = 0) -> FolderAppendFile:
+        return FolderAppendFile(self, self._at(checked(name)), reserve)
 
     def read(self, name: str, offset: int = 0, size: int = -1) -> bytes:
         with open(self._at(checked(name)), "rb") as file:
@@ -87,24 +88,29 @@ class FolderAppendFile:
     """See hal.ports.AppendFile. After an error nothing more can be written: the kernel may have
     dropped what it could not store and would call the next fsync a success. Open it anew."""
 
-    def __init__(self, storage: FolderStorage, path: str) -> None:
+    def __init__(self, storage: FolderStorage, path: str, reserve: int) -> None:
         self._storage = storage
         self._new = not os.path.exists(path)
-        self._fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+        self._fd = os.open(path, os.O_WRONLY | os.O_CREAT, 0o600)
+        self._end = os.fstat(self._fd).st_size
         self._failed = False
+        if reserve > self._end:
+            self._set_aside(reserve - self._end)
 
-    def write(self, data: bytes | memoryview) -> None:
+    def write(self, data: bytes | bytearray | memoryview) -> None:
         self._check()
         try:
-            write_all(self._fd, data)
+            write_all(self._fd, data, self._end)
         except OSError:
             self._failed = True
             raise
+        self._end += len(data)
 
     def sync(self) -> None:
         self._check()
         try:
-            os.fsync(self._fd)
+            # A file that does not grow has no metadata to be written: that is what `reserve` gains.
+            os.fdatasync(self._fd)
             if self._new:
                 self._storage.sync_folder()
                 self._new = False
@@ -113,20 +119,29 @@ class FolderAppendFile:
             raise
 
     def size(self) -> int:
-        return os.fstat(self._fd).st_size
+        return self._end
 
     def close(self) -> None:
         if self._fd >= 0:
             os.close(self._fd)
         self._fd = -1
 
+    def _set_aside(self, size: int) -> None:
+        """Zeros, not fallocate(2): the first write to blocks that were only allocated is journalled
+        like growth."""
+        try:
+            write_all(self._fd, bytes(size), self._end)
+        except OSError:  # no room to spare: then it grows as it is written
+            os.ftruncate(self._fd, self._end)
+
     def _check(self) -> None:
         if self._failed:
             raise OSError(errno.EIO, "the file failed before; open it anew")
 
 
-def write_all(fd: int, data: bytes | memoryview) -> None:
-    """write(2) until nothing is left."""
+def write_all(fd: int, data: bytes | bytearray | memoryview, offset: int = 0) -> None:
+    """pwrite(2) from `offset` on until nothing is left."""
+    written = os.pwrite(fd, data, offset)
     rest = memoryview(data)
-    while rest:
-        rest = rest[os.write(fd, rest) :]
+    while written < len(rest):
+        written += os.pwrite(fd, rest[written:], offset + written)

@@ -29,7 +29,8 @@ class FolderStorage:
         if _is_there(self._at(_NEW)):  # left by a power cut within replace()
             os.remove(self._at(_NEW))
 
-    def append(self, name: str) -> FolderAppendFile:
+    def append(self, name: str, reserve: int = 0) -> FolderAppendFile:
+        # Nothing is set aside: littlefs writes to other blocks anyway, it gains nothing by it.
         return FolderAppendFile(self, self._at(checked(name)), max(0, self.size(name)))
 
     def read(self, name: str, offset: int = 0, size: int = -1) -> bytes:
@@ -105,7 +106,7 @@ class FolderAppendFile:
         self._size = size
         self._failed = False
 
-    def write(self, data: bytes | memoryview) -> None:
+    def write(self, data: bytes | bytearray | memoryview) -> None:
         self._check()
         try:
             write_all(self._file, data)
@@ -136,7 +137,7 @@ class FolderAppendFile:
             raise OSError(errno.EIO, "the file failed before; open it anew")
 
 
-def write_all(file, data: bytes | memoryview) -> None:
+def write_all(file, data: bytes | bytearray | memoryview) -> None:
     """write() until nothing is left; it may take less than all."""
     rest = memoryview(data)
     while rest:

@@ -14,20 +14,26 @@ class PowerCut(Exception):
 
 
 class _File:
-    __slots__ = ("content", "durable", "named")
+    __slots__ = ("content", "durable", "durable_size", "named", "zeros")
 
-    def __init__(self, content: bytes = b"", named: bool = False) -> None:
+    def __init__(self, content: bytes = b"", named: bool = False, zeros: int = 0) -> None:
         self.content = bytearray(content)
+        self.zeros = zeros  # bytes set aside behind it
         self.durable = len(content)  # bytes that a cut cannot take
+        self.durable_size = len(content) + zeros
         self.named = named  # the directory entry is on the medium
+
+    def size(self) -> int:
+        return len(self.content) + self.zeros
 
 
 class MemoryStorage:
-    """The Storage port. `capacity` in bytes. `operations` counts the calls that changed the medium,
-    `syncs` the syncs.
+    """The Storage port. `capacity` in bytes; `reserves`: it sets aside what append() asks it to.
+    `operations` counts the calls that changed the medium, `syncs` the syncs.
     """
 
-    def __init__(self, capacity: int = 1 << 24) -> None:
+    def __init__(self, capacity: int = 1 << 24, reserves: bool = True) -> None:
+        self._reserves = reserves
         self._files: dict[str, _File] = {}
         self._capacity = capacity
         self._cut_at = -1
@@ -40,20 +46,30 @@ class MemoryStorage:
 
     # The port.
 
-    def append(self, name: str) -> MemoryAppend:
+    def append(self, name: str, reserve: int = 0) -> MemoryAppend:
         self._alive()
         _check_name(name)
         if name not in self._files:
             self._files[name] = _File()
-        return MemoryAppend(self, self._files[name])
+        file = self._files[name]
+        file.content.extend(bytes(file.zeros))
+        file.zeros = 0
+        more = reserve - len(file.content)
+        if self._reserves and 0 < more <= self.free():
+            self._count()
+            file.zeros = more
+            self._after()
+        return MemoryAppend(self, file)
 
     def read(self, name: str, offset: int = 0, size: int = -1) -> bytes:
-        content = self._file(name).content
-        return bytes(content[offset:] if size < 0 else content[offset : offset + size])
+        file = self._file(name)
+        end = file.size() if size < 0 else min(offset + size, file.size())
+        part = bytes(file.content[offset:end])
+        return part + bytes(max(0, end - offset - len(part)))
 
     def replace(self, name: str, data: bytes) -> None:
         _check_name(name)
-        before = len(self._files[name].content) if name in self._files else 0
+        before = self._files[name].size() if name in self._files else 0
         self._room(len(data) - before)
         if self._operation():
             self._files[name] = _File(data, True)
@@ -70,11 +86,12 @@ class MemoryStorage:
 
     def truncate(self, name: str, size: int) -> None:
         file = self._file(name)
-        if size > len(file.content):
+        if size > file.size():
             raise ValueError("truncate cannot make %s larger" % name)
         if self._operation():
+            file.zeros = max(0, size - len(file.content))
             file.content = file.content[:size]
-            file.durable = size
+            file.durable, file.durable_size = len(file.content), size
             file.named = True
         self._after()
 
@@ -89,11 +106,11 @@ class MemoryStorage:
 
     def size(self, name: str) -> int:
         self._alive()
-        return len(self._files[name].content) if name in self._files else -1
+        return self._files[name].size() if name in self._files else -1
 
     def free(self) -> int:
         self._alive()
-        return max(0, self._capacity - sum([len(f.content) for f in self._files.values()]))
+        return max(0, self._capacity - sum([f.size() for f in self._files.values()]))
 
     # What a test does to it.
 
@@ -113,12 +130,13 @@ class MemoryStorage:
 
     def after_cut(self) -> MemoryStorage:
         """The same medium after the power came back, without any further cut."""
-        after = MemoryStorage(self._capacity)
+        after = MemoryStorage(self._capacity, self._reserves)
         for name in self._files:
             file = self._files[name]
             content = self._survivors(file)
-            if file.named or content:
-                after._files[name] = _File(content, True)
+            zeros = max(0, self._surviving_size(file) - len(content))
+            if file.named or content or zeros:
+                after._files[name] = _File(content, True, zeros)
         return after
 
     def fail_next(self, errno: int) -> None:
@@ -152,6 +170,14 @@ class MemoryStorage:
             return kept + bytes(split) + tail[split:] if split > 0 else kept
         return kept
 
+    def _surviving_size(self, file: _File) -> int:
+        """Of the file, with what is left of the zeros set aside behind it."""
+        if self._survival == "lost":
+            return file.durable_size
+        if self._survival == "half":
+            return (file.durable_size + file.size()) // 2
+        return file.size()
+
     def _file(self, name: str) -> _File:
         self._alive()
         if name not in self._files:
@@ -173,12 +199,13 @@ class MemoryStorage:
         self._alive()
         if self._failing:
             raise OSError(self._failing.pop(0), "as the test ordered")
-        number = self.operations
+        return not self._count() or self._survival in ("whole", "garbage")
+
+    def _count(self) -> bool:
+        """A changing call; True when the power goes during it."""
+        self._dead = self.operations == self._cut_at
         self.operations += 1
-        if number != self._cut_at:
-            return True
-        self._dead = True
-        return self._survival in ("whole", "garbage")
+        return self._dead
 
     def _after(self) -> None:
         self._alive()
@@ -191,24 +218,30 @@ class MemoryAppend:
         self._storage = storage
         self._file = file
 
-    def write(self, data: bytes | memoryview) -> None:
+    def write(self, data: bytes | bytearray | memoryview) -> None:
         storage = self._storage
         data = bytes(data)
         if storage._failing:
-            self._file.content.extend(data[: len(data) // 2])
-        if len(data) > storage.free():
-            self._file.content.extend(data[: storage.free()])
-            storage._room(len(data))
+            self._extend(data[: len(data) // 2])
+        room = storage.free() + self._file.zeros
+        if len(data) > room:
+            self._extend(data[:room])
+            raise OSError(ENOSPC, "%d bytes wanted, %d free" % (len(data), room))
         storage._operation()
         # What a cut leaves of it is for after_cut() to say: it is not synced.
-        self._file.content.extend(data)
+        self._extend(data)
         storage._after()
+
+    def _extend(self, data: bytes) -> None:
+        self._file.content.extend(data)
+        self._file.zeros = max(0, self._file.zeros - len(data))
 
     def sync(self) -> None:
         storage = self._storage
         storage.syncs += 1
         if storage._operation():
             self._file.durable = len(self._file.content)
+            self._file.durable_size = self._file.size()
             self._file.named = True
         storage._after()
 

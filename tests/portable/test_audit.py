@@ -86,8 +86,8 @@ def test_a_forged_record_with_a_good_crc_shows() -> None:
     start = max(s for s in range(8, at) if _fits(content, s) and s + 8 < at)
     length = int.from_bytes(content[start : start + 4], "big") & 0x7FFFFFFF
     payload = content[start + 8 : start + 8 + length].replace(b"AMI2", b"AMI9")
-    head = content[start : start + 4]
-    crc = binascii.crc32(payload, binascii.crc32(head)).to_bytes(4, "big")
+    head = int.from_bytes(content[start : start + 4], "big")
+    crc = binascii.crc32(payload, head).to_bytes(4, "big")
     storage.replace(name, content[: start + 4] + crc + payload + content[start + 8 + length :])
     assert len(records(storage)) == 5  # the journal sees nothing
     error = raises(AuditBroken, verify, records(storage))
@@ -95,10 +95,10 @@ def test_a_forged_record_with_a_good_crc_shows() -> None:
 
 
 def _fits(content: bytes, start: int) -> bool:
-    head = content[start : start + 4]
-    length = int.from_bytes(head, "big") & 0x7FFFFFFF
+    head = int.from_bytes(content[start : start + 4], "big")
+    length = head & 0x7FFFFFFF
     payload = content[start + 8 : start + 8 + length]
-    crc = binascii.crc32(payload, binascii.crc32(head))
+    crc = binascii.crc32(payload, head)
     return 0 < length <= len(payload) and content[start + 4 : start + 8] == crc.to_bytes(4, "big")
 
 

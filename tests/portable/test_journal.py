@@ -77,13 +77,74 @@ def test_a_torn_tail_is_cut_and_said() -> None:
             assert len(recovery.notes) == 1 and "removed" in recovery.notes[0]
         elif survival in ("lost", "zeros", "last-block-only"):
             assert found == [b"first"]
-            assert (recovery.cut > 0) == (survival != "lost")
+            # Zeros are room not used yet.
+            assert (recovery.cut > 0) == (survival == "last-block-only")
         else:
             assert len(found) == 3
         journal.append(b"goes on")
         journal.commit()
         journal, found, recovery = opened(after)
         assert found[-1] == b"goes on" and recovery.notes == []
+
+
+def test_room_set_aside_is_neither_record_nor_damage() -> None:
+    storage = MemoryStorage()
+    journal, _, _ = opened(storage, 1024)
+    journal.append(b"first")
+    journal.commit()
+    name = "book.00000001"
+    assert storage.size(name) == 1024 and journal.size() < 40
+    for left in (1024, journal.size() + 3, journal.size()):
+        storage.truncate(name, left)
+        journal, found, recovery = opened(storage, 1024)
+        assert found == [b"first"] and recovery.notes == [] and recovery.cut == 0
+    storage.truncate(name, 0)
+    storage.append(name, 1024)  # made, set aside, and then the power went
+    journal, found, recovery = opened(storage, 1024)
+    assert found == [] and recovery.notes == []
+    journal.append(b"second")
+    journal.commit()
+    journal.roll()
+    assert storage.size(name) == journal.size() < 40
+    assert opened(storage, 1024)[1] == [b"second"]
+
+
+def test_a_torn_record_in_room_set_aside_is_cut_and_said() -> None:
+    for size in range(1, 29):
+        storage = MemoryStorage()
+        journal, _, _ = opened(storage, 1024)
+        journal.append(b"first")
+        journal.commit()
+        good = journal.size()
+        journal.append(random_bytes(3, 20))
+        journal.commit()
+        second = storage.read("book.00000001", good, 28)
+        storage.truncate("book.00000001", good)
+        storage.append("book.00000001", 1024).write(second[:size])
+        _, found, recovery = opened(storage, 1024)
+        if size == 28:
+            assert len(found) == 2 and recovery.notes == []
+            continue
+        assert found == [b"first"] and not recovery.damaged
+        assert recovery.cut == len(second[:size].rstrip(b"\x00"))
+        assert "removed" in recovery.notes[0]
+        assert storage.size("book.00000001") == good
+
+
+def test_zeros_in_an_older_segment_are_damage() -> None:
+    storage = MemoryStorage()
+    journal, _, _ = opened(storage, 1024)
+    for record in (b"first", b"second"):
+        journal.append(record)
+        journal.commit()
+    end = journal.size()
+    journal.roll()
+    journal.append(b"third")
+    journal.commit()
+    name = "book.00000001"
+    storage.replace(name, storage.read(name, 0, end - 14) + bytes(14))
+    _, found, recovery = opened(storage, 1024)
+    assert found == [b"first", b"third"] and recovery.damaged
 
 
 def test_segments_roll_and_are_dropped() -> None:
@@ -137,7 +198,7 @@ def test_damage_in_the_newest_segment_is_no_torn_tail() -> None:
 
 
 def test_full_flash_leaves_what_was_committed() -> None:
-    storage = MemoryStorage(capacity=200)
+    storage = MemoryStorage(200)
     journal, _, _ = opened(storage)
     journal.append(b"kept")
     journal.commit()

@@ -37,8 +37,8 @@ def make_job(number: int, meters: int = 3, not_before: int = 0, not_after: int =
 class World:
     """A ledger on its own flash."""
 
-    def __init__(self, limits: Limits | None = None) -> None:
-        self.storage = MemoryStorage()
+    def __init__(self, limits: Limits | None = None, reserves: bool = True) -> None:
+        self.storage = MemoryStorage(1 << 24, reserves)
         self.clock = ManualClock(NOW)
         self.limits = limits or Limits()
         self.ledger = self.open()
@@ -322,7 +322,7 @@ def test_a_flash_that_does_not_answer_for_a_while() -> None:
 
 
 def test_a_full_flash_in_the_middle_of_a_batch() -> None:
-    world = World()
+    world = World(None, False)
     world.accept(make_job(1, 400))
     world.storage.set_capacity(world.ledger.size() + 5000)
     raises(OSError, world.ledger.cancel, make_job(1, 400).id)
@@ -376,7 +376,7 @@ def test_damage_is_reported_and_numbers_are_not_given_twice() -> None:
         world.finish(1, index)
     last = world.ledger.last_number
     name = world.storage.names()[-1]
-    world.storage.damage(name, world.storage.size(name) // 2)
+    world.storage.damage(name, world.ledger.size() // 2)
     ledger = world.restart()
     assert ledger.recovery.damaged
     reports = ledger.reports(0, 100)
@@ -405,7 +405,7 @@ def test_ledgers_with_the_clock_unset() -> None:
 
 
 def test_a_full_flash_at_the_start_is_waited_for() -> None:
-    world = World(Limits(free_bytes=0))
+    world = World(Limits(free_bytes=0), False)
     world.accept(make_job(1))
     world.ledger.started(1, 0)
     world.ledger.started(1, 1)
@@ -439,7 +439,7 @@ def test_a_flash_that_was_always_full() -> None:
 
 
 def test_damage_on_a_full_flash_is_kept_all_the_same() -> None:
-    world = World(Limits(free_bytes=0))
+    world = World(Limits(free_bytes=0), False)
     for number in range(1, 4):
         world.accept(make_job(number))
     name = "ledger.%08d" % 1

@@ -48,6 +48,33 @@ def test_append_read_size() -> None:
     with_folders(test)
 
 
+def test_append_with_room_set_aside() -> None:
+    def test(folder: str) -> None:
+        storage = FolderStorage(folder)
+        file = storage.append("a", 5000)
+        assert file.size() == 0
+        file.write(b"first")
+        file.sync()
+        file.write(b"")
+        file.write(b"second")
+        file.sync()
+        assert file.size() == 11
+        content = storage.read("a")
+        assert content[:11] == b"firstsecond" and content[11:] == bytes(len(content) - 11)
+        assert storage.size("a") == len(content) in (11, 5000)
+        file.write(bytes([7]) * 6000)  # more than was thought
+        file.sync()
+        file.close()
+        assert storage.read("a") == b"firstsecond" + bytes([7]) * 6000
+        storage.truncate("a", 3)
+        file = storage.append("a", 2)
+        file.write(b"d")
+        file.close()
+        assert storage.read("a") == b"fird"
+
+    with_folders(test)
+
+
 def test_what_is_synced_is_there_for_the_next_one() -> None:
     def test(folder: str) -> None:
         file = FolderStorage(folder).append("a")
