@@ -1,309 +1,101 @@
-"""Ways to the meters: every modem's frames sorted to the conversations they belong to.
+"""Ways to the meters: which path is tried first, and links over it.
 
-One reader per modem hands each received frame to the link of its (address, server SAP, client SAP);
-frames nobody waits for are counted and dropped. What a modem cannot deliver comes out of the link
-at once as OSError, so that the DLMS client repeats without waiting for its timeout. Which path of a
-meter is tried first is decided here; going on to the next one is gateway/activities/attempt.py's
-business.
+Going on to the next path is gateway/activities/attempt.py's business; what is learned of each path
+is kept by reachability.py, and what is done about a meter that is not reached, by recovery.py.
 """
 
 from __future__ import annotations
 
-import asyncio
+import os
 
-from hal.ports import Busy, DutyCycle, Joined, Left, ModemReset, NoRoute, Rx, TxDone
+from gateway.meters.health import Health
+from gateway.meters.link import Link
+from gateway.meters.modem_port import ModemPort
+from gateway.meters.reachability import Reachability
+from gateway.meters.recovery import Recovery
+from hal.ports import Busy, NoRoute
 from hal.rt import log
 from hal.rt.group import Group
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from gateway.meters.inventory import Meter
     from hal.ports import Clock, Modem
 
     Path = tuple[str, str]
 
 WHERE = "links"
-QUEUED_APDUS = 4  # a DLMS client has one request outstanding; more are late or duplicate answers
-TX_STUCK_MS = 90000  # a modem that reports no TxDone for so long has lost it
-DUTY_WAIT_MS = 60000  # longest wait for radio budget before the frame is refused
-FIRST_BACKOFF_MS = 2000  # until a modem that failed is tried again, if it does not speak before
-MAX_BACKOFF_MS = 60000
-SETTLE_MS = 30000  # nodes have so long to register, or to be listed, after a start or a reset
-
-# Paths are ranked by their delivery in percent less what they cost. Nothing is known at first, so
-# that the costs decide: PLC before RF before IP.
-_COST = {"plc": 0, "rf": 10, "ip": 20}
-_PRIOR = 90  # percent
-_PRIOR_WEIGHT = 4  # attempts
-_MEMORY = 16  # attempts; beyond it old ones fade
-_ATTEMPT = 16  # history counts sixteenths of an attempt, so that it can fade gently
-
-
-class Link:
-    """A `Link` port to one meter over one modem; made by Network.open()."""
-
-    def __init__(self, port: _Port, address: str, server_sap: int, client_sap: int) -> None:
-        self.max_apdu = port.modem.capabilities.unicast_mtu
-        self._port = port
-        self.address = address
-        self.server_sap = server_sap
-        self.client_sap = client_sap
-        self.handle = -1  # of the newest frame: only its fate is of interest
-        self._waiting: list[bytes | Exception] = []
-        self._arrived = asyncio.Event()
-        self._left = asyncio.Event()  # the modem is finished with the newest frame
-        self._closed = False
-
-    async def send(self, apdu: bytes | memoryview) -> None:
-        """Returns when the modem is finished with the frame, so that the caller's timeout measures
-        the meter and not the queue before it. Whether the frame arrived, receive() tells.
-
-        OSError or a ModemError when the modem does not take it.
-        """
-        # A failure of an older frame says nothing about this one.
-        self._waiting = [item for item in self._waiting if isinstance(item, bytes)]
-        self.handle = -1
-        self._left.clear()
-        await self._port.send(self, apdu)
-        if not self._left.is_set():
-            try:
-                await self._port.clock.wait_for_ms(self._left.wait(), TX_STUCK_MS)
-            except asyncio.TimeoutError:
-                pass  # lost or not, the answer will tell
-
-    async def receive(self, timeout_ms: int) -> bytes:
-        """The next APDU. asyncio.TimeoutError when none came or can come, for the newest frame was
-        not delivered; OSError when the path is gone."""
-        if not self._waiting:
-            self._check_open()
-            self._arrived.clear()
-            await self._port.clock.wait_for_ms(self._arrived.wait(), timeout_ms)
-        if not self._waiting:
-            self._check_open()
-            raise asyncio.TimeoutError
-        item = self._waiting.pop(0)
-        if isinstance(item, bytes):
-            return item
-        raise item
-
-    async def close(self) -> None:
-        if not self._closed:
-            self._closed = True
-            self._arrived.set()
-            self._left.set()
-            self._port.forget(self)
-
-    def done(self, handle: int, delivered: bool) -> None:
-        """The modem is finished with a frame of this link."""
-        if handle == self.handle:
-            self._left.set()
-            if not delivered:
-                self.deliver(asyncio.TimeoutError())
-
-    def deliver(self, item: bytes | Exception) -> bool:
-        """False when nobody fetches what is already there."""
-        # Where something comes back, the frame has left, whatever the modem says later.
-        self._left.set()
-        if len(self._waiting) >= QUEUED_APDUS:
-            return False
-        self._waiting.append(item)
-        self._arrived.set()
-        return True
-
-    def _check_open(self) -> None:
-        if self._closed:
-            raise OSError("the link to %s is closed" % self.address)
-
-
-class _Port:
-    """One modem: its reader, its window of frames in flight, its nodes, its open links."""
-
-    def __init__(self, modem: Modem, clock: Clock, meters_at_once: int) -> None:
-        self.modem = modem
-        self.clock = clock
-        self.kind = modem.capabilities.name
-        self.meters_at_once = meters_at_once
-        self.links: dict[tuple[str, int, int], Link] = {}
-        self.claims: list[str] = []  # serials that a slot is kept for until their link is opened
-        self.slot_free = asyncio.Event()
-        names = ("late", "lost", "overrun", "stranger", "stuck")
-        self.counts = {"link-" + name: 0 for name in names}
-        self._nodes: set[str] = set(modem.nodes())
-        self._since = clock.ticks_ms()  # when its network began to form
-        self._in_flight: dict[int, Link] = {}
-        self._window_free = asyncio.Event()
-        self._handing_over = asyncio.Lock()
-        # TxDone that overtook the return of send(): (handle, status) while one frame is handed
-        # over.
-        self._early: list[tuple[int, int]] = []
-        self._down_until: int | None = None
-        self._backoff_ms = FIRST_BACKOFF_MS
-
-    def alive(self) -> bool:
-        """False from a failure until the modem speaks again, or it is time for another try."""
-        return self._down_until is None or self.clock.ticks_ms() >= self._down_until
-
-    def reaches(self, address: str) -> bool:
-        return not self.modem.capabilities.joins or address in self._nodes
-
-    def settled(self) -> bool:
-        """Whether who is not registered by now has no place in the network."""
-        return self.clock.ticks_ms() - self._since >= SETTLE_MS
-
-    def node_count(self) -> int:
-        return len(self._nodes) if self.modem.capabilities.joins else len(self.modem.nodes())
-
-    def has_slot(self) -> bool:
-        return len(self.links) + len(self.claims) < self.meters_at_once
-
-    def forget(self, link: Link) -> None:
-        key = (link.address, link.server_sap, link.client_sap)
-        if self.links.get(key) is link:
-            del self.links[key]
-            self.slot_free.set()
-
-    async def send(self, link: Link, apdu: bytes | memoryview) -> None:
-        async with self._handing_over:
-            await self._wait_for_window()
-            if self.links.get((link.address, link.server_sap, link.client_sap)) is not link:
-                raise OSError("the link to %s is closed" % link.address)
-            if not self.alive():
-                raise OSError("the %s modem is gone" % self.kind)
-            self._early = []
-            handle = await self._hand_over(link, apdu)
-            link.handle = handle
-            for early, status in self._early:
-                if early == handle:
-                    self._done(link, handle, status)
-                    return
-            self._in_flight[handle] = link
-
-    async def _hand_over(self, link: Link, apdu: bytes | memoryview) -> int:
-        deadline = self.clock.ticks_ms() + TX_STUCK_MS
-        while True:
-            try:
-                return await self.modem.send(link.address, apdu, link.client_sap, link.server_sap)
-            except Busy:
-                left = deadline - self.clock.ticks_ms()
-                if left <= 0:
-                    raise
-                await self._wait_for_done(min(left, 1000))
-            except DutyCycle as spent:
-                if spent.wait_ms > DUTY_WAIT_MS:
-                    raise
-                await self.clock.sleep_ms(max(spent.wait_ms, 1))
-            except OSError as error:
-                self._failed(str(error))
-                raise
-
-    async def _wait_for_window(self) -> None:
-        while len(self._in_flight) >= max(1, self.modem.capabilities.in_flight):
-            if not await self._wait_for_done(TX_STUCK_MS):
-                self.counts["link-stuck"] += len(self._in_flight)
-                self._in_flight = {}
-
-    async def _wait_for_done(self, limit_ms: int) -> bool:
-        self._window_free.clear()
-        try:
-            await self.clock.wait_for_ms(self._window_free.wait(), limit_ms)
-        except asyncio.TimeoutError:
-            return False
-        return True
-
-    async def read(self) -> None:
-        """Sort the modem's events, for ever.
-
-        A modem that fails is tried again, ever more seldom.
-        """
-        while True:
-            try:
-                event = await self.modem.event()
-            except Exception as error:  # whatever a driver dies of is its own, never the gateway's
-                self._failed(str(error) or type(error).__name__)
-                await self.clock.sleep_ms(self._backoff_ms)
-                continue
-            self._handle(event)
-
-    def _handle(self, event: TxDone | Rx | Joined | Left | ModemReset) -> None:
-        if self._down_until is not None:
-            log.info(WHERE, "modem %s is back" % self.kind)
-            self._down_until = None
-        self._backoff_ms = FIRST_BACKOFF_MS
-        if isinstance(event, Rx):
-            self._received(event)
-        elif isinstance(event, TxDone):
-            link = self._in_flight.pop(event.handle, None)
-            if link is not None:
-                self._done(link, event.handle, event.status)
-            elif len(self._early) < 16:
-                self._early.append((event.handle, event.status))
-            self._window_free.set()
-        elif isinstance(event, Joined):
-            self._nodes.add(event.address)
-        elif isinstance(event, Left):
-            self._nodes.discard(event.address)
-            for link in self._links_to(event.address):
-                link.deliver(OSError("%s left the %s network" % (event.address, self.kind)))
-        elif isinstance(event, ModemReset):
-            log.warning(WHERE, "modem %s was reset" % self.kind)
-            self._nodes = set(self.modem.nodes())
-            self._since = self.clock.ticks_ms()
-            self._drop_all("the %s modem was reset" % self.kind)
-
-    def _received(self, rx: Rx) -> None:
-        link = self.links.get((rx.address, rx.source_sap, rx.destination_sap))
-        if link is not None:
-            if not link.deliver(bytes(rx.data)):
-                self.counts["link-overrun"] += 1
-        elif rx.address in self._nodes:
-            self.counts["link-late"] += 1
-        else:
-            self.counts["link-stranger"] += 1
-
-    def _done(self, link: Link, handle: int, status: int) -> None:
-        if status != 0:
-            self.counts["link-lost"] += 1
-        link.done(handle, status == 0)
-
-    def _links_to(self, address: str) -> list[Link]:
-        return [link for link in self.links.values() if link.address == address]
-
-    def _failed(self, text: str) -> None:
-        if self.alive():
-            log.warning(WHERE, "modem %s is gone: %s" % (self.kind, text))
-            self._down_until = self.clock.ticks_ms() + self._backoff_ms
-            self._backoff_ms = min(2 * self._backoff_ms, MAX_BACKOFF_MS)
-        self._drop_all("the %s modem is gone" % self.kind)
-
-    def _drop_all(self, text: str) -> None:
-        self._in_flight = {}
-        self._window_free.set()
-        for link in list(self.links.values()):
-            link.deliver(OSError(text))
+LOOK_MS = 5000  # how often the modems are looked after
+GRACE_MS = 30000  # what recovery did for a meter has so long to take effect
+MAX_GRACES = 64  # meters waited for like that
 
 
 class Network:
-    """All modems. add() each, keep run() running, then ask usable() and open()."""
+    """All modems. add() each, keep run() running, then ask usable() and open().
 
-    def __init__(self, clock: Clock) -> None:
+    `reachability`: what is known of the paths; without one, it is learned anew. `random(n)` gives n
+    random bytes, for jitter. `tell(name, detail)` is called when a modem goes down for longer, or
+    is up again: "modem-down", "modem-up".
+    """
+
+    def __init__(
+        self,
+        clock: Clock,
+        reachability: Reachability | None = None,
+        random: Callable[[int], bytes] = os.urandom,
+        tell: Callable[[str, str], None] | None = None,
+    ) -> None:
+        self.reachability = reachability or Reachability(clock)
         self._clock = clock
-        self._ports: list[_Port] = []
-        # path -> [carried, lost] in _ATTEMPT; only for meters with a choice
-        self._history: dict[Path, list[int]] = {}
+        self._random = random
+        self._tell = tell
+        self._ports: list[ModemPort] = []
+        self._recoveries: list[Recovery] = []
+        self._healths: list[Health] = []
+        self._graces: dict[str, int] = {}  # serial: until when (ticks) it is not tried
 
     def add(self, modem: Modem, meters_at_once: int) -> None:
         """Before run(). meters_at_once: how many links may be open over this modem side by side."""
-        self._ports.append(_Port(modem, self._clock, meters_at_once))
+        port = ModemPort(modem, self._clock, meters_at_once)
+        self._ports.append(port)
+        self._recoveries.append(Recovery(port, self._clock, self._random))
+        self._healths.append(Health(self._clock.ticks_ms()))
 
-    async def run(self) -> None:
-        """Read all modems until cancelled."""
+    def ports(self) -> list[ModemPort]:
+        return self._ports
+
+    async def run(self, progress: Callable[[], None] | None = None) -> None:
+        """Read all modems until cancelled; `progress()` is called every LOOK_MS."""
         readers = Group()
         for port in self._ports:
             readers.start(port.read())
         if not self._ports:
             log.warning(WHERE, "no modem is configured: no meter can be reached")
-            await asyncio.Event().wait()
+        readers.start(self._look_after(progress))
         await readers.wait()
+
+    async def _look_after(self, progress: Callable[[], None] | None) -> None:
+        while True:
+            await self._clock.sleep_ms(LOOK_MS)
+            for place in range(len(self._ports)):
+                self._look_at(self._ports[place], self._healths[place])
+            if progress is not None:
+                progress()
+
+    def _look_at(self, port: ModemPort, health: Health) -> None:
+        if not health.look(port.look(), self._clock.ticks_ms()):
+            return
+        if health.told_up:
+            name, detail = "modem-up", "%s: the modem is at work again" % port.kind
+        else:
+            name, detail = "modem-down", "%s: the modem does not answer; check it" % port.kind
+        log.warning(WHERE, detail)
+        if self._tell is not None:
+            self._tell(name, detail)
+
+    # ------------------------------------------------------------ one meter's turn
 
     def ready(self, meter: Meter) -> bool:
         """Whether an attempt now makes sense: a path is usable and its modem has a slot free.
@@ -314,10 +106,12 @@ class Network:
         ports = [port for port in self._ports if port.kind in [kind for kind, _ in meter.paths]]
         if not ports:
             return True
-        for kind, address in meter.paths:
-            port = self._port((kind, address))
+        for path in meter.paths:
+            port = self._port(path)
             if port is not None and port.has_slot():
                 return True
+        if self._graces.get(meter.serial, 0) > self._clock.ticks_ms():
+            return False
         return any(port.alive() and port.settled() and port.has_slot() for port in ports)
 
     def claim(self, meter: Meter) -> bool:
@@ -341,8 +135,11 @@ class Network:
     def usable(self, meter: Meter) -> list[Path]:
         """The paths over which the meter may answer now, the best first."""
         paths = [path for path in meter.paths if self._port(path) is not None]
+        if len(paths) < 2:
+            return paths
         # Sorting is not stable on MicroPython: the place in the inventory decides among equals.
-        return sorted(paths, key=lambda path: (-self._rate(path), meter.paths.index(path)))
+        worth = self.reachability.worth
+        return sorted(paths, key=lambda path: (-worth(meter, path), meter.paths.index(path)))
 
     def obstacle(self, path: Path) -> str:
         """Why a path is not usable: "no modem", "modem gone" or "not registered"; "" when it is."""
@@ -372,23 +169,94 @@ class Network:
             port.slot_free.clear()
             await port.slot_free.wait()
 
-    def record(self, meter: Meter, path: Path, answered: bool) -> None:
-        """What an attempt over `path` taught: whether the meter answered."""
-        if len(meter.paths) < 2:
-            return
-        history = self._history.get(path)
-        if history is None:
-            history = self._history[path] = [0, 0]
-        history[0 if answered else 1] += _ATTEMPT
-        if history[0] + history[1] > _MEMORY * _ATTEMPT:
-            history[0] -= history[0] // 2
-            history[1] -= history[1] // 2
+    # ------------------------------------------------------------ what attempts teach
+
+    def record(self, meter: Meter, path: Path, answered: bool, percent: int = 100) -> None:
+        """What an attempt over `path` taught: whether the meter answered, and to how many of a
+        hundred requests."""
         if answered:
-            # The others get their chance again: what was wrong with them may be over.
-            for other in meter.paths:
-                if other != path and other in self._history:
-                    lost = self._history[other][1]
-                    self._history[other][1] = lost * 15 // 16
+            self.reachability.answered(meter, path, percent)
+            self._graces.pop(meter.serial, None)
+            for recovery in self._recoveries_of(path):
+                recovery.answered(path[1])
+            return
+        self._suspect(meter, path)
+        self.reachability.fell_silent(meter, path)
+
+    async def recover(self, meter: Meter) -> str:
+        """An attempt has reached the meter over none of its paths: do what is due to get it back,
+        so that the next one finds it. What was done, in words for people."""
+        done = []
+        for path in meter.paths:
+            if self.obstacle(path) == "not registered":
+                self._suspect(meter, path)
+            silent = self.reachability.state(meter, path).silent
+            for recovery in self._recoveries_of(path):
+                words = await recovery.help(path[1], silent)
+                if words:
+                    done.append("%s: %s" % (path[0], words))
+        if done and (meter.serial in self._graces or len(self._graces) < MAX_GRACES):
+            self._graces[meter.serial] = self._clock.ticks_ms() + GRACE_MS
+        now = self._clock.ticks_ms()
+        for serial in [serial for serial, until in self._graces.items() if until <= now]:
+            del self._graces[serial]
+        return "; ".join(done)
+
+    def _suspect(self, meter: Meter, path: Path) -> None:
+        if self.reachability.state(meter, path).heard:
+            for port in self._ports:
+                if port.kind == path[0] and port.alive():
+                    port.note_silent(meter.serial)
+
+    def _recoveries_of(self, path: Path) -> list[Recovery]:
+        """Of the working modems of the path's kind; of the one that reaches it, if one does."""
+        found = []
+        for place in range(len(self._ports)):
+            port = self._ports[place]
+            if port.kind == path[0] and port.alive():
+                if port.modem.capabilities.joins and port.reaches(path[1]):
+                    return [self._recoveries[place]]
+                found.append(self._recoveries[place])
+        return found
+
+    # ------------------------------------------------------------ all meters at once
+
+    async def broadcast(
+        self, kind: str, data: bytes | memoryview, client_sap: int, server_sap: int
+    ) -> int:
+        """One frame to all meters of a kind of path at once; returns on how many modems it went on
+        the medium, when they are finished with it.
+
+        Waits for the modem's window and radio budget, one broadcast at a time and behind the frames
+        of links, so that conversations go on. NoRoute when no working modem of the kind can
+        broadcast; TooLong; OSError when the only one fails.
+        """
+        ports = [
+            port
+            for port in self._ports
+            if port.kind == kind and port.alive() and port.modem.capabilities.broadcast_mtu
+        ]
+        if not ports:
+            raise NoRoute("no %s modem that can broadcast is at work" % kind)
+        sent = 0
+        failure: OSError | None = None
+        for port in ports:
+            try:
+                sent += await port.broadcast(data, client_sap, server_sap)
+            except OSError as error:
+                failure = error
+        if failure is not None and not sent:
+            raise failure
+        return sent
+
+    def broadcast_mtu(self, kind: str) -> int:
+        """The longest frame that broadcast() takes now; 0: none."""
+        sizes = [
+            port.modem.capabilities.broadcast_mtu
+            for port in self._ports
+            if port.kind == kind and port.alive() and port.modem.capabilities.broadcast_mtu
+        ]
+        return min(sizes) if sizes else 0
 
     def reachable(self, meters: list[Meter]) -> int:
         """How many of the meters have a usable path now."""
@@ -406,15 +274,9 @@ class Network:
             rows.append((port.kind, counts))
         return rows
 
-    def _port(self, path: Path) -> _Port | None:
+    def _port(self, path: Path) -> ModemPort | None:
         """The working modem of the path's kind that reaches its address."""
         for port in self._ports:
             if port.kind == path[0] and port.alive() and port.reaches(path[1]):
                 return port
         return None
-
-    def _rate(self, path: Path) -> int:
-        """Expected delivery in percent less cost: what was seen, leaning on the prior at first."""
-        answered, lost = self._history.get(path, [0, 0])
-        weight = _PRIOR_WEIGHT * _ATTEMPT
-        return (100 * answered + _PRIOR * weight) // (answered + lost + weight) - _COST[path[0]]

@@ -159,8 +159,11 @@ class Attached:
         return [] if self._port is None else self._driver.nodes()
 
     def statistics(self) -> dict[str, int]:
+        """The driver's, `opened`: how often the line was, and `up`: 1 while the modem is heard over
+        an open line."""
         statistics = self._driver.statistics()
         statistics["opened"] = self._opened
+        statistics["up"] = int(self._port is not None and self._heard)
         return statistics
 
     async def close(self) -> None:

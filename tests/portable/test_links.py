@@ -5,7 +5,9 @@ from __future__ import annotations
 import asyncio
 
 from gateway.meters.inventory import Meter
-from gateway.meters.links import FIRST_BACKOFF_MS, QUEUED_APDUS, SETTLE_MS, TX_STUCK_MS, Network
+from gateway.meters.link import QUEUED_APDUS, TX_STUCK_MS
+from gateway.meters.links import Network
+from gateway.meters.modem_port import FIRST_BACKOFF_MS, SETTLE_MS
 from hal.ports import (
     Busy,
     Capabilities,
@@ -48,7 +50,7 @@ class ScriptedModem:
     def answer(self, data, address=PLC[1], server_sap=1, client_sap=1):
         self.put(Rx(address, server_sap, client_sap, data, Quality()))
 
-    async def send(self, address, data, source_sap, destination_sap):
+    async def send(self, address, data, source_sap, destination_sap, route=None):
         if self.refuse:
             raise self.refuse.pop(0)
         self.sent.append((address, bytes(data), source_sap, destination_sap))
@@ -468,12 +470,17 @@ def test_paths_are_ranked_by_what_was_learned():
             assert network.usable(meter) == [RF, PLC]
             network.record(meter, RF, True)
         # With time the cheaper path is given its chance again ...
-        for _ in range(60):
-            network.record(meter, RF, True)
+        for _ in range(24):
+            network.reachability.age()
         assert network.usable(meter) == [PLC, RF]
         # ... and keeps it only if it works.
         network.record(meter, PLC, False)
         assert network.usable(meter) == [RF, PLC]
+        # Answers only at the third try are no good delivery either.
+        for _ in range(12):
+            network.record(meter, RF, True, 33)
+            network.record(meter, PLC, True, 80)
+        assert network.usable(meter) == [PLC, RF]
 
     scene(play, ScriptedModem(), ScriptedModem("rf", ()))
 
