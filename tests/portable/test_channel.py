@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from hal.sim.channel import Bursts, Channel, Rng
+from hal.sim.channel import Bursts, Channel, Evening, Rng
 from tests.portable.support import raises
 
 
@@ -81,3 +81,51 @@ def test_figures_are_checked() -> None:
     raises(ValueError, Channel, 1, 1.5)
     raises(ValueError, Channel, 1, 0.1, 0)
     raises(ValueError, Channel, 1, 0.1, 100, 0, 0, (50, 30))
+
+
+def test_a_broadcast_reaches_each_node_by_its_own_loss() -> None:
+    nodes = ["node %d" % index for index in range(600)]
+    channel = Channel(seed=5, loss=0.2, hops=(50, 50), bit_rate=8000, overhead=20)
+    assert channel.broadcast_ms(nodes, 80) == 210
+    assert channel.broadcast_ms([node for node in nodes if channel.hops(node) == 1], 80) == 105
+    heard = channel.heard(nodes, 0)
+    for hops, low, high in ((1, 0.7, 0.9), (2, 0.5, 0.75)):
+        level = [node for node in nodes if channel.hops(node) == hops]
+        share = len([node for node in level if node in heard]) / len(level)
+        assert low < share < high
+    assert Channel(seed=5, loss=0.2, hops=(50, 50)).heard(nodes, 0) == heard
+    assert channel.heard([], 0) == [] and channel.broadcast_ms([], 80) == 105
+
+
+def test_evenings_lose_three_times_as_much() -> None:
+    evening = Evening(18 * 60, 23 * 60, 3.0, 1000)
+    assert not evening.now(1000) and evening.now(1000 + 18 * 3600000)
+    night = Evening(22 * 60, 5 * 60)
+    assert night.now(0) and night.now(23 * 3600000) and not night.now(12 * 3600000)
+    channel = Channel(loss=0.1, evening=evening)
+    assert 0.88 < share_delivered(channel, "a", 3000, 10) < 0.92
+    lost = 0
+    for index in range(3000):
+        lost += not channel.delivered("a", 1000 + 19 * 3600000 + index)
+    assert 0.27 < lost / 3000 < 0.33
+
+
+def test_noise_is_a_spell() -> None:
+    channel = Channel()
+    channel.make_noise(0.5, 1000)
+    assert 0.4 < share_delivered(channel, "a", 999, 1) < 0.6
+    assert channel.delivered("a", 1000) and channel.delivered("a", 5000)
+
+
+def test_a_named_route_reaches_one_level_further_with_each_repeater() -> None:
+    channel = Channel(seed=4, hops=(40, 30, 30), bit_rate=8000, overhead=20)
+    level = {}
+    for index in range(100):
+        level[channel.hops("n%d" % index)] = "n%d" % index
+    one, two, three = level[1], level[2], level[3]
+    assert channel.delivered(one, 0, []) and not channel.delivered(two, 0, [])
+    assert channel.delivered(two, 0, [one]) and not channel.delivered(three, 0, [one])
+    assert channel.delivered(three, 0, [one, two]) and channel.delivered(one, 0, [one, two])
+    assert not channel.delivered(three, 0, [two, one])
+    assert channel.airtime_ms(three, 80, [one, two]) == 315
+    assert channel.airtime_ms(three, 80, []) == 105

@@ -5,25 +5,22 @@ Radio as it is: no acknowledgement and no repetition; what is lost is lost.
 
 from __future__ import annotations
 
-import asyncio
-import time
 from collections.abc import Mapping
 
 from hal.modem import hci, imst, wmbus
 from hal.sim.channel import Channel
-from tools.emulator.air import Air, Meter
-from tools.emulator.line import Line
+from tools.emulator.air import Meter, Time
+from tools.emulator.emulator import Emulator
 
 PING_RESPONSE = 0x02
 _MAX_QUEUED = 64
 _RSSI = 85  # -80 dBm
 
 
-class ImstEmulator:
+class ImstEmulator(Emulator):
     """population: address text (16 hex digits: M, ident, version, type) -> meter.
 
-    meter_ms: how long a meter takes to answer. speed: how much faster than real time all this
-    runs."""
+    meter_ms: how long a meter takes to answer."""
 
     def __init__(
         self,
@@ -31,44 +28,29 @@ class ImstEmulator:
         channel: Channel | None = None,
         meter_ms: int = 50,
         speed: float = 1.0,
+        clock: Time | None = None,
     ) -> None:
+        super().__init__(channel or Channel(bit_rate=4800, overhead=20), speed, clock)
         self._meters = {imst.parse_address(text): meter for text, meter in population.items()}
-        self._air = Air(channel or Channel(bit_rate=4800, overhead=20), speed)
         self._meter_ms = meter_ms
         self._parser = hci.Parser()
-        self._line = Line(self._receive, self._parser.reset)
-        self._tasks: set[asyncio.Task[None]] = set()
-        self.hanging = False  # True: the module neither hears nor answers
-        self.requests = 0  # frames taken from the host
 
-    async def start(self, port: int = 0, host: str = "127.0.0.1") -> int:
-        return await self._line.start(host, port)
-
-    async def stop(self) -> None:
-        for task in list(self._tasks):
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
-        await self._line.stop()
-
-    def drop_line(self) -> None:
-        """Close the connection, as if the cable were pulled for a moment."""
-        self._line.drop()
+    def _connected(self) -> None:
+        self._parser.reset()
 
     def overhear(self, frame: bytes) -> None:
         """Let the module receive this link frame (from the C-field on), whoever sent it."""
-        if not self.hanging:
-            indication = hci.frame(hci.RADIO, hci.INDICATION, frame, self._air.now_ms(), _RSSI)
-            self._line.send(indication)
+        self._say(hci.frame(hci.RADIO, hci.INDICATION, frame, self.air.now_ms(), _RSSI))
 
-    def _receive(self, data: bytes) -> None:
-        frames = self._parser.feed(data, int(time.monotonic() * 1000))
+    def _received(self, data: bytes) -> None:
+        frames = self._parser.feed(data, self._line_ms())
         if self.hanging:
             return
         for frame in frames:
             if frame.endpoint == hci.DEVICE and frame.message == hci.PING_REQUEST:
-                self._line.send(hci.frame(hci.DEVICE, PING_RESPONSE))
+                self._say(hci.frame(hci.DEVICE, PING_RESPONSE))
             elif frame.endpoint == hci.DEVICE and frame.message == hci.RESET_REQUEST:
-                self._line.send(hci.frame(hci.DEVICE, hci.RESET_RESPONSE))
+                self._say(hci.frame(hci.DEVICE, hci.RESET_RESPONSE))
             elif frame.endpoint == hci.RADIO and frame.message == hci.SEND_REQUEST:
                 self._send_request(frame.payload)
 
@@ -76,14 +58,7 @@ class ImstEmulator:
         if len(self._tasks) >= _MAX_QUEUED:
             return
         self.requests += 1
-        task = asyncio.get_running_loop().create_task(self._transmit(frame))
-        self._tasks.add(task)
-        task.add_done_callback(self._ended)
-
-    def _ended(self, task: asyncio.Task[None]) -> None:
-        self._tasks.discard(task)
-        if not task.cancelled():
-            task.result()  # a fault of the emulator or a meter is not kept silent
+        self._begin(self._transmit(frame))
 
     async def _transmit(self, frame: bytes) -> None:
         try:
@@ -91,9 +66,8 @@ class ImstEmulator:
         except ValueError:
             telegram = None
         target = telegram.address if telegram else b""
-        arrived = await self._air.transmit(target.hex(), len(frame))
-        if not self.hanging:
-            self._line.send(hci.frame(hci.RADIO, hci.SEND_RESPONSE))
+        arrived = await self.air.transmit(target.hex(), len(frame))
+        self._say(hci.frame(hci.RADIO, hci.SEND_RESPONSE))
         meter = self._meters.get(target)
         if telegram is None or meter is None or not arrived:
             return
@@ -104,6 +78,6 @@ class ImstEmulator:
         answer = wmbus.from_meter(
             wmbus.Telegram(target, telegram.access, server_sap, client_sap, response)
         )
-        await self._air.sleep_ms(self._meter_ms + meter.delay_ms)
-        if len(answer) <= hci.MAX_PAYLOAD and await self._air.transmit(target.hex(), len(answer)):
+        await self.air.sleep_ms(self._meter_ms + meter.delay_ms)
+        if len(answer) <= hci.MAX_PAYLOAD and await self.air.transmit(target.hex(), len(answer)):
             self.overhear(answer)

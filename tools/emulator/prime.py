@@ -6,14 +6,13 @@ the meter sees a frame once however often it was repeated.
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Coroutine, Mapping
+from collections.abc import Mapping
 
 from hal.modem import prime, usi
 from hal.modem.prime_nodes import MAX_NODES
 from hal.sim.channel import Channel
-from tools.emulator.air import Air, Meter
-from tools.emulator.line import Line
+from tools.emulator.air import Meter, Time
+from tools.emulator.emulator import Emulator
 
 _ACK_SIZE = 8
 _MAX_QUEUED = 64
@@ -33,13 +32,12 @@ class _Node:
         return self.id.to_bytes(2, "big") + serial + bytes([len(self.address)]) + eui48
 
 
-class PrimeEmulator:
+class PrimeEmulator(Emulator):
     """population: EUI-48 text -> meter. All nodes are registered from the start; join() and leave()
     change that.
 
     arq_tries: how often the link layer sends a frame, arq_timeout_ms apart, before it gives up.
-    meter_ms: how long a meter takes to answer. speed: how much faster than real time all this
-    runs."""
+    meter_ms: how long a meter takes to answer."""
 
     def __init__(
         self,
@@ -49,10 +47,11 @@ class PrimeEmulator:
         arq_timeout_ms: int = 1000,
         meter_ms: int = 50,
         speed: float = 1.0,
+        clock: Time | None = None,
     ) -> None:
+        super().__init__(channel or Channel(), speed, clock)
         if len(population) > MAX_NODES:
             raise ValueError("a PRIME base node serves at most %d nodes" % MAX_NODES)
-        self._air = Air(channel or Channel(), speed)
         self._arq_tries = arq_tries
         self._arq_timeout_ms = arq_timeout_ms
         self._meter_ms = meter_ms
@@ -62,31 +61,14 @@ class PrimeEmulator:
         ]
         self._by_id = {node.id: node for node in self._nodes}
         self._by_address = {node.address: node for node in self._nodes}
-        self._line = Line(self._receive, self._connected)
         self._parser = usi.Parser()
-        self._tasks: set[asyncio.Task[None]] = set()
-        self.hanging = False  # True: the base node neither hears nor answers
-        self.requests = 0  # data requests taken from the host
-
-    async def start(self, port: int = 0, host: str = "127.0.0.1") -> int:
-        return await self._line.start(host, port)
-
-    async def stop(self) -> None:
-        for task in list(self._tasks):
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
-        await self._line.stop()
-
-    def drop_line(self) -> None:
-        """Close the connection, as if the cable were pulled for a moment."""
-        self._line.drop()
 
     def leave(self, address: str) -> None:
         node = self._by_address[address]
         if node.registered:
             node.registered = False
             leave = bytes([prime.CL432_LEAVE_INDICATION])
-            self._say(leave + node.id.to_bytes(2, "big"))
+            self._tell(leave + node.id.to_bytes(2, "big"))
 
     def join(self, address: str) -> None:
         node = self._by_address[address]
@@ -96,7 +78,7 @@ class PrimeEmulator:
 
     def reboot(self) -> None:
         """Restart the base node: it says so, and every node registers anew."""
-        self._say(bytes([prime.NETWORK_EVENT, prime.EVENT_REBOOT]) + bytes(14))
+        self._tell(bytes([prime.NETWORK_EVENT, prime.EVENT_REBOOT]) + bytes(14))
         self._register_all()
 
     # The line
@@ -104,7 +86,7 @@ class PrimeEmulator:
     def _connected(self) -> None:
         self._parser.reset()
 
-    def _receive(self, data: bytes) -> None:
+    def _received(self, data: bytes) -> None:
         frames = self._parser.feed(data)
         if self.hanging:
             return
@@ -114,14 +96,13 @@ class PrimeEmulator:
             elif frame.protocol == usi.PRIME_API and frame.data:
                 self._command(frame.data)
 
-    def _say(self, data: bytes) -> None:
-        if not self.hanging:
-            self._line.send(usi.frame(usi.PRIME_API, data))
+    def _tell(self, data: bytes) -> None:
+        self._say(usi.frame(usi.PRIME_API, data))
 
     def _say_joined(self, node: _Node) -> None:
         name = node.address.upper().encode()
         join = bytes([prime.CL432_JOIN_INDICATION, len(name)]) + name
-        self._say(join + node.id.to_bytes(2, "big") + bytes.fromhex(node.address) + b"\x00")
+        self._tell(join + node.id.to_bytes(2, "big") + bytes.fromhex(node.address) + b"\x00")
 
     def _list_query(self, data: bytes) -> None:
         if len(data) != 6 or data[:3] != b"\x0e\x82\x50":
@@ -135,16 +116,16 @@ class PrimeEmulator:
         answer = bytearray((prime.LIST_RESPONSE, 0x82, 0x50, len(listed), prime.LIST_RECORD))
         for position, node in listed:
             answer += position.to_bytes(2, "big") + node.record()
-        self._line.send(usi.frame(usi.PRIME_GET_RESPONSE_ENHANCED, bytes(answer)))
+        self._say(usi.frame(usi.PRIME_GET_RESPONSE_ENHANCED, bytes(answer)))
 
     def _command(self, data: bytes) -> None:
         command = data[0]
         if command == prime.CL432_DATA_REQUEST and len(data) >= 8:
             self._data_request(data)
         elif command == prime.MLME_GET_REQUEST and len(data) == 3:
-            self._say(bytes([prime.MLME_GET_CONFIRM, 0]) + data[1:3] + b"\x01\x00")
+            self._tell(bytes([prime.MLME_GET_CONFIRM, 0]) + data[1:3] + b"\x01\x00")
         elif command == prime.MLME_RESET_REQUEST:
-            self._say(bytes([prime.MLME_RESET_CONFIRM, 0]))
+            self._tell(bytes([prime.MLME_RESET_CONFIRM, 0]))
             self._register_all()
 
     def _register_all(self) -> None:
@@ -174,18 +155,8 @@ class PrimeEmulator:
             node.sending = True
             self._begin(self._exchange(node, echo, client_sap, server_sap, apdu))
 
-    def _begin(self, work: Coroutine[None, None, None]) -> None:
-        task = asyncio.get_running_loop().create_task(work)
-        self._tasks.add(task)
-        task.add_done_callback(self._ended)
-
-    def _ended(self, task: asyncio.Task[None]) -> None:
-        self._tasks.discard(task)
-        if not task.cancelled():
-            task.result()  # a fault of the emulator or a meter is not kept silent
-
     def _confirm(self, echo: bytes, status: int) -> None:
-        self._say(bytes([prime.CL432_DATA_CONFIRM]) + echo + bytes([status]))
+        self._tell(bytes([prime.CL432_DATA_CONFIRM]) + echo + bytes([status]))
 
     async def _exchange(
         self, node: _Node, echo: bytes, client_sap: int, server_sap: int, apdu: bytes
@@ -202,18 +173,18 @@ class PrimeEmulator:
         response = node.meter.handle(client_sap, server_sap, apdu)
         if response is None or len(response) > prime.MAX_PAYLOAD:
             return
-        await self._air.sleep_ms(self._meter_ms + node.meter.delay_ms)
+        await self.air.sleep_ms(self._meter_ms + node.meter.delay_ms)
         arrived, _ = await self._arq(node, len(response))
         if arrived and node.registered:
             indication = bytearray((prime.CL432_DATA_INDICATION, client_sap, server_sap, 0, 0))
             indication += node.id.to_bytes(2, "big") + len(response).to_bytes(2, "big")
-            self._say(bytes(indication + response) + b"\x00")
+            self._tell(bytes(indication + response) + b"\x00")
 
     async def _broadcast(self, echo: bytes, client_sap: int, server_sap: int, apdu: bytes) -> None:
-        """Sent once, never acknowledged, never answered."""
-        for node in self._nodes:
-            if node.registered and await self._air.transmit(node.address, 0):
-                node.meter.handle(client_sap, server_sap, apdu)
+        """Sent once on each level of the network, never acknowledged, never answered."""
+        registered = [node.address for node in self._nodes if node.registered]
+        for address in await self.air.broadcast(registered, len(apdu)):
+            self._by_address[address].meter.handle(client_sap, server_sap, apdu)
         self._confirm(echo, prime.STATUS_OK)
 
     async def _arq(self, node: _Node, size: int) -> tuple[bool, bool]:
@@ -222,9 +193,9 @@ class PrimeEmulator:
         for _ in range(self._arq_tries):
             if not node.registered:
                 break
-            if await self._air.transmit(node.address, size):
+            if await self.air.transmit(node.address, size):
                 arrived = True
-                if await self._air.transmit(node.address, _ACK_SIZE):
+                if await self.air.transmit(node.address, _ACK_SIZE):
                     return True, True
-            await self._air.sleep_ms(self._arq_timeout_ms)
+            await self.air.sleep_ms(self._arq_timeout_ms)
         return arrived, False

@@ -45,6 +45,7 @@ class SimulatedLoop(asyncio.BaseEventLoop):
         self._timer_number = 0
         self._timers_cancelled = 0
         self._at_once = 0  # callbacks since the time last moved
+        self._fault: BaseException | None = None
 
     def time(self) -> float:
         return self._moment / 1e6
@@ -85,11 +86,22 @@ class SimulatedLoop(asyncio.BaseEventLoop):
     ) -> asyncio.Future[T]:
         raise NotImplementedError("a thread knows nothing of simulated time: call it directly")
 
+    def call_exception_handler(self, context: dict[str, Any]) -> None:
+        """An exception in a callback, or in a task that nobody awaits, ends the simulation."""
+        error = context.get("exception")
+        if self._fault is None and error is not None:
+            self._fault = error
+        if error is None:
+            super().call_exception_handler(context)
+
     def _timer_handle_cancelled(self, handle: events.TimerHandle) -> None:
         self._timers_cancelled += 1
 
     def _run_once(self) -> None:
         """What BaseEventLoop calls for ever: one round of what is ready."""
+        if self._fault is not None:
+            fault, self._fault = self._fault, None
+            raise fault
         ready = self._ready
         timers = self._timers
         if not ready:

@@ -168,3 +168,23 @@ def test_no_threads() -> None:
             await asyncio.to_thread(time.sleep, 1)
 
     run(play())
+
+
+def test_a_fault_that_nobody_awaits_ends_the_simulation() -> None:
+    async def fails() -> None:
+        await asyncio.sleep(1)
+        raise ValueError("of mine")
+
+    async def play(callback: bool) -> None:
+        here = asyncio.get_running_loop()
+        if callback:
+            here.call_later(1, [].pop)
+        else:
+            task = here.create_task(fails())
+            task.add_done_callback(lambda ended: ended.result())
+        await asyncio.sleep(60)
+
+    with pytest.raises(ValueError, match="of mine"):
+        run(play(False))
+    with pytest.raises(IndexError):
+        run(play(True))
