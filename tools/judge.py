@@ -21,9 +21,26 @@ EXPECTED = {
 }
 
 
-def complaints(report: dict[str, Any], package: Package, control: Control) -> list[str]:
-    """What is not as it must be after a configuration, a line each; empty when all is well."""
+Writes = dict[str, dict[str, int]]
+
+
+def writes(control: Control) -> Writes:
+    """How often each thing was written so far: {serial: {what: count}}."""
+    made: Writes = {}
+    for meter in control.meters():
+        log = control.log(meter["serial"])
+        made[meter["serial"]] = {_what(entry): entry["count"] for entry in log}
+    return made
+
+
+def complaints(
+    report: dict[str, Any], package: Package, control: Control, before: Writes | None = None
+) -> list[str]:
+    """What is not as it must be after a configuration, a line each; empty when all is well.
+    `before`: the writes there were already when it was ordered.
+    """
     found = []
+    made, before = writes(control), before or {}
     rows = {row["serial"]: row for row in report["meters"]}
     for meter in control.meters():
         serial, role = meter["serial"], _condition(meter, package)
@@ -34,23 +51,28 @@ def complaints(report: dict[str, Any], package: Package, control: Control) -> li
         if row["reason"] not in EXPECTED[role]:
             expected = " or ".join(EXPECTED[role])
             found.append("%s (%s): expected %s, got %s" % (serial, role, expected, row["reason"]))
-        log = control.log(serial)
+        earlier = before.get(serial, {})
+        new = {what: count - earlier.get(what, 0) for what, count in made[serial].items()}
         if role == NORMAL:
             found += _not_as_wanted(serial, package, control)
-            for entry in log:
-                if entry["count"] > 1:
-                    found.append("%s: written more than once: %r" % (serial, entry))
-        elif log:
-            found.append("%s (%s): expected no write, got %r" % (serial, role, log))
+            for what, count in new.items():
+                if count > 1:
+                    found.append("%s: written %d times: %s" % (serial, count, what))
+        elif any(new.values()):
+            found.append("%s (%s): expected no write, got %r" % (serial, role, new))
     found += ["%s: there is no such meter" % serial for serial in rows]
     return found
 
 
 def _condition(meter: dict[str, Any], package: Package) -> str:
-    """The meter's role; one that refuses what the package does not write is a normal one."""
+    """The meter's role; a dead one brought to life is a normal one, and so is one that refuses what
+    the package does not write.
+    """
     refused = meter["faults"]["refuse_write"]
     sets = [step for step in package.steps if isinstance(step, Set)]
     written = [[step.class_id, obis.text(step.obis), step.attribute] for step in sets]
+    if meter["role"] == DEAD and not meter["faults"]["dead"]:
+        return NORMAL
     if meter["role"] == REFUSES_WRITE and refused not in written:
         return NORMAL
     return str(meter["role"])
@@ -78,3 +100,12 @@ def read_complaints(report: dict[str, Any], control: Control) -> list[str]:
             if axdr.encode(actual).hex() != value["axdr"]:
                 found.append("%s: the value read is not the meter's" % row["serial"])
     return found
+
+
+def _what(entry: dict[str, Any]) -> str:
+    return "%s of class %s, %s, %s" % (
+        entry["service"],
+        entry["class"],
+        entry["obis"],
+        entry["index"],
+    )
