@@ -2,24 +2,33 @@
 
 The package's checks are the wanted end state. When all hold at the start nothing is written.
 Otherwise the steps run in their order, a set only where the value differs, an action only where its
-own check does not hold yet; then every check is read back. What a lost answer left open, reading
-tells: so an attempt that begins again never writes a second time what the first one achieved.
+own check does not hold yet; then every check is read back, and what must hold of a meter whatever
+is written to it (conditions.py). What a lost answer left open, reading tells: so an attempt that
+begins again never writes a second time what the first one achieved.
+
+When the meter refuses a step, or reads back otherwise, what was written is put back as it was read
+before, and the result says whether that succeeded, and what cannot be put back.
 """
 
 from __future__ import annotations
 
-from gateway.activities import words
-from gateway.activities.identity import wrong_meter, wrong_target
+from gateway.activities import attributes, conditions, guarded, identity, words
+from gateway.activities.attributes import same
 from gateway.activities.words import passing
-from gateway.dlms import axdr, obis
-from gateway.dlms.errors import AccessRefused, ActionRefused, NoAnswer, ProtocolError
-from gateway.jobs.result import KO, OK, Result
+from gateway.dlms import apdu, axdr, obis
+from gateway.dlms.errors import AccessRefused, ActionRefused, DlmsError, NoAnswer, ProtocolError
+from gateway.dlms.invoking import step_of as method_of
+from gateway.dlms.refusals import access_refused
+from gateway.dlms.writing import step_of
+from gateway.jobs.ledger import MAX_VALUE
+from gateway.jobs.result import KO, OK, VALUE, Result
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from typing import Any, Protocol
 
+    from gateway.activities.attributes import Attributes, Key
     from gateway.dlms.client import Client
 
     class Check(Protocol):
@@ -34,6 +43,7 @@ if TYPE_CHECKING:
         """As gateway/uplink/package.py makes it.
 
         A step is a Check to write (set), or an action: class_id, obis, method, data | None, check.
+        `permits`: words of guarded.WORDS.
         """
 
         @property
@@ -42,104 +52,243 @@ if TYPE_CHECKING:
         def steps(self) -> Sequence[Any]: ...
         @property
         def checks(self) -> Sequence[Check]: ...
+        @property
+        def permits(self) -> Sequence[str]: ...
 
 
 INVOKE_TRIES = 3  # how often a method is invoked whose answer is lost and whose check does not hold
-
-
-class _Refused(Exception):
-    def __init__(self, reason: str, refusal: Exception) -> None:
-        super().__init__(str(refusal))
-        self.reason = reason
+_NOT_READ = b"\x00"  # null-data
 
 
 async def run(client: Client, serial: str, package: Package) -> Result:
     """OK applied, OK already-as-wanted, or a KO. Errors other than refused writes come out."""
-    refusal = _malformed(package)
-    if refusal is None:
-        refusal = await wrong_meter(client, serial)
-    if refusal is None:
-        refusal = await wrong_target(client, package.targets)
+    refusal = _malformed(package) or _forbidden(package)
     if refusal is not None:
         return refusal
-    # All are read: one that the meter does not let us read is found before anything is written.
-    if not await _differences(client, package.checks):
+    before = await attributes.read(client, identity.KEYS + conditions.KEYS + _keys(package))
+    refusal = identity.wrong_meter(before, serial)
+    refusal = refusal or identity.wrong_target(before, package.targets)
+    if refusal is not None:
+        return refusal
+    # All are needed: one that the meter does not let us read is found before anything is written.
+    if not _differences(before, package.checks):
         return Result(OK, "already-as-wanted")
-    done = 0
+    change = _Change(client, before)
     try:
-        for step in package.steps:
-            if is_action(step):
-                done += await _invoke(client, step)
-            else:
-                done += await _set(client, step)
+        await change.carry_out(package.steps)
+        return await _judge(client, package, before, change)
     except _Refused as refused:
-        return Result(KO, refused.reason, words.one_line(str(refused)))
-    differences = await _differences(client, package.checks)
+        reason, text = refused.reason, str(refused)
+    return await change.put_back(reason, text)
+
+
+async def compare(client: Client, serial: str, package: Package) -> Result:
+    """The dry run: VALUE with the value each check's attribute has now, in their order (null-data
+    where the meter does not give it); nothing is written."""
+    refusal = _malformed(package)
+    if refusal is not None:
+        return refusal
+    keys = [_key(check) for check in package.checks]
+    found = await attributes.read(client, list(identity.KEYS) + keys)
+    refusal = identity.wrong_meter(found, serial)
+    refusal = refusal or identity.wrong_target(found, package.targets)
+    if refusal is not None:
+        return refusal
+    values = [found.values.get(key, _NOT_READ) for key in keys]
+    if sum([len(value) for value in values]) > MAX_VALUE:
+        return Result(KO, "value-too-large", "at most %d bytes fit a report" % MAX_VALUE)
+    differing = [check for check in package.checks if not found.has(_key(check), check.data)]
+    detail = "%d of %d values differ" % (len(differing), len(values))
+    return Result(VALUE, "compared", detail, values)
+
+
+class _Refused(Exception):
+    def __init__(self, reason: str, text: str) -> None:
+        super().__init__(text)
+        self.reason = reason
+
+
+class _Change:
+    """What is done to one meter, and what it takes to undo it."""
+
+    def __init__(self, client: Client, before: Attributes) -> None:
+        self._client = client
+        self._before = before
+        self._now = dict(before.values)  # as far as we know
+        self._written: list[Key] = []  # in order
+        self._invoked: list[str] = []
+        self.done = 0  # steps that were needed
+        self._steps = 0
+
+    async def carry_out(self, steps: Sequence[Any]) -> None:
+        """All steps. _Refused, NoAnswer and the errors of the client come out."""
+        self._steps = len(steps)
+        waiting: list[tuple[Key, bytes]] = []  # sets that may share an exchange
+        try:
+            for step in steps:
+                if not is_action(step):
+                    if _key(step) in [key for key, _ in waiting]:
+                        await self._set(waiting)
+                        waiting = []
+                    waiting.append((_key(step), step.data))
+                    continue
+                await self._set(waiting)
+                waiting = []
+                await self._invoke(step)
+            await self._set(waiting)
+        except NoAnswer as error:
+            if self.done:
+                raise NoAnswer("%s; %s had been done" % (error, self.words()))
+            raise
+
+    def words(self) -> str:
+        return "%d of %d steps" % (self.done, self._steps)
+
+    async def put_back(self, reason: str, text: str) -> Result:
+        """The KO, after what was written has been restored as far as it can be."""
+        if self._written or self._invoked:
+            text += "; " + await self._restore()
+        return Result(KO, reason, words.one_line(text))
+
+    async def _set(self, wanted: list[tuple[Key, bytes]]) -> None:
+        """Write what differs; none of `wanted` twice."""
+        unknown = [key for key, _ in wanted if key not in self._now]
+        unknown = [key for key in unknown if key not in self._before.refused]
+        if unknown:  # since a method was invoked
+            self._now.update((await attributes.read(self._client, unknown)).values)
+        items = []
+        for key, data in wanted:
+            known = self._now.get(key)
+            if known is None or not same(data, known):
+                items.append((key, data))
+        if not items:
+            return
+        results = await self._client.set_list([(key + (None,), data) for key, data in items])
+        refusal: AccessRefused | None = None
+        for (key, data), result in zip(items, results):  # noqa: B905
+            if result == apdu.SUCCESS:
+                self._written.append(key)
+                self._now[key] = data
+                self.done += 1
+            elif refusal is None:
+                refusal = access_refused(result, step_of(*key))
+        if refusal is not None:
+            busy = passing(refusal.result)
+            raise _Refused("meter-busy" if busy else "write-refused", str(refusal))
+
+    async def _invoke(self, step: Any) -> None:
+        """Once, unless what it does was done already."""
+        lost: NoAnswer | None = None
+        for _ in range(INVOKE_TRIES):
+            # Also after a lost answer: the method may have done its work or not, the check tells.
+            if await self._holds(step.check):
+                if lost is not None:
+                    self._note(step)
+                return
+            try:
+                await self._client.action(step.class_id, step.obis, step.method, step.data)
+                self._note(step)
+                return
+            except ActionRefused as refused:
+                busy = passing(refused.result)
+                raise _Refused("meter-busy" if busy else "action-refused", str(refused))
+            except NoAnswer as error:
+                lost = error
+        assert lost is not None
+        raise lost
+
+    def _note(self, step: Any) -> None:
+        self._invoked.append(method_of(step.class_id, step.obis, step.method))
+        self.done += 1
+        self._now = {}  # a method may change anything
+
+    async def _holds(self, check: Check) -> bool:
+        key = _key(check)
+        found = await attributes.read(self._client, [key])
+        return same(check.data, found.value(key))
+
+    async def _restore(self) -> str:
+        """What was written is written back, the last first; what came of it, in words."""
+        items: list[tuple[Key, bytes]] = []
+        lost = [step + " has been done" for step in self._invoked]
+        for key in reversed(self._written):
+            if key in self._before.values:
+                if key not in [item[0] for item in items]:
+                    items.append((key, self._before.values[key]))
+            else:
+                lost.append("the former %s is not known" % words.attribute(*key))
+        try:
+            if items:
+                await self._client.set_list([(key + (None,), data) for key, data in items])
+            found = await attributes.read(self._client, [key for key, _ in items])
+            for key, data in items:
+                if not found.has(key, data):
+                    lost.append("%s does not take its former value" % words.attribute(*key))
+        except (DlmsError, OSError) as error:
+            lost.append("putting back failed: %s" % error)
+        if lost:
+            return "not all is as before: %s" % "; ".join(lost)
+        return "restored, %d values are as before" % len(items)
+
+
+async def _judge(client: Client, package: Package, before: Attributes, change: _Change) -> Result:
+    """Reads back: every check, and that the meter is otherwise as it was."""
+    keys = [_key(check) for check in package.checks]
+    after = await attributes.read(client, list(conditions.KEYS) + keys)
+    differences = _differences(after, package.checks)
     if differences:
         text = differences[0]
         if len(differences) > 1:
             text = "%d differ; %s" % (len(differences), text)
-        return Result(KO, "read-back-differs", words.one_line(text))
-    return Result(OK, "applied", "%d of %d steps were needed" % (done, len(package.steps)))
+        raise _Refused("read-back-differs", text)
+    ordered = [_key(step) for step in package.steps if not is_action(step)]
+    broken = conditions.broken(before, after, ordered)
+    if broken:
+        return Result(KO, "condition-broken", words.one_line(broken))
+    return Result(OK, "applied", change.words() + " were needed")
 
 
 def is_action(step: Any) -> bool:
     return hasattr(step, "method")
 
 
-def same(wanted: bytes, came: bytes) -> bool:
-    """Whether two A-XDR Data are the same value: lengths may be spelt in more than one way."""
-    return wanted == came or axdr.decode(wanted) == axdr.decode(came)
+def _key(check: Check) -> Key:
+    return (check.class_id, check.obis, check.attribute)
 
 
-async def _differences(client: Client, checks: Sequence[Check]) -> list[str]:
+def _keys(package: Package) -> tuple[Key, ...]:
+    """Of all attributes that checks and steps name."""
+    keys = [_key(check) for check in package.checks]
+    for step in package.steps:
+        keys.append(_key(step.check if is_action(step) else step))
+    return tuple(keys)
+
+
+def _differences(found: Attributes, checks: Sequence[Check]) -> list[str]:
     """The checks that do not hold, in words."""
     differences = []
     for check in checks:
-        came = await client.get(check.class_id, check.obis, check.attribute)
+        came = found.value(_key(check))
         if not same(check.data, came):
             differences.append(
                 "%s: expected %s, came %s"
-                % (
-                    words.attribute(check.class_id, check.obis, check.attribute),
-                    words.shown(check.data),
-                    words.shown(came),
-                )
+                % (words.attribute(*_key(check)), words.shown(check.data), words.shown(came))
             )
     return differences
 
 
-async def _set(client: Client, step: Check) -> int:
-    """1 when it was written, 0 when the meter had the value."""
-    try:
-        came = await client.get(step.class_id, step.obis, step.attribute)
-        if same(step.data, came):
-            return 0
-    except AccessRefused:
-        pass  # some attributes can only be written
-    try:
-        await client.set(step.class_id, step.obis, step.attribute, step.data)
-    except AccessRefused as refused:
-        raise _Refused("meter-busy" if passing(refused.result) else "write-refused", refused)
-    return 1
-
-
-async def _invoke(client: Client, step: Any) -> int:
-    """1 when the method was invoked, 0 when what it does was done already."""
-    lost: NoAnswer | None = None
-    for _ in range(INVOKE_TRIES):
-        # Also after a lost answer: the method may have done its work or not, the check tells.
-        if not await _differences(client, [step.check]):
-            return 0 if lost is None else 1
-        try:
-            await client.action(step.class_id, step.obis, step.method, step.data)
-            return 1
-        except ActionRefused as refused:
-            raise _Refused("meter-busy" if passing(refused.result) else "action-refused", refused)
-        except NoAnswer as error:
-            lost = error
-    assert lost is not None
-    raise lost
+def _forbidden(package: Package) -> Result | None:
+    """The KO for a step that touches the switch or billing data without saying so."""
+    for number, step in enumerate(package.steps, 1):
+        word = guarded.touches(step, is_action(step))
+        if word and word not in package.permits:
+            text = "step %d touches the meter's %s; a package that means it permits %r" % (
+                number,
+                word,
+                word,
+            )
+            return Result(KO, "not-permitted", text)
+    return None
 
 
 def _malformed(package: Package) -> Result | None:

@@ -10,40 +10,48 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from gateway.dlms.client import Client
+    from gateway.activities.attributes import Attributes
 
-DATA = 1  # class_id
-VALUE = 2  # attribute
-LOGICAL_DEVICE_NAME = b"\x00\x00\x2a\x00\x00\xff"  # 0.0.42.0.0.255, Blue Book 6.2.24
-MODEL = b"\x00\x00\x60\x01\x01\xff"  # 0.0.96.1.1.255, device ID 2
-ACTIVE_FIRMWARE = b"\x01\x00\x00\x02\x00\xff"  # 1.0.0.2.0.255, active firmware identifier
+_DATA, _VALUE = 1, 2  # class_id, attribute
+LOGICAL_DEVICE_NAME = (_DATA, b"\x00\x00\x2a\x00\x00\xff", _VALUE)  # Blue Book 6.2.24
+MODEL = (_DATA, b"\x00\x00\x60\x01\x01\xff", _VALUE)  # 0.0.96.1.1.255, device ID 2
+FIRMWARE = (_DATA, b"\x01\x00\x00\x02\x00\xff", _VALUE)  # active firmware identifier
+KEYS = (LOGICAL_DEVICE_NAME, MODEL, FIRMWARE)  # what wrong_meter() and wrong_target() need
 
 
-async def wrong_meter(client: Client, serial: str) -> Result | None:
+def wrong_meter(found: Attributes, serial: str) -> Result | None:
     """None when the logical device name is the serial, else the KO."""
-    data = await client.get(DATA, LOGICAL_DEVICE_NAME, VALUE)
-    if _text(data) == serial:
+    data = found.value(LOGICAL_DEVICE_NAME)
+    if text(data) == serial:
         return None
     return Result(KO, "wrong-meter", "expected %s, %s answered" % (serial, shown(data)))
 
 
-async def wrong_target(
-    client: Client, targets: Sequence[tuple[str, Sequence[str]]]
-) -> Result | None:
+def wrong_model(found: Attributes, targets: Sequence[tuple[str, Sequence[str]]]) -> Result | None:
+    """None when one of the targets (model, firmware prefixes) is of this model."""
+    data = found.value(MODEL)
+    models = [model for model, _ in targets]
+    if text(data) in models:
+        return None
+    return Result(
+        KO, "wrong-model", "expected %s, the meter is %s" % (" or ".join(models), shown(data))
+    )
+
+
+def wrong_target(found: Attributes, targets: Sequence[tuple[str, Sequence[str]]]) -> Result | None:
     """None when one of the targets (model, firmware prefixes; none: any firmware) is this meter."""
-    data = await client.get(DATA, MODEL, VALUE)
-    model = _text(data)
-    prefixes: list[str] | None = None
+    refusal = wrong_model(found, targets)
+    if refusal is not None:
+        return refusal
+    model = text(found.value(MODEL))
+    prefixes: list[str] = []
     for target, allowed in targets:
         if target == model:
             if not allowed:
                 return None
-            prefixes = (prefixes or []) + list(allowed)
-    if prefixes is None:
-        models = " or ".join([target for target, _ in targets])
-        return Result(KO, "wrong-model", "expected %s, the meter is %s" % (models, shown(data)))
-    data = await client.get(DATA, ACTIVE_FIRMWARE, VALUE)
-    firmware = _text(data)
+            prefixes += list(allowed)
+    data = found.value(FIRMWARE)
+    firmware = text(data)
     for prefix in prefixes:
         if firmware is not None and firmware.startswith(prefix):
             return None
@@ -54,7 +62,7 @@ async def wrong_target(
     )
 
 
-def _text(data: bytes) -> str | None:
+def text(data: bytes) -> str | None:
     """The text in an octet-string or visible-string of printable ASCII, else None."""
     tag, value = axdr.decode(data)
     if tag == axdr.VISIBLE_STRING:

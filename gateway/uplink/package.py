@@ -38,6 +38,7 @@ ACTION = 2
 MAX_STEPS = 256
 MAX_CHECKS = 256
 MAX_TARGETS = 64
+MAX_PERMITS = 8
 MAX_DATA = 65535  # octets of one A-XDR value
 
 _CLASS = uint(65535, 1)
@@ -99,10 +100,10 @@ class Action:
 
 class Package:
     """`targets` pairs (model, firmware prefixes; none: any firmware); `steps` of Set and Action;
-    `checks` of Check.
+    `checks` of Check; `permits` what it may touch that others may not (activities/guarded.py).
     """
 
-    __slots__ = ("checks", "description", "name", "steps", "targets", "version")
+    __slots__ = ("checks", "description", "name", "permits", "steps", "targets", "version")
 
     def __init__(
         self,
@@ -112,6 +113,7 @@ class Package:
         targets: list[tuple[str, list[str]]],
         steps: list[Set | Action],
         checks: list[Check],
+        permits: list[str] | None = None,
     ) -> None:
         self.name = name
         self.version = version
@@ -119,6 +121,7 @@ class Package:
         self.targets = targets
         self.steps = steps
         self.checks = checks
+        self.permits = permits or []
 
     @classmethod
     def decode(cls, raw: bytes, trust: Sequence[tuple[bytes, bytes]], crypto: Crypto) -> Package:
@@ -141,7 +144,7 @@ class Package:
         fields = _require(
             decoded(payload, "package", "bad-package"),
             "package",
-            "format name version description targets steps checks",
+            "format name version description targets steps checks permits",
             [
                 VERSION,
                 text(64, 1),
@@ -150,6 +153,7 @@ class Package:
                 array_of(row(text(32, 1), array_of(text(32), 32)), MAX_TARGETS, 1),
                 array_of(_SOME_STEP, MAX_STEPS),
                 array_of(row(*_CHECK), MAX_CHECKS, 1),
+                array_of(text(16, 1), MAX_PERMITS),
             ],
         )
         return cls(
@@ -159,6 +163,7 @@ class Package:
             [(model, prefixes) for model, prefixes in fields[4]],
             [_step(step) for step in fields[5]],
             [Check(*check) for check in fields[6]],
+            fields[7],
         )
 
     def to_payload(self) -> bytes:
@@ -174,6 +179,7 @@ class Package:
                 [[model, prefixes] for model, prefixes in self.targets],
                 [step.to_array() for step in self.steps],
                 [check.to_array() for check in self.checks],
+                self.permits,
             ]
         )
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from gateway.dlms import axdr
+from gateway.dlms import apdu, axdr
 from gateway.dlms.errors import AccessRefused, ActionRefused, NoAnswer
+from gateway.dlms.refusals import access_refused
 
 LDN = (1, b"\x00\x00\x2a\x00\x00\xff", 2)
 MODEL = (1, b"\x00\x00\x60\x01\x01\xff", 2)
@@ -12,6 +13,10 @@ FIRMWARE = (1, b"\x01\x00\x00\x02\x00\xff", 2)
 
 def octets(text):
     return axdr.encode((axdr.OCTET_STRING, text.encode()))
+
+
+def _number(result):
+    return next(n for n, name in apdu.ACCESS_RESULTS.items() if name == result)
 
 
 class ScriptedMeter:
@@ -27,6 +32,8 @@ class ScriptedMeter:
         self.lose_before = 0  # so many ACTIONs are lost on their way there
         self.lose_after = 0  # so many answers of ACTIONs are lost on their way back
         self.done = []  # ("set" | "action", class, index) in order
+        self.silent_after = -1  # so many things done, nothing is heard of it any more
+        self.then_values = {}  # what other attributes have (None: undefined) once one is written
 
     async def get(self, class_id, name, attribute):
         key = (class_id, name, attribute)
@@ -34,17 +41,46 @@ class ScriptedMeter:
         if result is None and key not in self.values:
             result = "object-undefined"
         if result is not None:
-            raise AccessRefused(result, "GET", "GET class %d: %s" % (class_id, result))
+            raise access_refused(_number(result), "GET class %d" % class_id)
         return self.values[key]
+
+    async def get_list(self, items):
+        found = []
+        for class_id, name, attribute, _ in items:
+            try:
+                found.append((0, await self.get(class_id, name, attribute)))
+            except AccessRefused as refused:
+                found.append((refused.number, None))
+        return found
+
+    async def set_list(self, items):
+        results = []
+        for (class_id, name, attribute, _), data in items:
+            try:
+                await self.set(class_id, name, attribute, data)
+                results.append(0)
+            except AccessRefused as refused:
+                results.append(refused.number)
+        return results
 
     async def set(self, class_id, name, attribute, data):
         key = (class_id, name, attribute)
         if key in self.refuse_set:
             result = self.refuse_set[key]
-            raise AccessRefused(result, "SET", "SET class %d: %s" % (class_id, result))
+            raise access_refused(_number(result), "SET class %d" % class_id)
+        self._happens()
         self.done.append(("set", class_id, attribute))
         if key not in self.ignore_set:
             self.values[key] = data
+
+    def _happens(self):
+        if len(self.done) == self.silent_after:
+            raise NoAnswer("no answer")
+        for key, data in self.then_values.items():
+            self.values.pop(key)
+            if data is not None:
+                self.values[key] = data
+        self.then_values = {}
 
     async def action(self, class_id, name, method, data):
         key = (class_id, name, method)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from gateway.activities import configure, words
+from gateway.activities import conditions, configure, guarded, words
 from gateway.dlms import axdr
 from gateway.dlms.errors import AccessRefused, NoAnswer, ProtocolError
 from gateway.uplink.package import Action, Check, Package, Set
@@ -119,11 +119,173 @@ def test_refusals():
     meter.refuse_set[PERIOD] = "read-write-denied"
     result = outcome(meter)
     assert (result.outcome, result.reason) == ("KO", "write-refused")
-    assert "read-write-denied" in result.detail and meter.done == []
+    assert "read-write-denied" in result.detail
     meter = a_meter()
     meter.refuse_action[ACTIVATE] = "other-reason"
     assert outcome(meter).reason == "action-refused"
-    assert meter.done == [("set", 7, 4), ("set", 20, 6)]
+
+
+def test_after_a_refused_step_all_is_as_before():
+    for key in (PERIOD, PASSIVE):
+        meter = a_meter()
+        was = dict(meter.values)
+        meter.refuse_set[key] = "read-write-denied"
+        result = outcome(meter)
+        assert meter.values == was
+        assert result.detail.endswith("restored, 1 values are as before")
+    meter = a_meter()
+    meter.refuse_action[ACTIVATE] = "other-reason"
+    result = outcome(meter)
+    assert meter.values == was
+    assert meter.done == [("set", 7, 4), ("set", 20, 6), ("set", 20, 6), ("set", 7, 4)]
+    assert result.detail.endswith("restored, 2 values are as before")
+
+
+def test_nothing_is_put_back_where_nothing_was_written():
+    meter = a_meter()
+    package = a_package(steps=[Set(7, PROFILE, 4, S900)], checks=[Check(7, PROFILE, 4, S900)])
+    meter.refuse_set[PERIOD] = "read-write-denied"
+    assert "restored" not in outcome(meter, package).detail
+    assert meter.done == []
+
+
+def test_what_cannot_be_put_back_is_named():
+    meter = a_meter()
+    meter.refuse_get[PASSIVE] = "read-write-denied"  # so nobody knows what it was
+    meter.refuse_action[ACTIVATE] = "other-reason"
+    result = outcome(meter)
+    assert (
+        "not all is as before: the former activity_calendar.calendar_name_passive" in result.detail
+    )
+    assert meter.values[PERIOD] == S3600
+    meter = a_meter()
+    later = Set(7, PROFILE, 4, S900)
+    active = Check(20, CALENDAR, 2, NEW)
+    steps = [Set(20, CALENDAR, 6, NEW), Action(20, CALENDAR, 1, b"\x0f\x00", active), later]
+    meter.refuse_set[PERIOD] = "read-write-denied"
+    result = outcome(meter, a_package(steps=steps))
+    assert "activate_passive_calendar of 0.0.13.0.0.255 has been done" in result.detail
+    assert meter.values[PASSIVE] == OLD
+    meter = a_meter()
+    meter.ignore_set.append(PASSIVE)
+    meter.refuse_action[ACTIVATE] = "other-reason"
+    meter.values[PASSIVE] = axdr.encode((axdr.OCTET_STRING, b"SPRING"))
+    assert "restored" in outcome(meter).detail
+
+
+def test_putting_back_over_a_line_that_breaks():
+    meter = a_meter()
+    meter.refuse_action[ACTIVATE] = "other-reason"
+    meter.silent_after = len(("set", "set"))
+    result = outcome(meter)
+    assert result.reason == "action-refused"
+    assert "not all is as before: putting back failed" in result.detail
+
+
+def test_a_meter_that_measures_otherwise_afterwards():
+    clock, energy, columns = conditions.KEYS
+
+    def at(hour):
+        raw = b"\x07\xea\x0b\x17\x01" + bytes([hour]) + b"\x00\x00\x00\x00\x00\x00"
+        return axdr.encode((axdr.OCTET_STRING, raw))
+
+    def count(value):
+        return axdr.encode((axdr.DOUBLE_LONG_UNSIGNED, value))
+
+    for key, was, fine, bad in (
+        (clock, at(9), at(10), at(8)),
+        (energy, count(7), count(7), count(0)),
+        (columns, OLD, OLD, NEW),
+        (energy, count(7), count(8), b"\x00"),
+    ):
+        for now, reason in (
+            (fine, "applied"),
+            (bad, "condition-broken"),
+            (None, "condition-broken"),
+        ):
+            meter = a_meter()
+            meter.values[key] = was
+            meter.then_values = {key: now}
+            result = outcome(meter)
+            assert result.reason == reason, (key, now, result)
+
+
+def test_what_the_steps_order_is_not_a_broken_condition():
+    columns = conditions.COLUMNS
+    meter = a_meter()
+    meter.values[columns] = OLD
+    package = a_package(steps=[Set(7, PROFILE, 3, NEW)], checks=[Check(7, PROFILE, 3, NEW)])
+    assert outcome(meter, package).reason == "applied"
+
+
+def test_switch_and_billing_data_only_when_the_package_says_so():
+    register = b"\x01\x00\x01\x08\x00\xff"
+    billing = b"\x00\x00\x62\x01\x00\xff"
+    scripts = b"\x00\x00\x0a\x00\x64\xff"
+    holds = Check(7, PROFILE, 4, S900)
+    off = axdr.encode(
+        (
+            axdr.ARRAY,
+            [
+                (
+                    axdr.STRUCTURE,
+                    [
+                        (axdr.LONG_UNSIGNED, 9),
+                        (
+                            axdr.ARRAY,
+                            [
+                                (
+                                    axdr.STRUCTURE,
+                                    [
+                                        (axdr.ENUM, 2),
+                                        (axdr.LONG_UNSIGNED, 70),
+                                        (axdr.OCTET_STRING, b"\x00\x00\x60\x03\x0a\xff"),
+                                        (axdr.INTEGER, 1),
+                                        (axdr.INTEGER, 0),
+                                    ],
+                                )
+                            ],
+                        ),
+                    ],
+                )
+            ],
+        )
+    )
+    for step, word in (
+        (Action(70, b"\x00\x00\x60\x03\x0a\xff", 1, b"\x0f\x00", holds), "switch"),
+        (Set(70, b"\x00\x00\x60\x03\x0a\xff", 4, b"\x16\x04"), "switch"),
+        (Action(9, b"\x00\x00\x0a\x00\x6a\xff", 1, b"\x12\x00\x01", holds), "switch"),
+        (Set(9, scripts, 2, off), "switch"),
+        (Action(3, register, 1, b"\x0f\x00", holds), "billing"),
+        (Action(7, PROFILE, 1, b"\x0f\x00", holds), "billing"),
+        (Set(7, billing, 4, S900), "billing"),
+        (Action(9, b"\x00\x00\x0a\x00\x01\xff", 1, b"\x12\x00\x01", holds), "billing"),
+    ):
+        meter = a_meter()
+        package = a_package(steps=[step], checks=[holds])
+        result = outcome(meter, package)
+        assert (result.outcome, result.reason) == ("KO", "not-permitted"), step
+        assert word in result.detail and meter.done == []
+        package.permits = [word]
+        assert guarded.touches(step, isinstance(step, Action)) == word
+        meter.methods[(step.class_id, step.obis, 1)] = lambda meter: None
+        assert outcome(meter, package).reason != "not-permitted"
+    assert guarded.touches(Set(9, scripts, 2, S900), False) == ""
+    assert guarded.touches(Set(9, scripts, 2, b"\x06"), False) == ""
+
+
+def test_dry_run_tells_and_writes_nothing():
+    meter = a_meter()
+    result = run(configure.compare(meter, "M1", a_package()))
+    assert (result.outcome, result.reason) == ("VALUE", "compared")
+    assert result.detail == "2 of 2 values differ"
+    assert result.value == [S3600, OLD] and meter.done == []
+    meter.values[PERIOD] = S900
+    meter.refuse_get[ACTIVE] = "read-write-denied"
+    result = run(configure.compare(meter, "M1", a_package()))
+    assert result.value == [S900, b"\x00"] and result.detail == "1 of 2 values differ"
+    assert run(configure.compare(a_meter(model="X"), "M1", a_package())).reason == "wrong-model"
+    assert run(configure.compare(a_meter(serial="M2"), "M1", a_package())).reason == "wrong-meter"
 
 
 def test_a_busy_meter_is_worth_another_try():
@@ -141,9 +303,9 @@ def test_a_write_the_meter_forgets():
     meter.ignore_set.append(PERIOD)
     result = outcome(meter)
     assert (result.outcome, result.reason) == ("KO", "read-back-differs")
-    assert result.detail == (
+    assert result.detail.startswith(
         "profile_generic.capture_period of 1.0.99.1.0.255:"
-        " expected double-long-unsigned 900, came double-long-unsigned 3600"
+        " expected double-long-unsigned 900, came double-long-unsigned 3600; not all is as before"
     )
 
 

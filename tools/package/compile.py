@@ -18,6 +18,8 @@
     verify:                                  # what else must hold at the end; may be left out
       - read: ...
         equals: ...
+    permits: [switch, billing]               # only for one that touches the meter's switch, or data
+                                             # that bills are made from; else left out
 
 What a step writes, and the `until` of a call, must hold at the end too, unless the step says
 `check: false`. When several steps touch one attribute, the last one counts.
@@ -27,10 +29,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from gateway.activities import guarded
 from gateway.dlms import axdr
 from gateway.uplink.package import (
     MAX_CHECKS,
     MAX_DATA,
+    MAX_PERMITS,
     MAX_STEPS,
     MAX_TARGETS,
     Action,
@@ -49,7 +53,9 @@ def compile_file(path: Path) -> Package:
     try:
         root = load(path)
         fields = root.fields(
-            "a configuration", ["name", "version", "for", "steps"], ["description", "verify"]
+            "a configuration",
+            ["name", "version", "for", "steps"],
+            ["description", "verify", "permits"],
         )
     except Problem as problem:
         raise Problems([problem]) from None
@@ -61,6 +67,9 @@ def compile_file(path: Path) -> Package:
     written = fields.get("description")
     description = compiler.text(written, "a description", 1024) if written else ""
     targets = compiler.targets(fields["for"])
+    permits = fields.get("permits")
+    if permits is not None:
+        compiler.permit(permits)
     for item in compiler.entries(fields["steps"], "a list of steps", MAX_STEPS):
         compiler.step(item)
     verify = fields.get("verify")
@@ -84,7 +93,13 @@ def compile_file(path: Path) -> Package:
     if compiler.problems:
         raise Problems(compiler.problems)
     return Package(
-        name, version, description, targets, compiler.steps, list(compiler.checks.values())
+        name,
+        version,
+        description,
+        targets,
+        compiler.steps,
+        list(compiler.checks.values()),
+        compiler.permits,
     )
 
 
@@ -97,6 +112,7 @@ class _Compiler:
         self.problems: list[Problem] = []
         self.steps: list[Set | Action] = []
         self.checks: dict[tuple[int, bytes, int], Check] = {}
+        self.permits: list[str] = []
 
     def text(self, item: Item, what: str, most: int) -> str:
         try:
@@ -134,6 +150,14 @@ class _Compiler:
                 self.problems.append(problem)
         return targets
 
+    def permit(self, item: Item) -> None:
+        known = " or ".join(guarded.WORDS)
+        for entry in self.entries(item, "a list such as `[%s]`" % guarded.SWITCH, MAX_PERMITS):
+            word = self.text(entry, known, 16)
+            if word and word not in guarded.WORDS:
+                self.problems.append(entry.expected(known))
+            self.permits.append(word)
+
     def step(self, item: Item) -> None:
         try:
             keys = [key.raw for key, _ in item.pairs("a step (`write:` or `call:`)")]
@@ -152,7 +176,7 @@ class _Compiler:
     def _write(self, item: Item) -> None:
         fields = item.fields("a write step", ["write", "value"], ["check"])
         check = _check(fields["write"], fields["value"])
-        self.steps.append(Set(*check.to_array()))
+        self._add(Set(*check.to_array()), fields["write"])
         self._keep(check, fields.get("check"))
 
     def _call(self, item: Item) -> None:
@@ -161,8 +185,17 @@ class _Compiler:
         parameter = fields.get("parameter")
         data = _data(parameter) if parameter else None
         until = _read(fields["until"], "the check in `until:`")
-        self.steps.append(Action(method.class_id, method.obis, method.index, data, until))
+        action = Action(method.class_id, method.obis, method.index, data, until)
+        self._add(action, fields["call"])
         self._keep(until, fields.get("check"))
+
+    def _add(self, step: Set | Action, where: Item) -> None:
+        word = guarded.touches(step, isinstance(step, Action))
+        if word and word not in self.permits:
+            raise where.problem(
+                "this touches the meter's %s; if that is meant, say `permits: [%s]`" % (word, word)
+            )
+        self.steps.append(step)
 
     def _keep(self, check: Check, wanted: Item | None) -> None:
         if wanted is None or values.boolean(wanted):

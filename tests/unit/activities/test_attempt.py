@@ -147,7 +147,7 @@ def test_the_next_path_when_the_first_falls_silent_half_way():
 
 def test_silence_half_way_on_the_only_path():
     scene = Scene()
-    scene.plc.lose = lambda direction, number: number > 3
+    scene.plc.lose = lambda direction, number: number > 2  # associated, and then nothing
     result, path = scene.once(READ, [SERIAL_ATTRIBUTE])
     assert (result.reason, path) == ("link-lost", "plc")
 

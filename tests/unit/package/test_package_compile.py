@@ -238,3 +238,18 @@ def test_names_read_back_as_they_were_written() -> None:
         str(names.parse("999 0.0.1.0.0.255 7", names.ATTRIBUTE))
         == "class 999 0.0.1.0.0.255 attribute 7"
     )
+
+
+def test_the_switch_is_touched_only_where_the_package_says_so(write) -> None:
+    call = (
+        "  - call: disconnect_control 0.0.96.3.10.255 remote_disconnect\n"
+        "    parameter: {integer: 0}\n"
+        "    until: {read: %s, equals: {double-long-unsigned: 900}}\n" % PERIOD
+    )
+    (problem,) = problems_of(write(HEAD + call))
+    assert problem.startswith("test.yaml:6:11: this touches the meter's switch")
+    package = compile_file(write(HEAD + call + "permits: [switch]\n"))
+    assert package.permits == ["switch"]
+    assert Package.from_payload(package.to_payload()).permits == ["switch"]
+    (problem,) = problems_of(write(HEAD + call + "permits: [switch, everything]\n"))
+    assert problem.endswith("expected switch or billing, got 'everything'")
