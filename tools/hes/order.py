@@ -6,7 +6,6 @@ from __future__ import annotations
 
 import json
 import re
-import time
 import uuid
 from dataclasses import dataclass
 from datetime import datetime
@@ -115,7 +114,7 @@ def cancel(store: Store, key: SigningKey, job_id: bytes) -> None:
     job = store.job(job_id)
     if job["state"] in FINAL or store.finished(job_id):
         raise OrderProblem("the job is over (%s); there is nothing to cancel" % job["state"])
-    order = messages.Cancel(job_id, job["concentrator"], int(time.time()))
+    order = messages.Cancel(job_id, job["concentrator"], int(store.now()))
     store.add_cancel(job_id, envelope.sign(order.encode(), key.kid, key.sign))
 
 
@@ -147,7 +146,7 @@ def _submit(
         uuid.uuid4().bytes,
         READ if package is None else CONFIGURE,
         concentrator,
-        int(time.time()),
+        int(store.now()),
         terms.priority,
         terms.not_before,
         terms.not_after,

@@ -187,14 +187,18 @@ class Service:
             logger=_SILENT,
         )
         async with client:
-            await _subscribe(client, ["ami/v1/+/%s" % name for name in messages.UP_TOPICS])
-            self._now_is("connected")
-            self._asked.clear()
-            self._told.clear()
-            self._states.clear()
-            await _together(
-                self._send_orders(client), self._take_messages(client), self._ask_states(client)
-            )
+            await self.converse(client)
+
+    async def converse(self, client: aiomqtt.Client) -> None:
+        """Over this connection, until it breaks."""
+        await _subscribe(client, ["ami/v1/+/%s" % name for name in messages.UP_TOPICS])
+        self._now_is("connected")
+        self._asked.clear()
+        self._told.clear()
+        self._states.clear()
+        await _together(
+            self._send_orders(client), self._take_messages(client), self._ask_states(client)
+        )
 
     async def _ask_states(self, client: aiomqtt.Client) -> None:
         """RabbitMQ gives retained messages to subscriptions by full name only. With other brokers

@@ -218,6 +218,10 @@ class Store:
     def close(self) -> None:
         self._db.close()
 
+    def now(self) -> float:
+        """Unix seconds."""
+        return self._now()
+
     # -------------------------------------------------------- packages and jobs
 
     def add_package(self, content: bytes, name: str, version: str) -> bytes:

@@ -6,7 +6,8 @@ from __future__ import annotations
 import json
 import os
 import random
-from collections.abc import Iterator, Mapping, Sequence
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -77,9 +78,11 @@ class Member:
     on_ip: bool = False  # its path is known only once it listens
 
 
-def build_population(count: int, seed: int, mix: Mix) -> list[Member]:
-    """`count` meters "AMI0000000001"...; the same for the same arguments, keys included (TEST
-    KEYS)."""
+def build_population(
+    count: int, seed: int, mix: Mix, source: Callable[[], float] = time.time
+) -> list[Member]:
+    """`count` meters "AMI0000000001"...; the same for the same arguments, keys and challenges
+    included (TEST KEYS). `source` gives unix seconds."""
     if not 1 <= count <= 2000:
         raise ValueError("a concentrator has 1..2000 meters, not %d" % count)
     roles = mix.roles(count, seed)
@@ -88,10 +91,11 @@ def build_population(count: int, seed: int, mix: Mix) -> list[Member]:
         serial = "AMI%010d" % number
         keys = device.derive_test_keys(seed, serial)
         firmware = OLD_FIRMWARE if role == OTHER_FIRMWARE else device.FACTORY_FIRMWARE
-        meter = device.build_meter(serial, firmware=firmware, keys=keys)
+        meter = device.build_meter(serial, firmware=firmware, keys=keys, source=source)
         meter.faults.dead = role == DEAD
         meter.faults.refuse_write = mix.refused if role == REFUSES_WRITE else None
-        member = Member(serial, role, MeterServer(meter), keys, on_ip=medium == IP)
+        server = MeterServer(meter, random=random.Random("%d %s" % (seed, serial)).randbytes)
+        member = Member(serial, role, server, keys, on_ip=medium == IP)
         if medium in (PLC, BOTH):
             member.paths.append((PLC, plc_address(number)))
         if medium in (RF, BOTH):

@@ -9,6 +9,7 @@ carried out again (services.py). After a new AARQ nothing is remembered.
 from __future__ import annotations
 
 import secrets
+from collections.abc import Callable
 
 from gateway.dlms import acse, apdu, axdr
 from gateway.dlms.errors import ProtocolError
@@ -90,14 +91,22 @@ class _Session:
 
 class MeterServer:
     """Answers for one meter. `max_pdu`: the longest APDU it takes, and makes, in bytes.
-    `conformance`: the services it agrees to where a client asks for them."""
+    `conformance`: the services it agrees to where a client asks for them. `random`: gives so many
+    bytes for its challenges."""
 
-    def __init__(self, meter: Meter, max_pdu: int = 640, conformance: int = CONFORMANCE) -> None:
+    def __init__(
+        self,
+        meter: Meter,
+        max_pdu: int = 640,
+        conformance: int = CONFORMANCE,
+        random: Callable[[int], bytes] = secrets.token_bytes,
+    ) -> None:
         if not LEAST_PDU <= max_pdu <= 0xFFFF:
             raise ValueError("max_pdu is %d..65535, not %d" % (LEAST_PDU, max_pdu))
         self.meter = meter
         self.max_pdu = max_pdu
         self.conformance = conformance
+        self._random = random
         self._sessions: dict[int, _Session] = {}
 
     @property
@@ -284,7 +293,7 @@ class MeterServer:
             association.status = ASSOCIATED
             return acse.Aare(context, acse.ACCEPTED, ACCEPTED, response, title).encode()
         association.status = PENDING
-        challenge = secrets.token_bytes(32 if association.mechanism == acse.HIGH_ECDSA else 16)
+        challenge = self._random(32 if association.mechanism == acse.HIGH_ECDSA else 16)
         association.reply = HlsReply(
             self._security, association, request.title, request.value, challenge
         )
