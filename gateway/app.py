@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from gateway.jobs.queue import Execution
     from gateway.meters.inventory import Meter
     from gateway.settings import Settings
-    from hal.ports import Clock, Crypto, Modem, Storage, Uplink
+    from hal.ports import Clock, Crypto, Modem, Storage, Uplink, Watchdog
 
 FIRMWARE = "0.1.0"
 WHERE = "gateway"
@@ -47,10 +47,10 @@ STORAGE_PAUSE_MS = 5000  # after the flash refused a record
 
 class Ports:
     """What a board provides. modems: [(Modem, how many meters are served over it at once)].
-    board_key: 16 or 32 bytes, wraps the meters' keys.
+    board_key: 16 or 32 bytes, wraps the meters' keys. watchdog: None where there is none.
     """
 
-    __slots__ = ("board_key", "clock", "crypto", "modems", "storage", "uplink")
+    __slots__ = ("board_key", "clock", "crypto", "modems", "storage", "uplink", "watchdog")
 
     def __init__(
         self,
@@ -60,6 +60,7 @@ class Ports:
         uplink: Uplink,
         modems: list[tuple[Modem, int]],
         board_key: bytes,
+        watchdog: Watchdog | None = None,
     ) -> None:
         self.board_key = board_key
         self.clock = clock
@@ -67,6 +68,7 @@ class Ports:
         self.crypto = crypto
         self.uplink = uplink
         self.modems = modems
+        self.watchdog = watchdog
 
 
 class About:
