@@ -9,11 +9,12 @@ import os
 import sys
 
 import board.heap  # noqa: F401 - first of all
-from board.wiring import board_key, modems, uplink
+from board.wiring import board_key, check_uarts, modems, uplink
 from gateway.app import Gateway, Ports
 from gateway.settings import SettingsError, parse
 from hal.micropython.clock import SystemClock
 from hal.micropython.crypto import SystemCrypto
+from hal.micropython.datagrams import UdpPort
 from hal.micropython.mqtt import MqttUplink
 from hal.micropython.ports import open_port
 from hal.micropython.private_file import make_private_file
@@ -47,6 +48,7 @@ def main(arguments: list[str]) -> int:
     try:
         with open(path, "rb") as file:
             settings = parse(file.read())
+        check_uarts(settings, [])
         log.set_level(settings.log_level)
         clock, crypto = SystemClock(), SystemCrypto()
         log.set_clock(clock.unix_time)
@@ -56,7 +58,7 @@ def main(arguments: list[str]) -> int:
             FolderStorage(data),
             crypto,
             uplink(settings, base, MqttUplink),
-            modems(settings, clock, open_port),
+            modems(settings, clock, open_port, UdpPort.open),
             board_key(settings, base, crypto.random, make_private_file),
         )
         gateway = Gateway(settings, ports)

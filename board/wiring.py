@@ -10,7 +10,8 @@ from hal.modem.attached import Attached
 from hal.modem.imst import Imst
 from hal.modem.ip import Ip
 from hal.modem.prime import Prime
-from hal.rt import log
+from hal.modem.udp import Udp
+from hal.rt import log, port_url
 from hal.rt.tls_files import TlsFiles
 
 TYPE_CHECKING = False
@@ -19,18 +20,40 @@ if TYPE_CHECKING:
     from typing import TypeVar
 
     from gateway.settings import ModemSettings, Settings
-    from hal.ports import BytePort, Clock, Modem
+    from hal.ports import BytePort, Clock, Datagrams, Modem
 
     OpenPort = Callable[[str, Clock], Awaitable[BytePort]]
+    OpenUdp = Callable[[], Awaitable[Datagrams]]
     U = TypeVar("U")
 
 
-def modems(settings: Settings, clock: Clock, open_port: OpenPort) -> list[tuple[Modem, int]]:
-    """[(Modem, meters at once)]. `open_port` as in hal/cpython/ports.py."""
-    return [(_modem(one, clock, open_port), one.meters_at_once) for one in settings.modems]
+def check_uarts(settings: Settings, names: list[str]) -> None:
+    """SettingsError when the settings name a UART that the board has not."""
+    urls = [("modems[%d].url" % place, one.url) for place, one in enumerate(settings.modems)]
+    if settings.local is not None:
+        urls.append(("local.url", settings.local.url))
+    for key, url in urls:
+        line = port_url.parse(url) if url else None
+        if line is not None and line.kind == port_url.UART and line.place not in names:
+            raise SettingsError(
+                "%s: expected a UART of this board (%s), came %r"
+                % (key, ", ".join(names) or "it has none", line.place)
+            )
 
 
-def _modem(one: ModemSettings, clock: Clock, open_port: OpenPort) -> Modem:
+def modems(
+    settings: Settings, clock: Clock, open_port: OpenPort, open_udp: OpenUdp
+) -> list[tuple[Modem, int]]:
+    """[(Modem, meters at once)]. `open_port` as in hal/cpython/ports.py, `open_udp` as UdpPort.open
+    in hal/cpython/datagrams.py."""
+    return [
+        (_modem(one, clock, open_port, open_udp), one.meters_at_once) for one in settings.modems
+    ]
+
+
+def _modem(one: ModemSettings, clock: Clock, open_port: OpenPort, open_udp: OpenUdp) -> Modem:
+    if one.driver == "udp":
+        return Udp(open_udp, clock, one.kind, one.group)
     if one.driver == "ip":
         return Ip(lambda host, port: open_port("tcp://%s:%d" % (host, port), clock), clock)
     driver = Prime() if one.driver == "prime-usi" else Imst()

@@ -9,7 +9,9 @@
   "signers": [{"kid": "<hex>", "key": "<x||y, 128 hex digits>"}],
   "board_key": "board.key",
   "modems": [{"kind": "plc", "driver": "prime-usi", "meters_at_once": 4,
-              "url": "serial:/dev/ttyS1?baud=115200"}],
+              "url": "uart:plc?baud=115200"},
+             {"driver": "udp", "kind": "plc", "group": "[ff03::1]:4059"}, {"driver": "ip"}],
+  "local": {"url": "uart:optical", "mode_e": true, "baud": 9600, "key": "local.key"},
   "paths": {"plc": {"timeout_ms": 6000, "tries": 4}},
   "storage": {"jobs": 64, "ledger_bytes": 4194304, "audit_bytes": 1048576, "free_bytes": 262144},
   "workers": 8,
@@ -20,12 +22,17 @@ concentrator, system_title, uplink.host and signers must be there; everything el
 key nobody knows is an error, not ignored: a misspelt limit must not silently become the default.
 Secrets stand in files, never here. The signers count until the first signed change of the trust
 store. The board's key, 32 or 64 hex digits in a file that only its owner may read, wraps the
-meters' keys; it is made if absent, and the HES needs a copy to send new keys.
+meters' keys; it is made if absent, and the HES needs a copy to send new keys. URLs of ports are
+those of hal/rt/port_url.py. With `local` the board serves local access (gateway/local), to whoever
+has the key in its file.
 """
 
 from __future__ import annotations
 
 import json
+
+from hal.ports import PortError
+from hal.rt import port_url
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -35,7 +42,11 @@ MAX_TEXT = 65536
 LOG_LEVELS = ("error", "warning", "info", "debug")
 
 # driver: the kind of path it serves
-DRIVERS = {"prime-usi": "plc", "imst": "rf", "ip": "ip"}
+DRIVERS = {"prime-usi": "plc", "imst": "rf", "ip": "ip", "udp": ""}
+# UDP reaches G3-PLC meshes as well as Wi-SUN ones and meters on a LAN: its kind has to be said.
+KINDS = ("plc", "rf", "ip")
+BAUDS = (300, 600, 1200, 2400, 4800, 9600, 19200)  # of IEC 62056-21, mode E
+WITHOUT_LINE = ("ip", "udp")  # drivers that stand on the system's network
 
 
 class SettingsError(Exception):
@@ -99,26 +110,51 @@ class ModemSettings:
     """One modem of the board.
 
     kind: "plc", "rf" or "ip". driver: a key of DRIVERS.
-    url: as hal's open_port() takes it, "" for driver "ip".
+    url: of its line, see hal/rt/port_url.py; "" for the drivers in WITHOUT_LINE.
+    group: of driver "udp", the multicast group for broadcasts, "[v6]:port"; "": no broadcasts.
     meters_at_once: how many meters are served over it side by side.
     """
 
-    __slots__ = ("driver", "kind", "meters_at_once", "url")
+    __slots__ = ("driver", "group", "kind", "meters_at_once", "url")
 
     def __init__(self, fields: _Fields) -> None:
         self.driver = fields.one_of("driver", sorted(DRIVERS))
-        self.kind = fields.one_of("kind", [DRIVERS[self.driver]], DRIVERS[self.driver])
-        self.url = fields.text("url", 0, 255, "")
-        if self.driver == "ip":
-            if self.url:
-                raise fields.error("url", "nothing, since the driver is ip", repr(self.url))
-        elif not (self.url.startswith("tcp://") or self.url.startswith("serial:")):
-            raise fields.error(
-                "url", "tcp://host:port or serial:/dev/name?baud=number", repr(self.url)
-            )
+        kind = DRIVERS[self.driver]
+        if kind:
+            self.kind = fields.one_of("kind", [kind], kind)
+        else:
+            self.kind = fields.one_of("kind", list(KINDS))
+        self.url = ""
+        if self.driver not in WITHOUT_LINE:
+            self.url = fields.url("url")
+        self.group = ""
+        if self.driver == "udp":
+            self.group = fields.text("group", 0, 80, "")
+            if self.group and not _is_group(self.group):
+                raise fields.error("group", "an address like [ff03::1]:4059", repr(self.group))
         self.meters_at_once = fields.integer(
             "meters_at_once", 1, 64, 16 if self.kind == "ip" else 4
         )
+        fields.done()
+
+
+class LocalSettings:
+    """The board's optical or service port, for technicians.
+
+    url: of its line, see hal/rt/port_url.py. mode_e: whether it begins with the opening of IEC
+    62056-21, as optical probes do, then at most `baud`; else it is HDLC at the line's own speed.
+    key: a file that only its owner may read, 64 hex digits, ek and ak of local access.
+    """
+
+    __slots__ = ("baud", "key", "mode_e", "url")
+
+    def __init__(self, fields: _Fields) -> None:
+        self.url = fields.url("url")
+        self.mode_e = fields.boolean("mode_e", True)
+        self.baud = fields.integer("baud", 300, 19200, 9600)
+        if self.baud not in BAUDS:
+            raise fields.error("baud", "one of %s" % (BAUDS,), "%d" % self.baud)
+        self.key = fields.text("key", 1, 255, "local.key")
         fields.done()
 
 
@@ -137,12 +173,13 @@ class Settings:
     """Everything, checked.
 
     signers: [(kid, x||y 64 bytes)]. system_title: the client's own, 8 bytes. board_key: a file.
-    paths: kind -> PathSettings.
+    paths: kind -> PathSettings. local: None when the board serves no local access.
     """
 
     __slots__ = (
         "board_key",
         "concentrator",
+        "local",
         "log_level",
         "modems",
         "paths",
@@ -163,6 +200,9 @@ class Settings:
             signer.done()
         self.board_key = fields.text("board_key", 1, 255, "board.key")
         self.modems = [ModemSettings(modem) for modem in fields.objects("modems", 0, 8)]
+        self.local = None
+        if fields.has("local"):
+            self.local = LocalSettings(fields.object("local"))
         self.storage = StorageSettings(fields.object("storage"))
         paths = fields.object("paths")
         # PRIME: an ARQ round takes a second a hop. RF: 250 bytes at 2.4 kbit/s take nearly one too.
@@ -219,6 +259,24 @@ class _Fields:
                     "%s%s: no such setting; there are %s"
                     % (self._where, key, ", ".join(sorted(self._asked)))
                 )
+
+    def has(self, key: str) -> bool:
+        return key in self._content
+
+    def url(self, key: str) -> str:
+        """Of a byte port."""
+        value = self.text(key, 1, 255)
+        try:
+            port_url.parse(value)
+        except PortError as error:
+            raise SettingsError("%s%s: %s" % (self._where, key, error))
+        return value
+
+    def boolean(self, key: str, default: bool) -> bool:
+        value = self._take(key, default)
+        if value is not True and value is not False:
+            raise self.error(key, "true or false", _came(value))
+        return bool(value)
 
     def text(self, key: str, least: int, most: int, default: Any = _REQUIRED) -> str:
         value = self._take(key, default)
@@ -303,3 +361,16 @@ def _came(value: Any) -> str:
     if value is None or value is True or value is False:
         return {None: "null", True: "true", False: "false"}[value]
     return "%r" % value
+
+
+def _is_group(text: str) -> bool:
+    """[IPv6 multicast]:port, or IPv4's 224.0.0.0/4."""
+    host, _, port = text.rpartition(":")
+    if not 0 < len(port) < 6 or not all("0" <= c <= "9" for c in port):
+        return False
+    if not 0 < int(port) < 65536:
+        return False
+    first = host.split(".")[0]
+    return (host[:3].lower() == "[ff" and host[-1] == "]") or first in [
+        "%d" % number for number in range(224, 240)
+    ]

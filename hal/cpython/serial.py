@@ -8,6 +8,7 @@ import os
 import termios
 
 import serial
+from serial.rs485 import RS485Settings
 
 from hal.ports import PortError
 
@@ -19,7 +20,7 @@ CHUNK = 4096
 
 
 class SerialPort:
-    """See hal.ports.BytePort; 8N1, no flow control. Make one with `await SerialPort.open(...)`."""
+    """See hal.ports.SerialLine; no flow control. Make one with `await SerialPort.open(...)`."""
 
     def __init__(self, line: serial.Serial) -> None:
         self._line = line
@@ -27,9 +28,30 @@ class SerialPort:
         self._waiting: list[asyncio.Event] = []  # for the line, one reader and one writer
 
     @classmethod
-    async def open(cls, device: str, baud: int) -> SerialPort:
-        """Open for ourselves alone; OSError when absent or in use."""
-        line = serial.Serial(device, baud, timeout=0, exclusive=True)
+    async def open(
+        cls, device: str, baud: int, format: str = "8N1", rs485: bool = False
+    ) -> SerialPort:
+        """Open for ourselves alone. `format`, `rs485`: see hal/rt/port_url.py. OSError when absent,
+        in use, or without what is asked of it."""
+        try:
+            line = serial.Serial(
+                device,
+                baud,
+                bytesize=int(format[0]),
+                parity=format[1],
+                stopbits=int(format[2]),
+                timeout=0,
+                exclusive=True,
+            )
+        except (termios.error, ValueError):
+            text = "%s does not take %s at %d baud" % (device, format, baud)
+            raise OSError(errno.EINVAL, text) from None
+        if rs485:
+            try:
+                line.rs485_mode = RS485Settings()
+            except (OSError, ValueError):
+                line.close()
+                raise OSError(errno.EINVAL, "%s cannot switch an RS-485 driver" % device) from None
         # pyserial sets VMIN to 0, with which an idle line reads as b"" like a line that is gone.
         attributes = termios.tcgetattr(line.fileno())
         attributes[6][termios.VMIN] = 1
@@ -43,9 +65,12 @@ class SerialPort:
             raise PortError("serial: %d baud is no speed of this system" % baud)
         if self._fd < 0:
             raise OSError(errno.EBADF, "the serial port is closed")
-        attributes = termios.tcgetattr(self._fd)
-        attributes[4] = attributes[5] = speed
-        termios.tcsetattr(self._fd, termios.TCSADRAIN, attributes)
+        try:
+            attributes = termios.tcgetattr(self._fd)
+            attributes[4] = attributes[5] = speed
+            termios.tcsetattr(self._fd, termios.TCSADRAIN, attributes)
+        except termios.error as error:
+            raise OSError(errno.EIO, "the serial port takes no speed: %s" % error) from None
 
     async def read(self) -> bytes:
         loop = asyncio.get_running_loop()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import struct
 import termios
 
 import ffi
@@ -17,8 +18,15 @@ _O_NOCTTY = 0o400
 _O_NONBLOCK = 0o4000
 _O_CLOEXEC = 0o2000000
 _TIOCEXCL = 0x540C
+_TIOCSRS485 = 0x542F
 _CLOCAL_CREAD = 0o4000 | 0o200
-_CSTOPB_CRTSCTS = 0o100 | 0o20000000000
+_CSTOPB, _CRTSCTS = 0o100, 0o20000000000
+_DATA_BITS = {"7": 0o40, "8": 0o60}
+_PARITIES = {"N": 0, "E": 0o400, "O": 0o400 | 0o1000}
+_FORMAT_BITS = _CSTOPB | _DATA_BITS["8"] | _PARITIES["O"]
+_INPCK = 0o20
+# struct serial_rs485 (include/uapi/linux/serial.h): enabled, RTS on while sending
+_RS485 = struct.pack("<I28x", 1 | 2)
 _TCSADRAIN = 1
 _SPEEDS = {
     300: 0o7,
@@ -40,14 +48,16 @@ _libc = ffi.open(None)
 _open = _libc.func("i", "open", "si")
 _close = _libc.func("i", "close", "i")
 _ioctl = _libc.func("i", "ioctl", "iii")
+_ioctl_of = _libc.func("i", "ioctl", "iip")
 
 
 class SerialPort(StreamPort):
     """See hal.ports.SerialLine. Make one with `await SerialPort.open(...)`."""
 
     @staticmethod
-    async def open(device: str, baud: int) -> SerialPort:
-        """8N1, no flow control, for ourselves alone; OSError when absent or in use."""
+    async def open(device: str, baud: int, format: str = "8N1", rs485: bool = False) -> SerialPort:
+        """No flow control, for ourselves alone. `format`, `rs485`: see hal/rt/port_url.py. OSError
+        when absent, in use, or without what is asked of it."""
         speed = _speed(baud)
         # MicroPython's own open() blocks, and with it the whole loop.
         fd = _open(device, _O_RDWR | _O_NOCTTY | _O_NONBLOCK | _O_CLOEXEC)
@@ -56,10 +66,19 @@ class SerialPort(StreamPort):
         try:
             termios.setraw(fd)
             attributes = termios.tcgetattr(fd)
-            attributes[2] = attributes[2] & ~_CSTOPB_CRTSCTS | _CLOCAL_CREAD
+            flags = attributes[2] & ~(_FORMAT_BITS | _CRTSCTS)
+            flags |= _CLOCAL_CREAD | _DATA_BITS[format[0]] | _PARITIES[format[1]]
+            attributes[2] = flags | (_CSTOPB if format[2] == "2" else 0)
+            if format[1] != "N":
+                attributes[0] |= _INPCK
             attributes[4] = attributes[5] = speed
             termios.tcsetattr(fd, termios.TCSANOW, attributes)
+            if termios.tcgetattr(fd)[2] & _FORMAT_BITS != attributes[2] & _FORMAT_BITS:
+                text = "%s does not take %s at %d baud" % (device, format, baud)
+                raise OSError(errno.EINVAL, text)
             _ioctl(fd, _TIOCEXCL, 0)
+            if rs485 and _ioctl_of(fd, _TIOCSRS485, _RS485) != 0:
+                raise OSError(errno.EINVAL, device + " cannot switch an RS-485 driver")
         except OSError:
             _close(fd)
             raise

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 
-from gateway.settings import MAX_TEXT, SettingsError, parse
+from gateway.settings import DRIVERS, MAX_TEXT, SettingsError, parse
 from tests.portable.support import raises
 
 MODEM = {"kind": "plc", "driver": "prime-usi", "url": "tcp://127.0.0.1:9001"}
@@ -90,9 +90,12 @@ def test_each_error_names_the_key_what_was_expected_and_what_came():
     )
     assert refusal(changed(signers=[1])) == "signers[0]: expected an object, came 1"
     assert refusal(changed(modems=[MODEM, {"driver": "other"}])) == (
-        "modems[1].driver: expected imst or ip or prime-usi, came 'other'"
+        "modems[1].driver: expected %s, came 'other'" % " or ".join(sorted(DRIVERS))
     )
-    assert refusal(changed(modems=[{"driver": "imst"}])).startswith("modems[0].url: expected tcp")
+    assert refusal(changed(modems=[{"driver": "imst"}])) == "modems[0].url: missing"
+    assert refusal(changed(modems=[{"driver": "imst", "url": "x"}])).startswith(
+        "modems[0].url: port 'x': expected tcp://host:port, serial:/dev/name"
+    )
     assert refusal(changed(paths={"plc": {"tries": "4"}})) == (
         "paths.plc.tries: expected an integer from 1 to 20, came '4'"
     )
@@ -133,3 +136,57 @@ def test_what_is_not_json_at_all():
     # MicroPython's parser closes what was left open; then the keys are missing.
     assert refusal("{")
     assert "at most" in refusal(" " * (MAX_TEXT + 1))
+
+
+def test_udp_says_which_kind_of_path_it_is():
+    settings = parse(
+        changed(
+            modems=[
+                {"driver": "udp", "kind": "plc", "group": "[ff03::1]:4059"},
+                {"driver": "udp", "kind": "ip", "group": "239.1.2.3:4059"},
+            ]
+        )
+    )
+    assert [(one.kind, one.group) for one in settings.modems] == [
+        ("plc", "[ff03::1]:4059"),
+        ("ip", "239.1.2.3:4059"),
+    ]
+    assert refusal(changed(modems=[{"driver": "udp"}])) == "modems[0].kind: missing"
+    assert refusal(
+        changed(modems=[{"driver": "udp", "kind": "rf", "group": "[fd00::1]:4059"}])
+    ) == ("modems[0].group: expected an address like [ff03::1]:4059, came '[fd00::1]:4059'")
+    for group in ("x", "[ff03::1]", "[ff03::1]:0", "224.1.1.1:99999", ":4059", "10.0.0.1:1"):
+        assert "group" in refusal(changed(modems=[{"driver": "udp", "kind": "rf", "group": group}]))
+    assert "no such setting" in refusal(
+        changed(modems=[{"driver": "udp", "kind": "rf", "url": ""}])
+    )
+
+
+def test_lines_are_checked_as_they_are_read():
+    for url in ("uart:plc", "usb:0403:6001?baud=9600&format=8E1", "serial:/dev/ttyS1?rs485=1"):
+        (modem,) = parse(changed(modems=[{"driver": "prime-usi", "url": url}])).modems
+        assert modem.url == url
+    text = refusal(changed(modems=[{"driver": "imst", "url": "serial:/dev/ttyS1?format=8X1"}]))
+    assert text.startswith("modems[0].url: port 'serial:/dev/ttyS1?format=8X1': expected baud=")
+
+
+def test_local_access():
+    assert parse(changed()).local is None
+    local = parse(changed(local={"url": "uart:optical"})).local
+    assert local is not None
+    assert (local.url, local.mode_e, local.baud, local.key) == (
+        "uart:optical",
+        True,
+        9600,
+        "local.key",
+    )
+    content = {"url": "serial:/dev/ttyS3", "mode_e": False, "key": "k"}
+    local = parse(changed(local=content)).local
+    assert local is not None and not local.mode_e and local.key == "k"
+    assert refusal(changed(local={})) == "local.url: missing"
+    assert refusal(changed(local={"url": "uart:optical", "baud": 9601})).startswith(
+        "local.baud: expected one of (300,"
+    )
+    assert refusal(changed(local={"url": "uart:optical", "mode_e": 1})) == (
+        "local.mode_e: expected true or false, came 1"
+    )

@@ -1,0 +1,126 @@
+"""What all boards with CPython have in common: the command line, and the gateway as a process."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import signal
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+
+from board.systemd import unit
+from board.wiring import board_key, check_uarts, modems, uplink
+from gateway.app import Gateway, Ports
+from gateway.settings import Settings, SettingsError, parse
+from hal.cpython.clock import SystemClock
+from hal.cpython.crypto import SystemCrypto
+from hal.cpython.datagrams import UdpPort
+from hal.cpython.mqtt import MqttUplink
+from hal.cpython.ports import opener
+from hal.cpython.private_file import make_private_file
+from hal.cpython.storage import FolderStorage
+from hal.cpython.watchdog import DeviceWatchdog, SystemdWatchdog
+from hal.rt import log
+
+
+def parser(name: str, description: str) -> argparse.ArgumentParser:
+    """The options that main() takes; a board may add its own."""
+    parser = argparse.ArgumentParser(
+        name, description=description, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument(
+        "--settings",
+        type=Path,
+        default=Path("gateway.json"),
+        metavar="FILE",
+        help="the settings; gateway/settings.py shows them all (default: gateway.json here)",
+    )
+    parser.add_argument(
+        "--data",
+        type=Path,
+        metavar="FOLDER",
+        help="what the gateway keeps (default: data beside the settings)",
+    )
+    parser.add_argument(
+        "--watchdog",
+        metavar="DEVICE",
+        help="feed the kernel's watchdog, e.g. /dev/watchdog, where no systemd does it",
+    )
+    parser.add_argument(
+        "--unit",
+        action="store_true",
+        help="print the systemd unit for this installation and these settings, and end",
+    )
+    return parser
+
+
+def main(name: str, options: argparse.Namespace, uarts: Mapping[str, str]) -> int:
+    """`uarts`: as hal.cpython.ports.opener() takes them.
+
+    Exit status 0 after SIGTERM or Ctrl-C; 1 after a fault; 2 when settings or files are wrong.
+    """
+    base: Path = options.settings.parent
+    data: Path = options.data or base / "data"
+    try:
+        settings = parse(options.settings.read_bytes())
+        check_uarts(settings, sorted(uarts))
+        if options.unit:
+            print(unit(settings, dict(uarts)), end="")
+            return 0
+        watchdog = _watchdog(options.watchdog)
+        gateway = Gateway(settings, _ports(settings, base, data, uarts, watchdog))
+    except SettingsError as error:
+        print("%s: %s: %s" % (name, options.settings, error), file=sys.stderr)
+        return 2
+    except OSError as error:
+        print("%s: %s: %s" % (name, error.filename, error.strerror), file=sys.stderr)
+        return 2
+    try:
+        return asyncio.run(_run(gateway))
+    finally:
+        if watchdog is not None:
+            watchdog.stop("stopped")
+
+
+def _ports(
+    settings: Settings,
+    base: Path,
+    data: Path,
+    uarts: Mapping[str, str],
+    watchdog: SystemdWatchdog | DeviceWatchdog | None,
+) -> Ports:
+    log.set_level(settings.log_level)
+    clock, crypto = SystemClock(), SystemCrypto()
+    log.set_clock(clock.unix_time)
+    data.mkdir(parents=True, exist_ok=True)
+    return Ports(
+        clock,
+        FolderStorage(str(data)),
+        crypto,
+        uplink(settings, str(base), MqttUplink),
+        modems(settings, clock, opener(dict(uarts)), UdpPort.open),
+        board_key(settings, str(base), crypto.random, make_private_file),
+        watchdog,
+    )
+
+
+def _watchdog(device: str | None) -> SystemdWatchdog | DeviceWatchdog | None:
+    if device is not None:
+        return DeviceWatchdog(device)
+    return SystemdWatchdog.of_environment()
+
+
+async def _run(gateway: Gateway) -> int:
+    task = asyncio.ensure_future(gateway.run())
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, task.cancel)
+    try:
+        await task
+    except asyncio.CancelledError:
+        log.info("gateway", "stopped")
+        return 0
+    except Exception as error:
+        log.error("gateway", "ends: %s: %s" % (type(error).__name__, error))
+    return 1
