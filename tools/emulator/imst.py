@@ -20,7 +20,7 @@ _RSSI = 85  # -80 dBm
 class ImstEmulator(Emulator):
     """population: address text (16 hex digits: M, ident, version, type) -> meter.
 
-    meter_ms: how long a meter takes to answer."""
+    meter_ms: how long a meter takes to answer. leave() and join() take meters off the air."""
 
     def __init__(
         self,
@@ -32,11 +32,24 @@ class ImstEmulator(Emulator):
     ) -> None:
         super().__init__(channel or Channel(bit_rate=4800, overhead=20), speed, clock)
         self._meters = {imst.parse_address(text): meter for text, meter in population.items()}
+        self._away: set[bytes] = set()
         self._meter_ms = meter_ms
         self._parser = hci.Parser()
 
     def _connected(self) -> None:
         self._parser.reset()
+
+    def leave(self, address: str) -> None:
+        """The meter falls silent."""
+        self._away.add(imst.parse_address(address))
+
+    def join(self, address: str) -> None:
+        self._away.discard(imst.parse_address(address))
+
+    def reboot(self) -> None:
+        """Restart the module: what it was doing is lost."""
+        for task in list(self._tasks):
+            task.cancel()
 
     def overhear(self, frame: bytes) -> None:
         """Let the module receive this link frame (from the C-field on), whoever sent it."""
@@ -69,7 +82,7 @@ class ImstEmulator(Emulator):
         arrived = await self.air.transmit(target.hex(), len(frame))
         self._say(hci.frame(hci.RADIO, hci.SEND_RESPONSE))
         meter = self._meters.get(target)
-        if telegram is None or meter is None or not arrived:
+        if telegram is None or meter is None or not arrived or target in self._away:
             return
         client_sap, server_sap = telegram.source_sap, telegram.destination_sap
         response = meter.handle(client_sap, server_sap, telegram.apdu)

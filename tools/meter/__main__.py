@@ -7,10 +7,13 @@ import asyncio
 import json
 import signal
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 from gateway.dlms import acse, cosem, obis
 from gateway.dlms.mode_e import Identification
+from tools.emulator.line import PtyLine, TcpLine
+from tools.emulator.scenario import PLC_FIGURES, RF_FIGURES, Scenario, read_scenario
 from tools.meter import device
 from tools.meter.control import ControlServer
 from tools.meter.hdlc import MeterHdlc
@@ -18,6 +21,8 @@ from tools.meter.model import MANAGEMENT, PUBLIC
 from tools.meter.population import (
     IP,
     NORMAL,
+    PLC,
+    RF,
     Member,
     Mix,
     build_population,
@@ -25,10 +30,11 @@ from tools.meter.population import (
 )
 from tools.meter.protection import AUTHENTICATED, ENCRYPTED, Demand
 from tools.meter.server import CONFORMANCE, MeterServer
-from tools.meter.street import Street, Weather
+from tools.meter.street import Street
 from tools.meter.tcp import MeterTcp
 from tools.meter.text import shown
 from tools.meter.udp import MeterUdp
+from tools.package.source import Problem
 
 MECHANISMS = {
     "none": acse.NONE,
@@ -65,7 +71,7 @@ def main(arguments: list[str] | None = None) -> int:
         status: int = options.run(options)
     except KeyboardInterrupt:
         return 0
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, Problem) as error:
         print("ami-meter: %s" % error, file=sys.stderr)
         return 2
     return status
@@ -212,11 +218,26 @@ def _add_population(parser: argparse.ArgumentParser) -> None:
         " is ready; ends on Ctrl-C, SIGTERM, or by the control channel."
     )
     mix = Mix()
+    parser.add_argument(
+        "--scenario",
+        type=Path,
+        metavar="FILE",
+        help="population, channels and what happens to them, from a file (see"
+        " tools/emulator/scenario.py and tools/simulation/scenarios); instead of --meters, --loss,"
+        " shares and trouble",
+    )
     parser.add_argument("--meters", type=int, default=24, help="default %(default)s")
     parser.add_argument("--seed", type=int, default=1, help="default %(default)s")
     _add_outputs(parser)
     parser.add_argument("--plc-port", type=_port, default=0, help="of the PLC modem; 0: any free")
     parser.add_argument("--rf-port", type=_port, default=0, help="of the RF modem; 0: any free")
+    for name in ("plc", "rf"):
+        parser.add_argument(
+            "--%s-pty" % name,
+            type=Path,
+            metavar="LINK",
+            help="the %s modem on a pseudo-terminal instead; LINK will point to it" % name.upper(),
+        )
     parser.add_argument(
         "--loss", type=float, default=0.0, help="0..1, per frame and hop; default %(default)s"
     )
@@ -365,6 +386,15 @@ async def _serve_one(options: argparse.Namespace, member: Member) -> None:
 
 
 def _population(options: argparse.Namespace) -> int:
+    scene = _scene(options)
+    members = build_population(scene.meters, options.seed, scene.mix)
+    asyncio.run(_run_population(options, scene, members))
+    return 0
+
+
+def _scene(options: argparse.Namespace) -> Scenario:
+    if options.scenario is not None:
+        return read_scenario(options.scenario)
     mix = Mix(
         options.plc,
         options.rf,
@@ -375,18 +405,33 @@ def _population(options: argparse.Namespace) -> int:
         options.other_firmware,
         options.refused,
     )
-    members = build_population(options.meters, options.seed, mix)
-    asyncio.run(_run_population(options, members))
-    return 0
+    return Scenario(
+        options.meters,
+        mix,
+        plc=replace(PLC_FIGURES, loss=options.loss),
+        rf=replace(RF_FIGURES, loss=options.loss),
+    )
 
 
-async def _run_population(options: argparse.Namespace, members: list[Member]) -> None:
+async def _run_population(
+    options: argparse.Namespace, scene: Scenario, members: list[Member]
+) -> None:
     stopped = _stop_by_signal()
-    street = Street(members, Weather(options.seed, options.loss, options.speed))
-    await street.start(options.plc_port, options.rf_port)
+    street = Street(members, scene, options.seed, options.speed)
+    lines: dict[str, TcpLine | PtyLine] = {
+        PLC: PtyLine(options.plc_pty) if options.plc_pty else TcpLine(options.plc_port),
+        RF: PtyLine(options.rf_pty) if options.rf_pty else TcpLine(options.rf_port),
+    }
+    await street.start_tcp()
+    await street.start(lines)
     control = ControlServer(members, stopped.set)
     ready: dict[str, object] = {"ready": True, "meters": len(members)}
-    ready.update(plc=street.plc_port, rf=street.rf_port)
+    for kind, emulator in ((PLC, street.plc), (RF, street.rf)):
+        line = lines[kind]
+        if isinstance(line, TcpLine):
+            ready[kind] = line.port if emulator is not None else 0
+        else:
+            ready[kind + "_pty"] = line.path
     await _run_until(stopped, options, members, control, ready)
     await street.stop()
 

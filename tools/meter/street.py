@@ -1,11 +1,18 @@
-"""A population on the air: meters behind the emulated PLC and RF modems, and on TCP ports."""
+"""A population on the air: meters behind the emulated PLC and RF modems, and on TCP ports; and what
+happens to them all by a scenario (tools/emulator/scenario.py)."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import asyncio
+import heapq
+import random
+from collections import Counter
+from collections.abc import Callable, Mapping
 
-from hal.sim.channel import Channel
-from tools.emulator import ImstEmulator, PrimeEmulator
+from tools.emulator import ImstEmulator, PrimeEmulator, scenario
+from tools.emulator.air import RealTime, Time
+from tools.emulator.line import Line
+from tools.emulator.scenario import Happening, Scenario
 from tools.meter.population import IP, PLC, RF, Member
 from tools.meter.server import MeterServer
 from tools.meter.tcp import MeterTcp
@@ -13,40 +20,54 @@ from tools.meter.tcp import MeterTcp
 HOST = "127.0.0.1"
 
 
-@dataclass
-class Weather:
-    """How bad the channel is: loss 0..1 a frame and hop; speed: times faster than real time."""
-
-    seed: int = 1
-    loss: float = 0.0
-    speed: float = 1.0
-
-
 class Street:
-    """Runs everything on loopback. Ports are 0 where there is no meter on that medium."""
+    """`members` behind modems whose channels are the scenario's. `speed`: times faster than real
+    that the channels and the timeline are; `clock`: all in its time instead.
 
-    def __init__(self, members: list[Member], weather: Weather) -> None:
+    `plc` and `rf` are the modems, None where there is no meter on that medium. `away`: who has
+    left. `happened`: how often what was done."""
+
+    def __init__(
+        self,
+        members: list[Member],
+        scene: Scenario,
+        seed: int = 1,
+        speed: float = 1.0,
+        clock: Time | None = None,
+    ) -> None:
         self.members = members
-        plc = _on(members, PLC)
-        rf = _on(members, RF)
-        self.plc = PrimeEmulator(plc, self._channel(weather), speed=weather.speed) if plc else None
-        self.rf = (
-            ImstEmulator(rf, self._channel(weather, 4800, 20), speed=weather.speed) if rf else None
-        )
+        self.away: set[str] = set()
+        self.happened: Counter[str] = Counter()
+        self._scene = scene
+        self._clock = clock or RealTime(speed)
+        self._random = random.Random("%d street" % seed)
         self._tcp: list[MeterTcp] = []
-        self.plc_port = 0
-        self.rf_port = 0
+        self._turn = 0
+        self._due: list[tuple[int, int, Callable[[], None]]] = []
+        self._timeline: asyncio.Task[None] | None = None
+        plc, rf = _on(members, PLC), _on(members, RF)
+        midnight = self._clock.ticks_ms() - scene.starts_ms
+        self.plc = self.rf = None
+        if plc:
+            channel = scene.plc.channel(seed, midnight)
+            self.plc = PrimeEmulator(plc, channel, speed=speed, clock=clock)
+        if rf:
+            channel = scene.rf.channel(seed, midnight)
+            self.rf = ImstEmulator(rf, channel, speed=speed, clock=clock)
 
-    @staticmethod
-    def _channel(weather: Weather, bit_rate: int = 21400, overhead: int = 30) -> Channel:
-        return Channel(weather.seed, weather.loss, bit_rate, overhead)
+    async def start(self, lines: Mapping[str, Line]) -> None:
+        """Serve the modems on these lines, by "plc" and "rf", and let the timeline begin."""
+        began = self._clock.ticks_ms()
+        self._keep_away(began)
+        for kind, emulator in self._emulators():
+            await emulator.serve(lines[kind])
+        for happening in self._scene.timeline:
+            self._plan(began + happening.at_ms, self._doing(began + happening.at_ms, happening))
+        self._timeline = asyncio.create_task(self._live())
+        self._timeline.add_done_callback(_not_silent)
 
-    async def start(self, plc_port: int = 0, rf_port: int = 0) -> None:
-        """Listen everywhere; IP meters learn their path here."""
-        if self.plc is not None:
-            self.plc_port = await self.plc.start(plc_port, HOST)
-        if self.rf is not None:
-            self.rf_port = await self.rf.start(rf_port, HOST)
+    async def start_tcp(self) -> None:
+        """IP meters listen on loopback, each on a port of its own; they learn their path here."""
         for member in self.members:
             if member.on_ip:
                 tcp = MeterTcp(member.server)
@@ -54,12 +75,122 @@ class Street:
                 member.paths = [(IP, "%s:%d" % (HOST, await tcp.start(0, HOST)))]
 
     async def stop(self) -> None:
-        if self.plc is not None:
-            await self.plc.stop()
-        if self.rf is not None:
-            await self.rf.stop()
+        if self._timeline is not None:
+            self._timeline.cancel()
+            await asyncio.gather(self._timeline, return_exceptions=True)
+        for _, emulator in self._emulators():
+            await emulator.stop()
         for tcp in self._tcp:
             await tcp.stop()
+
+    def leave(self, member: Member) -> None:
+        """Off all networks, without a word: its power is gone."""
+        self.away.add(member.serial)
+        for kind, address in member.paths:
+            if kind == PLC and self.plc is not None:
+                self.plc.leave(address)
+            elif kind == RF and self.rf is not None:
+                self.rf.leave(address)
+
+    def join(self, member: Member) -> None:
+        """Back again."""
+        self.away.discard(member.serial)
+        for kind, address in member.paths:
+            if kind == PLC and self.plc is not None:
+                self.plc.join(address)
+            elif kind == RF and self.rf is not None:
+                self.rf.join(address)
+
+    def _emulators(self) -> list[tuple[str, PrimeEmulator | ImstEmulator]]:
+        both = ((PLC, self.plc), (RF, self.rf))
+        return [(kind, emulator) for kind, emulator in both if emulator is not None]
+
+    def _keep_away(self, now: int) -> None:
+        """Some nodes need longer to register."""
+        share, within = self._scene.late
+        on_plc = [member for member in self.members if any(k == PLC for k, _ in member.paths)]
+        for member in self._some(on_plc, share):
+            address = next(address for kind, address in member.paths if kind == PLC)
+            assert self.plc is not None
+            self.plc.leave(address)
+            self._plan(now + self._random.randrange(within + 1), _joining(self.plc, address))
+
+    def _some(self, members: list[Member], share: float) -> list[Member]:
+        count = round(share * len(members))
+        return self._random.sample(members, min(len(members), count or (1 if share else 0)))
+
+    # The timeline.
+
+    def _plan(self, at_ms: int, action: Callable[[], None]) -> None:
+        self._turn += 1
+        heapq.heappush(self._due, (at_ms, self._turn, action))
+
+    async def _live(self) -> None:
+        while self._due:
+            at_ms, _, action = self._due[0]
+            wait = at_ms - self._clock.ticks_ms()
+            if wait > 0:
+                await self._clock.sleep_ms(wait)
+                continue
+            heapq.heappop(self._due)
+            action()
+
+    def _doing(self, at_ms: int, happening: Happening) -> Callable[[], None]:
+        def act() -> None:
+            self.happened[happening.doing] += 1
+            undo = self._do(at_ms, happening)
+            if undo is not None:
+                self._plan(at_ms + happening.for_ms, undo)
+            if happening.every_ms:
+                again = at_ms + happening.every_ms
+                self._plan(again, self._doing(again, happening))
+
+        return act
+
+    def _do(self, at_ms: int, happening: Happening) -> Callable[[], None] | None:
+        """Let it happen; returns what ends it."""
+        if happening.doing == scenario.LEAVE:
+            return self._let_leave(happening.share)
+        emulator = self.plc if happening.modem == PLC else self.rf
+        if emulator is None:
+            return None
+        if happening.doing == scenario.RESET:
+            emulator.reboot()
+            return None
+        if happening.doing == scenario.HANG:
+            emulator.hanging = True
+            return _setting(emulator, "hanging", False)
+        if happening.doing == scenario.NOISE:
+            emulator.air.channel.make_noise(happening.share, at_ms + happening.for_ms)
+            return None
+        field = "wrong" if happening.doing == scenario.WRONG_CRC else "lost"
+        setattr(emulator.line.damage, field, happening.share)
+        return _setting(emulator.line.damage, field, 0.0)
+
+    def _let_leave(self, share: float) -> Callable[[], None]:
+        here = [m for m in self.members if m.serial not in self.away and not m.on_ip]
+        gone = self._some(here, share)
+        for member in gone:
+            self.leave(member)
+
+        def back() -> None:
+            for member in gone:
+                self.join(member)
+
+        return back
+
+
+def _setting(of: object, field: str, value: object) -> Callable[[], None]:
+    return lambda: setattr(of, field, value)
+
+
+def _joining(emulator: PrimeEmulator, address: str) -> Callable[[], None]:
+    return lambda: emulator.join(address)
+
+
+def _not_silent(task: asyncio.Task[None]) -> None:
+    if not task.cancelled():
+        task.result()
 
 
 def _on(members: list[Member], kind: str) -> dict[str, MeterServer]:
