@@ -125,6 +125,11 @@ class Client:
         """The services agreed to (bits of acse.py); 0 while there is no association."""
         return self._exchange.conformance
 
+    @property
+    def capacity(self) -> int:
+        """The longest plain APDU in bytes that goes in one piece, protection allowed for."""
+        return self._exchange.capacity()
+
     # ------------------------------------------------------------ association
 
     async def associate(self) -> None:

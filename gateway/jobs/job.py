@@ -2,14 +2,16 @@
 
 Its payload (inside the signed envelope) is one CBOR array:
 
-    [1, id bstr16, kind 1 configure / 2 read, concentrator tstr, issued time, priority 0..9,
-     [not_before time, not_after time, [opens, closes, days]], [max_attempts, backoff_s],
+    [1, id bstr16, kind 1 configure / 2 read / 3 image / 4 compare, concentrator tstr, issued time,
+     priority 0..9, [not_before time, not_after time, [opens, closes, days]], [max_attempts, backoff_s],
      [+ serial tstr], [name tstr, size, sha256 bstr32] / null, [* [class, obis bstr6, attribute]],
-     [canary, percent], retry_of bstr16 / bstr0]
+     [canary, percent], retry_of bstr16 / bstr0, activation time]
 
 A time is seconds since 1970 UTC; in the window 0 leaves that side open, and the third element says
 at which times of the day it is open (window.py; days 0: at any). Priority 9 is the most urgent. A
-job of kind configure names a package and no objects, one of kind read the objects and no package.
+job of kind read names objects and no package, the others a package (of kind image an image file)
+and no objects. `activation` is when an image is to become active, 0: as soon as it is verified.
+Kind compare is the dry run of configure: it tells what each value is now, and writes nothing.
 The first `canary` meters of the list (0: none) come first, and only if so many percent of them
 succeed the others have their turn. `retry_of` is the job that this one orders again.
 """
@@ -27,7 +29,9 @@ if TYPE_CHECKING:
 
 CONFIGURE = 1
 READ = 2
-KINDS = {CONFIGURE: "configure", READ: "read"}
+IMAGE = 3
+COMPARE = 4
+KINDS = {CONFIGURE: "configure", READ: "read", IMAGE: "image", COMPARE: "compare"}
 
 MAX_METERS = 2000
 MAX_OBJECTS = 64
@@ -97,6 +101,7 @@ class Job:
     """
 
     __slots__ = (
+        "activation",
         "backoff_s",
         "canary",
         "concentrator",
@@ -131,6 +136,7 @@ class Job:
         daily: Daily | None = None,
         canary: Canary | None = None,
         retry_of: bytes | None = None,
+        activation: int = 0,
     ) -> None:
         self.id = id
         self.kind = kind
@@ -147,6 +153,7 @@ class Job:
         self.daily = daily
         self.canary = canary
         self.retry_of = retry_of
+        self.activation = activation
 
     def encode(self) -> bytes:
         package, daily, canary = self.package, self.daily, self.canary
@@ -169,6 +176,7 @@ class Job:
                 [list(entry) for entry in self.objects],
                 [0, 0] if canary is None else [canary.meters, canary.percent],
                 self.retry_of or b"",
+                self.activation,
             ]
         )
 
@@ -218,19 +226,20 @@ def digest_of(raw: bytes) -> bytes:
     return hashlib.sha256(raw).digest()
 
 
-_FIELDS = 13
+_FIELDS = 14
 
 
 def _job(fields: Any) -> Job:
     if not isinstance(fields, list) or len(fields) != _FIELDS:
         raise _malformed("job", "an array of %d elements" % _FIELDS)
     version, job_id, kind, concentrator, issued, priority = fields[:6]
-    window, retry, serials, package, objects, canary, retry_of = fields[6:]
+    window, retry, serials, package, objects, canary, retry_of, activation = fields[6:]
     _need(_uint(version, 1, 1), "version", "1")
     _need(_octets(job_id, 16), "id", "16 octets")
     _need(_uint(kind, 0, 255), "kind", "an integer 0..255")
     if kind not in KINDS:
-        raise JobError("unknown-kind", "kind: expected 1 configure or 2 read, came %d" % kind)
+        known = ", ".join(["%d %s" % (number, KINDS[number]) for number in sorted(KINDS)])
+        raise JobError("unknown-kind", "kind: expected one of %s, came %d" % (known, kind))
     _need(_token(concentrator, 64), "concentrator", "1..64 printable ASCII characters")
     _need(_uint(issued, 1, MAX_TIME), "issued", "a time")
     _need(_uint(priority, 0, 9), "priority", "0..9")
@@ -248,11 +257,16 @@ def _job(fields: Any) -> Job:
     _check_serials(serials)
     if package is not None:
         package = _package(package)
-    if (package is not None) != (kind == CONFIGURE):
-        raise _malformed("package", "one for kind configure, null for kind read")
+    if (package is None) != (kind == READ):
+        raise _malformed("package", "null for kind read, one for the others")
     objects = _objects(objects)
     if bool(objects) != (kind == READ):
-        raise _malformed("objects", "some for kind read, none for kind configure")
+        raise _malformed("objects", "some for kind read, none for the others")
+    _need(
+        _uint(activation, 0, MAX_TIME if kind == IMAGE else 0),
+        "activation",
+        "a time for kind image, 0 for the others",
+    )
     _need(_octets(retry_of, 16) or _octets(retry_of, 0), "retry_of", "16 octets or none")
     _need(retry_of != job_id, "retry_of", "another job")
     job = Job(
@@ -271,6 +285,7 @@ def _job(fields: Any) -> Job:
         daily,
         _canary(canary, len(serials)),
         retry_of or None,
+        activation,
     )
     if daily is not None and opening(job, 0) is None:
         raise JobError("bad-window", "window: no time of day lies within it")

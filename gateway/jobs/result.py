@@ -10,6 +10,7 @@ from __future__ import annotations
 OK = "OK"
 KO = "KO"
 VALUE = "VALUE"
+WAIT = "WAIT"  # no end yet: the meter needs time, and is asked again; never reported
 
 # next steps, as the report prints them
 NOTHING = "nothing"
@@ -54,6 +55,20 @@ REASONS = {
     "read-back-differs": (TECHNICIAN, True, "the meter took the write but reads back otherwise"),
     "condition-broken": (TECHNICIAN, False, "the meter does not measure as it did before"),
     "not-permitted": (FIX_PACKAGE, False, "the package touches what it does not say it may"),
+    "image-verifying": (RETRY, True, "the meter verifies the image"),
+    "image-activating": (RETRY, True, "the meter starts the image"),
+    "activation-waits": (RETRY, True, "the image is verified and waits for its time"),
+    "image-stuck": (TECHNICIAN, False, "verification or activation of the image does not end"),
+    "image-refused": (FIX_PACKAGE, False, "the meter does not take the image"),
+    "image-incomplete": (TECHNICIAN, True, "blocks of the image do not stick in the meter"),
+    "image-verify-failed": (
+        FIX_PACKAGE,
+        False,
+        "the meter finds the image bad; not activated",
+    ),
+    "image-not-ours": (TECHNICIAN, False, "the meter would activate another image; not activated"),
+    "activation-failed": (TECHNICIAN, False, "the meter does not run the image"),
+    "block-too-large": (TECHNICIAN, False, "no path of the meter carries its image blocks"),
     "meter-protocol-error": (TECHNICIAN, True, "the meter broke the protocol"),
     "not-tried": (RETRY, False, "the window closed before the meter's turn came"),
     "window-closed": (RETRY, False, "the window closed before the meter succeeded"),
@@ -104,12 +119,18 @@ REASONS = {
 
 class Result:
     """outcome OK, KO or VALUE; reason a key of REASONS; detail one line for people (no secrets);
-    value: for VALUE a list of raw A-XDR encodings, one per attribute asked for, else None."""
+    value: for VALUE a list of raw A-XDR encodings, one per attribute asked for, else None; wait_s:
+    for WAIT, when to ask the meter again."""
 
-    __slots__ = ("detail", "outcome", "reason", "value")
+    __slots__ = ("detail", "outcome", "reason", "value", "wait_s")
 
     def __init__(
-        self, outcome: str, reason: str, detail: str = "", value: list[bytes] | None = None
+        self,
+        outcome: str,
+        reason: str,
+        detail: str = "",
+        value: list[bytes] | None = None,
+        wait_s: int = 0,
     ) -> None:
         if reason not in REASONS:
             raise ValueError("no such reason: %s" % reason)
@@ -117,6 +138,7 @@ class Result:
         self.reason = reason
         self.detail = detail
         self.value = value
+        self.wait_s = wait_s
 
     def next_step(self) -> str:
         return REASONS[self.reason][0]

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 
+from gateway.uplink.image_file import ImageFile
 from gateway.uplink.messages import Pull
 from gateway.uplink.package import Package
 
@@ -45,6 +46,7 @@ class Files:
         self._trust = trust
         self._wanted: list[_Transfer] = []
         self._decoded: tuple[bytes, Package] | None = None
+        self._image: tuple[bytes, ImageFile] | None = None
 
     def has(self, digest: bytes) -> bool:
         return self._storage.size(_name(digest)) >= 0
@@ -56,9 +58,17 @@ class Files:
             self._decoded = (digest, Package.decode(raw, self._trust, self._crypto))
         return self._decoded[1]
 
+    def image(self, digest: bytes) -> ImageFile:
+        """The complete image file, likewise."""
+        if self._image is None or self._image[0] != digest:
+            found = ImageFile.open(self._storage, _name(digest), self._trust, self._crypto)
+            self._image = (digest, found)
+        return self._image[1]
+
     def forget_proven(self) -> None:
         """The keys that prove packages have changed."""
         self._decoded = None
+        self._image = None
 
     def want(self, digest: bytes, size: int) -> None:
         """Pull the package of `size` octets with this SHA-256, after those wanted before; no-op
@@ -74,6 +84,8 @@ class Files:
         self._wanted = [transfer for transfer in self._wanted if transfer.digest in digests]
         if self._decoded is not None and self._decoded[0] not in digests:
             self._decoded = None
+        if self._image is not None and self._image[0] not in digests:
+            self._image = None
         names = [_name(digest) for digest in digests]
         for name in self._storage.names():
             whole = name[: -len(_PART)] if name.endswith(_PART) else name

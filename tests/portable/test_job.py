@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from gateway.jobs.job import (
+    COMPARE,
     CONFIGURE,
+    IMAGE,
     MAX_METERS,
     READ,
     Canary,
@@ -42,6 +44,7 @@ def fields() -> list[Any]:
         [],
         [0, 0],
         b"",
+        0,
     ]
 
 
@@ -124,6 +127,9 @@ def test_every_field_is_checked() -> None:
         (12, bytes(15)),
         (12, ID),
         (12, None),
+        (13, 1700000000),
+        (13, -1),
+        (13, None),
     ]:
         error = flawed(position, value)
         assert error.reason == "malformed", (position, value, error)
@@ -145,6 +151,23 @@ def test_a_read_job_names_objects() -> None:
         wrong = fields()
         wrong[2], wrong[9], wrong[10] = READ, None, objects
         assert raises(JobError, Job.decode, cbor.encode(wrong)).reason == "malformed"
+
+
+def test_an_image_may_become_active_later() -> None:
+    values = fields()
+    values[2], values[13] = IMAGE, 1700003600
+    job = Job.decode(cbor.encode(values))
+    assert (job.kind, job.activation) == (IMAGE, 1700003600)
+    assert job.encode() == cbor.encode(values)
+    for activation in (-1, 1 << 32, None):
+        values[13] = activation
+        assert raises(JobError, Job.decode, cbor.encode(values)).reason == "malformed"
+
+
+def test_a_comparison_is_ordered_like_a_configuration() -> None:
+    values = fields()
+    values[2] = COMPARE
+    assert Job.decode(cbor.encode(values)).kind == COMPARE
 
 
 def test_noise_is_malformed() -> None:

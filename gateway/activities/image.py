@@ -1,0 +1,360 @@
+"""Bring an image (firmware, or a vendor's configuration file) into one meter by unicast and have it
+activated: the seven steps of Green Book 10.8.
+
+Every loop has an end. Nothing is activated that was not verified, or is not what was sent. A block
+that comes twice does no harm, so blocks without an answer are not waited for: the meter's own list
+of what it has decides, also after a power cut of either side. While the meter verifies or activates
+for longer than a moment the result is WAIT, and others have their turn.
+"""
+
+from __future__ import annotations
+
+from gateway.activities import attributes, identity, image_object, words
+from gateway.activities.image_object import (
+    ACTIVATE,
+    ACTIVATED,
+    ACTIVATING,
+    ACTIVATION_FAILED,
+    BLOCK_SIZE,
+    BLOCKS,
+    ENABLED,
+    INITIATE,
+    INITIATED,
+    NOTHING,
+    STATUS,
+    TO_ACTIVATE,
+    TRANSFER,
+    TRUE,
+    VERIFIED,
+    VERIFY,
+    VERIFY_FAILED,
+    VERIFYING,
+    state_name,
+)
+from gateway.activities.spread import Bitmap
+from gateway.activities.words import passing
+from gateway.dlms.errors import (
+    AccessRefused,
+    ActionRefused,
+    NoAnswer,
+    NotSupported,
+    ProtocolError,
+    ServiceRefused,
+)
+from gateway.jobs.result import KO, OK, WAIT, Result
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from typing import Protocol
+
+    from gateway.activities.attributes import Attributes
+    from gateway.dlms.apdu_action import Method
+    from gateway.dlms.client import Client
+    from hal.ports import Clock
+
+    class Image(Protocol):
+        """As gateway/uplink/image_file.py makes it. `firmware`: what the meter says it runs once
+        the image is active."""
+
+        identifier: bytes
+        size: int
+        firmware: str
+
+        @property
+        def targets(self) -> Sequence[tuple[str, Sequence[str]]]: ...
+
+        def block(self, number: int, size: int) -> bytes:
+            """Block `number` (from 0) of the image cut into blocks of `size` bytes."""
+            ...
+
+
+ROUNDS = 6  # of sending what the meter says it lacks
+SILENT = 3  # blocks in a row without an answer: the path is gone
+SETTLE_MS = 15_000  # how long verification or activation is watched before others have their turn
+POLL_MS = 2_000
+WAIT_S = 30
+MOST_BLOCKS = 1 << 16
+
+
+class Order:
+    """What a job wants of every meter. `activation`: unix time, 0: as soon as verified. `again`:
+    this job has been at this meter before."""
+
+    __slots__ = ("activation", "again", "clock", "image")
+
+    def __init__(self, image: Image, activation: int, again: bool, clock: Clock) -> None:
+        self.image = image
+        self.activation = activation
+        self.again = again
+        self.clock = clock
+
+
+async def run(client: Client, serial: str, order: Order) -> Result:
+    """OK applied, OK already-as-wanted, WAIT, or a KO. Errors of the path come out."""
+    wanted = (ENABLED, STATUS, BLOCK_SIZE, BLOCKS)
+    found = await attributes.read(client, identity.KEYS + wanted)
+    refusal = refused(found, serial, order)
+    if refusal is not None:
+        return refusal
+    try:
+        return await _steps(client, order, found)
+    except _Failed as failed:
+        return Result(KO, failed.reason, words.one_line(str(failed)))
+    except NotSupported as error:
+        return Result(KO, "block-too-large", words.one_line(str(error)))
+
+
+def refused(found: Attributes, serial: str, order: Order) -> Result | None:
+    """The result for a meter that is to be left as it is, by what it says it is; None for one that
+    is to have the image."""
+    refusal = identity.wrong_meter(found, serial)
+    refusal = refusal or identity.wrong_model(found, order.image.targets)
+    if refusal is not None:
+        return refusal
+    if identity.text(found.value(identity.FIRMWARE)) == order.image.firmware:
+        if order.again:
+            return Result(OK, "applied", "it runs %s" % order.image.firmware)
+        return Result(OK, "already-as-wanted")
+    return identity.wrong_target(found, order.image.targets)
+
+
+class _Failed(Exception):
+    def __init__(self, reason: str, text: str) -> None:
+        super().__init__(text)
+        self.reason = reason
+
+
+class _Waits(Exception):
+    """The meter needs more time than a conversation has."""
+
+    def __init__(self, result: Result) -> None:
+        super().__init__(result.reason)
+        self.result = result
+
+
+async def _steps(client: Client, order: Order, found: Attributes) -> Result:
+    try:
+        status = image_object.number(found.value(STATUS), "image_transfer_status")
+        if status == ACTIVATING:
+            await _confirm(client, order)
+            return _applied(order)
+        if status == VERIFIED and await _foreign(client, order.image):
+            status = INITIATED  # another image: ours takes its place
+        elif status == VERIFYING:
+            status = await _settled(client, order, VERIFYING, "image-verifying")
+        if status != VERIFIED:
+            await _bring_good(client, order, found, status)
+        told = await _foreign(client, order.image)
+        if told:
+            raise _Failed(
+                "image-not-ours",
+                "step 6: expected %s of %d bytes, the meter would activate %s; not activated"
+                % (order.image.identifier.hex(), order.image.size, told),
+            )
+        await _activate(client, order)
+        return _applied(order)
+    except _Waits as waits:
+        return waits.result
+
+
+def _applied(order: Order) -> Result:
+    return Result(OK, "applied", "it runs %s" % order.image.firmware)
+
+
+async def _foreign(client: Client, image: Image) -> str:
+    data = await client.get(*TO_ACTIVATE)
+    return image_object.would_activate(data, image.identifier, image.size)
+
+
+async def _bring_good(client: Client, order: Order, found: Attributes, status: int) -> None:
+    """Steps 1 to 5. What an interrupted transfer left may not have been ours: if the whole is not
+    good, it is brought anew, once."""
+    resumed = await _bring(client, order, found, status)
+    try:
+        await _verify(client, order)
+    except _Failed:
+        if not resumed:
+            raise
+        await _bring(client, order, found, VERIFY_FAILED)
+        await _verify(client, order)
+
+
+# ---------------------------------------------------------------- steps 1 to 4
+
+
+async def _bring(client: Client, order: Order, found: Attributes, status: int) -> bool:
+    """Until the meter has all blocks; whether it went on with what was there already."""
+    image = order.image
+    size = image_object.number(found.value(BLOCK_SIZE), "image_block_size")
+    count = -(-image.size // size) if size else 0
+    if not 1 <= count <= MOST_BLOCKS:
+        raise _Failed("block-too-large", "step 1: blocks of %d bytes make no sense" % size)
+    has = _resumed(found, status, count)
+    resumed = has is not None
+    if has is None:
+        if not image_object.number(found.value(ENABLED), "image_transfer_enabled"):
+            await _do_set(client)
+        await _do(client, INITIATE, image_object.initiate(image.identifier, image.size), "initiate")
+        has = Bitmap(count)
+    held = -1
+    for _ in range(ROUNDS):
+        if has.complete():
+            return resumed
+        if has.held() == held:
+            break  # a whole round brought nothing
+        held = has.held()
+        await _send(client, image, size, has.lacking())
+        has = image_object.bitmap(await client.get(*BLOCKS), count)
+    lacking = has.lacking()
+    if lacking:
+        raise _Failed(
+            "image-incomplete",
+            "step 4: %d of %d blocks do not stick, the first is %d"
+            % (len(lacking), count, lacking[0]),
+        )
+    return resumed
+
+
+def _resumed(found: Attributes, status: int, count: int) -> Bitmap | None:
+    """What an interrupted transfer has left in the meter, if it may be ours: in the end the meter
+    verifies the whole."""
+    if status != INITIATED or BLOCKS not in found.values:
+        return None
+    data = found.values[BLOCKS]
+    try:
+        has = image_object.bitmap(data, count)
+    except ProtocolError:
+        return None  # of another image
+    return has if has.held() else None
+
+
+async def _send(client: Client, image: Image, size: int, lacking: list[int]) -> None:
+    """Several blocks in one APDU where they fit."""
+    at_once = max(1, client.capacity // (size + image_object.BLOCK_OVERHEAD))
+    silent = 0
+    for start in range(0, len(lacking), at_once):
+        items: list[tuple[Method, bytes | None]] = []
+        for number in lacking[start : start + at_once]:
+            data = image_object.transfer(number, image.block(number, size))
+            items.append(((image_object.CLASS, image_object.NAME, TRANSFER), data))
+        try:
+            results = await client.action_list(items)
+            silent = 0
+        except NoAnswer:
+            silent += 1
+            if silent == SILENT:
+                raise
+            continue
+        for result, _ in results:
+            name = image_object.result_name(result)
+            if name and not passing(name):
+                raise _Failed("image-refused", "step 3: the meter refuses a block: %s" % name)
+
+
+# ---------------------------------------------------------------- step 5
+
+
+async def _verify(client: Client, order: Order) -> None:
+    said = await _begin(client, VERIFY)
+    status = await _settled(client, order, VERIFYING, "image-verifying", said == "passing")
+    if status != VERIFIED:
+        raise _Failed(
+            "image-verify-failed",
+            "step 5: %s%s; not activated" % (state_name(status), said and " (%s)" % said),
+        )
+
+
+# ---------------------------------------------------------------- step 7
+
+
+async def _activate(client: Client, order: Order) -> None:
+    clock = order.clock
+    if order.activation:
+        now = clock.unix_time()
+        if now < order.activation:
+            text = "verified; waits for its time"
+            raise _Waits(Result(WAIT, "activation-waits", text, wait_s=order.activation - now))
+    said = await _begin(client, ACTIVATE)
+    if said and said not in ("passing", "silent"):
+        raise _Failed("activation-failed", "step 7: the meter refuses: %s" % said)
+    await _confirm(client, order)
+
+
+async def _confirm(client: Client, order: Order) -> None:
+    """The meter's own firmware identity says that it runs the image. It may have gone to start
+    anew: then another conversation has to ask."""
+    clock, image = order.clock, order.image
+    waits = _Waits(Result(WAIT, "image-activating", "the meter starts the image", wait_s=WAIT_S))
+    deadline = clock.ticks_ms() + SETTLE_MS
+    while True:
+        try:
+            found = await attributes.read(client, (identity.FIRMWARE, STATUS))
+        except (NoAnswer, ServiceRefused):
+            raise waits
+        if identity.text(found.value(identity.FIRMWARE)) == image.firmware:
+            return
+        status = image_object.number(found.value(STATUS), "image_transfer_status")
+        if status == ACTIVATION_FAILED:
+            raise _Failed("activation-failed", "step 7: activation failed; the old one should run")
+        if status not in (VERIFIED, ACTIVATING):
+            raise _Failed(
+                "activation-failed",
+                "step 7: %s, but it runs %s, not %s"
+                % (
+                    "activated" if status == ACTIVATED else state_name(status),
+                    words.shown(found.value(identity.FIRMWARE)),
+                    image.firmware,
+                ),
+            )
+        if clock.ticks_ms() >= deadline:
+            raise waits
+        await clock.sleep_ms(POLL_MS)
+
+
+# ---------------------------------------------------------------- small parts
+
+
+async def _begin(client: Client, method: int) -> str:
+    """Invoke a method that may take longer than one answer: "" done, "passing" begun, "silent"
+    perhaps begun, else why not."""
+    try:
+        await client.action(image_object.CLASS, image_object.NAME, method, NOTHING)
+    except ActionRefused as error:
+        return "passing" if passing(error.result) else error.result
+    except NoAnswer:
+        return "silent"
+    return ""
+
+
+async def _settled(
+    client: Client, order: Order, passes: int, reason: str, begun: bool = True
+) -> int:
+    """The status once it is not `passes` any more, nor INITIATED while that may yet come."""
+    clock = order.clock
+    deadline = clock.ticks_ms() + SETTLE_MS
+    while True:
+        status = image_object.number(await client.get(*STATUS), "image_transfer_status")
+        if status != passes and not (begun and status == INITIATED):
+            return status
+        if clock.ticks_ms() >= deadline:
+            if status != passes:
+                return status
+            raise _Waits(Result(WAIT, reason, "the meter verifies", wait_s=WAIT_S))
+        await clock.sleep_ms(POLL_MS)
+
+
+async def _do_set(client: Client) -> None:
+    try:
+        await client.set(*ENABLED, TRUE)
+    except AccessRefused as error:
+        raise _Failed("image-refused", "image transfer is disabled in the meter: %s" % error)
+
+
+async def _do(client: Client, method: int, parameter: bytes, step: str) -> None:
+    try:
+        await client.action(image_object.CLASS, image_object.NAME, method, parameter)
+    except ActionRefused as error:
+        if passing(error.result):
+            raise _Failed("meter-busy", "%s: %s" % (step, error))
+        raise _Failed("image-refused", "%s: %s; too large for the meter?" % (step, error))
