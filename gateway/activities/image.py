@@ -289,7 +289,8 @@ async def _confirm(client: Client, order: Order) -> None:
     deadline = clock.ticks_ms() + SETTLE_MS
     while True:
         try:
-            found = await attributes.read(client, (identity.FIRMWARE, STATUS))
+            # In this order: once the status says so, the firmware must be the new one.
+            found = await attributes.read(client, (STATUS, identity.FIRMWARE))
         except (NoAnswer, ServiceRefused):
             raise waits
         if identity.text(found.value(identity.FIRMWARE)) == image.firmware:
