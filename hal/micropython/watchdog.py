@@ -11,7 +11,8 @@ class BoardWatchdog:
     def __init__(self, timeout_ms: int) -> None:
         """ValueError when the chip cannot wait for so long."""
         self.timeout_ms = timeout_ms
-        self._timer = machine.WDT(timeout=timeout_ms)
+        timer = machine.WDT  # pyright: ignore[reportAttributeAccessIssue] - not the unix port's
+        self._timer = timer(timeout=timeout_ms)
 
     def feed(self, status: str = "") -> None:
         """See hal.ports.Watchdog."""

@@ -1,0 +1,79 @@
+"""What all boards with MicroPython have in common: from a settings file to a gateway that runs."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sys
+
+from board.wiring import board_key, check_uarts, modems, uplink
+from gateway.app import Gateway, Ports
+from gateway.settings import SettingsError, parse
+from hal.micropython.clock import SystemClock
+from hal.micropython.crypto import SystemCrypto
+from hal.micropython.datagrams import UdpPort
+from hal.micropython.mqtt import MqttUplink
+from hal.micropython.ports import opener
+from hal.micropython.private_file import make_private_file
+from hal.micropython.storage import FolderStorage
+from hal.rt import log
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    from hal.ports import Watchdog
+
+
+def run(
+    name: str,
+    path: str,
+    data: str,
+    uarts: dict[str, tuple[int, dict[str, Any]]],
+    watchdog: Watchdog | None = None,
+) -> int:
+    """The gateway with the settings at `path` and everything it keeps in the folder `data`, until
+    it dies of a fault. `uarts`: as hal.micropython.ports.opener() takes them.
+
+    1 after a fault, 2 when settings or files are wrong; 0 after Ctrl-C.
+    """
+    base = path[: path.rfind("/")] if "/" in path else "."
+    try:
+        with open(path, "rb") as file:
+            settings = parse(file.read())
+        check_uarts(settings, sorted(uarts.keys()))
+        log.set_level(settings.log_level)
+        clock, crypto = SystemClock(), SystemCrypto()
+        log.set_clock(clock.unix_time)
+        _ensure_folder(data)
+        ports = Ports(
+            clock,
+            FolderStorage(data),
+            crypto,
+            uplink(settings, base, MqttUplink),
+            modems(settings, clock, opener(uarts), UdpPort.open),
+            board_key(settings, base, crypto.random, make_private_file),
+            watchdog,
+        )
+        gateway = Gateway(settings, ports)
+    except SettingsError as error:
+        print("%s: %s: %s" % (name, path, error), file=sys.stderr)
+        return 2
+    except OSError as error:
+        print("%s: %s or a file it names: %s" % (name, path, error), file=sys.stderr)
+        return 2
+    try:
+        asyncio.run(gateway.run())
+    except KeyboardInterrupt:
+        log.info("gateway", "stopped")
+        return 0
+    except Exception as error:
+        log.error("gateway", "ends: %s: %s" % (type(error).__name__, error))
+    return 1
+
+
+def _ensure_folder(path: str) -> None:
+    try:
+        os.stat(path)
+    except OSError:
+        os.mkdir(path)
