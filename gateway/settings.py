@@ -13,6 +13,7 @@
              {"driver": "udp", "kind": "plc", "group": "[ff03::1]:4059"}, {"driver": "ip"}],
   "local": {"url": "uart:optical", "mode_e": true, "baud": 9600, "key": "local.key"},
   "paths": {"plc": {"timeout_ms": 6000, "tries": 4}},
+  "attempt_s": 900,
   "storage": {"jobs": 64, "ledger_bytes": 4194304, "audit_bytes": 1048576, "free_bytes": 262144},
   "workers": 8,
   "log_level": "info"
@@ -173,10 +174,12 @@ class Settings:
     """Everything, checked.
 
     signers: [(kid, x||y 64 bytes)]. system_title: the client's own, 8 bytes. board_key: a file.
-    paths: kind -> PathSettings. local: None when the board serves no local access.
+    paths: kind -> PathSettings. attempt_s: how long one attempt on a meter may take over all its
+    paths; a path has its share of what is left. local: None when the board serves no local access.
     """
 
     __slots__ = (
+        "attempt_s",
         "board_key",
         "concentrator",
         "local",
@@ -212,6 +215,7 @@ class Settings:
             "ip": PathSettings(paths.object("ip"), 10000, 3),
         }
         paths.done()
+        self.attempt_s = fields.integer("attempt_s", 30, 86400, 900)
         self.workers = fields.integer("workers", 1, 64, 8)
         self.log_level = fields.one_of("log_level", list(LOG_LEVELS), "info")
         fields.done()

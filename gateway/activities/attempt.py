@@ -1,8 +1,10 @@
 """One attempt at one execution: over the meter's paths in turn, until one of them gives a result.
 
 The next path is taken only when the meter did not answer, or stopped answering, on the one before;
-whatever the meter itself says is the result. Every error ends in a Result with its reason, so
-nothing a meter does comes out of here as an exception.
+whatever the meter itself says is the result. What is left of the attempt's time is shared equally
+by the paths not tried yet, so that a path that hardly works does not take it all. When no path
+reaches the meter, what is due is done to get it back, so that the next attempt finds it. Every
+error ends in a Result with its reason, so nothing a meter does comes out of here as an exception.
 """
 
 from __future__ import annotations
@@ -33,17 +35,22 @@ from hal.rt import log
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
-    from typing import Any
+    from typing import Any, TypeVar
 
     from gateway.meters.counters import Counters
     from gateway.meters.inventory import Inventory, Meter
+    from gateway.meters.link import Link
     from gateway.meters.links import Network
     from hal.ports import Clock, Crypto
 
+    T = TypeVar("T")
     Path = tuple[str, str]
     Activity = Callable[[Client, str, Any], Awaitable[Result]]
 
 WHERE = "attempt"
+# An association has four times as long as one request: two exchanges, and both again when the meter
+# wants another invocation counter.
+ASSOCIATION_REQUESTS = 4
 PUBLIC_CLIENT = 16  # SAP that may read the invocation counter, without authentication
 
 # job kind: the activity, called with an associated client, the serial, and what the job orders
@@ -54,18 +61,39 @@ ACTIVITIES: dict[int, Activity] = {
 
 
 class _PathFailed(Exception):
-    """No result over this path. `answered`: the meter had spoken before it fell silent."""
+    """No result over this path. `silent`: it was the meter that did not answer, and not the modem
+    that failed."""
 
-    def __init__(self, answered: bool, text: str) -> None:
+    def __init__(self, silent: bool, text: str) -> None:
         super().__init__(text)
-        self.answered = answered
+        self.silent = silent
+
+
+class _Course:
+    """How it goes over one path, all conversations together."""
+
+    def __init__(self) -> None:
+        self.opened = False  # there was a slot for it
+        self.answered = False  # the meter has answered, as one that knows its keys
+        self.counter = 0  # the invocation counter given out last
+        self.sent = 0  # APDUs
+        self.heard = 0
+
+    def end(self, link: Link) -> None:
+        self.sent += link.sent
+        self.heard += link.heard
+
+    def percent(self) -> int:
+        """Of what was sent, how much was answered."""
+        return min(100 * self.heard // max(self.sent, 1), 100)
 
 
 class Attempts:
     """Attempts over a network; any number may run side by side, one for each meter.
 
     `system_title`: the client's own, 8 bytes. `patience`: for each kind of path the timeout of one
-    DLMS request in ms, and how often it is sent in all.
+    DLMS request in ms, and how often it is sent in all. `attempt_ms`: how long one attempt may
+    take over all paths.
     """
 
     def __init__(
@@ -77,6 +105,7 @@ class Attempts:
         crypto: Crypto,
         system_title: bytes,
         patience: dict[str, tuple[int, int]],
+        attempt_ms: int = 900000,
     ) -> None:
         self._network = network
         self._inventory = inventory
@@ -85,6 +114,7 @@ class Attempts:
         self._crypto = crypto
         self._system_title = system_title
         self._patience = patience
+        self._attempt_ms = attempt_ms
 
     async def run(self, serial: str, kind: int, order: Any) -> tuple[Result, str]:
         """Result, and the kind of the path it came over ("" when the meter never answered)."""
@@ -112,6 +142,7 @@ class Attempts:
     async def _over_paths(
         self, meter: Meter, keys: Keys, activity: Activity, order: Any
     ) -> tuple[Result, str]:
+        deadline = self._clock.ticks_ms() + self._attempt_ms
         failures = []
         answered_over = ""
         tried: list[Path] = []
@@ -120,39 +151,65 @@ class Attempts:
             paths = [path for path in self._network.usable(meter) if path not in tried]
             if not paths:
                 break
+            left_ms = deadline - self._clock.ticks_ms()
+            if left_ms < len(paths):
+                failures.append("%s: no time left" % paths[0][0])
+                break
             path = paths[0]
             tried.append(path)
+            course = _Course()
             try:
-                result = await self._over(meter, path, keys, activity, order)
+                result = await self._in_time(
+                    self._over(meter, path, keys, activity, order, course),
+                    left_ms // len(paths),
+                    "result",
+                )
             except _PathFailed as failed:
-                self._network.record(meter, path, failed.answered)
-                failures.append("%s: %s" % (path[0], failed))
-                if failed.answered:
+                if course.answered:
                     answered_over = path[0]
+                    self._network.record(meter, path, True, course.percent() // 2)
+                elif course.opened and failed.silent:
+                    self._network.record(meter, path, False)
+                failures.append("%s: %s" % (path[0], failed))
                 continue
-            self._network.record(meter, path, True)
+            self._network.record(meter, path, True, course.percent())
             return result, path[0]
         obstacles = [(path, self._network.obstacle(path)) for path in meter.paths]
         for path, obstacle in obstacles:
-            if path not in tried:
+            if path not in tried and obstacle:
                 failures.append("%s: %s" % (path[0], obstacle))
         reason = "no-answer"
         if answered_over:
             reason = "link-lost"
         elif all(obstacle in ("no modem", "modem gone") for _, obstacle in obstacles):
             reason = "modem-gone"
+        else:
+            done = await self._network.recover(meter)
+            if done:
+                failures.append("recovery: " + done)
         return Result(KO, reason, one_line("; ".join(failures))), answered_over
 
+    async def _in_time(self, work: Awaitable[T], limit_ms: int, what: str) -> T:
+        try:
+            return await self._clock.wait_for_ms(work, limit_ms)
+        except asyncio.TimeoutError:
+            raise _PathFailed(True, "no %s within %d s" % (what, (limit_ms + 999) // 1000))
+
     async def _over(
-        self, meter: Meter, path: Path, keys: Keys, activity: Activity, order: Any
+        self,
+        meter: Meter,
+        path: Path,
+        keys: Keys,
+        activity: Activity,
+        order: Any,
+        course: _Course,
     ) -> Result:
         """The result over one path, or _PathFailed."""
-        used = [0]  # the invocation counter given out last
-        result, error = await self._conversation(meter, path, keys, activity, order, used)
+        result, error = await self._conversation(meter, path, keys, activity, order, course)
         if error is None or not _may_be_the_counter(error):
             return result
-        if await self._learn_counter(meter, path, used[0]):
-            result, _ = await self._conversation(meter, path, keys, activity, order, used)
+        if await self._learn_counter(meter, path, course.counter):
+            result, _ = await self._conversation(meter, path, keys, activity, order, course)
         return result
 
     async def _conversation(
@@ -162,18 +219,19 @@ class Attempts:
         keys: Keys,
         activity: Activity,
         order: Any,
-        used: list[int],
+        course: _Course,
     ) -> tuple[Result, DlmsError | None]:
         """The result, and the error it comes from when there was no association."""
-        answered = False
+        course.answered = False
         refusal: DlmsError | None = None
 
         def next_counter() -> int:
-            used[0] = self._next_counter(meter.serial)
-            return used[0]
+            course.counter = self._next_counter(meter.serial)
+            return course.counter
 
         try:
             link = await self._network.open(meter, path)
+            course.opened = True
             try:
                 timeout_ms, tries = self._patience[path[0]]
                 association = Association(
@@ -189,22 +247,28 @@ class Attempts:
                     tries,
                 )
                 try:
-                    await self._associate(client, meter.serial)
-                    answered = True
+                    await self._in_time(
+                        self._associate(client, meter.serial),
+                        ASSOCIATION_REQUESTS * timeout_ms * tries,
+                        "association",
+                    )
+                    course.answered = True
                     result = await activity(client, meter.serial, order)
                 except NoAnswer:
                     raise
                 except DlmsError as error:
-                    result = explained(error, answered)
-                    if not answered:
+                    result = explained(error, course.answered)
+                    if not course.answered:
                         refusal = error
-                if answered:
+                if course.answered:
                     await client.release()
                 return result, refusal
             finally:
+                course.end(link)
                 await link.close()
         except (NoAnswer, ModemError, OSError, asyncio.TimeoutError) as error:
-            raise _PathFailed(answered, str(error) or type(error).__name__)
+            silent = isinstance(error, (NoAnswer, asyncio.TimeoutError))
+            raise _PathFailed(silent, str(error) or type(error).__name__)
 
     async def _associate(self, client: Client, serial: str) -> None:
         """Associate; when the meter wants a higher invocation counter, once more with that."""

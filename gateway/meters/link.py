@@ -70,10 +70,6 @@ class Link:
             self._left.set()
             self._port.forget(self)
 
-    def delivery(self) -> int:
-        """How many of a hundred APDUs sent were answered so far."""
-        return min(100 * self.heard // max(self.sent, 1), 100)
-
     def done(self, handle: int, delivered: bool) -> None:
         """The modem is finished with a frame of this link."""
         if handle == self.handle:

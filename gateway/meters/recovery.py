@@ -14,9 +14,7 @@ an evening's noise nor a meter taken off its wall keeps a network busy.
 
 from __future__ import annotations
 
-import asyncio
-
-from hal.ports import NoRoute, PortError
+from hal.ports import NoRoute
 from hal.rt import log
 
 TYPE_CHECKING = False
@@ -145,8 +143,10 @@ class Recovery:
             await self._clock.wait_for_ms(asking, ASK_MS)
         except NoRoute:
             raise
-        except (PortError, OSError, asyncio.TimeoutError) as error:
-            log.warning(WHERE, "%s: %s: %s" % (self._port.kind, words, error or "no answer"))
+        except Exception as error:  # whatever a driver dies of is its own, never the gateway's
+            log.warning(
+                WHERE, "%s: %s: %s" % (self._port.kind, words, str(error) or type(error).__name__)
+            )
             return ""
         self._port.counts[count] += 1
         log.info(WHERE, "%s: %s" % (self._port.kind, words))

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import asyncio
 
-from gateway.activities.attempt import Attempts
+from gateway.activities.attempt import ASSOCIATION_REQUESTS, Attempts
 from gateway.dlms import acse, apdu, axdr
 from gateway.jobs.job import READ
 from gateway.meters.counters import Counters
-from gateway.meters.inventory import KEYS, METERS, Inventory
+from gateway.meters.inventory import KEYS, METERS, Inventory, Meter
 from gateway.meters.links import Network
 from hal.ports import Quality, Rx
 from hal.sim.clock import ManualClock
@@ -42,7 +42,15 @@ def silent(data):
     return None
 
 
-def attempt(plc, rf, paths='["plc", "0080e1000001"], ["rf", "2c2d576866323002"]', keys=True):
+def attempt(
+    plc,
+    rf,
+    paths='["plc", "0080e1000001"], ["rf", "2c2d576866323002"]',
+    keys=True,
+    attempt_ms=600000,
+    before=None,
+    links=0,
+):
     """(result, path, storage) of one attempt at reading."""
     storage = MemoryStorage()
     storage.replace(METERS, ('{"serial": "M1", "paths": [%s]}' % paths).encode())
@@ -64,7 +72,10 @@ def attempt(plc, rf, paths='["plc", "0080e1000001"], ["rf", "2c2d576866323002"]'
             CRYPTO,
             b"AMI\x00\x00\x00\x00\x01",
             {"plc": (TIMEOUT_MS, TRIES), "rf": (TIMEOUT_MS, TRIES)},
+            attempt_ms,
         )
+        if before is not None:
+            await before(network)
         task = asyncio.create_task(attempts.run("M1", READ, [NAME]))
         turns = 0
         while not task.done():
@@ -72,8 +83,7 @@ def attempt(plc, rf, paths='["plc", "0080e1000001"], ["rf", "2c2d576866323002"]'
             turns += 1
             assert turns < 200, "the attempt does not end"
         result, path = await task
-        for _, counts in network.statistics():
-            assert counts["links"] == 0
+        assert sum([counts["links"] for _, counts in network.statistics()]) == links
         reading.cancel()
         try:
             await reading
@@ -96,7 +106,11 @@ def test_silence_on_all_paths():
 def test_an_unregistered_node_is_not_asked():
     plc = AnsweringModem("plc", silent)
     result, _, _ = attempt(plc, AnsweringModem("rf", silent), '["plc", "0080e1000009"]')
-    assert (result.reason, result.detail) == ("no-answer", "plc: not registered")
+    assert (result.reason, result.detail) == (
+        "no-answer",
+        "plc: not registered; recovery: plc: asked the modem to look for nodes",
+    )
+    assert plc.asked == ["discover"]
     assert plc.sent == []
 
 
@@ -114,6 +128,45 @@ def test_one_modem_gone_and_silence_on_the_other():
     result, _, _ = attempt(plc, rf)
     assert result.reason == "no-answer"
     assert len(rf.sent) == TRIES
+
+
+class StuckModem(AnsweringModem):
+    """Takes frames and never says what became of them."""
+
+    def __init__(self, name):
+        super().__init__(name, silent)
+        self.status = None
+
+
+def test_a_stuck_modem_does_not_eat_the_time_of_the_other_path():
+    plc, rf = StuckModem("plc"), AnsweringModem("rf", silent)
+    result, _, _ = attempt(plc, rf)
+    assert result.reason == "no-answer"
+    limit_s = ASSOCIATION_REQUESTS * TIMEOUT_MS * TRIES // 1000
+    assert "plc: no association within %d s" % limit_s in result.detail
+    assert len(rf.sent) == TRIES
+
+
+def test_what_is_left_of_the_time_is_shared():
+    # As slow as it may be: each answer at the last moment, and ever more questions.
+    plc, rf = AnsweringModem("plc", silent), AnsweringModem("rf", silent)
+    result, _, _ = attempt(plc, rf, attempt_ms=1500)
+    assert "plc: no result within 1 s" in result.detail
+    assert "rf: no result within 1 s" in result.detail
+    assert len(plc.sent) == 1 and len(rf.sent) == 1
+
+
+def test_a_slot_that_never_comes_says_nothing_of_the_meter():
+    plc, rf = AnsweringModem("plc", silent), AnsweringModem("rf", silent)
+
+    async def occupy(network):
+        for number in range(2):
+            other = Meter("O%d" % number, [("plc", PLC[1])], 1, 2 + number)
+            await network.open(other, other.paths[0])
+
+    result, _, _ = attempt(plc, rf, attempt_ms=20000, before=occupy, links=2)
+    assert "plc: no result within 10 s" in result.detail
+    assert plc.sent == [] and len(rf.sent) == TRIES
 
 
 def test_no_keys_no_attempt():

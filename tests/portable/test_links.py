@@ -6,9 +6,10 @@ import asyncio
 
 from gateway.meters.inventory import Meter
 from gateway.meters.link import QUEUED_APDUS, TX_STUCK_MS
-from gateway.meters.links import Network
-from gateway.meters.modem_port import FIRST_BACKOFF_MS, SETTLE_MS
+from gateway.meters.links import LOOK_MS, Network
+from gateway.meters.modem_port import FIRST_BACKOFF_MS, FORMING_MS, MAX_NODES, SETTLE_MS
 from hal.ports import (
+    BROADCAST,
     Busy,
     Capabilities,
     DutyCycle,
@@ -18,6 +19,7 @@ from hal.ports import (
     NoRoute,
     Quality,
     Rx,
+    TooLong,
     TxDone,
 )
 from hal.sim.clock import ManualClock
@@ -34,8 +36,10 @@ class ScriptedModem:
     """A Modem whose events the test puts in; keeps what was sent."""
 
     def __init__(self, name="plc", nodes=(PLC[1], PLC2[1]), in_flight=1, early=False):
-        self.capabilities = Capabilities(name, 200, 0, in_flight, name == "plc")
+        self.capabilities = Capabilities(name, 200, 100, in_flight, name == "plc")
         self.sent = []
+        self.asked = []  # discover, kick and reset, in order
+        self.counters = {}  # further statistics
         self.refuse = []  # exceptions for the next sends
         self.early = early  # TxDone comes before send() returns
         self.status = 0  # of the TxDone of each frame; None: the test puts it itself
@@ -73,8 +77,23 @@ class ScriptedModem:
     def nodes(self):
         return self._nodes
 
+    async def discover(self):
+        self.asked.append("discover")
+
+    async def kick(self, address):
+        if self.capabilities.joins and address not in self._nodes:
+            raise NoRoute(address)
+        self.asked.append("kick " + address)
+
+    async def reset(self):
+        self.asked.append("reset")
+        self._nodes = []
+        self.put(ModemReset())
+
     def statistics(self):
-        return {"sent": len(self.sent)}
+        counters = {"sent": len(self.sent)}
+        counters.update(self.counters)
+        return counters
 
     async def close(self):
         pass
@@ -483,6 +502,148 @@ def test_paths_are_ranked_by_what_was_learned():
         assert network.usable(meter) == [PLC, RF]
 
     scene(play, ScriptedModem(), ScriptedModem("rf", ()))
+
+
+def test_a_broadcast_goes_to_all_nodes_and_ends_when_the_modem_is_finished_with_it():
+    modem = ScriptedModem(in_flight=4)
+    modem.status = None
+
+    async def play(network, clock):
+        assert network.broadcast_mtu("plc") == 100 and network.broadcast_mtu("rf") == 0
+        casting = asyncio.create_task(network.broadcast("plc", b"all", 102, 1))
+        second = asyncio.create_task(network.broadcast("plc", b"more", 102, 1))
+        await clock.run(5000)
+        assert modem.sent == [(BROADCAST, b"all", 102, 1)]  # one at a time
+        modem.put(TxDone(1, 0))
+        await clock.settle()
+        assert await casting == 1
+        modem.put(TxDone(2, 1))
+        assert await second == 0
+        assert isinstance(await outcome(network.broadcast("rf", b"", 1, 1)), NoRoute)
+        assert isinstance(await outcome(network.broadcast("plc", bytes(101), 1, 1)), TooLong)
+
+    scene(play, modem)
+
+
+def test_a_broadcast_waits_for_room_and_budget_while_links_go_on():
+    modem = ScriptedModem(in_flight=2)
+
+    async def play(network, clock):
+        link = await network.open(METER, PLC)
+        modem.refuse = [Busy("full"), DutyCycle(200000)]
+        casting = asyncio.create_task(network.broadcast("plc", b"all", 1, 1))
+        await clock.run(150000)
+        assert not casting.done()
+        for i in range(3):
+            await link.send(bytes([i]))
+        assert [frame[1] for frame in modem.sent] == [b"\x00", b"\x01", b"\x02"]
+        await clock.run(60000)
+        assert await casting == 1
+        assert modem.sent[-1][0] == BROADCAST
+
+    scene(play, modem)
+
+
+def test_links_get_their_turn_between_broadcasts():
+    modem = ScriptedModem(in_flight=1)
+    modem.status = None
+
+    async def play(network, clock):
+        first = await network.open(METER, PLC)
+        second = await network.open(OTHER, PLC2)
+
+        async def talk(link):
+            while True:
+                await link.send(b"unicast")
+
+        async def cast():
+            while True:
+                await network.broadcast("plc", b"all", 1, 1)
+
+        tasks = [asyncio.create_task(work) for work in (cast(), cast(), talk(first), talk(second))]
+        for number in range(60):
+            await clock.settle()
+            modem.put(TxDone(number + 1, 0))
+        broadcasts = [frame for frame in modem.sent if frame[0] == BROADCAST]
+        assert 18 <= len(broadcasts) <= 22, len(broadcasts)  # a third: as often as each link
+        for task in tasks:
+            task.cancel()
+            try:
+                await task
+            except asyncio.CancelledError:
+                pass
+
+    scene(play, modem)
+
+
+def test_a_broadcast_ends_when_its_modem_does():
+    modem = ScriptedModem(in_flight=2)
+    modem.status = None
+
+    async def play(network, clock):
+        casting = asyncio.create_task(network.broadcast("plc", b"all", 1, 1))
+        await clock.settle()
+        modem.put(ModemReset())
+        assert await casting == 0
+        # One whose end is never told.
+        casting = asyncio.create_task(network.broadcast("plc", b"all", 1, 1))
+        await clock.run(TX_STUCK_MS + 1)
+        assert await casting == 0
+        modem.refuse = [OSError("no line")]
+        assert isinstance(await outcome(network.broadcast("plc", b"all", 1, 1)), OSError)
+        assert isinstance(await outcome(network.broadcast("plc", b"all", 1, 1)), NoRoute)
+
+    scene(play, modem)
+
+
+def test_a_modem_whose_driver_hears_nothing_is_gone_until_it_speaks():
+    modem = ScriptedModem()
+
+    async def play(network, clock):
+        link = await network.open(METER, PLC)
+        waiting = asyncio.create_task(outcome(link.receive(600000)))
+        modem.counters = {"up": 0}
+        await clock.run(LOOK_MS + 1)
+        assert isinstance(await waiting, OSError)
+        assert network.obstacle(PLC) == "modem gone" and not network.ready(METER)
+        modem.counters = {"up": 1}
+        await clock.run(LOOK_MS)
+        assert network.ready(METER)
+
+    scene(play, modem)
+
+
+def test_a_flood_of_joins_does_not_fill_the_memory():
+    modem = ScriptedModem(nodes=())
+
+    async def play(network, clock):
+        for number in range(MAX_NODES + 500):
+            modem.put(Joined("%012x" % number))
+        await clock.settle()
+        counts = network.statistics()[0][1]
+        assert counts["nodes"] <= MAX_NODES
+        while modem._events:
+            await clock.settle()
+        counts = network.statistics()[0][1]
+        assert counts["nodes"] == MAX_NODES and counts["link-nodes-full"] == 500
+        modem.put(ModemReset())
+        await clock.settle()
+        assert network.statistics()[0][1]["nodes"] == 0
+
+    scene(play, modem)
+
+
+def test_a_network_in_which_nodes_come_and_go_settles_in_the_end():
+    modem = ScriptedModem(nodes=())
+
+    async def play(network, clock):
+        for number in range(FORMING_MS // 10000):
+            assert not network.ready(OTHER)
+            modem.put(Joined("%012x" % number))
+            await clock.run(10000)
+        assert network.ready(OTHER)
+
+    scene(play, modem)
 
 
 def test_without_any_modem():

@@ -108,7 +108,7 @@ def test_the_kind_must_be_what_the_driver_serves():
 
 def test_an_unknown_key_is_an_error_and_names_the_known_ones():
     assert refusal(changed(worker=3)).startswith(
-        "worker: no such setting; there are board_key, concent"
+        "worker: no such setting; there are attempt_s, board_key, concent"
     )
     assert "retries: no such setting" in refusal(changed(paths={"plc": {"retries": 3}}))
     assert "lora: no such setting" in refusal(changed(paths={"lora": {}}))
