@@ -82,7 +82,7 @@ def test_prime_takes_any_stream(pieces: list[bytes], cut: int) -> None:
     driver = Prime(silence_ms=1000, answer_ms=100)
     now = play(driver, pieces, cut, NODE)
     # A base node that restarts and lists one node is heard, whatever came before.
-    driver.feed(b"\x7e" + usi.frame(usi.PRIME_API, b"\x2c\x00"), now)
+    driver.feed(b"\x7e" + usi.frame(usi.PRIME_API, b"\x4f\x05" + bytes(13)), now)
     driver.events()
     record = b"\x00\x00\x00\x05" + bytes(17) + bytes.fromhex(NODE)
     driver.feed(usi.frame(0x07, b"\x0f\x82\x50\x01\x19" + record), now)

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from hal.modem import prime, usi
+from hal.modem import prime_api as prime
+from hal.modem import prime_walk, usi
 from hal.modem.prime_nodes import MAX_NODES
 from hal.sim.channel import Channel
 from tools.emulator.air import Meter, Time
@@ -113,7 +114,9 @@ class PrimeEmulator(Emulator):
             for position, node in enumerate(self._nodes)
             if node.registered and position >= first
         ][: data[3]]
-        answer = bytearray((prime.LIST_RESPONSE, 0x82, 0x50, len(listed), prime.LIST_RECORD))
+        answer = bytearray(
+            (prime_walk.LIST_RESPONSE, 0x82, 0x50, len(listed), prime_walk.LIST_RECORD)
+        )
         for position, node in listed:
             answer += position.to_bytes(2, "big") + node.record()
         self._say(usi.frame(usi.PRIME_GET_RESPONSE_ENHANCED, bytes(answer)))
@@ -143,7 +146,7 @@ class PrimeEmulator(Emulator):
         server_sap, client_sap, target = data[1], data[2], int.from_bytes(data[3:5], "big")
         apdu = data[7 : 7 + length]
         echo = data[1:5]
-        if target == prime.BROADCAST_ID:
+        if target == prime.BROADCAST_NODE:
             self._begin(self._broadcast(echo, client_sap, server_sap, apdu))
             return
         node = self._by_id.get(target)

@@ -6,7 +6,8 @@ import asyncio
 
 import pytest
 
-from hal.modem import prime, usi
+from hal.modem import prime_api as prime
+from hal.modem import usi
 from hal.modem.attached import Attached
 from hal.modem.prime import Prime
 from hal.ports import Joined, Left, ModemReset, NoRoute
