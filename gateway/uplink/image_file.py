@@ -90,10 +90,7 @@ class ImageFile:
     ) -> ImageFile:
         """The file `name` of the storage, proven: a key of `trust` signed the manifest, and the
         image is the one it describes. Refused `bad-package`, `unknown-signer`, `bad-signature`."""
-        head = storage.read(name, 0, HEAD)
-        length = int.from_bytes(head[len(MAGIC) :], "big")
-        if head[: len(MAGIC)] != MAGIC or len(head) != HEAD or not 0 < length <= MAX_MANIFEST:
-            raise Refused("bad-package", "no image file; `ami-package image` makes one")
+        length = _manifest_length(storage.read(name, 0, HEAD))
         try:
             payload, _ = envelope.verify(storage.read(name, HEAD, length), trust, crypto)
         except Refused as refused:
@@ -164,6 +161,19 @@ class ImageFile:
         if len(data) != length:
             raise OSError("%s is shorter than it was" % self._name)
         return data
+
+
+def _manifest_length(head: bytes) -> int:
+    length = int.from_bytes(head[len(MAGIC) :], "big")
+    if head[: len(MAGIC)] != MAGIC or len(head) != HEAD or not 0 < length <= MAX_MANIFEST:
+        raise Refused("bad-package", "no image file; `ami-package image` makes one")
+    return length
+
+
+def split(raw: bytes) -> tuple[bytes, bytes]:
+    """The signed manifest and the image of a file. Refused `bad-package`."""
+    start = HEAD + _manifest_length(raw[:HEAD])
+    return raw[HEAD:start], raw[start:]
 
 
 def joined(signed: bytes, image: bytes) -> bytes:

@@ -12,13 +12,15 @@ from pathlib import Path
 from rich.console import Console
 from rich.text import Text
 
-from gateway.uplink import envelope
+from gateway.uplink import envelope, image_file
+from gateway.uplink.image_file import DELIVERIES, ImageFile
 from gateway.uplink.package import Package
 from gateway.uplink.refused import Refused
 from hal.cpython.crypto import SystemCrypto
+from tools.package import image
 from tools.package.compile import compile_file
 from tools.package.keys import KeyProblem, SigningKey, load_trust
-from tools.package.show import table
+from tools.package.show import image_table, table
 from tools.package.source import Problems
 
 EXAMPLES = Path(__file__).parent / "examples"
@@ -32,6 +34,8 @@ A first package:
   ami-package check FILE.yaml            is the configuration right?
   ami-package build FILE.yaml -o FILE.pkg --key vendor.pem
   ami-package show FILE.pkg --trust vendor.json
+  ami-package image FIRMWARE.bin --version 3.0 --for AMI-E450:V02. --identifier V03 \\
+      --firmware V03.00.00 --key vendor.pem              firmware, or a vendor's own file
 
 Examples to start from: %s
 """
@@ -50,7 +54,7 @@ def main(arguments: list[str] | None = None) -> int:
             print(problem, file=sys.stderr)
         count = len(problems.problems)
         print("%d %s to correct" % (count, "place" if count == 1 else "places"), file=sys.stderr)
-    except (KeyProblem, Refused) as error:
+    except (KeyProblem, Refused, image.ImageProblem) as error:
         print("ami-package: %s" % error, file=sys.stderr)
     except OSError as error:
         print("ami-package: %s: %s" % (error.filename, error.strerror), file=sys.stderr)
@@ -94,12 +98,41 @@ def _build(options: argparse.Namespace) -> int:
     return 0
 
 
-def _sign(options: argparse.Namespace) -> int:
-    _, payload, _ = envelope.split(options.file.read_bytes())
-    package = Package.from_payload(payload)
+def _image(options: argparse.Namespace) -> int:
+    content = options.file.read_bytes()
+    described = image.describe(
+        content,
+        options.name or options.file.stem,
+        options.version,
+        options.description,
+        options.target,
+        options.identifier,
+        options.firmware,
+        options.delivery,
+    )
     key = SigningKey.load(options.key)
+    output = options.output or options.file.with_suffix(".pkg")
+    _write(output, image.signed(described, content, key))
+    print(
+        "%s: image %s %s, %d bytes, signed with key %s"
+        % (output, described.name, described.version, described.size, key.kid.hex())
+    )
+    return 0
+
+
+def _sign(options: argparse.Namespace) -> int:
+    raw = options.file.read_bytes()
+    key = SigningKey.load(options.key)
+    package: Package | ImageFile
+    if image.is_image(raw):
+        _, package = image.opened(raw)
+        again = image.signed(package, image_file.split(raw)[1], key)
+    else:
+        _, payload, _ = envelope.split(raw)
+        package = Package.from_payload(payload)
+        again = envelope.sign(payload, key.kid, key.sign)
     output = options.output or options.file
-    _write(output, envelope.sign(payload, key.kid, key.sign))
+    _write(output, again)
     print(
         "%s: %s %s, now signed with key %s" % (output, package.name, package.version, key.kid.hex())
     )
@@ -108,8 +141,10 @@ def _sign(options: argparse.Namespace) -> int:
 
 def _show(options: argparse.Namespace) -> int:
     raw = options.file.read_bytes()
+    described: ImageFile | None = None
+    if image.is_image(raw):
+        raw, described = image.opened(raw)
     kid, payload, _ = envelope.split(raw)
-    package = Package.from_payload(payload)
     status = 0
     if options.trust is None:
         signature = Text("by key %s; not checked, --trust PUBLIC.json does" % kid.hex(), "yellow")
@@ -120,7 +155,10 @@ def _show(options: argparse.Namespace) -> int:
         except Refused as refused:
             signature = Text("NOT GOOD: %s" % refused, "bold red")
             status = 1
-    Console().print(table(package, signature))
+    if described is not None:
+        Console().print(image_table(described, signature))
+    else:
+        Console().print(table(Package.from_payload(payload), signature))
     return status
 
 
@@ -157,6 +195,35 @@ def _parser() -> argparse.ArgumentParser:
     build.add_argument("-o", "--output", type=Path, metavar="FILE.pkg", help="default: next to it")
     build.add_argument("--key", type=Path, required=True, metavar="KEY.pem", help="from keygen")
     build.set_defaults(run=_build)
+
+    made = commands.add_parser("image", help="sign a firmware, or a vendor's configuration file")
+    made.add_argument("file", type=Path, metavar="FIRMWARE", help="as the meter takes it")
+    made.add_argument("--name", metavar="NAME", help="default: the file's")
+    made.add_argument("--version", required=True, metavar="VERSION")
+    made.add_argument("--description", default="", metavar="TEXT")
+    made.add_argument(
+        "--for",
+        dest="target",
+        action="append",
+        required=True,
+        metavar="MODEL[:FIRMWARE,...]",
+        help="which meters, with prefixes of the firmware they run now; may be given several times",
+    )
+    made.add_argument(
+        "--identifier", required=True, metavar="TEXT|0xHEX", help="image_to_activate_identification"
+    )
+    made.add_argument(
+        "--firmware", required=True, metavar="TEXT", help="what a meter says it runs afterwards"
+    )
+    made.add_argument(
+        "--delivery",
+        choices=DELIVERIES,
+        default="unicast",
+        help="how these meters take blocks: each its own, or by broadcast, in clear or ciphered",
+    )
+    made.add_argument("-o", "--output", type=Path, metavar="FILE.pkg", help="default: next to it")
+    made.add_argument("--key", type=Path, required=True, metavar="KEY.pem", help="from keygen")
+    made.set_defaults(run=_image)
 
     sign = commands.add_parser("sign", help="sign a package again, with another key")
     sign.add_argument("file", type=Path, metavar="FILE.pkg")

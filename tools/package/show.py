@@ -8,21 +8,22 @@ from rich.table import Table
 from rich.text import Text
 
 from gateway.dlms import obis
+from gateway.uplink.image_file import CIPHERED, CLEAR, UNICAST, ImageFile
 from gateway.uplink.package import Action, Check, Package, Set
 from tools.package import names, render
+
+DELIVERY_WORDS = {
+    UNICAST: "meter by meter",
+    CLEAR: "by broadcast, in clear",
+    CIPHERED: "by broadcast, under the fleet's broadcast key",
+}
 
 
 def table(package: Package, signature: Text) -> RenderableType:
     """Everything in the package, with COSEM names; `signature` says whose it is, proven or not."""
-    heading = Table.grid(padding=(0, 2))
-    heading.add_column(style="bold")
-    heading.add_column(overflow="fold")
-    heading.add_row("Package", "%s %s" % (package.name, package.version))
-    if package.description:
-        heading.add_row("", package.description)
-    for model, prefixes in package.targets:
-        firmware = " or ".join("%s*" % prefix for prefix in prefixes)
-        heading.add_row("For", "%s, firmware %s" % (model, firmware or "any"))
+    heading = _heading("Package", package)
+    if package.permits:
+        heading.add_row("Permits", Text("to touch: %s" % ", ".join(package.permits), "yellow"))
     heading.add_row("Signature", signature)
     steps = _table("Steps")
     for number, step in enumerate(package.steps, 1):
@@ -34,6 +35,31 @@ def table(package: Package, signature: Text) -> RenderableType:
     for check in package.checks:
         checks.add_row("read", _attribute(check), Text(render.lines(check.data)))
     return Group(heading, Text(), steps, checks)
+
+
+def image_table(image: ImageFile, signature: Text) -> RenderableType:
+    """What the manifest of an image file says."""
+    heading = _heading("Image", image)
+    heading.add_row("Identifier", render.octets(image.identifier))
+    heading.add_row("Size", "%d bytes" % image.size)
+    heading.add_row("SHA-256", image.digest.hex())
+    heading.add_row("Afterwards", "the meter runs %s" % image.firmware)
+    heading.add_row("Delivery", DELIVERY_WORDS[image.delivery])
+    heading.add_row("Signature", signature)
+    return heading
+
+
+def _heading(kind: str, package: Package | ImageFile) -> Table:
+    heading = Table.grid(padding=(0, 2))
+    heading.add_column(style="bold")
+    heading.add_column(overflow="fold")
+    heading.add_row(kind, "%s %s" % (package.name, package.version))
+    if package.description:
+        heading.add_row("", package.description)
+    for model, prefixes in package.targets:
+        firmware = " or ".join("%s*" % prefix for prefix in prefixes)
+        heading.add_row("For", "%s, firmware %s" % (model, firmware or "any"))
+    return heading
 
 
 def _table(title: str) -> Table:

@@ -8,9 +8,11 @@ from pathlib import Path
 
 import pytest
 
+from gateway.uplink.image_file import ImageFile
 from gateway.uplink.package import Package
 from gateway.uplink.refused import Refused
 from hal.cpython.crypto import SystemCrypto
+from hal.cpython.storage import FolderStorage
 from tools.package.__main__ import EXAMPLES, main
 from tools.package.keys import KeyProblem, SigningKey, load_trust
 
@@ -150,3 +152,57 @@ def test_other_curves_are_refused(tmp_path: Path) -> None:
     path.write_bytes(pem)
     with pytest.raises(KeyProblem, match="expected a P-256 key"):
         SigningKey.load(path)
+
+
+@pytest.fixture
+def image(key: Path) -> Path:
+    content = key.parent / "firmware.bin"
+    content.write_bytes(bytes(range(256)) * 20)
+    words = ["--version", "3.0", "--for", "AMI-E450:V02.,V03.", "--for", "AMI-X"]
+    words += ["--identifier", "0x563033", "--firmware", "V03.00.00", "--delivery", "ciphered"]
+    assert main(["image", str(content), *words, "--key", str(key)]) == 0
+    return content.with_suffix(".pkg")
+
+
+def test_image_is_signed_shown_and_taken(key: Path, image: Path, capsys) -> None:
+    assert main(["show", str(image), "--trust", str(key.with_suffix(".json"))]) == 0
+    shown = capsys.readouterr().out
+    for text in ("firmware 3.0", "V02.* or V03.*", "AMI-X, firmware any", '"V03"', "5120 bytes"):
+        assert text in shown
+    assert "broadcast key" in shown and "good, by key" in shown
+    storage = FolderStorage(str(key.parent))
+    trust = load_trust(key.with_suffix(".json"))
+    taken = ImageFile.open(storage, image.name, trust, SystemCrypto())
+    assert taken.identifier == b"V03" and taken.block(0, 256) == bytes(range(256))
+
+
+def test_image_is_signed_again_by_another(key: Path, image: Path, tmp_path: Path, capsys) -> None:
+    other = tmp_path / "other.pem"
+    main(["keygen", str(other)])
+    assert main(["sign", str(image), "--key", str(other)]) == 0
+    assert main(["show", str(image), "--trust", str(other.with_suffix(".json"))]) == 0
+    assert main(["show", str(image), "--trust", str(key.with_suffix(".json"))]) == 1
+    assert "NOT GOOD" in capsys.readouterr().out
+
+
+def test_a_changed_image_is_no_longer_the_signed_one(image: Path, capsys) -> None:
+    raw = bytearray(image.read_bytes())
+    raw[-1] ^= 1
+    image.write_bytes(raw)
+    assert main(["show", str(image)]) == 1
+    assert "not the one of its manifest" in capsys.readouterr().err
+
+
+def test_image_words_that_make_no_sense(key: Path, tmp_path: Path, capsys) -> None:
+    content = tmp_path / "f"
+    content.write_bytes(b"")
+    words = ["--version", "3", "--for", "M", "--identifier", "x", "--firmware", "f"]
+    assert main(["image", str(content), *words, "--key", str(key)]) == 1
+    assert "expected an image of 1 to" in capsys.readouterr().err
+    content.write_bytes(b"firmware")
+    words[5] = "0xZ"
+    assert main(["image", str(content), *words, "--key", str(key)]) == 1
+    assert "hex digits" in capsys.readouterr().err
+    words[5] = "x" * 65
+    assert main(["image", str(content), *words, "--key", str(key)]) == 1
+    assert "identifier to be 1..64 octets" in capsys.readouterr().err
