@@ -335,9 +335,13 @@ def _path(serial: str, kind: Any, address: Any) -> tuple[str, str]:
     if not isinstance(kind, str) or not isinstance(address, str):
         raise InventoryError("%s: path: kind and address are texts" % serial)
     if kind in (PLC, RF):
+        if _is_host_and_port(address):  # of a mesh whose meters have IP addresses
+            return kind, address
         digits = 12 if kind == PLC else 16
         if not _is_hex(address, digits):
-            raise InventoryError("%s: %s address: expected %d hex digits" % (serial, kind, digits))
+            raise InventoryError(
+                "%s: %s address: expected %d hex digits or host:port" % (serial, kind, digits)
+            )
         return kind, address.lower()
     if kind == IP:
         if not _is_host_and_port(address):
@@ -349,6 +353,8 @@ def _path(serial: str, kind: Any, address: Any) -> tuple[str, str]:
 def _is_host_and_port(address: str) -> bool:
     host, colon, port = address.rpartition(":")
     if not host or not colon or len(address) > 80 or not port.isdigit() or len(port) > 5:
+        return False
+    if ":" in host and (host[0] != "[" or host[-1] != "]"):
         return False
     return 0 < int(port) < 65536 and all("!" <= c <= "~" for c in host)
 

@@ -98,6 +98,10 @@ class ModemPort:
         return self.alive()
 
     def reaches(self, address: str) -> bool:
+        """Also tells a modem from another of its kind whose addresses are spelt otherwise."""
+        spelt = self.modem.capabilities.addresses
+        if spelt and (spelt == "host:port") != (":" in address):
+            return False
         return not self.modem.capabilities.joins or address in self._nodes
 
     def settled(self) -> bool:

@@ -213,3 +213,12 @@ def test_keys_are_replaced_all_or_none():
 def test_repr_hides_keys():
     _, inventory = inventory_of(A, keys_line("AMI0000000001"))
     assert repr(inventory.keys("AMI0000000001")) == "MeterKeys(...)"
+
+
+def test_meters_of_a_mesh_with_ip_addresses():
+    line = '{"serial": "AMI1", "paths": [["plc", "[fd00::7]:4059"], ["rf", "10.0.0.7:4059"]]}\n'
+    _, inventory = inventory_of(line)
+    assert inventory.meter("AMI1").paths == [("plc", "[fd00::7]:4059"), ("rf", "10.0.0.7:4059")]
+    for address in ("fd00::7", "[fd00::7]:0", "0080e100000", ":4059"):
+        _, inventory = inventory_of('{"serial": "AMI1", "paths": [["plc", "%s"]]}\n' % address)
+        assert "expected 12 hex digits or host:port" in inventory.problems[0]

@@ -654,3 +654,24 @@ def test_without_any_modem():
         assert network.statistics() == []
 
     scene(play)
+
+
+def test_modems_of_one_kind_are_told_apart_by_how_addresses_are_spelt():
+    async def play():
+        """A PRIME base node beside a G3 mesh whose meters have IP addresses."""
+        network = Network(ManualClock())
+        prime, mesh = ScriptedModem(), ScriptedModem()
+        prime.capabilities = Capabilities("plc", 200, 0, 1, True, "eui48")
+        mesh.capabilities = Capabilities("plc", 200, 0, 1, False, "host:port")
+        network.add(mesh, 2)
+        network.add(prime, 2)
+        tasks = asyncio.create_task(network.run())
+        here, there = Meter("A", [PLC]), Meter("B", [("plc", "[fd00::7]:4059")])
+        for meter, modem in ((here, prime), (there, mesh)):
+            link = await network.open(meter, meter.paths[0])
+            await link.send(b"x")
+            assert modem.sent.pop()[0] == meter.paths[0][1]
+            await link.close()
+        tasks.cancel()
+
+    run(play())
