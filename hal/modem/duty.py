@@ -12,7 +12,7 @@ class DutyBudget:
     """Counts airtime in slots of a minute, so any hour holds at most `permille` of it, rounded
     safely.
 
-    permille: 100 at 169 MHz, 1 to 100 at 868 MHz, depending on the sub-band; 1000 is no limit."""
+    permille: of the frequency band, see wmbus.MODES; 1000 is no limit."""
 
     def __init__(self, permille: int) -> None:
         if not 1 <= permille <= 1000:
@@ -20,14 +20,17 @@ class DutyBudget:
         self._budget_ms = _SLOT_MS * _SLOTS * permille // 1000
         self._slots: list[tuple[int, int]] = []  # slot number, airtime in it
 
+    def left_ms(self, now_ms: int) -> int:
+        """Airtime that may be spent at once."""
+        # The hour that ends now may begin in the middle of the oldest slot: that one still counts.
+        oldest = now_ms // _SLOT_MS - _SLOTS
+        self._slots = [entry for entry in self._slots if entry[0] >= oldest]
+        return self._budget_ms - sum([used for _, used in self._slots])
+
     def spend(self, airtime_ms: int, now_ms: int) -> None:
         """Take `airtime_ms` from the budget, or raise DutyCycle with the time to wait."""
         slot = now_ms // _SLOT_MS
-        # The hour that ends now may begin in the middle of the oldest slot: that one still counts.
-        self._slots = [entry for entry in self._slots if entry[0] >= slot - _SLOTS]
-        spent = airtime_ms
-        for _, used in self._slots:
-            spent += used
+        spent = self._budget_ms - self.left_ms(now_ms) + airtime_ms
         if spent > self._budget_ms:
             for number, used in self._slots:
                 spent -= used

@@ -13,9 +13,16 @@ from hal.rt.crc import x25
 DEVICE = 1
 RADIO = 2
 
-PING_REQUEST = 0x01
+PING_REQUEST = 0x01  # each response is one above its request
+PING_RESPONSE = 0x02
+SET_CONFIG_REQUEST = 0x03
+SET_CONFIG_RESPONSE = 0x04
+GET_CONFIG_REQUEST = 0x05
+GET_CONFIG_RESPONSE = 0x06
 RESET_REQUEST = 0x07
 RESET_RESPONSE = 0x08
+DEVICE_INFO_REQUEST = 0x0F
+DEVICE_INFO_RESPONSE = 0x10
 SEND_REQUEST = 0x01  # payload begins with the C-field, without L-field and CRCs
 SEND_RESPONSE = 0x02
 INDICATION = 0x03  # payload begins with the C-field, too

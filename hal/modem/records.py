@@ -30,6 +30,18 @@ class AddressSet:
         self._table[start : start + self._size] = address
         self._count += 1
 
+    def remove(self, address: bytes) -> bool:
+        """False when it is not there. The last one takes its place."""
+        index = index_of(self._table, address)
+        if index < 0:
+            return False
+        size = self._size
+        self._count -= 1
+        last = self._count * size
+        self._table[index * size : (index + 1) * size] = self._table[last : last + size]
+        self._table[last : last + size] = bytes(size)
+        return True
+
     def texts(self) -> list[str]:
         """All of them as hex digits, in the order they came."""
         size = self._size

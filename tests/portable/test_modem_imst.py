@@ -2,10 +2,22 @@
 
 from __future__ import annotations
 
-from hal.modem import hci, imst, wmbus
+from hal.modem import hci, wmbus
+from hal.modem.answer import Answer
 from hal.modem.duty import DutyBudget
 from hal.modem.imst import Imst
-from hal.ports import Busy, DutyCycle, ModemReset, NoRoute, Rx, TooLong, TxDone
+from hal.modem.wmbus_module import MTU
+from hal.ports import (
+    BROADCAST,
+    Busy,
+    DutyCycle,
+    ModemReset,
+    NoRoute,
+    PortError,
+    Rx,
+    TooLong,
+    TxDone,
+)
 from hal.sim.channel import Rng
 from tests.portable.support import raises, random_bytes
 
@@ -107,8 +119,11 @@ def test_what_cannot_be_sent_is_refused() -> None:
     driver = started()
     for text in ("", METER[:-1], METER + "00", "zz" * 8, "2d2c-57686632-30"):
         raises(NoRoute, driver.send, text, b"x", 1, 1, 0)
-    raises(TooLong, driver.send, METER, bytes(imst.MTU + 1), 1, 1, 0)
-    driver.send(METER, bytes(imst.MTU), 1, 1, 0)
+    raises(NoRoute, driver.send, BROADCAST, b"x", 1, 1, 0)
+    raises(NoRoute, driver.send, METER, b"x", 1, 1, 0, [METER])
+    raises(TooLong, driver.send, METER, bytes(MTU + 1), 1, 1, 0)
+    raises(ValueError, driver.send, METER, b"x", 1, 256, 0)
+    driver.send(METER, bytes(MTU), 1, 1, 0)
     raises(Busy, driver.send, METER, b"x", 1, 1, 0)
 
 
@@ -179,7 +194,68 @@ def test_the_driver_keeps_its_budget() -> None:
             sent += 1
     except DutyCycle:
         pass
-    assert sent == 3600 // wmbus.airtime_ms(200 + wmbus.TO_METER_OVERHEAD, 2400)
+    airtime = wmbus.airtime_ms(200 + wmbus.TO_METER_OVERHEAD, 2400)
+    assert sent == 3600 // airtime
+    assert driver.statistics()["duty-left-ms"] == 3600 - sent * airtime
+    driver.tick(2 * 3600000)
+    assert driver.statistics()["duty-left-ms"] == 3600
+
+
+def test_link_modes_have_their_budget() -> None:
+    for bit_rate, permille in wmbus.MODES.values():
+        driver = Imst(OWN, bit_rate, permille)
+        assert driver.capabilities.duty_permille == permille
+        driver.start(0)
+        assert driver.statistics()["duty-left-ms"] == 3600 * permille
+    assert wmbus.MODES["N2"][1] == 100 and wmbus.MODES["S2"][1] == 10
+
+
+def test_configuration_and_information() -> None:
+    driver = started()
+    token = driver.get("config", 0)
+    (frame,) = hci.Parser().feed(driver.outgoing(), 0)
+    assert (frame.endpoint, frame.message, frame.payload) == (hci.DEVICE, 5, b"")
+    driver.feed(hci.frame(hci.DEVICE, 6, b"\x03\x00\x02\x00"), 10)
+    (answer,) = driver.events()
+    assert isinstance(answer, Answer)
+    assert (answer.token, answer.value) == (token, b"\x03\x00\x02\x00")
+    driver.set("config", b"\x00\x02\x04\x00", 20)
+    (frame,) = hci.Parser().feed(driver.outgoing(), 0)
+    assert (frame.message, frame.payload) == (3, b"\x00\x02\x04\x00")
+    driver.feed(hci.frame(hci.DEVICE, 4), 30)
+    (answer,) = driver.events()
+    assert isinstance(answer, Answer) and answer.value == b""
+    driver.get("info", 40)
+    assert hci.Parser().feed(driver.outgoing(), 0)[0].message == 0x0F
+    driver.feed(hci.frame(hci.DEVICE, 4), 50)  # not an answer to this
+    driver.feed(hci.frame(hci.DEVICE, 0x10, b"abc"), 60)
+    (answer,) = driver.events()
+    assert isinstance(answer, Answer) and answer.value == b"abc"
+    raises(PortError, driver.get, "0024", 70)
+    raises(PortError, driver.set, "info", b"x", 70)
+    raises(PortError, driver.set, "config", b"", 70)
+    raises(PortError, driver.set, "config", bytes(251), 70)
+
+
+def test_reset_and_kick() -> None:
+    driver = started()
+    heard(driver, ANSWER)
+    driver.events()
+    driver.kick(METER, 0)
+    assert driver.nodes() == []
+    raises(NoRoute, driver.kick, METER, 0)
+    raises(NoRoute, driver.kick, "x", 0)
+    for text in CAPTURED:
+        driver.feed(bytes.fromhex(text), 0)
+    assert driver.nodes() == [METER]
+    driver.send(METER, b"x", 1, 1, 0)
+    driver.outgoing()
+    driver.reset(0)
+    (frame,) = hci.Parser().feed(driver.outgoing(), 0)
+    assert (frame.endpoint, frame.message) == (hci.DEVICE, 7)
+    driver.feed(hci.frame(hci.DEVICE, 8), 10)
+    assert isinstance(driver.events()[0], ModemReset)
+    driver.send(METER, b"x", 1, 1, 20)  # the frame before is lost
 
 
 def test_damage_is_counted_and_the_next_frame_found() -> None:

@@ -1,26 +1,21 @@
-"""An IMST wireless M-Bus module and the meters in its reach; hal/modem/imst.py faces it.
-
-Radio as it is: no acknowledgement and no repetition; what is lost is lost.
-"""
+"""An IMST wireless M-Bus module and the meters in its reach; hal/modem/imst.py faces it."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 
-from hal.modem import hci, imst, wmbus
+from hal.modem import hci
 from hal.sim.channel import Channel
 from tools.emulator.air import Meter, Time
-from tools.emulator.emulator import Emulator
+from tools.emulator.wmbus import WmbusEmulator
 
-PING_RESPONSE = 0x02
-_MAX_QUEUED = 64
 _RSSI = 85  # -80 dBm
+_INFO = bytes.fromhex("332d2c7856341201310013")  # made up
+_OTHER, _S2 = 0, 2
 
 
-class ImstEmulator(Emulator):
-    """population: address text (16 hex digits: M, ident, version, type) -> meter.
-
-    meter_ms: how long a meter takes to answer. leave() and join() take meters off the air."""
+class ImstEmulator(WmbusEmulator):
+    """`config`: flags and fields of the module's configuration."""
 
     def __init__(
         self,
@@ -30,67 +25,37 @@ class ImstEmulator(Emulator):
         speed: float = 1.0,
         clock: Time | None = None,
     ) -> None:
-        super().__init__(channel or Channel(bit_rate=4800, overhead=20), speed, clock)
-        self._meters = {imst.parse_address(text): meter for text, meter in population.items()}
-        self._away: set[bytes] = set()
-        self._meter_ms = meter_ms
+        super().__init__(population, channel, meter_ms, speed, clock)
+        self.config = bytes((0x03, _OTHER, _S2, 0x00))
         self._parser = hci.Parser()
+
+    def overhear(self, frame: bytes) -> None:
+        self._say(hci.frame(hci.RADIO, hci.INDICATION, frame, self.air.now_ms(), _RSSI))
+
+    def _taken(self) -> None:
+        self._say(hci.frame(hci.RADIO, hci.SEND_RESPONSE))
 
     def _connected(self) -> None:
         self._parser.reset()
-
-    def leave(self, address: str) -> None:
-        """The meter falls silent."""
-        self._away.add(imst.parse_address(address))
-
-    def join(self, address: str) -> None:
-        self._away.discard(imst.parse_address(address))
-
-    def reboot(self) -> None:
-        """Restart the module: what it was doing is lost."""
-        for task in list(self._tasks):
-            task.cancel()
-
-    def overhear(self, frame: bytes) -> None:
-        """Let the module receive this link frame (from the C-field on), whoever sent it."""
-        self._say(hci.frame(hci.RADIO, hci.INDICATION, frame, self.air.now_ms(), _RSSI))
 
     def _received(self, data: bytes) -> None:
         frames = self._parser.feed(data, self._line_ms())
         if self.hanging:
             return
         for frame in frames:
-            if frame.endpoint == hci.DEVICE and frame.message == hci.PING_REQUEST:
-                self._say(hci.frame(hci.DEVICE, PING_RESPONSE))
-            elif frame.endpoint == hci.DEVICE and frame.message == hci.RESET_REQUEST:
-                self._say(hci.frame(hci.DEVICE, hci.RESET_RESPONSE))
-            elif frame.endpoint == hci.RADIO and frame.message == hci.SEND_REQUEST:
+            if frame.endpoint == hci.RADIO and frame.message == hci.SEND_REQUEST:
                 self._send_request(frame.payload)
+            elif frame.endpoint == hci.DEVICE:
+                self._device(frame.message, frame.payload)
 
-    def _send_request(self, frame: bytes) -> None:
-        if len(self._tasks) >= _MAX_QUEUED:
+    def _device(self, message: int, payload: bytes) -> None:
+        answer = b""
+        if message == hci.SET_CONFIG_REQUEST:
+            self.config = payload[1:]
+        elif message == hci.GET_CONFIG_REQUEST:
+            answer = self.config
+        elif message == hci.DEVICE_INFO_REQUEST:
+            answer = _INFO
+        elif message not in (hci.PING_REQUEST, hci.RESET_REQUEST):
             return
-        self.requests += 1
-        self._begin(self._transmit(frame))
-
-    async def _transmit(self, frame: bytes) -> None:
-        try:
-            telegram = wmbus.parse(frame, wmbus.CI_TO_METER_LONG, wmbus.CI_TO_METER_SHORT)
-        except ValueError:
-            telegram = None
-        target = telegram.address if telegram else b""
-        arrived = await self.air.transmit(target.hex(), len(frame))
-        self._say(hci.frame(hci.RADIO, hci.SEND_RESPONSE))
-        meter = self._meters.get(target)
-        if telegram is None or meter is None or not arrived or target in self._away:
-            return
-        client_sap, server_sap = telegram.source_sap, telegram.destination_sap
-        response = meter.handle(client_sap, server_sap, telegram.apdu)
-        if response is None:
-            return
-        answer = wmbus.from_meter(
-            wmbus.Telegram(target, telegram.access, server_sap, client_sap, response)
-        )
-        await self.air.sleep_ms(self._meter_ms + meter.delay_ms)
-        if len(answer) <= hci.MAX_PAYLOAD and await self.air.transmit(target.hex(), len(answer)):
-            self.overhear(answer)
+        self._say(hci.frame(hci.DEVICE, message + 1, answer))
