@@ -37,7 +37,9 @@ class Health:
                 return True
             if steady_ms >= DAY_MS:
                 self._quiet_ms = QUIET_MS
-        elif self.told_up and self._bad_ms is not None and now_ms - self._bad_ms >= self._quiet_ms:
+            return False
+        bad_ms = 0 if self._bad_ms is None else now_ms - self._bad_ms
+        if not self._up and self.told_up and bad_ms >= self._quiet_ms:
             self.told_up = False
             return True
         return False
