@@ -64,7 +64,9 @@ class MqttUplink:
     async def connect(self, will: Message | None, topics: list[str], timeout_ms: int) -> None:
         await self._drop()
         try:
-            await asyncio.wait_for(self._connect(will, topics), timeout_ms / 1000)
+            # asyncio.wait_for of Python 3.11 loses a cancellation that comes with the end.
+            async with asyncio.timeout(timeout_ms / 1000):
+                await self._connect(will, topics)
         except asyncio.TimeoutError:
             await self._drop()
             raise OSError(
@@ -81,8 +83,8 @@ class MqttUplink:
     async def publish(self, message: Message, timeout_ms: int) -> None:
         connection = self._connected()
         try:
-            await asyncio.wait_for(
-                connection.unless_gone(
+            async with asyncio.timeout(timeout_ms / 1000):
+                await connection.unless_gone(
                     connection.client.publish(
                         message.topic,
                         message.payload,
@@ -90,9 +92,7 @@ class MqttUplink:
                         retain=message.retain,
                         timeout=math.inf,
                     )
-                ),
-                timeout_ms / 1000,
-            )
+                )
         except aiomqtt.MqttError as error:
             raise self._gone(error)
 

@@ -8,7 +8,7 @@ import time
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Awaitable
-    from typing import TypeVar
+    from typing import Any, TypeVar
 
     T = TypeVar("T")
 
@@ -54,6 +54,29 @@ class SystemClock:
 
     async def wait_for_ms(self, awaitable: Awaitable[T], duration: int) -> T:
         """At most three days, which the ticks of a 32-bit board allow."""
-        return await asyncio.wait_for_ms(  # pyright: ignore[reportAttributeAccessIssue]
-            awaitable, min(duration, _LONGEST_MS)
-        )
+        return await wait_for_ms(awaitable, min(duration, _LONGEST_MS))
+
+
+async def wait_for_ms(awaitable: Awaitable[T], duration: int) -> T:
+    """As asyncio.wait_for_ms, which loses a cancellation that comes as the awaitable ends."""
+    waiting: Any = asyncio.current_task()
+    out_of_time = asyncio.CancelledError()
+
+    async def give_up() -> None:
+        await asyncio.sleep_ms(duration)
+        resumed = waiting
+        while isinstance(resumed.data, asyncio.Task):
+            resumed = resumed.data
+        if resumed.data is not asyncio.CancelledError:  # else somebody cancels it already
+            waiting.cancel()
+            resumed.data = out_of_time  # a later cancellation puts its own here
+
+    timer = asyncio.create_task(give_up())
+    try:
+        return await awaitable
+    except asyncio.CancelledError as error:
+        if error is out_of_time:
+            raise asyncio.TimeoutError
+        raise
+    finally:
+        timer.cancel()

@@ -6,6 +6,7 @@ import asyncio
 import errno
 
 from hal.micropython import mqtt_packets as packets
+from hal.micropython.clock import wait_for_ms
 from hal.micropython.mqtt_connection import Connection
 from hal.micropython.tcp import check_connected
 from hal.ports import TOPICS_AT_ONCE, PortError
@@ -48,9 +49,7 @@ class MqttUplink:
     async def connect(self, will: Message | None, topics: list[str], timeout_ms: int) -> None:
         await self._drop()
         try:
-            await asyncio.wait_for_ms(  # pyright: ignore[reportAttributeAccessIssue]
-                self._connect(will, topics), timeout_ms
-            )
+            await wait_for_ms(self._connect(will, topics), timeout_ms)
         except asyncio.TimeoutError:
             await self._drop()
             raise OSError(
@@ -66,9 +65,7 @@ class MqttUplink:
     async def publish(self, message: Message, timeout_ms: int) -> None:
         connection = self._connected()
         try:
-            await asyncio.wait_for_ms(  # pyright: ignore[reportAttributeAccessIssue]
-                connection.publish(message), timeout_ms
-            )
+            await wait_for_ms(connection.publish(message), timeout_ms)
         except OSError as error:
             raise self._gone(error)
 
@@ -81,9 +78,7 @@ class MqttUplink:
     async def disconnect(self) -> None:
         if self._connection is not None:
             try:
-                await asyncio.wait_for_ms(  # pyright: ignore[reportAttributeAccessIssue]
-                    self._connection.goodbye(), _GOODBYE_MS
-                )
+                await wait_for_ms(self._connection.goodbye(), _GOODBYE_MS)
             except (OSError, asyncio.TimeoutError):
                 pass  # the broker will notice
         await self._drop()

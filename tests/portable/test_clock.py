@@ -7,6 +7,10 @@ import asyncio
 from tests.contract.here import SystemClock
 from tests.portable.support import run
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
 
 def test_ticks_never_go_back() -> None:
     clock = SystemClock()
@@ -78,3 +82,75 @@ def test_wait_for() -> None:
             assert error.errno == 5
 
     run(body())
+
+
+def ends_when_cancelled(act: Callable[[asyncio.Event, asyncio.Task[None]], None]) -> None:
+    """A task waits for an event, 5 ms at a time and again and again; it must end by `act`, which
+    comes when the time is over and nobody has noticed yet.
+    """
+
+    async def body() -> None:
+        clock, event = SystemClock(), asyncio.Event()
+        ended: list[bool] = []
+
+        async def waiter() -> None:
+            while True:
+                event.clear()
+                try:
+                    await clock.wait_for_ms(event.wait(), 5)
+                except asyncio.TimeoutError:
+                    pass
+                except asyncio.CancelledError:
+                    ended.append(True)
+                    raise
+
+        task = asyncio.create_task(waiter())
+        await clock.sleep_ms(1)
+        act(event, task)
+        await clock.sleep_ms(50)
+        task.cancel()
+        assert ended == [True]
+
+    run(body())
+
+
+def busy(duration: int) -> None:
+    clock = SystemClock()
+    until = clock.ticks_ms() + duration
+    while clock.ticks_ms() < until:
+        pass
+
+
+def test_a_cancellation_with_the_answer() -> None:
+    def act(event: asyncio.Event, task: asyncio.Task[None]) -> None:
+        event.set()
+        task.cancel()
+
+    ends_when_cancelled(act)
+
+
+def test_a_cancellation_as_the_time_is_over() -> None:
+    def act(event: asyncio.Event, task: asyncio.Task[None]) -> None:
+        busy(20)
+        task.cancel()
+
+    ends_when_cancelled(act)
+
+
+def test_a_cancellation_after_the_time_is_over() -> None:
+    def act(event: asyncio.Event, task: asyncio.Task[None]) -> None:
+        async def cancel() -> None:
+            await SystemClock().sleep_ms(8)
+            task.cancel()
+
+        canceller = asyncio.create_task(cancel())
+
+        async def hold_up() -> None:
+            await SystemClock().sleep_ms(2)
+            busy(20)  # now both are due, the time first
+            await canceller
+
+        keep.append(asyncio.create_task(hold_up()))
+
+    keep: list[asyncio.Task[None]] = []
+    ends_when_cancelled(act)
