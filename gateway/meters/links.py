@@ -103,7 +103,7 @@ class Network:
         Also True when waiting promises nothing: none of the paths has a modem, or the meter has not
         registered though its network has settled. The attempt then tells so at once.
         """
-        ports = [port for port in self._ports if port.kind in [kind for kind, _ in meter.paths]]
+        ports = [port for port in self._ports if any(port.serves(path) for path in meter.paths)]
         if not ports:
             return True
         for path in meter.paths:
@@ -143,7 +143,7 @@ class Network:
 
     def obstacle(self, path: Path) -> str:
         """Why a path is not usable: "no modem", "modem gone" or "not registered"; "" when it is."""
-        ports = [port for port in self._ports if port.kind == path[0]]
+        ports = [port for port in self._ports if port.serves(path)]
         if not ports:
             return "no modem"
         if not any(port.alive() for port in ports):
@@ -192,7 +192,7 @@ class Network:
                 self._suspect(meter, path)
             silent = self.reachability.state(meter, path).silent
             for recovery in self._recoveries_of(path):
-                words = await recovery.help(path[1], silent)
+                words = await recovery.help(path, silent)
                 if words:
                     done.append("%s: %s" % (path[0], words))
         if done and (meter.serial in self._graces or len(self._graces) < MAX_GRACES):
@@ -205,7 +205,7 @@ class Network:
     def _suspect(self, meter: Meter, path: Path) -> None:
         if self.reachability.state(meter, path).heard:
             for port in self._ports:
-                if port.kind == path[0] and port.alive():
+                if port.serves(path) and port.alive():
                     port.note_silent(meter.serial)
 
     def _recoveries_of(self, path: Path) -> list[Recovery]:
@@ -213,8 +213,8 @@ class Network:
         found = []
         for place in range(len(self._ports)):
             port = self._ports[place]
-            if port.kind == path[0] and port.alive():
-                if port.modem.capabilities.joins and port.reaches(path[1]):
+            if port.serves(path) and port.alive():
+                if port.reaches(path):
                     return [self._recoveries[place]]
                 found.append(self._recoveries[place])
         return found
@@ -277,6 +277,6 @@ class Network:
     def _port(self, path: Path) -> ModemPort | None:
         """The working modem of the path's kind that reaches its address."""
         for port in self._ports:
-            if port.kind == path[0] and port.alive() and port.reaches(path[1]):
+            if port.alive() and port.reaches(path):
                 return port
         return None

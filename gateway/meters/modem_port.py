@@ -97,12 +97,18 @@ class ModemPort:
         self._answers = answers
         return self.alive()
 
-    def reaches(self, address: str) -> bool:
-        """Also tells a modem from another of its kind whose addresses are spelt otherwise."""
+    def serves(self, path: tuple[str, str]) -> bool:
+        """Whether it is a modem for this path: of its kind, and with addresses spelt like that."""
         spelt = self.modem.capabilities.addresses
-        if spelt and (spelt == "host:port") != (":" in address):
+        if spelt and (spelt == "host:port") != (":" in path[1]):
             return False
-        return not self.modem.capabilities.joins or address in self._nodes
+        return self.kind == path[0]
+
+    def reaches(self, path: tuple[str, str]) -> bool:
+        """serves() and, where nodes register, has this one in its list."""
+        if not self.serves(path):
+            return False
+        return not self.modem.capabilities.joins or path[1] in self._nodes
 
     def settled(self) -> bool:
         """Whether who is not registered by now has no place in the network."""

@@ -80,7 +80,7 @@ class Recovery:
         self._kicked.pop(address, None)
         self._reset.begin_anew()
 
-    async def help(self, address: str, silent: int) -> str:
+    async def help(self, path: tuple[str, str], silent: int) -> str:
         """Do what is due for a node that was not reached: it is not registered, or has been silent
         in so many attempts in a row. What was done, in words; "" when nothing is due."""
         now = self._clock.ticks_ms()
@@ -99,11 +99,11 @@ class Recovery:
                 ),
             )
             return await self._ask(self._port.modem.reset(), "recovery-reset", "modem reset")
-        if not self._port.reaches(address):
+        if not self._port.reaches(path):
             return await self._look_around(now)
         if silent < SILENT_ATTEMPTS:
             return ""
-        return await self._register_anew(address, now)
+        return await self._register_anew(path[1], now)
 
     def _modem_at_fault(self, now_ms: int) -> bool:
         port = self._port

@@ -37,7 +37,7 @@ class Survey:
             return
         self._seen = seen
         # A meter that is not registered with these may be with one that is not heard now.
-        absent = [port.kind for port in self._network.ports() if port not in ports]
+        absent = [port for port in self._network.ports() if port not in ports]
         nodes = [port.nodes() for port in ports]
         known = [0] * len(ports)
         for number, serial in enumerate(self._inventory.serials()):
@@ -47,12 +47,12 @@ class Survey:
             for path in [] if meter is None else meter.paths:
                 registered: bool | None = None
                 for place in range(len(ports)):
-                    if ports[place].kind == path[0]:
+                    if ports[place].serves(path):
                         here = path[1] in nodes[place]
                         known[place] += here
                         if ports[place].modem.capabilities.joins:
                             registered = here or bool(registered)
-                if registered is False and path[0] in absent:
+                if registered is False and any(port.serves(path) for port in absent):
                     registered = None
                 if meter is not None and registered is not None:
                     self._network.reachability.registered(meter, path, registered)
@@ -69,9 +69,9 @@ class Survey:
             if number % _PAUSE_METERS == 0:
                 await self._clock.sleep_ms(0)
             meter = self._inventory.meter(serial)
-            for kind, address in [] if meter is None else meter.paths:
-                if kind == port.kind:
-                    rest.discard(address)
+            for path in [] if meter is None else meter.paths:
+                if port.serves(path):
+                    rest.discard(path[1])
             if len(rest) == 0:
                 return
         self._strangers.found(port.kind, sorted(rest))
