@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import os
 
-from gateway.settings import SettingsError
+from gateway.settings import RADIO, SettingsError
 from gateway.uplink.messages import MAX_MESSAGE
+from hal.modem import wmbus
+from hal.modem.amber import Amber
 from hal.modem.attached import Attached
+from hal.modem.dlmsotcp import DlmsOTcp
 from hal.modem.imst import Imst
 from hal.modem.ip import Ip
+from hal.modem.mam import MetersAndMore
 from hal.modem.prime import Prime
 from hal.modem.udp import Udp
 from hal.rt import log, port_url
@@ -20,6 +24,7 @@ if TYPE_CHECKING:
     from typing import TypeVar
 
     from gateway.settings import ModemSettings, Settings
+    from hal.modem.attached import Driver
     from hal.ports import BytePort, Clock, Datagrams, Modem
 
     OpenPort = Callable[[str, Clock], Awaitable[BytePort]]
@@ -51,13 +56,22 @@ def modems(
     ]
 
 
+def _on_a_line(one: ModemSettings) -> Driver:
+    if one.driver in RADIO:
+        bit_rate, duty_permille = wmbus.MODES[one.link_mode]
+        radio: type[Imst | Amber] = Imst if one.driver == "imst" else Amber
+        return radio(bit_rate=bit_rate, duty_permille=duty_permille)
+    if one.driver == "meters-and-more":
+        return MetersAndMore()
+    return DlmsOTcp() if one.driver == "dlms-o-tcp" else Prime()
+
+
 def _modem(one: ModemSettings, clock: Clock, open_port: OpenPort, open_udp: OpenUdp) -> Modem:
     if one.driver == "udp":
         return Udp(open_udp, clock, one.kind, one.group)
     if one.driver == "ip":
         return Ip(lambda host, port: open_port("tcp://%s:%d" % (host, port), clock), clock)
-    driver = Prime() if one.driver == "prime-usi" else Imst()
-    return Attached(driver, lambda: open_port(one.url, clock), clock)
+    return Attached(_on_a_line(one), lambda: open_port(one.url, clock), clock)
 
 
 def uplink(settings: Settings, folder: str, make: Callable[..., U]) -> U:

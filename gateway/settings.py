@@ -43,11 +43,22 @@ MAX_TEXT = 65536
 LOG_LEVELS = ("error", "warning", "info", "debug")
 
 # driver: the kind of path it serves
-DRIVERS = {"prime-usi": "plc", "imst": "rf", "ip": "ip", "udp": ""}
+DRIVERS = {
+    "prime-usi": "plc",
+    "dlms-o-tcp": "plc",
+    "meters-and-more": "plc",
+    "imst": "rf",
+    "amber": "rf",
+    "ip": "ip",
+    "udp": "",
+}
 # UDP reaches G3-PLC meshes as well as Wi-SUN ones and meters on a LAN: its kind has to be said.
 KINDS = ("plc", "rf", "ip")
 BAUDS = (300, 600, 1200, 2400, 4800, 9600, 19200)  # of IEC 62056-21, mode E
 WITHOUT_LINE = ("ip", "udp")  # drivers that stand on the system's network
+# Drivers of wireless M-Bus modules, with the usual link mode; and all of them (EN 13757-4).
+RADIO = {"imst": "N2", "amber": "S2"}
+LINK_MODES = ("C2", "N2", "S2", "T2")
 
 
 class SettingsError(Exception):
@@ -113,10 +124,12 @@ class ModemSettings:
     kind: "plc", "rf" or "ip". driver: a key of DRIVERS.
     url: of its line, see hal/rt/port_url.py; "" for the drivers in WITHOUT_LINE.
     group: of driver "udp", the multicast group for broadcasts, "[v6]:port"; "": no broadcasts.
+    link_mode: of the drivers in RADIO, what the module is commissioned for; its radio budget
+    follows from it. "" for others.
     meters_at_once: how many meters are served over it side by side.
     """
 
-    __slots__ = ("driver", "group", "kind", "meters_at_once", "url")
+    __slots__ = ("driver", "group", "kind", "link_mode", "meters_at_once", "url")
 
     def __init__(self, fields: _Fields) -> None:
         self.driver = fields.one_of("driver", sorted(DRIVERS))
@@ -128,6 +141,9 @@ class ModemSettings:
         self.url = ""
         if self.driver not in WITHOUT_LINE:
             self.url = fields.url("url")
+        self.link_mode = ""
+        if self.driver in RADIO:
+            self.link_mode = fields.one_of("link_mode", list(LINK_MODES), RADIO[self.driver])
         self.group = ""
         if self.driver == "udp":
             self.group = fields.text("group", 0, 80, "")

@@ -155,6 +155,12 @@ class Attached:
             now = await self._ready()
             await self._await_answer(parameter, self._driver.set(parameter, value, now))
 
+    async def tell(self, action: Callable[[int], None]) -> None:
+        """Have the driver do something of its own that no Modem has: `action` gets the time in
+        milliseconds."""
+        action(await self._ready())
+        await self._hurry()
+
     def nodes(self) -> list[str]:
         return [] if self._port is None else self._driver.nodes()
 
@@ -269,7 +275,7 @@ class Attached:
                 await self._flush()
                 self._collect()
                 if self._driver.dead:
-                    log.error(self._name, "does not answer, and a reset did not help: reopening")
+                    log.error(self._name, "its driver gave it up: reopening the line")
                     return
                 try:
                     await self._clock.wait_for_ms(self._changed.wait(), self._driver.due_ms(now))
