@@ -108,7 +108,11 @@ class Gateway:
         self._network = Network(ports.clock)
         for modem, meters_at_once in ports.modems:
             self._network.add(modem, meters_at_once)
-        self._ledger = Ledger(ports.storage, ports.clock, ports.crypto.random, settings.storage)
+        trail = Audit(ports.storage, ports.clock, settings.storage.audit_bytes)
+        self._ledger = Ledger(
+            ports.storage, ports.clock, ports.crypto.random, settings.storage, trail
+        )
+        self._ledger.note_if_possible("start", [FIRMWARE])
         self._queue = Queue(self._ledger, ports.clock, ports.crypto.random)
         self._attempts = Attempts(
             self._network,
@@ -120,8 +124,6 @@ class Gateway:
             {kind: (path.timeout_ms, path.tries) for kind, path in settings.paths.items()},
         )
         about = About(self._inventory, self._network)
-        self._audit = Audit(ports.storage, ports.clock, settings.storage.audit_bytes)
-        self._audit.note_if_possible("start", [FIRMWARE])
         self._session = Session(
             ports.uplink,
             ports.clock,
@@ -133,7 +135,7 @@ class Gateway:
             settings.signers,
             about,
             self._inventory,
-            self._audit,
+            trail,
         )
         log.info(
             WHERE,
@@ -215,16 +217,10 @@ class Gateway:
         self, execution: Execution, result: Result, path: str, duration_ms: int
     ) -> None:
         """Into the ledger, however long the flash refuses: what happened on a meter is not
-        forgotten. The audit trail comes first: what is reported is on record.
+        forgotten.
         """
-        job_id, serial, attempt = execution.job.id, execution.serial, execution.attempt
-        details = [job_id, serial, attempt, result.outcome, result.reason, path]
-        noted = False
         while True:
             try:
-                if not noted:
-                    self._audit.note("done", details)
-                    noted = True
                 await self._queue.finish(execution, result, path, duration_ms)
                 return
             except OSError as error:

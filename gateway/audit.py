@@ -4,14 +4,14 @@
     hash   = SHA-256 of the record
 
 Numbers count from 1 and never again. The record before the first has the hash 0. Each record is
-durable before what it tells of is reported; the hello message carries the number and hash of the
-last one, so that whoever shortens or rewrites the trail on the flash is found out.
+durable, here or in the ledger, before what it tells of is reported; the hello message carries the
+number and hash of the last one, so that whoever shortens or rewrites the trail on the flash is
+found out.
 
 kind    | details
 --------|------------------------------------------------------------------------------------------
 start   | firmware
-job     | job id, key id of who signed it (empty: found in the ledger at a start), SHA-256 of its
-        | payload, kind of job, number of meters
+job     | job id, key id of who signed it, SHA-256 of its payload, kind of job, number of meters
 cancel  | job id, key id
 pause   | job id, key id, whether paused
 trust   | number, text
@@ -21,6 +21,7 @@ done    | job id, serial, attempt, outcome, reason, path
 cut     | number of the oldest record that is kept, hash of the record before it
 damaged | what recovery says
 
+The ledger carries of each record all but the hash of the one before, which follows from the chain.
 The trail keeps to its size: when it is full, a `cut` record says where it begins from then on, and
 only then the older segments are removed. An offline check (verify()) starts at a record 1, or where
 a cut record says.
@@ -38,10 +39,10 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
     from typing import Any
 
+    from gateway.journal import Recovery
     from hal.ports import Clock, Storage
 
 NAME = "audit"
-MAX_TEXT = 200
 _SEGMENTS = 8  # of which a full trail consists, about
 _NOTHING = bytes(32)
 
@@ -51,78 +52,123 @@ class AuditBroken(Exception):
 
 
 class Audit:
-    """`size`: bytes the trail may take. OSError of the storage comes out as it is, and then the
-    record is not in the trail."""
+    """`size`: bytes the trail may take. Never raises OSError but in sync().
+
+    Each record reaches the flash in the ledger first, with what it tells of, so one sync serves
+    both: draft() gives what the ledger is to carry, adopt() says that it is durable there. The
+    trail's own file is written then, without a sync of its own: before the ledger lets go of what
+    it carries it calls sync(), and after a power cut it gives back what the file lacks: redo().
+    """
 
     def __init__(self, storage: Storage, clock: Clock, size: int) -> None:
         self._clock = clock
         self._size = size
         self._journal = Journal(storage, NAME, max(size // _SEGMENTS, 2048))
+        self._drafts: list[bytes] = []
+        self._draft_head = _NOTHING  # the hash of the last of them
+        self.recovery = self.recover()
+        for note in self.recovery.notes:
+            log.warning(NAME, note)
+
+    def recover(self) -> Recovery:
+        """From the file alone: records that only the ledger has are to come by redo()."""
         self.records = 0  # how many there ever were
         self.head = _NOTHING  # the hash of the last
+        self.behind = False  # the file lacks records that are in the ledger
         self._starts: dict[int, tuple[int, bytes]] = {}  # segment: (first number, hash before it)
-        self._jobs: dict[bytes, bool] = {}
-        recovery = self._journal.recover(self._apply)
-        for note in recovery.notes:
-            log.warning(NAME, note)
-            if recovery.damaged:
-                self.note("damaged", [note[:MAX_TEXT]])
+        return self._journal.recover(self._found)
 
-    def note(self, kind: str, details: list[Any]) -> None:
-        """One record, durable when this returns."""
-        self._append(kind, details)
-        if self._journal.full():
+    def draft(self, kind: str, details: list[Any]) -> list[Any]:
+        """The next record, for the ledger to carry; it counts from adopt() on."""
+        number = self.records + len(self._drafts) + 1
+        before = self._draft_head if self._drafts else self.head
+        time = self._clock.unix_time()
+        record = cbor.encode([number, before, time, kind, details])
+        self._drafts.append(record)
+        self._draft_head = hashlib.sha256(record).digest()
+        return [number, time, kind, details]
+
+    def adopt(self) -> None:
+        """The drafts are durable in the ledger."""
+        drafts, self._drafts = self._drafts, []
+        for record in drafts:
+            self._add(self.records + 1, record)
+        if drafts and not self.behind:
             try:
-                self._begin_segment()
+                self._journal.flush()
+                if self._journal.full():
+                    self._journal.roll()
+                    self._cut()
             except OSError as error:
-                # The record is there; room can be made another time.
-                log.warning(NAME, "no new segment: %s" % error)
+                self._fell_behind(error)
 
-    def note_if_possible(self, kind: str, details: list[Any]) -> None:
-        """As note(), for what has happened already: a storage that refuses is only logged."""
-        try:
-            self.note(kind, details)
-        except OSError as error:
-            log.error(NAME, "storage: no record of %s: %s" % (kind, error))
+    def forget(self) -> None:
+        """The drafts are not in the ledger."""
+        self._drafts = []
 
-    def has_job(self, job_id: bytes) -> bool:
-        """Whether its `job` record is in the trail; of those cut off, it is not known."""
-        return job_id in self._jobs
+    def redo(self, carried: list[Any]) -> None:
+        """What draft() gave, found in the ledger."""
+        number, time, kind, details = carried
+        if number <= self.records:
+            return
+        if number != self.records + 1:
+            log.error(NAME, "records %d to %d are lost" % (self.records + 1, number - 1))
+        self._add(number, cbor.encode([number, self.head, time, kind, details]))
 
-    def _append(self, kind: str, details: list[Any]) -> None:
-        number = self.records + 1
-        record = cbor.encode([number, self.head, self._clock.unix_time(), kind, details])
-        position = self._journal.append(record)
+    def sync(self) -> None:
+        """All records are durable in the trail's own file. Not while it is `behind`."""
         self._journal.commit()
-        self._apply(position, record)
 
-    def _begin_segment(self) -> None:
-        self._journal.roll()
+    def _add(self, number: int, record: bytes) -> None:
+        if not self.behind:
+            try:
+                self._begins(self._journal.append(record), number, self.head)
+            except OSError as error:
+                self._fell_behind(error)
+        self.records = number
+        self.head = hashlib.sha256(record).digest()
+
+    def _fell_behind(self, error: OSError) -> None:
+        """The journal is back at its last sync."""
+        log.error(NAME, "storage: %s" % error)
+        self.behind = True
+
+    def _cut(self) -> None:
+        """Keep to the size; where the trail begins then is said first, by a record durable at once,
+        as the ledger does not carry it."""
         while self._journal.size() > self._size - self._size // _SEGMENTS:
             segments = sorted(self._starts)
             if len(segments) < 2:
                 break
-            self._append("cut", list(self._starts[segments[1]]))
+            number = self.records + 1
+            details = list(self._starts[segments[1]])
+            record = cbor.encode([number, self.head, self._clock.unix_time(), "cut", details])
+            try:
+                position = self._journal.append(record)
+                self._journal.commit()
+            except OSError as error:
+                # Room can be made another time.
+                log.warning(NAME, "nothing is cut off: %s" % error)
+                return
+            self._found(position, record)
             self._journal.drop_before(segments[1])
             del self._starts[segments[0]]
 
-    def _apply(self, position: int, record: bytes) -> None:
+    def _found(self, position: int, record: bytes) -> None:
         try:
-            number, previous, _, kind, details = cbor.decode(record)
-            if kind == "job":
-                self._jobs[details[0]] = True
-        except (ValueError, IndexError, TypeError):
+            number, previous, _, _, _ = cbor.decode(record)
+        except (ValueError, TypeError):
             log.error(NAME, "record at %d is not understood" % position)
             number, previous = self.records + 1, self.head
-        segment = segment_of(position)
-        if segment not in self._starts:
-            self._starts[segment] = (number, previous)
+        self._begins(position, number, previous)
         self.records = number
         self.head = hashlib.sha256(record).digest()
 
-    def forget_jobs(self) -> None:
-        """has_job() is not asked any more."""
-        self._jobs = {}
+    def _begins(self, position: int, number: int, previous: bytes) -> None:
+        """Keep what each segment begins with."""
+        segment = segment_of(position)
+        if segment not in self._starts:
+            self._starts[segment] = (number, previous)
 
 
 class Verified:

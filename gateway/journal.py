@@ -132,14 +132,14 @@ class Journal:
         self._first = 0
         self._end = end + _FRAME + size
         if len(pending) >= _FLUSH_SIZE:
-            self._flush()
+            self.flush()
         return self._segments[-1] << _OFFSET_BITS | end
 
     def commit(self) -> None:
         """Everything appended is on the medium when this returns: one sync, or none if there is
         nothing new.
         """
-        self._flush()
+        self.flush()
         if self._written == self._sizes[-1]:
             return
         try:
@@ -149,6 +149,18 @@ class Journal:
             raise
         self._sizes[-1] = self._written
         self._first = _FIRST
+
+    def flush(self) -> None:
+        """Hand what was appended to the storage, without a sync."""
+        if not self._pending:
+            return
+        try:
+            self._open_file().write(self._pending)
+        except OSError:
+            self._undo()
+            raise
+        self._written += len(self._pending)
+        self._pending = bytearray()
 
     def pending(self) -> bool:
         """Something was appended that no commit has made durable yet."""
@@ -171,6 +183,10 @@ class Journal:
             self._segments.append(self._segments[-1] + 1)
             self._sizes.append(0)
             self._forget()
+
+    def oldest(self) -> int:
+        """The number of the oldest segment."""
+        return self._segments[0]
 
     def newest(self) -> int:
         """The number of the segment that is appended to."""
@@ -246,17 +262,6 @@ class Journal:
         return sum(self._sizes[:-1]) + self._end
 
     # Writing.
-
-    def _flush(self) -> None:
-        if not self._pending:
-            return
-        try:
-            self._open_file().write(self._pending)
-        except OSError:
-            self._undo()
-            raise
-        self._written += len(self._pending)
-        self._pending = bytearray()
 
     def _open_file(self) -> AppendFile:
         if self._file is None:

@@ -34,6 +34,7 @@ EVENT = 9  # number, time, name, detail
 ACKNOWLEDGED = 10  # number
 PAUSED = 11  # number, time, seq, paused, issued, detail
 CANARY = 12  # number, time, seq, verdict, detail
+AUDIT = 13  # number, time, kind, details: a record of the audit trail, see gateway/audit.py
 
 WITH_REPORT = (ACCEPTED, FINISHED, ENDED, CANCELED, REFUSED, EVENT, PAUSED, CANARY)
 

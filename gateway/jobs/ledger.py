@@ -6,6 +6,9 @@ order, amount to. Each method that changes something appends its records, makes 
 one sync, and only then returns; within `with ledger.batch():` the one sync comes at the end. A new
 state and the report that tells of it are one record, so no cut can part them.
 
+Records of the audit trail travel in the same commits, each before what it tells of: no report gets
+out of what is not on record, and the two cost one sync.
+
 Each segment of the journal begins with a checkpoint of everything, so an older one holds nothing of
 worth but reports; it is removed as soon as the HES has acknowledged the last of them. Reports of
 executions are never dropped: a job is only accepted if there is room for all of its reports.
@@ -30,6 +33,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any, Protocol
 
+    from gateway.audit import Audit
     from gateway.jobs.contents import Entry
     from gateway.jobs.job import Job
     from gateway.journal import Recovery
@@ -53,10 +57,12 @@ OUTBOX_SIZE = 100000  # reports that wait for the HES or may still come of the j
 ROUTINE_SIZE = 256  # of them refusals and events
 REFUSALS_AT_ONCE = 64  # of one topic, written to the flash; then
 REFUSALS_A_MINUTE = 6  # of one topic; of all topics together twice as many
+DROPPED = "refusals-dropped"  # the event that tells of those beyond
 MAX_DETAIL = 200
 MAX_VALUE = 96 * 1024  # bytes of all values in one report
 _CHECKPOINT_STEP = 8192  # bytes of a checkpoint written at once, give or take a job
-_EXECUTION_BYTES = 160  # of flash for an execution until its report is acknowledged
+# of flash for an execution until its report is acknowledged, its audit record included
+_EXECUTION_BYTES = 240
 _AFTER_DAMAGE = 1 << 20  # numbers left out, so that none is given twice
 _ENOSPC = 28
 _EIO = 5
@@ -75,11 +81,17 @@ class Ledger:
     """
 
     def __init__(
-        self, storage: Storage, clock: Clock, random: Callable[[int], bytes], limits: Limits
+        self,
+        storage: Storage,
+        clock: Clock,
+        random: Callable[[int], bytes],
+        limits: Limits,
+        trail: Audit,
     ) -> None:
         self._storage = storage
         self._clock = clock
         self._limits = limits
+        self._trail = trail
         self._journal = Journal(storage, NAME, min(max(limits.ledger_bytes // 16, 4096), 1 << 18))
         self._kept = Contents(clock)
         self._batches = 0
@@ -152,10 +164,12 @@ class Ledger:
 
     # What happens to jobs.
 
-    def accept(self, job: Job, raw: bytes, warning: str = "", detail: str = "") -> str:
+    def accept(
+        self, job: Job, raw: bytes, warning: str = "", detail: str = "", kid: bytes = b""
+    ) -> str:
         """Take a job, and put the answer into the outbox. `raw` is the payload it was decoded from,
-        `warning` the reason to answer with instead of "accepted", `detail` goes with the answer.
-        Durable at once, within a batch too.
+        `warning` the reason to answer with instead of "accepted", `detail` goes with the answer,
+        `kid` is the key id of who signed it. Durable at once, within a batch too.
 
         Returns the reason in that answer: one of ACCEPTING, or why not: "duplicate",
         "conflicting-duplicate", "still-open", "too-many-jobs", "storage-full".
@@ -165,9 +179,13 @@ class Ledger:
         if not reason:
             reason = warning or _answer(job, now)
             number, seq = self._contents.last_number + 1, self._contents.next_seq
+            on_record = [job.id, kid, digest_of(raw), job.kind, len(job.serials)]
             try:
-                self._write([kinds.ACCEPTED, number, now, seq, reason, raw, detail[:MAX_DETAIL]])
-                self._journal.commit()
+                with self.batch():
+                    self.note("job", on_record)
+                    accepted = [kinds.ACCEPTED, number, now, seq, reason, raw, detail[:MAX_DETAIL]]
+                    self._write(accepted)
+                self._sync()
                 self._changed()
                 return reason
             except OSError as error:
@@ -239,9 +257,9 @@ class Ledger:
             self._end_if_done(entry)
         self._changed()
 
-    def cancel(self, job_id: bytes) -> bool:
-        """End what is queued of the job as canceled; what is in hand ends by itself. False if there
-        is no such job or it has ended.
+    def cancel(self, job_id: bytes, kid: bytes = b"") -> bool:
+        """End what is queued of the job as canceled; what is in hand ends by itself. `kid` is the
+        key id of who ordered it. False if there is no such job or it has ended.
         """
         entry = self.entry(job_id)
         if entry is None or entry.final_number:
@@ -253,6 +271,7 @@ class Ledger:
                 detail += ", %d in hand end first" % in_hand
             now = self._clock.unix_time()
             with self.batch():
+                self.note("cancel", [job_id, kid])
                 self._write(
                     [kinds.CANCELED, self._contents.last_number + 1, now, entry.seq, detail]
                 )
@@ -260,11 +279,11 @@ class Ledger:
             self._changed()
         return True
 
-    def pause(self, job_id: bytes, paused: bool, issued: int) -> str:
+    def pause(self, job_id: bytes, paused: bool, issued: int, kid: bytes = b"") -> str:
         """Begin with no further meter of the job, or (False) go on; what is in hand ends by itself.
         `issued` is the order's date: of two orders the later one counts, in whichever order they
-        come. Returns "" or why nothing was done: "unknown-job" (none, or it ends already),
-        "outdated", "duplicate".
+        come; `kid` is the key id of who gave it. Returns "" or why nothing was done: "unknown-job"
+        (none, or it ends already), "outdated", "duplicate".
         """
         entry = self.entry(job_id)
         if entry is None or entry.final_number or entry.stopped():
@@ -277,11 +296,25 @@ class Ledger:
         if in_hand:
             detail += ", %d in hand%s" % (in_hand, " end first" if paused else "")
         now = self._clock.unix_time()
-        self._write(
-            [kinds.PAUSED, self._contents.last_number + 1, now, entry.seq, paused, issued, detail]
-        )
+        number = self._contents.last_number + 1
+        with self.batch():
+            self.note("pause", [job_id, kid, paused])
+            self._write([kinds.PAUSED, number, now, entry.seq, paused, issued, detail])
         self._changed()
         return ""
+
+    def note(self, kind: str, details: list[Any]) -> None:
+        """A record for the audit trail: on the medium before what is written after it."""
+        if self._stale:
+            self._rebuild()
+        self._write([kinds.AUDIT] + self._trail.draft(kind, details))
+
+    def note_if_possible(self, kind: str, details: list[Any]) -> None:
+        """As note(), of what has happened already: a storage that refuses is only logged."""
+        try:
+            self.note(kind, details)
+        except OSError as error:
+            log.error("ledger", "storage: no audit record of %s: %s" % (kind, error))
 
     # What the HES must come to know.
 
@@ -341,21 +374,17 @@ class Ledger:
         if number <= self.acknowledged:
             return
         self._write([kinds.ACKNOWLEDGED, number])
-        self._journal.drop_before(self._contents.oldest_needed())
+        self._drop_old()
         self.tell_dropped()
 
     def tell_dropped(self) -> None:
         """Report how many refusals and events were only counted, if it is time to."""
         counts = self._unreported
-        if (
-            counts
-            and len(self._contents.routine) < ROUTINE_SIZE
-            and self._rate.allows("refusals-dropped")
-        ):
+        if counts and len(self._contents.routine) < ROUTINE_SIZE and self._rate.allows(DROPPED):
             self._unreported = {}
             by_topic = ", ".join(["%s %d" % (topic, counts[topic]) for topic in sorted(counts)])
             self.event(
-                "refusals-dropped",
+                DROPPED,
                 "%d refusals or events were only counted: %s" % (sum(counts.values()), by_topic),
             )
 
@@ -431,6 +460,8 @@ class Ledger:
                 self._stop_queued(entry)
                 self._end_if_done(entry)
         self._settled = True
+        if self._trail.recovery.damaged:
+            self.note("damaged", [note[:MAX_DETAIL] for note in self._trail.recovery.notes])
         for note in self.recovery.notes:
             self.event("ledger-cut", note)
         self._watch_room()
@@ -457,7 +488,11 @@ class Ledger:
 
     def _replay(self, position: int, payload: bytes) -> None:
         try:
-            self._kept.apply(cbor.decode(payload), position)
+            record = cbor.decode(payload)
+            if record[0] == kinds.AUDIT:
+                self._trail.redo(record[1:])
+            else:
+                self._kept.apply(record, position)
         except (ValueError, IndexError, KeyError, TypeError, AttributeError) as error:
             # Its CRC is right: another version of the firmware wrote it. The gateway must start all
             # the same.
@@ -545,8 +580,14 @@ class Ledger:
             self._write([kinds.ENDED, number, now, entry.seq, reason, entry.summary()])
 
     def _routine(self, record: list[Any]) -> bool:
-        if len(self._contents.routine) >= ROUTINE_SIZE:
+        room = ROUTINE_SIZE - len(self._contents.routine)
+        if room < 1:
             self._only_count(record[3])
+            return False
+        if room == 1 and record[3] != DROPPED:
+            # The count is in RAM only: the last place tells that there is one.
+            self._only_count(record[3])
+            self.event(DROPPED, "no room: from here on refusals and events are only counted")
             return False
         record[1], record[2] = self._contents.last_number + 1, self._clock.unix_time()
         try:
@@ -565,6 +606,7 @@ class Ledger:
         """What was not durable yet is gone from the journal: RAM is to be rebuilt."""
         self._stale = True
         self._failures += 1
+        self._trail.forget()
 
     def _changed(self) -> None:
         if self.on_change is not None:
@@ -579,8 +621,12 @@ class Ledger:
                 raise
             self._contents.apply(record, position)
 
-    def _commit(self) -> None:
+    def _sync(self) -> None:
         self._journal.commit()
+        self._trail.adopt()
+
+    def _commit(self) -> None:
+        self._sync()
         # A checkpoint has its own size: it shall stay the smaller part of what is written.
         full = self._journal.full() and self._journal.newest_size() >= 4 * self._checkpoint_size
         if self._checkpoint is None and not full:
@@ -600,6 +646,7 @@ class Ledger:
         except OSError:
             self._lost()
             raise
+        self._trail.adopt()
         self._checkpoint = Checkpoint(journal.newest(), sorted(self._contents.entries))
 
     def _continue_checkpoint(self) -> None:
@@ -627,8 +674,22 @@ class Ledger:
         else:
             self._checkpoint_size = checkpoint.size
             contents.checkpoint_segment = checkpoint.segment
-            journal.drop_before(contents.oldest_needed())
+            self._drop_old()
             self._watch_room()
+
+    def _drop_old(self) -> None:
+        """Remove the segments that nobody needs any more."""
+        oldest, trail = self._contents.oldest_needed(), self._trail
+        if self._journal.oldest() >= oldest:
+            return
+        if trail.behind:
+            trail.recover()
+            for _, payload in self._journal.records():
+                record = cbor.decode(payload)
+                if record[0] == kinds.AUDIT:
+                    trail.redo(record[1:])
+        trail.sync()
+        self._journal.drop_before(oldest)
 
     def _watch_room(self) -> None:
         """Say so, once, when room gets short: before it is gone."""

@@ -107,7 +107,8 @@ class Queue:
 
         After an OSError of the storage nothing has changed: call it again.
         """
-        self._record(execution, result, path, duration_ms)
+        with self._ledger.batch():
+            self._record(execution, result, path, duration_ms)
         self._over(execution, duration_ms)
 
     async def begin(self, usable: Callable[[str], bool]) -> Execution | None:
@@ -143,6 +144,17 @@ class Queue:
             raise ValueError("the execution on %s is not in work" % execution.serial)
         entry = self._ledger.entry_of(execution.seq)
         seq, index = execution.seq, execution.index
+        self._ledger.note(
+            "done",
+            [
+                execution.job.id,
+                execution.serial,
+                execution.attempt,
+                result.outcome,
+                result.reason,
+                path,
+            ],
+        )
         if result.outcome != KO:
             self._ledger.finished(seq, index, State.SUCCEEDED, result, path, duration_ms)
         elif not result.worth_retrying():

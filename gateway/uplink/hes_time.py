@@ -18,7 +18,6 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from gateway.audit import Audit
     from gateway.jobs.ledger import Ledger
     from hal.ports import Clock, Crypto
 
@@ -39,14 +38,12 @@ class HesTime:
         clock: Clock,
         crypto: Crypto,
         ledger: Ledger,
-        audit: Audit,
     ) -> None:
         self._concentrator = concentrator
         self._signers = signers
         self._clock = clock
         self._crypto = crypto
         self._ledger = ledger
-        self._audit = audit
         self._nonce = b""
         self._answered = b""  # the nonce of the last answer taken
         self._asked = 0  # ticks
@@ -101,7 +98,7 @@ class HesTime:
             return
         self._moved = 0
         self._set(message.time)
-        self._audit.note_if_possible("clock", [here, message.time])
+        self._ledger.note_if_possible("clock", [here, message.time])
         if here and deviation > FORCED_S:
             self._ledger.event("clock-set", "from %d to %d" % (here, message.time))
 

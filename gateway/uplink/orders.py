@@ -18,7 +18,6 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from gateway.audit import Audit
     from gateway.jobs.contents import Entry
     from gateway.jobs.ledger import Ledger
     from hal.ports import Clock, Crypto
@@ -42,7 +41,6 @@ class Orders:
         ledger: Ledger,
         known: Callable[[str], bool],
         forecast: Callable[[Job], tuple[str, str]],
-        audit: Audit,
     ) -> None:
         self._concentrator = concentrator
         self._trust = trust
@@ -51,7 +49,6 @@ class Orders:
         self._ledger = ledger
         self._known = known
         self._forecast = forecast
-        self._audit = audit
 
     def job(self, raw: bytes) -> Entry | None:
         """Take a job. The ledger's entry if it is now there for the first time; None if the ledger
@@ -77,14 +74,11 @@ class Orders:
             )
         warning, detail = self._forecast(job)
         with self._ledger.batch():
-            if self._ledger.accept(job, payload, warning, detail) not in ACCEPTING:
+            if self._ledger.accept(job, payload, warning, detail, kid) not in ACCEPTING:
                 return None
             entry = self._ledger.entry(job.id)
             if entry is not None:
                 self._reject_unknown(entry)
-        self._audit.note_if_possible(
-            "job", [job.id, kid, hashlib.sha256(payload).digest(), job.kind, len(job.serials)]
-        )
         return entry
 
     def cancel(self, raw: bytes) -> None:
@@ -92,23 +86,20 @@ class Orders:
         payload, kid = envelope.verify(raw, self._trust, self._crypto)
         cancel = Cancel.decode(payload)
         self._check(cancel)
-        if not self._ledger.cancel(cancel.job_id):
+        if not self._ledger.cancel(cancel.job_id, kid):
             raise Refused("unknown-job", _GONE, cancel.job_id)
-        self._audit.note_if_possible("cancel", [cancel.job_id, kid])
 
     def pause(self, raw: bytes) -> None:
         """Take an order to pause or resume a job."""
         payload, kid = envelope.verify(raw, self._trust, self._crypto)
         order = Pause.decode(payload)
         self._check(order)
-        refused = self._ledger.pause(order.job_id, order.paused, order.issued)
+        refused = self._ledger.pause(order.job_id, order.paused, order.issued, kid)
         if refused == "unknown-job":
             raise Refused(refused, _GONE, order.job_id)
         if refused == "outdated":
             raise Refused(refused, "issued at %d" % order.issued, order.job_id)
         # A duplicate has been answered: that report is on its way.
-        if not refused:
-            self._audit.note_if_possible("pause", [order.job_id, kid, order.paused])
 
     def _check(self, order: Cancel | Pause) -> None:
         """That it is for this concentrator and this time."""

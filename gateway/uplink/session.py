@@ -95,9 +95,9 @@ class Session:
         self._audit = audit
         orders = self.trust.of(ORDERS)
         self._orders = Orders(
-            concentrator, orders, clock, crypto, ledger, about.knows, queue.forecast, audit
+            concentrator, orders, clock, crypto, ledger, about.knows, queue.forecast
         )
-        self._time = HesTime(concentrator, orders, clock, crypto, ledger, audit)
+        self._time = HesTime(concentrator, orders, clock, crypto, ledger)
         self._outbox = Outbox(ledger)
         self._session = 0
         self._hello_due = 0
@@ -323,7 +323,7 @@ class Session:
         what = self.trust.change(payload, self._concentrator, self._clock, self._crypto)
         self.files.forget_proven()
         log.warning(_WHERE, "trust store: " + what)
-        self._audit.note_if_possible("trust", [self.trust.number, what])
+        self._ledger.note_if_possible("trust", [self.trust.number, what])
         self._ledger.event("trust-changed", what)
         self._hello_due = self._clock.ticks_ms()  # with the new number
 
@@ -343,7 +343,7 @@ class Session:
         self.trust.took_keys(change.number, content)
         what = "number %d by %s: %d meters" % (change.number, kid.hex(), len(change.keys))
         log.info(_WHERE, "meters' keys: " + what)
-        self._audit.note_if_possible("keys", [change.number, what])
+        self._ledger.note_if_possible("keys", [change.number, what])
         self._ledger.event("keys-changed", what)
         self._hello_due = self._clock.ticks_ms()
 
@@ -382,13 +382,7 @@ class Session:
             self._queue.release(entry.job.id)
 
     def _resume(self) -> None:
-        """After a restart: pull on what open jobs still miss; put on record what a power cut kept
-        from the audit trail."""
-        for entry in self._ledger.jobs():
-            if not self._audit.has_job(entry.job.id):
-                details = [entry.job.id, b"", entry.digest, entry.job.kind, len(entry.job.serials)]
-                self._audit.note_if_possible("job", details)
-        self._audit.forget_jobs()
+        """After a restart: pull on what open jobs still miss."""
         self._tidy()
         for entry in self._open():
             try:

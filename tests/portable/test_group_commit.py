@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import asyncio
 
+from gateway.audit import Audit
 from gateway.jobs.job import READ, Job, State
 from gateway.jobs.ledger import Ledger
 from gateway.jobs.queue import Execution, Queue
 from gateway.jobs.result import OK, Result
-from hal.rt import log
+from hal.rt import cbor, log
 from hal.sim.clock import ManualClock
 from hal.sim.storage import ENOSPC, SURVIVALS, MemoryStorage, PowerCut
 from tests.portable.support import random_bytes, run
@@ -29,7 +30,10 @@ class World:
     def __init__(self, storage: MemoryStorage | None = None) -> None:
         self.storage = storage or MemoryStorage()
         self.clock = ManualClock(NOW)
-        self.ledger = Ledger(self.storage, self.clock, lambda n: random_bytes(3, n), Limits())
+        self.trail = Audit(self.storage, self.clock, 16384)
+        self.ledger = Ledger(
+            self.storage, self.clock, lambda n: random_bytes(3, n), Limits(), self.trail
+        )
         self.queue = Queue(self.ledger, self.clock, lambda n: random_bytes(5, n))
 
     def accept(self) -> None:
@@ -67,6 +71,9 @@ def test_one_sync_for_all_of_a_turn() -> None:
         again = World(world.storage.after_cut())
         assert again.ledger.jobs()[0].count(State.SUCCEEDED) == 8
         assert again.ledger.last_number == 10
+        # One job and eight results, in the same syncs.
+        assert world.trail.records == 9
+        assert (again.trail.records, again.trail.head) == (9, world.trail.head)
 
     run(body())
 
@@ -81,6 +88,7 @@ def test_nothing_is_told_before_the_sync() -> None:
         await asyncio.sleep(0)
         assert not task.done()
         assert world.ledger.last_number == told
+        assert world.trail.records == 1
         assert [r.number for r in world.ledger.reports(0, 99)] == [told]
         assert world.queue.in_work() == 1
         await task
@@ -115,6 +123,7 @@ def test_a_write_of_somebody_else_takes_all_along() -> None:
         except OSError:
             pass
         assert world.ledger.jobs()[0].count(State.SUCCEEDED) == 1
+        assert world.trail.records == 2
         await world.queue.finish(executions[1], APPLIED)
         assert world.ledger.jobs()[0].count(State.SUCCEEDED) == 2
 
@@ -133,7 +142,7 @@ def test_a_sync_that_fails_is_told_to_all() -> None:
                 await task
             except OSError:
                 failed += 1
-        assert failed == 3 and world.queue.in_work() == 0
+        assert failed == 3 and world.trail.records == 1 and world.queue.in_work() == 0
         assert bytes(world.ledger.jobs()[0].attempts) == bytes(8)
         executions = await world.begin(3)
         assert [each.serial for each in executions] == METERS[:3]
@@ -186,6 +195,12 @@ def test_power_cuts_at_every_write() -> None:
             entry = again.ledger.jobs()[0]
             for serial in begun:
                 assert entry.attempts[METERS.index(serial)] == 1, (cut, survival)
+            again.ledger.compact()
+            again.trail.sync()
+            records = [cbor.decode(raw)[3:] for _, raw in again.trail._journal.records()]
+            on_record = [details[1] for kind, details in records if kind == "done"]
+            finished = [s for s in METERS if entry.states[METERS.index(s)] == State.SUCCEEDED]
+            assert not [s for s in finished if on_record.count(s) != 1], (cut, survival)
             for serial in done:
                 assert entry.states[METERS.index(serial)] == State.SUCCEEDED, (cut, survival)
     assert count > 40

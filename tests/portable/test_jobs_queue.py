@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
+from gateway.audit import Audit
 from gateway.jobs.job import CONFIGURE, READ, Canary, Job, PackageRef, State
 from gateway.jobs.ledger import Ledger
 from gateway.jobs.queue import Execution, Queue
@@ -39,7 +40,9 @@ class World:
             taken[0] += n
             return random[taken[0] - n : taken[0]]
 
-        self.ledger = Ledger(self.storage, self.clock, draw, Limits())
+        self.ledger = Ledger(
+            self.storage, self.clock, draw, Limits(), Audit(self.storage, self.clock, 16384)
+        )
         self.queue = Queue(self.ledger, self.clock, draw)
 
     def restart(self) -> None:

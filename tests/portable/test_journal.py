@@ -218,7 +218,7 @@ def test_a_failed_sync_leaves_what_was_committed() -> None:
     journal.append(b"kept")
     journal.commit()
     journal.append(b"not kept")
-    journal._flush()
+    journal.flush()
     storage.fail_next(5)
     raises(OSError, journal.commit)
     journal.append(b"later")

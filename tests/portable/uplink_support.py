@@ -359,10 +359,10 @@ class World:
 
     def boot(self) -> None:
         """What a start of the gateway makes from the storage."""
-        self.ledger = Ledger(self.storage, self.clock, self.crypto.random, Limits())
+        self.audit = Audit(self.storage, self.clock, 1 << 16)
+        self.ledger = Ledger(self.storage, self.clock, self.crypto.random, Limits(), self.audit)
         self.queue = JobQueue(self.ledger, self.clock, self.crypto.random)
         self.inventory = Inventory(self.storage, Vault(self.crypto, BOARD_KEY))
-        self.audit = Audit(self.storage, self.clock, 1 << 16)
         self.session = Session(
             self.line,
             self.clock,

@@ -6,10 +6,14 @@ Runs on both runtimes.
 
 from __future__ import annotations
 
+import hashlib
+
+from gateway.audit import Audit, verify
 from gateway.jobs.job import CONFIGURE, READ, Canary, Job, PackageRef, State, digest_of
 from gateway.jobs.ledger import Ledger
 from gateway.jobs.queue import Execution, Queue
 from gateway.jobs.result import KO, OK, VALUE, Result
+from hal.rt import cbor
 from hal.sim.clock import ManualClock
 from hal.sim.storage import MemoryStorage, PowerCut
 from tests.portable.support import random_bytes
@@ -19,6 +23,7 @@ if TYPE_CHECKING:
     from gateway.jobs.report import Report
 
 NOW = 1_700_000_000
+TRAIL = 65536  # bytes of the audit trail
 
 
 class Limits:
@@ -132,16 +137,20 @@ class Life:
         self.interrupted: set[tuple[bytes, str]] = set()
         self.successes: dict[tuple[bytes, str], int] = {}
         self.acknowledged = 0
+        self.told: list[tuple[int, bytes]] = []  # of the audit trail: how many records, the head
         self.date = NOW
+        self.boots = 0
 
     def boot(self, storage: MemoryStorage) -> None:
         """The gateway starts, with a clock that went on, and all goes its way to the end."""
         self.date += 100
+        self.boots += 1
         self.clock = ManualClock(self.date)
         self.interrupted |= self.in_flight
         self.in_flight = set()
         noise = random_bytes(storage.operations + 3, 4)
-        self.ledger = Ledger(storage, self.clock, lambda n: noise[:n], Limits())
+        self.trail = Audit(storage, self.clock, TRAIL)
+        self.ledger = Ledger(storage, self.clock, lambda n: noise[:n], Limits(), self.trail)
         self.queue = Queue(self.ledger, self.clock, lambda n: noise[:n])
         self.check()
         self._order()
@@ -178,6 +187,7 @@ class Life:
                 if execution is not None:
                     self._done(execution)
             self.hes.take(self.ledger, 3)
+            self.told.append((self.trail.records, self.trail.head))
             if steps % 3 == 0:
                 self.ledger.acknowledge(self.hes.last)
                 self.acknowledged = self.hes.last
@@ -241,13 +251,35 @@ class Life:
                 elif job.id not in (CANCELED, CANARY_FAILS):
                     assert state == _expected(serial), (serial, state)
         assert self.hes.verdicts == {JOBS[0].id: "canary-passed", CANARY_FAILS: "canary-failed"}
+        self._trail_holds()
         for key, count in self.successes.items():
             # Done twice only where the power went between the meter's answer and the record of it.
             assert count == 1 or key in self.interrupted, "%r was done twice" % (key,)
 
+    def _trail_holds(self) -> None:
+        """What was reported is on record, once; what the HES was told of the trail is its past."""
+        self.trail.sync()
+        trail = [record for _, record in self.trail._journal.records()]
+        found = verify(trail)
+        assert (found.first, found.last, found.head) == (1, self.trail.records, self.trail.head)
+        for number, head in self.told:
+            assert number == 0 or hashlib.sha256(trail[number - 1]).digest() == head
+        records = [cbor.decode(record)[3:] for record in trail]
+        # One more where the power went between the record of an order and its answer.
+        orders = [details[0] for kind, details in records if kind == "job"]
+        assert set(orders) == {job.id for job in JOBS} and len(orders) <= len(JOBS) + self.boots - 1
+        done = [tuple(details[:3]) for kind, details in records if kind == "done"]
+        assert len(done) == len(set(done)), "an attempt is on record twice"
+        for kind, job_id, serial, state, _, attempts, _, _ in self.hes.contents:
+            if kind == "execution" and state in ("succeeded", "failed"):
+                assert (job_id, serial, attempts) in done, "reported, and not on record"
+        assert [1 for kind, details in records if kind == "cancel" and details[0] == CANCELED]
+
     def check(self) -> None:
         """After a start: every promise holds."""
         ledger = self.ledger
+        assert not self.told or self.trail.records >= self.told[-1][0], "audit records are lost"
+        assert not self.trail.recovery.damaged
         assert not ledger.recovery.damaged, ledger.recovery.notes
         assert ledger.acknowledged >= self.acknowledged, "an acknowledgement is lost"
         self.hes.take(ledger, 1000)

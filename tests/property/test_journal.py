@@ -7,6 +7,7 @@ from __future__ import annotations
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from gateway.audit import Audit
 from gateway.jobs.ledger import Ledger
 from gateway.journal import Journal
 from hal.sim.clock import ManualClock
@@ -95,6 +96,8 @@ def test_records_that_are_no_ledger_records(payloads: list[bytes]) -> None:
     for payload in payloads:
         journal.append(payload)
     journal.commit()
-    ledger = Ledger(storage, ManualClock(1), lambda n: bytes(n), Limits())
+    clock = ManualClock(1)
+    trail = Audit(storage, clock, 16384)
+    ledger = Ledger(storage, clock, lambda n: bytes(n), Limits(), trail)
     ledger.refused("job", bytes(32), None, "malformed")
     assert ledger.reports(0, 10)[-1].reason == "malformed"

@@ -11,21 +11,26 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from gateway.audit import NAME, AuditBroken, Verified, verify
-from gateway.journal import Journal
+from gateway.audit import NAME, Audit, AuditBroken, Verified, verify
+from gateway.jobs.contents import AUDIT
+from gateway.jobs.ledger import NAME as LEDGER
+from gateway.journal import Journal, Recovery
 from hal.rt import cbor
+from hal.sim.clock import ManualClock
 from hal.sim.storage import MemoryStorage
 
 DESCRIPTION = """\
 Check the audit trail of a concentrator, away from it: what was ordered by whom, and done to which
-meter. FOLDER is a copy of its data folder; FILE a single segment (audit.00000001) of the trail.
+meter. FOLDER is a copy of its data folder, the ledger's files (ledger.00000001 and so on) included:
+they hold the newest records until the trail's own files are sure to. FILE is a single segment
+(audit.00000001) of the trail.
 
 The trail proves its own order and completeness. Its end it cannot prove: compare it with what the
 HES heard last (`ami-hes trust show`), by --head and --records.
 """
 
 
-SEGMENT = re.compile(NAME + r"\.\d{8}")
+SEGMENT = re.compile("(%s|%s)" % (NAME, LEDGER) + r"\.\d{8}")
 
 
 class Problem(Exception):
@@ -36,12 +41,12 @@ def main(arguments: list[str] | None = None) -> int:
     """Exit status 0: it checks out; 1: it does not; 2: there is nothing to check."""
     options = _parser().parse_args(arguments)
     try:
-        records, notes = load(options.path)
+        records, recovery = load(options.path)
         if options.command == "show":
             for raw in records:
                 print(json.dumps(shown(raw), ensure_ascii=False))
             return 0
-        return _verify(options, records, notes)
+        return _verify(options, records, recovery)
     except Problem as problem:
         print("ami-audit: %s" % problem, file=sys.stderr)
     except OSError as error:
@@ -49,20 +54,33 @@ def main(arguments: list[str] | None = None) -> int:
     return 2
 
 
-def load(path: Path) -> tuple[list[bytes], list[str]]:
-    """The records, oldest first, and what is wrong with the files. Nothing is changed."""
+def load(path: Path) -> tuple[list[bytes], Recovery]:
+    """The records, oldest first, and what is wrong with the trail's files. Nothing is changed."""
     copy = MemoryStorage(1 << 32)
     if path.is_dir():
-        segments = [file for file in path.glob(NAME + ".*") if SEGMENT.fullmatch(file.name)]
-        for file in segments:
+        for file in path.iterdir():
+            if not SEGMENT.fullmatch(file.name):
+                continue
             copy.replace(file.name, file.read_bytes())
     else:
         copy.replace(NAME + ".00000001", path.read_bytes())
-    if not copy.names():
+    if not [name for name in copy.names() if name.startswith(NAME)]:
         raise Problem("%s: expected segments %s.00000001 and so on" % (path, NAME))
-    records: list[bytes] = []
-    recovery = Journal(copy, NAME).recover(lambda position, record: records.append(record))
-    return records, recovery.notes
+    trail = Audit(copy, ManualClock(), 1 << 31)
+    Journal(copy, LEDGER).recover(lambda position, record: _redo(trail, record))
+    trail.sync()
+    journal = Journal(copy, NAME)
+    journal.recover(lambda position, record: None)
+    return [record for _, record in journal.records()], trail.recovery
+
+
+def _redo(trail: Audit, payload: bytes) -> None:
+    try:
+        record = cbor.decode(payload)
+        if record[0] == AUDIT:
+            trail.redo(record[1:])
+    except (ValueError, TypeError, IndexError):
+        pass  # a record of the ledger that is none: the ledger's own recovery says so
 
 
 def shown(raw: bytes) -> dict[str, Any]:
@@ -75,8 +93,8 @@ def shown(raw: bytes) -> dict[str, Any]:
         return {"kind": "unreadable", "details": [raw.hex()]}
 
 
-def _verify(options: argparse.Namespace, records: list[bytes], notes: list[str]) -> int:
-    for note in notes:
+def _verify(options: argparse.Namespace, records: list[bytes], recovery: Recovery) -> int:
+    for note in recovery.notes:
         print("note: %s" % note)
     try:
         found = verify(records, whole=options.path.is_dir())
@@ -84,7 +102,7 @@ def _verify(options: argparse.Namespace, records: list[bytes], notes: list[str])
     except AuditBroken as broken:
         print("BROKEN: %s" % broken)
         return 1
-    if notes:
+    if recovery.damaged:
         print("BROKEN: the files are damaged; what is before that checks out")
         return 1
     cut = "; older ones are not here" if found.cut_at else ""

@@ -25,12 +25,14 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from gateway.audit import Audit
 from gateway.jobs.job import READ, Job, State
 from gateway.jobs.ledger import Ledger
 from gateway.jobs.result import OK, Result
 from gateway.journal import Journal
 from hal.cpython.clock import SystemClock
 from hal.cpython.storage import FolderStorage
+from hal.ports import Clock, Storage
 from hal.sim.clock import ManualClock
 from hal.sim.storage import MemoryStorage
 from tools.bench.rounds import Speed, ratio
@@ -179,7 +181,7 @@ def _bare(path: Path, group: int) -> Callable[[], None]:
 def _recovery(folder: Path) -> dict[str, Any]:
     """Of a ledger of 100,000 executions, a half of them done, a half of those acknowledged."""
     storage = FolderStorage(str(folder / "recovery"))
-    ledger = Ledger(storage, SystemClock(), os.urandom, Limits())
+    ledger = _ledger(storage, SystemClock())
     for number in range(JOBS):
         job = _job(number, METERS)
         ledger.accept(job, job.encode())
@@ -192,7 +194,7 @@ def _recovery(folder: Path) -> dict[str, Any]:
             ledger.acknowledge(ledger.last_number)
     size = ledger.size()
     begin = time.perf_counter()
-    again = Ledger(storage, SystemClock(), os.urandom, Limits())
+    again = _ledger(storage, SystemClock())
     took = time.perf_counter() - begin
     count = sum(entry.count(State.SUCCEEDED) for entry in again.jobs())
     if count != JOBS * METERS // 2:
@@ -202,6 +204,10 @@ def _recovery(folder: Path) -> dict[str, Any]:
         % (JOBS * METERS, size / 1e6, again.last_number, took)
     )
     return {"executions": JOBS * METERS, "bytes": size, "seconds": took}
+
+
+def _ledger(storage: Storage, clock: Clock) -> Ledger:
+    return Ledger(storage, clock, os.urandom, Limits(), Audit(storage, clock, 1 << 20))
 
 
 def _job(number: int, meters: int) -> Job:
@@ -217,7 +223,7 @@ def _job(number: int, meters: int) -> Job:
 def ram_cpython() -> float:
     """Bytes a queued execution takes, its serial and its place in the job included."""
     tracemalloc.start()
-    ledger = Ledger(MemoryStorage(), ManualClock(NOW), os.urandom, Limits())
+    ledger = _ledger(MemoryStorage(), ManualClock(NOW))
     raw = [_job(number, METERS).encode() for number in range(4)]
     before = tracemalloc.get_traced_memory()[0]
     storage = sum(len(each) for each in raw)  # what MemoryStorage keeps of them
@@ -232,6 +238,7 @@ def ram_cpython() -> float:
 
 _MICROPYTHON = """
 import gc, sys, os
+from gateway.audit import Audit
 from gateway.jobs.job import Job, READ
 from gateway.jobs.ledger import Ledger
 from hal.sim.clock import ManualClock
@@ -244,7 +251,8 @@ def job(number):
     serials = ["AMI%02d%08d" % (number, i) for i in range(1000)]
     return Job(number.to_bytes(16, "big"), READ, "ct-1", 1700000000, 5, 0, 0, 3, 30, serials, None,
         [(8, b"\\x00\\x00\\x01\\x00\\x00\\xff", 2)])
-ledger = Ledger(FolderStorage(sys.argv[1]), ManualClock(1700000000), os.urandom, Limits())
+storage, clock = FolderStorage(sys.argv[1]), ManualClock(1700000000)
+ledger = Ledger(storage, clock, os.urandom, Limits(), Audit(storage, clock, 65536))
 def accept(number):
     raw = job(number).encode()
     ledger.accept(Job.decode(raw), raw)

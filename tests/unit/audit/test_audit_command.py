@@ -4,22 +4,33 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from gateway.audit import Audit
+from gateway.jobs.contents import AUDIT
+from gateway.jobs.ledger import NAME as LEDGER
+from gateway.journal import Journal
 from hal.cpython.storage import FolderStorage
+from hal.rt import cbor
 from hal.sim.clock import ManualClock
 from tools.audit.__main__ import main
+
+
+def note(audit: Audit, kind: str, details: list[Any]) -> None:
+    audit.draft(kind, details)
+    audit.adopt()
+    audit.sync()
 
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
     audit = Audit(FolderStorage(str(tmp_path)), ManualClock(1_800_000_000, 0), 1 << 16)
-    audit.note("start", ["0.1.0"])
-    audit.note("job", [bytes(16), b"kid", bytes(32), 1, 2])
+    note(audit, "start", ["0.1.0"])
+    note(audit, "job", [bytes(16), b"kid", bytes(32), 1, 2])
     for serial in ("AMI1", "AMI2"):
-        audit.note("done", [bytes(16), serial, 1, "OK", "applied", "plc"])
+        note(audit, "done", [bytes(16), serial, 1, "OK", "applied", "plc"])
     return tmp_path
 
 
@@ -54,14 +65,34 @@ def test_the_first_break_is_named(folder, capsys) -> None:
 def test_a_shortened_trail_against_what_the_hes_heard(folder, capsys) -> None:
     head = head_of(folder)
     copy = Audit(FolderStorage(str(folder / "copy")), ManualClock(0, 0), 1 << 16)
-    copy.note("start", ["0.1.0"])
+    note(copy, "start", ["0.1.0"])
     assert main(["verify", str(folder / "copy")]) == 0
     assert main(["verify", str(folder / "copy"), "--records", "4", "--head", head]) == 1
     assert "BROKEN: the HES heard of record 4" in capsys.readouterr().out
     for _ in range(3):
-        copy.note("start", ["0.1.0"])
+        note(copy, "start", ["0.1.0"])
     assert main(["verify", str(folder / "copy"), "--records", "4", "--head", head]) == 1
     assert "record 4 has the hash" in capsys.readouterr().out
+
+
+def test_the_newest_records_are_in_the_ledger_after_a_power_cut(folder, tmp_path, capsys) -> None:
+    storage, clock = FolderStorage(str(folder)), ManualClock(1_800_000_000, 0)
+    audit = Audit(storage, clock, 1 << 16)
+    journal = Journal(storage, LEDGER)
+    journal.recover(lambda position, record: None)
+    for number in range(3):
+        journal.append(cbor.encode([AUDIT, *audit.draft("start", ["0.1.%d" % number])]))
+    journal.append(b"no record")
+    journal.commit()
+    good = (folder / "audit.00000001").read_bytes()
+    audit.adopt()
+    for left in (good, good.rstrip(b"\x00") + b"torn"):
+        (folder / "audit.00000001").write_bytes(left)
+        head = audit.head.hex()
+        assert main(["verify", str(folder), "--records", "7", "--head", head]) == 0
+        assert "good: records 1 to 7" in capsys.readouterr().out
+    (folder / "ledger.00000001").unlink()
+    assert main(["verify", str(folder), "--records", "7", "--head", head]) == 1
 
 
 def test_nothing_to_check(tmp_path, capsys) -> None:

@@ -56,7 +56,8 @@ class Gateway:
         folder.mkdir(exist_ok=True)
         clock, crypto, storage = SystemClock(), SystemCrypto(), FolderStorage(str(folder))
         uplink = MqttUplink("127.0.0.1", port, CONCENTRATOR, None, None, None, MAX_MESSAGE)
-        self.ledger = Ledger(storage, clock, crypto.random, Limits())
+        trail = Audit(storage, clock, 1 << 16)
+        self.ledger = Ledger(storage, clock, crypto.random, Limits(), trail)
         self.queue = Queue(self.ledger, clock, crypto.random)
         self.inventory = Inventory(storage, Vault(crypto, BOARD_KEY))
         self.session = Session(
@@ -70,7 +71,7 @@ class Gateway:
             trust,
             About(),
             self.inventory,
-            Audit(storage, clock, 1 << 16),
+            trail,
         )
 
     async def work(self, on_meter: Callable[[str, bytes | None], Result]) -> None:

@@ -51,7 +51,8 @@ class Gateway:
     def __init__(self, folder: Path, port: int, key: SigningKey) -> None:
         clock, crypto, storage = SystemClock(), SystemCrypto(), FolderStorage(str(folder))
         uplink = MqttUplink("127.0.0.1", port, CONCENTRATOR, None, None, None, MAX_MESSAGE, 5)
-        self.ledger = Ledger(storage, clock, crypto.random, Limits())
+        trail = Audit(storage, clock, 1 << 16)
+        self.ledger = Ledger(storage, clock, crypto.random, Limits(), trail)
         self.queue = Queue(self.ledger, clock, crypto.random)
         trust = [(key.kid, key.public)]
         self.session = Session(
@@ -65,7 +66,7 @@ class Gateway:
             trust,
             About(),
             Inventory(storage),
-            Audit(storage, clock, 1 << 16),
+            trail,
         )
 
     def work(self, result: Result) -> list[str]:
