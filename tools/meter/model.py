@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 PUBLIC = 16  # client SAP of the public client (Green Book: reserved wrapper ports)
 MANAGEMENT = 1  # client SAP of the management client
+IMAGE_TRANSFER = 18
+FLEET = 102  # client SAP of the pre-established client: images, by broadcast too
 
 
 class Refused(Exception):
@@ -105,7 +107,7 @@ class CosemObject:
         attribute = self.attributes.get(index)
         if attribute is None:
             raise Refused("object-undefined")
-        if attribute.secret or (client != MANAGEMENT and not attribute.public):
+        if attribute.secret or not (attribute.public or self._serves(client)):
             raise Refused("read-write-denied")
         return attribute.read()
 
@@ -128,11 +130,15 @@ class CosemObject:
         method = self.methods.get(index)
         if method is None:
             raise Refused("object-undefined")
-        if client != MANAGEMENT:
+        if not self._serves(client):
             raise Refused("read-write-denied")
         if not method.kind.accepts(parameter):
             raise Refused("type-unmatched")
         return method.run(parameter)
+
+    def _serves(self, client: int) -> bool:
+        """Whether all of this object is open to the client."""
+        return client == MANAGEMENT or (client == FLEET and self.class_id == IMAGE_TRANSFER)
 
     def tick(self, before: int, now: int) -> None:
         """The meter's clock moved from `before` to `now` (unix seconds)."""

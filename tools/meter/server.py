@@ -22,7 +22,8 @@ from tools.meter.association import (
     SecuritySetup,
 )
 from tools.meter.block import BlockTransfer
-from tools.meter.model import Meter, Refused
+from tools.meter.fleet import Fleet, FleetClient
+from tools.meter.model import FLEET, Meter, Refused
 from tools.meter.protection import FORMS, Damaged, Guard, Stale
 from tools.meter.schedule import PushSetup
 from tools.meter.services import (
@@ -92,7 +93,7 @@ class _Session:
 class MeterServer:
     """Answers for one meter. `max_pdu`: the longest APDU it takes, and makes, in bytes.
     `conformance`: the services it agrees to where a client asks for them. `random`: gives so many
-    bytes for its challenges."""
+    bytes for its challenges. `fleet`: what it knows of its fleet's pre-established client."""
 
     def __init__(
         self,
@@ -100,6 +101,7 @@ class MeterServer:
         max_pdu: int = 640,
         conformance: int = CONFORMANCE,
         random: Callable[[int], bytes] = secrets.token_bytes,
+        fleet: Fleet | None = None,
     ) -> None:
         if not LEAST_PDU <= max_pdu <= 0xFFFF:
             raise ValueError("max_pdu is %d..65535, not %d" % (LEAST_PDU, max_pdu))
@@ -108,6 +110,9 @@ class MeterServer:
         self.conformance = conformance
         self._random = random
         self._sessions: dict[int, _Session] = {}
+        self._fleet: FleetClient | None = None
+        if fleet is not None:
+            self._fleet = FleetClient(meter, self._security, fleet, max_pdu)
 
     @property
     def delay_ms(self) -> int:
@@ -139,6 +144,12 @@ class MeterServer:
         if faults.dead or server_sap != SERVER_SAP or not raw:
             return []
         self.meter.tick()
+        if client_sap == FLEET and self._fleet is not None:
+            answers = self._of_fleet(self._fleet, raw)
+            if answers and faults.lose_answers:
+                faults.lose_answers -= 1
+                return []
+            return answers
         session = self._sessions.get(client_sap)
         if raw[0] == apdu.GENERAL_BLOCK_TRANSFER and session is not None:
             if faults.lose_received_blocks:
@@ -151,6 +162,17 @@ class MeterServer:
             faults.lose_answers -= 1
             return []
         return self._without_lost_blocks(answers)
+
+    def _of_fleet(self, client: FleetClient, raw: bytes) -> list[bytes]:
+        if client.broadcast(raw):
+            return []
+        try:
+            answer = client.answer(raw)
+        except Stale as stale:
+            answer = exception(SERVICE_NOT_ALLOWED, apdu.INVOCATION_COUNTER_ERROR, stale.expected)
+        except Damaged:
+            answer = exception(SERVICE_NOT_ALLOWED, DECIPHERING_ERROR)
+        return [answer] if answer else []
 
     def _notifications(self, client_sap: int) -> list[bytes]:
         """What the push setups have for a client that agreed to it."""
