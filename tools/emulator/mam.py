@@ -73,10 +73,10 @@ class MamEmulator(Emulator):
         node.on = True
         node.threshold = _ALWAYS_ANSWERS
 
-    async def reboot(self) -> None:
+    def reboot(self) -> None:
         """Restart the modem: what it was doing is lost, and it says nothing of that."""
-        await self._end_work()
-        self._busy = False
+        for task in list(self._tasks):
+            task.cancel()
 
     # The line
 

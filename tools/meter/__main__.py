@@ -13,7 +13,13 @@ from pathlib import Path
 from gateway.dlms import acse, cosem, obis
 from gateway.dlms.mode_e import Identification
 from tools.emulator.line import PtyLine, TcpLine
-from tools.emulator.scenario import PLC_FIGURES, RF_FIGURES, Scenario, read_scenario
+from tools.emulator.scenario import (
+    MAM_FIGURES,
+    PLC_FIGURES,
+    RF_FIGURES,
+    Scenario,
+    read_scenario,
+)
 from tools.meter import device
 from tools.meter.control import ControlServer
 from tools.meter.hdlc import MeterHdlc
@@ -30,7 +36,7 @@ from tools.meter.population import (
 )
 from tools.meter.protection import AUTHENTICATED, ENCRYPTED, Demand
 from tools.meter.server import CONFORMANCE, MeterServer
-from tools.meter.street import Street
+from tools.meter.street import PLC_MODEMS, RF_MODEMS, Street
 from tools.meter.tcp import MeterTcp
 from tools.meter.text import shown
 from tools.meter.udp import MeterUdp
@@ -213,8 +219,8 @@ def _add_outputs(parser: argparse.ArgumentParser) -> None:
 
 def _add_population(parser: argparse.ArgumentParser) -> None:
     parser.description = (
-        "Many meters: behind the emulated PRIME base node (PLC), behind the emulated IMST module"
-        " (RF), on both, or on TCP ports of their own. Prints a JSON line with the ports once all"
+        "Many meters: behind an emulated PLC modem, behind an emulated radio module, on both, or on"
+        " TCP ports of their own. Prints a JSON line with the ports once all"
         " is ready; ends on Ctrl-C, SIGTERM, or by the control channel."
     )
     mix = Mix()
@@ -238,6 +244,8 @@ def _add_population(parser: argparse.ArgumentParser) -> None:
             metavar="LINK",
             help="the %s modem on a pseudo-terminal instead; LINK will point to it" % name.upper(),
         )
+    parser.add_argument("--plc-modem", choices=list(PLC_MODEMS), default="prime", help="its make")
+    parser.add_argument("--rf-modem", choices=list(RF_MODEMS), default="imst", help="its make")
     parser.add_argument(
         "--loss", type=float, default=0.0, help="0..1, per frame and hop; default %(default)s"
     )
@@ -405,10 +413,11 @@ def _scene(options: argparse.Namespace) -> Scenario:
         options.other_firmware,
         options.refused,
     )
+    plc = MAM_FIGURES if options.plc_modem == "meters-and-more" else PLC_FIGURES
     return Scenario(
         options.meters,
         mix,
-        plc=replace(PLC_FIGURES, loss=options.loss),
+        plc=replace(plc, loss=options.loss),
         rf=replace(RF_FIGURES, loss=options.loss),
     )
 
@@ -417,7 +426,14 @@ async def _run_population(
     options: argparse.Namespace, scene: Scenario, members: list[Member]
 ) -> None:
     stopped = _stop_by_signal()
-    street = Street(members, scene, options.seed, options.speed)
+    street = Street(
+        members,
+        scene,
+        options.seed,
+        options.speed,
+        plc_modem=PLC_MODEMS[options.plc_modem],
+        rf_modem=RF_MODEMS[options.rf_modem],
+    )
     lines: dict[str, TcpLine | PtyLine] = {
         PLC: PtyLine(options.plc_pty) if options.plc_pty else TcpLine(options.plc_port),
         RF: PtyLine(options.rf_pty) if options.rf_pty else TcpLine(options.rf_port),

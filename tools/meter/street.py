@@ -9,7 +9,7 @@ import random
 from collections import Counter
 from collections.abc import Callable, Mapping
 
-from tools.emulator import ImstEmulator, PrimeEmulator, scenario
+from tools.emulator import AmberEmulator, ImstEmulator, MamEmulator, PrimeEmulator, scenario
 from tools.emulator.air import RealTime, Time
 from tools.emulator.line import Line
 from tools.emulator.scenario import Happening, Scenario
@@ -18,11 +18,19 @@ from tools.meter.server import MeterServer
 from tools.meter.tcp import MeterTcp
 
 HOST = "127.0.0.1"
+PlcEmulator = PrimeEmulator | MamEmulator
+RfEmulator = ImstEmulator | AmberEmulator
+PLC_MODEMS: dict[str, type[PlcEmulator]] = {
+    "prime": PrimeEmulator,
+    "meters-and-more": MamEmulator,
+}
+RF_MODEMS: dict[str, type[RfEmulator]] = {"imst": ImstEmulator, "amber": AmberEmulator}
 
 
 class Street:
     """`members` behind modems whose channels are the scenario's. `speed`: times faster than real
-    that the channels and the timeline are; `clock`: all in its time instead.
+    that the channels and the timeline are; `clock`: all in its time instead. `plc_modem` and
+    `rf_modem`: of which make they are.
 
     `plc` and `rf` are the modems, None where there is no meter on that medium. `away`: who has
     left. `happened`: how often what was done."""
@@ -34,6 +42,8 @@ class Street:
         seed: int = 1,
         speed: float = 1.0,
         clock: Time | None = None,
+        plc_modem: type[PlcEmulator] = PrimeEmulator,
+        rf_modem: type[RfEmulator] = ImstEmulator,
     ) -> None:
         self.members = members
         self.away: set[str] = set()
@@ -47,13 +57,14 @@ class Street:
         self._timeline: asyncio.Task[None] | None = None
         plc, rf = _on(members, PLC), _on(members, RF)
         midnight = self._clock.ticks_ms() - scene.starts_ms
-        self.plc = self.rf = None
+        self.plc: PlcEmulator | None = None
+        self.rf: RfEmulator | None = None
         if plc:
             channel = scene.plc.channel(seed, midnight)
-            self.plc = PrimeEmulator(plc, channel, speed=speed, clock=clock)
+            self.plc = plc_modem(plc, channel, speed=speed, clock=clock)
         if rf:
             channel = scene.rf.channel(seed, midnight)
-            self.rf = ImstEmulator(rf, channel, speed=speed, clock=clock)
+            self.rf = rf_modem(rf, channel, speed=speed, clock=clock)
 
     async def start(self, lines: Mapping[str, Line]) -> None:
         """Serve the modems on these lines, by "plc" and "rf", and let the timeline begin."""
@@ -101,9 +112,13 @@ class Street:
             elif kind == RF and self.rf is not None:
                 self.rf.join(address)
 
-    def _emulators(self) -> list[tuple[str, PrimeEmulator | ImstEmulator]]:
-        both = ((PLC, self.plc), (RF, self.rf))
-        return [(kind, emulator) for kind, emulator in both if emulator is not None]
+    def _emulators(self) -> list[tuple[str, PlcEmulator | RfEmulator]]:
+        found: list[tuple[str, PlcEmulator | RfEmulator]] = []
+        if self.plc is not None:
+            found.append((PLC, self.plc))
+        if self.rf is not None:
+            found.append((RF, self.rf))
+        return found
 
     def _keep_away(self, now: int) -> None:
         """Some nodes need longer to register."""
@@ -151,7 +166,7 @@ class Street:
         """Let it happen; returns what ends it."""
         if happening.doing == scenario.LEAVE:
             return self._let_leave(happening.share)
-        emulator = self.plc if happening.modem == PLC else self.rf
+        emulator = dict(self._emulators()).get(happening.modem)
         if emulator is None:
             return None
         if happening.doing == scenario.RESET:
@@ -184,7 +199,7 @@ def _setting(of: object, field: str, value: object) -> Callable[[], None]:
     return lambda: setattr(of, field, value)
 
 
-def _joining(emulator: PrimeEmulator, address: str) -> Callable[[], None]:
+def _joining(emulator: PlcEmulator, address: str) -> Callable[[], None]:
     return lambda: emulator.join(address)
 
 
