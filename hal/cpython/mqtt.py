@@ -7,8 +7,10 @@ import errno
 import logging
 import math
 import ssl
+import time
 
 import aiomqtt
+from paho.mqtt.enums import MQTTErrorCode
 
 from hal.ports import TOPICS_AT_ONCE, Message, PortError
 from hal.rt.queue import Queue
@@ -26,6 +28,7 @@ _WAITING = 16  # messages waiting for receive() here
 _PAUSE = 16  # and behind them in aiomqtt; then nothing more is read from the line
 _QUEUED = 128  # room there: what one look at the line may bring on top, and outgoing ones
 _UNSENT = 1024  # packets a broker may leave on the line before it is given up
+_OCTET_S = 0.005  # for each octet of a message on its way: lines go down to 2 kbit/s
 _MAX_TOPIC = 65535
 
 
@@ -37,7 +40,8 @@ _SILENT.propagate = False
 
 class MqttUplink:
     """See hal.ports.Uplink. `limit`: the largest payload in bytes; `keepalive_s`: a connection that
-    says nothing for about twice as long is taken for gone."""
+    says nothing for about twice as long is taken for gone, but not while a message of ours may
+    still be on its way at 2 kbit/s."""
 
     def __init__(
         self,
@@ -84,15 +88,7 @@ class MqttUplink:
         connection = self._connected()
         try:
             async with asyncio.timeout(timeout_ms / 1000):
-                await connection.unless_gone(
-                    connection.client.publish(
-                        message.topic,
-                        message.payload,
-                        qos=1,
-                        retain=message.retain,
-                        timeout=math.inf,
-                    )
-                )
+                await connection.unless_gone(connection.publish(message, timeout_ms / 1000))
         except aiomqtt.MqttError as error:
             raise self._gone(error)
 
@@ -184,7 +180,28 @@ class _Connection:
         self.client = client
         self._messages: Queue[tuple[Message, int, int]] = Queue(_WAITING)
         self._limit = limit
+        self._patience = 0.0  # seconds that messages may be on their way
         self._pump = asyncio.create_task(self._take_over())
+        self._loop_misc = client._client.loop_misc
+        client._client.loop_misc = self._look_after  # type: ignore[method-assign]
+
+    async def publish(self, message: Message, timeout: float) -> None:
+        needs = min(len(message.payload) * _OCTET_S, timeout)
+        self._patience += needs
+        try:
+            await self.client.publish(
+                message.topic, message.payload, qos=1, retain=message.retain, timeout=math.inf
+            )
+        finally:
+            self._patience -= needs
+
+    def _look_after(self) -> MQTTErrorCode:
+        """paho's pings and its judgement on silence, but not while a PINGREQ would only wait behind
+        a long message."""
+        silent = time.monotonic() - self.client._client._last_bytes_received
+        if silent < self._patience:
+            return MQTTErrorCode.MQTT_ERR_SUCCESS
+        return self._loop_misc()
 
     async def receive(self) -> Message:
         if len(self._messages):

@@ -23,7 +23,8 @@ _GOODBYE_MS = 2000
 
 class MqttUplink:
     """See hal.ports.Uplink. `limit`: the largest payload in bytes; `keepalive_s`: a connection that
-    says nothing for one and a half times as long is taken for gone."""
+    says nothing for one and a half times as long is taken for gone, but not while a message of ours
+    may still be on its way at 2 kbit/s."""
 
     def __init__(
         self,
@@ -65,7 +66,7 @@ class MqttUplink:
     async def publish(self, message: Message, timeout_ms: int) -> None:
         connection = self._connected()
         try:
-            await wait_for_ms(connection.publish(message), timeout_ms)
+            await wait_for_ms(connection.publish(message, timeout_ms), timeout_ms)
         except OSError as error:
             raise self._gone(error)
 

@@ -15,6 +15,7 @@ from hal.rt.queue import Full, Queue
 _INCOMING = 16  # messages waiting for receive(); then the broker waits
 _OUTGOING = 8  # packets waiting for the line
 _SKIP = 512  # bytes of an oversized payload read at a time
+_OCTET_MS = 5  # for each octet of a message on its way: lines go down to 2 kbit/s
 _MAX_TOPIC = 1024
 _MAX_CONTROL = 256  # bytes of any packet that is not a PUBLISH
 
@@ -31,6 +32,7 @@ class Connection:
         self._outgoing: Queue[bytes] = Queue(_OUTGOING)
         self._answers: dict[int, _Answer] = {}  # by packet identifier
         self._last_id = 0
+        self._patience_ms = 0  # how long messages may be on their way
         self._heard = time.ticks_ms()
         self._news = asyncio.Event()  # a message arrived, or the connection ended
         self._reason: BaseException | None = None
@@ -57,10 +59,15 @@ class Connection:
         packet_id = self._next_id()
         return await self._ask(packet_id, packets.subscribe(packet_id, topics))
 
-    async def publish(self, message: Message) -> None:
-        """Returns at the broker's PUBACK."""
+    async def publish(self, message: Message, timeout_ms: int) -> None:
+        """Returns at the broker's PUBACK; the caller will wait for `timeout_ms` at most."""
         packet_id = self._next_id()
-        await self._ask(packet_id, packets.publish(packet_id, message))
+        needs_ms = min(len(message.payload) * _OCTET_MS, timeout_ms)
+        self._patience_ms += needs_ms
+        try:
+            await self._ask(packet_id, packets.publish(packet_id, message))
+        finally:
+            self._patience_ms -= needs_ms
 
     async def receive(self) -> Message:
         while not len(self._incoming):
@@ -148,7 +155,8 @@ class Connection:
             silent = time.ticks_diff(time.ticks_ms(), self._heard)
             # While receive() is not called we do not listen, and silence means nothing.
             listening = len(self._incoming) < _INCOMING
-            if listening and silent > self._keepalive_ms * 3 // 2:
+            patience = self._keepalive_ms * 3 // 2 + self._patience_ms
+            if listening and silent > patience:
                 raise OSError(errno.ETIMEDOUT, "nothing heard for %d ms" % silent)
             try:
                 self._outgoing.put_nowait(packets.PINGREQ)

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import contextlib
+import random
 import socket
 import struct
 import threading
+import time
 
 UP, DOWN = "up", "down"  # from the gateway, to the gateway
-PUBLISH = 3
+PUBLISH, PUBACK = 3, 4
 DUP = 0x08
+RTO = 1.0  # seconds, the first of TCP's, which doubles (RFC 6298)
+SWAP_WITHIN = 0.5  # seconds
 
 
 class FaultyLine:
@@ -17,18 +21,32 @@ class FaultyLine:
 
     stop() lets everything vanish that goes one of the ways, on the connection that is there and on
     new ones, until heal(): then new ones are good, and the old one stays as it is. cut_in() resets
-    the connection in the middle of the next PUBLISH. With `twice` each PUBLISH comes twice.
+    the connection in the middle of the next PUBLISH.
+
+    With `twice` each PUBLISH comes twice, with `swapped` after the next one (or alone when none
+    comes). `loses`: the share of PUBLISH packets that are acknowledged and vanish. `stalls`: the
+    share of packets that TCP has to send again, after its RTO, and again. `bits_per_second`: both
+    ways; 0: at once.
     """
 
-    def __init__(self, broker_port: int) -> None:
+    def __init__(self, broker_port: int, seed: int = 0) -> None:
+        self._chance = random.Random(seed)
         self._broker_port = broker_port
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.port = int(self._listener.getsockname()[1])
         self.twice = False
+        self.swapped = False
+        self.loses = 0.0
+        self.stalls = 0.0
+        self.bits_per_second = 0
         self.opened = 0  # connections of the gateway
         self.ended = 0  # of these, those it has closed, or was told are closed
         self.cuts = 0
         self.repeated = 0
+        self.swaps = 0
+        self.lost = 0
+        self.stalled = 0
+        self._writing: dict[socket.socket, threading.Lock] = {}
         self._stopped: frozenset[str] = frozenset()
         self._cut_in = ""
         self._lock = threading.Lock()
@@ -53,9 +71,13 @@ class FaultyLine:
         while True:
             try:
                 gateway, _ = self._listener.accept()
-                broker = socket.create_connection(("127.0.0.1", self._broker_port))
             except OSError:
                 return
+            try:
+                broker = socket.create_connection(("127.0.0.1", self._broker_port))
+            except OSError:  # it is restarting
+                gateway.close()
+                continue
             with self._lock:
                 self.opened += 1
             connection = _Connection(gateway, broker)
@@ -73,17 +95,19 @@ class FaultyLine:
                     connection.dead.add(way)
                 if way in connection.dead:
                     continue
-                publish = packet[0] >> 4 == PUBLISH
-                if publish and self._cut_in == way:
+                if packet[0] >> 4 != PUBLISH:
+                    self._send(sink, packet)
+                elif self._cut_in == way:
                     self._cut_in = ""
                     sink.sendall(packet[: len(packet) // 2])
                     self.cuts += 1
                     connection.reset()
                     break
-                sink.sendall(packet)
-                if publish and self.twice:
-                    sink.sendall(bytes([packet[0] | DUP]) + packet[1:])
-                    self.repeated += 1
+                elif self._chance.random() < self.loses:
+                    self.lost += 1
+                    self._send(source, _puback(packet))
+                else:
+                    self._publish(connection, way, sink, packet)
         except OSError:
             pass
         if way == UP:
@@ -92,11 +116,50 @@ class FaultyLine:
         if way not in connection.dead:
             connection.close()
 
+    def _publish(
+        self, connection: _Connection, way: str, sink: socket.socket, packet: bytes
+    ) -> None:
+        if self.swapped and connection.keep(way, packet):
+            timer = threading.Timer(SWAP_WITHIN, self._send_kept, (connection, way, sink))
+            timer.daemon = True
+            timer.start()
+            return
+        self._send(sink, packet)
+        if self.twice:
+            self._send(sink, bytes([packet[0] | DUP]) + packet[1:])
+            self.repeated += 1
+        if connection.kept.get(way):
+            self.swaps += 1
+            self._send_kept(connection, way, sink)
+
+    def _send_kept(self, connection: _Connection, way: str, sink: socket.socket) -> None:
+        packet = connection.kept.pop(way, b"")
+        with contextlib.suppress(OSError):
+            self._send(sink, packet)
+
+    def _send(self, sink: socket.socket, packet: bytes) -> None:
+        again = RTO
+        while self._chance.random() < self.stalls:
+            self.stalled += 1
+            time.sleep(again)
+            again *= 2
+        piece = self.bits_per_second // 80 or len(packet)  # a tenth of a second's
+        with self._writing.setdefault(sink, threading.Lock()):
+            for start in range(0, len(packet), piece):
+                if self.bits_per_second:
+                    time.sleep(piece * 8 / self.bits_per_second)
+                sink.sendall(packet[start : start + piece])
+
 
 class _Connection:
     def __init__(self, gateway: socket.socket, broker: socket.socket) -> None:
         self._both = (gateway, broker)
         self.dead: set[str] = set()
+        self.kept: dict[str, bytes] = {}  # of each way, what waits for the next
+
+    def keep(self, way: str, packet: bytes) -> bool:
+        """False if one is kept already."""
+        return self.kept.setdefault(way, packet) is packet
 
     def close(self) -> None:
         for line in self._both:
@@ -109,6 +172,16 @@ class _Connection:
             with contextlib.suppress(OSError):
                 line.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
                 line.close()
+
+
+def _puback(publish: bytes) -> bytes:
+    """The answer to a PUBLISH of QoS 1."""
+    start = 1
+    while publish[start] & 128:
+        start += 1
+    topic = start + 3
+    identifier = topic + int.from_bytes(publish[start + 1 : topic], "big")
+    return bytes([PUBACK << 4, 2]) + publish[identifier : identifier + 2]
 
 
 def _packet(source: socket.socket) -> bytes:

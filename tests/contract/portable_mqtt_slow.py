@@ -1,0 +1,53 @@
+"""The Uplink on a slow line: a message that takes far longer than the keepalive time is no silence.
+
+Environment: MQTT_PORT (of the slow line), MQTT_FAST_PORT (of the broker behind it),
+MQTT_KEEPALIVE_S, MQTT_OCTETS (what a message has; takes many keepalive times).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+
+from hal.ports import Message
+from tests.contract.here import MqttUplink, SystemClock
+from tests.portable.support import random_bytes, run
+
+SOON = 60_000  # ms; nothing here takes as long
+CLOCK = SystemClock()
+
+
+def number(name: str) -> int:
+    value = os.getenv(name)
+    assert value, "%s is not in the environment" % name
+    return int(value)
+
+
+def uplink(client_id: str, port: str, keepalive_s: int) -> MqttUplink:
+    return MqttUplink(
+        "localhost", number(port), client_id, "board", "open sesame", None, 1 << 16, keepalive_s
+    )
+
+
+async def across(sender: MqttUplink, receiver: MqttUplink) -> None:
+    """A large message, and a small one behind it."""
+    large = Message("n", random_bytes(1, number("MQTT_OCTETS")))
+    await sender.connect(None, [], SOON)
+    await receiver.connect(None, ["n"], SOON)
+    receiving = asyncio.create_task(receiver.receive())
+    await sender.publish(large, SOON)
+    assert (await CLOCK.wait_for_ms(receiving, SOON)).payload == large.payload
+    await sender.publish(Message("n", b"small"), SOON)
+    assert (await CLOCK.wait_for_ms(receiver.receive(), SOON)).payload == b"small"
+    await sender.disconnect()
+    await receiver.disconnect()
+
+
+def test_a_large_message_up() -> None:
+    slow = uplink("slow", "MQTT_PORT", number("MQTT_KEEPALIVE_S"))
+    run(across(slow, uplink("fast", "MQTT_FAST_PORT", 60)))
+
+
+def test_a_large_message_down() -> None:
+    slow = uplink("slow", "MQTT_PORT", number("MQTT_KEEPALIVE_S"))
+    run(across(uplink("fast", "MQTT_FAST_PORT", 60), slow))
