@@ -25,7 +25,7 @@ CHECKPOINT = 0
 JOB_STATE = 1
 ACCEPTED = 2  # number, time, seq, reason, raw, detail
 STARTED = 3  # seq, index, attempt
-AGAIN = 4  # seq, index, reason, due
+AGAIN = 4  # seq, index, reason, due, attempts that count
 FINISHED = 5  # number, time, seq, index, state, outcome, reason, detail, value, attempts, path, ms
 ENDED = 6  # number, time, seq, reason, detail
 CANCELED = 7  # number, time, seq, detail
@@ -181,10 +181,11 @@ class Contents:
                 entry.attempts[index] = attempt
                 entry.due.pop(index, None)
         elif kind == AGAIN:
-            seq, index, reason, due = fields
+            seq, index, reason, due, attempts = fields
             entry = self.entries.get(seq)
             if entry is not None:
                 entry.states[index] = State.QUEUED
+                entry.attempts[index] = attempts
                 entry.last[index] = self._code(reason)
                 entry.due[index] = self._ticks_at(due)
         elif kind == FINISHED:

@@ -3,9 +3,10 @@
 Its payload (inside the signed envelope) is one CBOR array:
 
     [1, id bstr16, kind 1 configure / 2 read / 3 image / 4 compare, concentrator tstr, issued time,
-     priority 0..9, [not_before time, not_after time, [opens, closes, days]], [max_attempts, backoff_s],
-     [+ serial tstr], [name tstr, size, sha256 bstr32] / null, [* [class, obis bstr6, attribute]],
-     [canary, percent], retry_of bstr16 / bstr0, activation time]
+     priority 0..9, [not_before time, not_after time, [opens, closes, days]],
+     [max_attempts, backoff_s], [+ serial tstr], [name tstr, size, sha256 bstr32] / null,
+     [* [class, obis bstr6, attribute]], [canary, percent], retry_of bstr16 / bstr0,
+     activation time]
 
 A time is seconds since 1970 UTC; in the window 0 leaves that side open, and the third element says
 at which times of the day it is open (window.py; days 0: at any). Priority 9 is the most urgent. A

@@ -203,11 +203,14 @@ class Ledger:
         self._write([kinds.STARTED, seq, index, attempt])
         return attempt
 
-    def again(self, seq: int, index: int, reason: str, wait_ms: int) -> None:
-        """The attempt failed; the execution is queued again, due in `wait_ms`."""
+    def again(self, seq: int, index: int, reason: str, wait_ms: int, counted: bool = True) -> None:
+        """The attempt failed, or (not `counted`) is not over yet; the execution is queued again,
+        due in `wait_ms`."""
         entry = self._execution(seq, index, State.IN_PROGRESS)
         now = self._clock.unix_time()
-        self._write([kinds.AGAIN, seq, index, reason, now + (wait_ms + 999) // 1000 if now else 0])
+        due = now + (wait_ms + 999) // 1000 if now else 0
+        attempts = entry.attempts[index] - (0 if counted else 1)
+        self._write([kinds.AGAIN, seq, index, reason, due, attempts])
         # In this life the ticks count, whatever happens to the date.
         entry.due[index] = self._clock.ticks_ms() + wait_ms
         self._changed()
@@ -455,7 +458,8 @@ class Ledger:
             for entry in self.jobs():
                 for index in range(len(entry.states)):
                     if entry.states[index] == State.IN_PROGRESS:
-                        self._write([kinds.AGAIN, entry.seq, index, "interrupted", 0])
+                        attempts = entry.attempts[index]
+                        self._write([kinds.AGAIN, entry.seq, index, "interrupted", 0, attempts])
                 self._judge_canary(entry)
                 self._stop_queued(entry)
                 self._end_if_done(entry)

@@ -14,7 +14,7 @@ import asyncio
 
 from gateway.jobs.forecast import Durations, fits, words
 from gateway.jobs.job import URGENT, State
-from gateway.jobs.result import KO, Result
+from gateway.jobs.result import KO, WAIT, Result
 from gateway.jobs.window import opening
 
 TYPE_CHECKING = False
@@ -34,6 +34,9 @@ _JITTER_PERCENT = 25
 # count, but a few more than the job allows are made for them.
 _FOR_INTERRUPTIONS = 2
 _IDLE_MS = 3600000
+# A meter that needs time (WAIT) is asked again for so long before that is a failure too.
+WAIT_LIMIT_MS = 7200000
+_WITHOUT_LIMIT = "activation-waits"  # its end is in the order
 
 # Reasons that leave the meter as it was, because the order does not fit it.
 _REJECTING = (
@@ -47,16 +50,17 @@ _REJECTING = (
 
 class Execution:
     """One attempt, counted from 1, of a job on the meter `serial`. For one worker, until it calls
-    Queue.done().
+    Queue.done(). `again`: the job has been at this meter before.
     """
 
-    __slots__ = ("attempt", "index", "job", "seq", "serial")
+    __slots__ = ("again", "attempt", "index", "job", "seq", "serial")
 
-    def __init__(self, job: Job, seq: int, index: int, attempt: int) -> None:
+    def __init__(self, job: Job, seq: int, index: int, attempt: int, again: bool) -> None:
         self.job = job
         self.seq = seq
         self.index = index
         self.attempt = attempt
+        self.again = again
         self.serial = job.serials[index]
 
 
@@ -78,6 +82,7 @@ class Queue:
         self._max_backoff_ms = max_backoff_s * 1000
         self._working: dict[str, Execution] = {}
         self._released: set[bytes] = set()
+        self._waits: dict[tuple[int, int], int] = {}  # (seq, index): since when (ticks)
         self._durations = Durations()
         self._version = 0
         self._waiters: list[asyncio.Event] = []
@@ -94,8 +99,10 @@ class Queue:
         for entry in self._by_urgency(now_ms):
             index = self._due_in(entry, now_ms, usable)
             if index is not None:
+                before = self._ledger.reason_of(entry, index)
                 attempt = self._ledger.started(entry.seq, index)
-                execution = Execution(entry.job, entry.seq, index, attempt)
+                again = attempt > 1 or before != ""
+                execution = Execution(entry.job, entry.seq, index, attempt, again)
                 self._working[execution.serial] = execution
                 return execution
         return None
@@ -144,6 +151,8 @@ class Queue:
             raise ValueError("the execution on %s is not in work" % execution.serial)
         entry = self._ledger.entry_of(execution.seq)
         seq, index = execution.seq, execution.index
+        if result.outcome == WAIT:
+            result = self._waited(entry, index, result)
         self._ledger.note(
             "done",
             [
@@ -155,6 +164,10 @@ class Queue:
                 path,
             ],
         )
+        if result.outcome == WAIT:
+            self._ledger.again(seq, index, result.reason, result.wait_s * 1000, False)
+            return
+        self._waits.pop((seq, index), None)
         if result.outcome != KO:
             self._ledger.finished(seq, index, State.SUCCEEDED, result, path, duration_ms)
         elif not result.worth_retrying():
@@ -172,6 +185,16 @@ class Queue:
                 self._ledger.finished(seq, index, State.TIMED_OUT, final, path, duration_ms)
             else:
                 self._ledger.again(seq, index, result.reason, wait_ms)
+
+    def _waited(self, entry: Entry, index: int, result: Result) -> Result:
+        """WAIT as it is, or the KO for one that has gone on for too long."""
+        now_ms = self._clock.ticks_ms()
+        since_ms = self._waits.setdefault((entry.seq, index), now_ms)
+        if result.reason != _WITHOUT_LIMIT and now_ms - since_ms >= WAIT_LIMIT_MS:
+            return Result(KO, "image-stuck", _last(result))
+        if entry.stopped() or self._closed(entry, result.wait_s * 1000):
+            return Result(KO, result.reason, result.detail)
+        return result
 
     def expire(self) -> None:
         """End what still waits of the jobs whose window has closed. take() does it too."""

@@ -7,8 +7,8 @@ import asyncio
 from gateway.audit import Audit
 from gateway.jobs.job import CONFIGURE, READ, Canary, Job, PackageRef, State
 from gateway.jobs.ledger import Ledger
-from gateway.jobs.queue import Execution, Queue
-from gateway.jobs.result import KO, OK, Result
+from gateway.jobs.queue import WAIT_LIMIT_MS, Execution, Queue
+from gateway.jobs.result import KO, OK, WAIT, Result
 from gateway.jobs.window import Daily
 from hal.sim.clock import ManualClock
 from hal.sim.storage import MemoryStorage
@@ -278,6 +278,63 @@ def test_cancel_lets_the_one_in_hand_end() -> None:
         "1 succeeded, 2 canceled",
     )
     assert not world.queue.cancel(job.id)
+
+
+VERIFYING = Result(WAIT, "image-verifying", wait_s=30)
+
+
+def test_a_meter_that_needs_time_is_asked_again_and_it_costs_no_attempt() -> None:
+    world = World()
+    world.job(1, ["A", "B"], attempts=1)
+    for _ in range(5):
+        execution = world.must_take("B")
+        assert execution.attempt == 1
+        world.queue.done(execution, VERIFYING)
+        assert world.states(1) == ["queued", "queued"]
+        assert world.take("B") is None  # others have their turn
+        world.clock.advance(30_000)
+    assert world.reasons() == []
+    world.restart()
+    execution = world.must_take("B")
+    assert (execution.attempt, execution.again) == (1, True)
+    world.queue.done(execution, APPLIED)
+    assert world.states(1) == ["succeeded", "queued"]
+    other = world.must_take()
+    assert (other.attempt, other.again) == (1, False)
+
+
+def test_waiting_has_an_end() -> None:
+    world = World()
+    world.job(1, ["A"], attempts=1)
+    for _ in range(1 + WAIT_LIMIT_MS // 30_000):
+        world.queue.done(world.must_take(), VERIFYING)
+        world.clock.advance(30_000)
+    assert world.states(1) == ["failed"] and world.reasons() == ["image-stuck"]
+
+
+def test_waiting_for_a_set_time_has_that_end_only() -> None:
+    world = World()
+    world.job(1, ["A"], attempts=1)
+    for _ in range(100):
+        world.queue.done(world.must_take(), Result(WAIT, "activation-waits", wait_s=600))
+        world.clock.advance(600_000)
+    world.queue.done(world.must_take(), APPLIED)
+    assert world.states(1) == ["succeeded"]
+
+
+def test_waiting_ends_with_the_window_and_with_a_cancel() -> None:
+    world = World()
+    world.job(1, ["A"], window=(0, NOW + 60))
+    world.queue.done(world.must_take(), VERIFYING)
+    world.clock.advance(30_000)
+    world.queue.done(world.must_take(), Result(WAIT, "image-verifying", wait_s=31))
+    assert world.states(1) == ["timed-out"] and world.reasons() == ["window-closed"]
+    world = World()
+    job = world.job(1, ["A"])
+    execution = world.must_take()
+    world.queue.cancel(job.id)
+    world.queue.done(execution, VERIFYING)
+    assert world.states(1) == ["canceled"]
 
 
 def test_interrupted_attempts_count_and_end() -> None:
