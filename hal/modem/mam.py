@@ -4,8 +4,9 @@ Sans-IO: bytes and milliseconds in, events and bytes out; `hal.modem.attached` g
 line. The modem carries out one request at a time: it sends the frame over the path it is told,
 waits for the answer, and says when there was none. Who is out there, and over which repeaters, is
 the host's business (mam_search.py, mam_routes.py); so Joined and Left are this driver's own
-findings. TxDone 0 says that the node answered; a frame to all is said again by every repeater in
-use, as nodes do not pass it on by themselves.
+findings. TxDone 0 says that the node answered, or, where DLMS has it keep silent (a general block
+with more to follow at once), that the frame was sent. A frame to all is said again at the ends of
+routes, as nodes do not pass it on by themselves.
 
 Computed from Microchip's public stack, not seen on a wire. Not in evidence: which attribute DLMS
 has (18 here, "command"; any is taken from a node), and where its two SAPs stand (one byte each,
@@ -20,7 +21,7 @@ from hal.modem import mam_frames as frames
 from hal.modem import supervisor, usi
 from hal.modem.answer import Question
 from hal.modem.mam_routes import Routes
-from hal.modem.mam_search import LOOK, POLL, Search
+from hal.modem.mam_search import LOOK, POLL, WAKE, Search
 from hal.ports import (
     BROADCAST,
     Busy,
@@ -55,20 +56,34 @@ STATUS_STUCK = 0xFF  # the modem said nothing more of the frame
 _LARGEST_ANSWER = 128
 _BUSY_MS = 500  # the modem is still waiting for answers to the request before
 _MAX_REPEATS = 64  # of a frame to all, by repeaters
+_STREAMED = (0xE0, 0x40)  # general-block-transfer; in its control byte: more blocks follow at once
 _TURNS = 8  # frames of the host in a row while the search has something to do
 
 
 class _Request:
     """What the modem is busy with, or will be next. `step`: of the search; else the host's frame
-    `handle`, for `node` or for all."""
+    `handle`, for `node` or for all. `answered`: the modem waits for an answer."""
 
-    __slots__ = ("confirmed", "deadline", "frame", "handle", "limit", "node", "step", "vias")
+    __slots__ = (
+        "answered",
+        "confirmed",
+        "deadline",
+        "frame",
+        "handle",
+        "limit",
+        "node",
+        "step",
+        "vias",
+    )
 
-    def __init__(self, frame: bytes, node: Node | None, step: Step | None, handle: int) -> None:
+    def __init__(
+        self, frame: bytes, node: Node | None, step: Step | None, handle: int, answered: bool
+    ) -> None:
         self.frame = frame
         self.node = node
         self.step = step
         self.handle = handle
+        self.answered = answered
         self.vias: list[Via] = []  # the way to go now, and (to all) those to go after it
         self.confirmed = False
         self.deadline = 0
@@ -195,7 +210,8 @@ class MetersAndMore:
             raise Busy("the modem has a frame already")
         self._last_handle += 1
         apdu = bytes((source_sap, destination_sap)) + bytes(data)
-        request = _Request(apdu, node, None, self._last_handle)
+        answered = node is not None and not _is_streamed(data)
+        request = _Request(apdu, node, None, self._last_handle, answered)
         if via is not None:
             request.vias = [via]
         elif node is None:
@@ -312,9 +328,7 @@ class MetersAndMore:
             request.deadline = now_ms + _BUSY_MS
         elif status != frames.TX_OK:
             self._finish(status, now_ms)
-        elif request.node is None and (request.step is None or request.step.kind != LOOK):
-            self._finish(STATUS_OK, now_ms)  # nobody answers
-        elif request.step is not None and request.step.kind not in (LOOK, POLL):
+        elif not request.answered:
             self._finish(STATUS_OK, now_ms)
         else:
             request.confirmed = True
@@ -399,7 +413,7 @@ class MetersAndMore:
         self._lose()
         if step is not None:
             self._turns = 0
-            self._now = _Request(step.request, step.node, step, 0)
+            self._now = _Request(step.request, step.node, step, 0, step.kind != WAKE)
             self._now.vias = [step.via]
             self._counts["looks" if step.kind == LOOK else "polls"] += 1
         elif self._waiting is not None:
@@ -420,11 +434,10 @@ class MetersAndMore:
         if request.step is not None:
             self._write(request.frame)
             return
-        to_all = request.node is None
         self._write(
             frames.data_request(
                 list(request.vias[0]) + [_target(request)],
-                frames.SEND if to_all else frames.REQUEST,
+                frames.REQUEST if request.answered else frames.SEND,
                 DLMS,
                 frames.DSAP_APPLICATION,
                 request.frame,
@@ -451,7 +464,7 @@ class MetersAndMore:
             self._events.append(TxDone(request.handle, status))
         elif step.kind != POLL:
             return
-        if node is None:
+        if node is None or not request.answered:
             return
         if status != STATUS_OK:
             if self._routes.failed(node, via) and node.joined:
@@ -508,6 +521,10 @@ def _target(request: _Request) -> bytes:
     if request.step is not None and request.step.kind != POLL:
         return frames.TO_ALL
     return request.node.address
+
+
+def _is_streamed(data: bytes | memoryview) -> bool:
+    return len(data) > 1 and data[0] == _STREAMED[0] and data[1] & _STREAMED[1] != 0
 
 
 def _aca(text: str) -> bytes:

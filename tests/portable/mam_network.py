@@ -78,6 +78,8 @@ class Network:
             self.thresholds[target] = apdu[0]
             return [_indication(target, frames.ACKNOWLEDGE, dsap, b"\x00\xff\xff\xff")]
         self._get(target, attribute, apdu)
+        if service == frames.SEND:
+            return []
         answer = bytes((apdu[1], apdu[0])) + apdu[2:]
         return [_indication(target, attribute + 1, dsap, answer)]
 

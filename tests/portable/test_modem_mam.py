@@ -270,6 +270,18 @@ def test_a_frame_to_all_is_said_again_by_repeaters() -> None:
     assert [path for path, _, _, _ in bench.network.said] == [[A, "ffffffffff03"]]
 
 
+def test_general_blocks_that_stream_are_not_answered() -> None:
+    bench = found()
+    for control, service in ((0x41, frames.SEND), (0xC1, frames.SEND), (0x81, frames.REQUEST)):
+        bench.send(C, bytes((0xE0, control)) + b"\x00\x01\x00\x00\x01x")
+        assert bench.network.said[-1][1] == service
+        assert bench.kinds() == (["TxDone"] if service == frames.SEND else ["TxDone", "Rx"])
+    bench.network.dead.add(C)
+    bench.send(C, b"\xe0\x41\x00\x01\x00\x00\x01x")
+    (done,) = bench.events
+    assert isinstance(done, TxDone) and done.status == 0  # sent is all that is known
+
+
 def test_a_silent_node_is_told_of_at_once() -> None:
     bench = found()
     bench.network.dead.add(B)

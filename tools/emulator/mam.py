@@ -161,7 +161,11 @@ class MamEmulator(Emulator):
             else:
                 arrived = await self._arrives(target, 1 + len(apdu), route)
                 self._confirm(path, frames.TX_OK)
-                answered = arrived and await self._answer(target, route, attribute, dsap, apdu)
+                if service_class == frames.SEND:
+                    self._all_heard([self._nodes[target]] if arrived else [], attribute, dsap, apdu)
+                    answered = True
+                else:
+                    answered = arrived and await self._answer(target, route, attribute, dsap, apdu)
             if not answered:
                 # The modem waits as long as the largest answer could take.
                 longest = self.air.channel.airtime_ms(target.hex(), largest, route)
