@@ -21,7 +21,10 @@ from typing import Any
 from board import wiring
 from gateway.app import Gateway, Ports
 from gateway.meters.inventory import KEYS, METERS
+from gateway.meters.links import Network
 from gateway.settings import parse
+from gateway.uplink import envelope
+from gateway.uplink.package import Package
 from hal.cpython.crypto import SystemCrypto
 from hal.ports import Datagrams
 from hal.rt import log
@@ -142,6 +145,11 @@ class District:
         for modem, _ in self.modems:
             await modem.close()
 
+    @property
+    def network(self) -> Network:
+        """The gateway's, to watch."""
+        return self.gateway._network
+
     # The HES.
 
     def read(
@@ -159,8 +167,11 @@ class District:
             [order.parse_attribute(name) for name in names],
         )
 
-    def configure(self, raw: bytes, serials: Sequence[str] | None = None, **terms: Any) -> bytes:
-        """Order a configuration, a package signed by `key`; returns the job's id."""
+    def configure(
+        self, package: Package, serials: Sequence[str] | None = None, **terms: Any
+    ) -> bytes:
+        """Order a configuration, signed by `key`; returns the job's id."""
+        raw = envelope.sign(package.to_payload(), self.key.kid, self.key.sign)
         return order.configure(
             self.store,
             self.key,
