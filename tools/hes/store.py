@@ -22,6 +22,7 @@ from gateway.uplink.messages import Hello, Reports
 from gateway.uplink.messages import State as Birth
 from gateway.uplink.orders import digest_of
 from gateway.uplink.reports import Dropped, Event, JobReport, MeterReport, Refusal
+from tools.hes.migrate import Newer, migrate
 
 # States of a job. The first two are the HES's own, the others those of gateway/jobs/job.py, as are
 # the states of a meter.
@@ -209,7 +210,8 @@ class Store:
             self._db.execute("PRAGMA synchronous=FULL")
             self._db.execute("PRAGMA foreign_keys=ON")
             self._db.executescript(_SCHEMA)
-        except sqlite3.Error as error:
+            migrate(self._db)
+        except (sqlite3.Error, Newer) as error:
             raise StoreProblem(
                 "%s: cannot be used as the HES's database (%s); give another file with --db"
                 % (path, error)
