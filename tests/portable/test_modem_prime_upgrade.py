@@ -119,7 +119,7 @@ def test_states_errors_and_versions_of_the_nodes() -> None:
     procedure.feed(status(0x80, 11, A), 6)
     assert procedure.state == "asking" and asked(procedure, 6) == "47" + ALL
     procedure.feed(ack(0x47), 7)
-    version = b"\x05ATMEL\x05PRIME\x10" + b"1.4.9".ljust(13, b"\x00") + b"\x1b[m"
+    version = b"\x05ATMEL\x05PRIME\x10" + b"1.4.9" + bytes(8) + b"\x1b[m"
     procedure.feed(bytes((api.FUP_VERSION,)) + bytes.fromhex(A) + version, 8)
     assert targets[A].version == "ATMEL PRIME 1.4.9[m"  # nothing a terminal obeys
     assert asked(procedure, 1006) == "" and procedure.state == "asking"
