@@ -197,8 +197,11 @@ class Client:
         if wanted.protection.general and not conformance & acse.GENERAL_PROTECTION:
             raise NotSupported("%s: the meter did not agree to general-protection" % step)
         if wanted.proves:
-            # The association is only pending: nothing but this one ACTION is allowed in it.
-            exchange.conformance = acse.ACTION | (conformance & acse.GENERAL_PROTECTION)
+            # The association is only pending: nothing but this one ACTION is allowed in it, in
+            # whatever it has to be wrapped to fit.
+            exchange.conformance = acse.ACTION | (
+                conformance & (acse.GENERAL_PROTECTION | acse.GENERAL_BLOCK_TRANSFER)
+            )
             if exchange.ciphering is not None:
                 exchange.ciphering.pending = True
             await self._prove(challenge, answer, step)

@@ -378,6 +378,8 @@ class MeterServer:
         plain = guard.open(raw, association.status == PENDING)
         if limit is None:
             limit = session.limit - guard.room()
+            if limit < LEAST_PDU and session.general:
+                limit = ANY_LENGTH  # nothing would be left of an APDU but its protection
         answer = self._carried_out(association, session, plain, limit)
         if answer and answer[0] != apdu.EXCEPTION_RESPONSE:
             answer = guard.seal(answer, self._false_counter())
