@@ -15,13 +15,17 @@ if sys.implementation.name == "micropython":
 
     def with_folders(test: Callable[[str], None]) -> None:
         """Call `test` with the path of a fresh folder of each kind."""
+        with_folder(test)
+        with_littlefs(test)
+
+    def with_folder(test: Callable[[str], None]) -> None:
+        """Call `test` with the path of a fresh folder of the host's."""
         folder = "/tmp/ami-test-" + os.urandom(8).hex()
         os.mkdir(folder)
         try:
             test(folder)
         finally:
             remove_folder(folder)
-        with_littlefs(test)
 
     def with_littlefs(test: Callable[[str], None], blocks: int = 64) -> None:
         """Call `test` with the path of a fresh littlefs of `blocks` times 512 bytes."""
@@ -45,10 +49,12 @@ if sys.implementation.name == "micropython":
 else:
     import tempfile
 
-    def with_folders(test: Callable[[str], None]) -> None:
+    def with_folder(test: Callable[[str], None]) -> None:
         """Call `test` with the path of a fresh folder."""
         with tempfile.TemporaryDirectory() as folder:
             test(folder)
+
+    with_folders = with_folder
 
 
 class RamDevice:

@@ -41,7 +41,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-    from hal.ports import Crypto
+    from hal.ports import Crypto, Storage
 
 KID = b"hes-1"
 # The public key of the private key 7, and the curve's order and the x of its base point.
@@ -345,12 +345,21 @@ class About:
 class World:
     """A gateway's uplink with its real ledger and queue, a line, and a HES.
 
-    `start()`, let `clock.run()`, `stop()`; `boot()` in between is a restart.
+    `start()`, let `clock.run()`, `stop()`; `boot()` in between is a restart. `known`: the serials
+    in the inventory, KNOWN if None.
     """
 
-    def __init__(self, unix: int = NOW, storage: MemoryStorage | None = None) -> None:
+    def __init__(
+        self,
+        unix: int = NOW,
+        storage: Storage | None = None,
+        known: list[str] | None = None,
+    ) -> None:
         self.clock = ManualClock(unix, 1000)
-        self.storage = storage or MemoryStorage()
+        self.storage: Any = storage or MemoryStorage()
+        self.about = About()
+        if known is not None:
+            self.about.knows = lambda serial: serial in known  # type: ignore[method-assign]
         self.hes = Hes(self.clock)
         self.line = Line(self.hes, self.clock)
         self.crypto = crypto()
@@ -372,7 +381,7 @@ class World:
             self.queue,
             HERE,
             TRUST,
-            About(),
+            self.about,
             self.inventory,
             self.audit,
         )
