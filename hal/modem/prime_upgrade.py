@@ -350,8 +350,9 @@ class Upgrade:
             self._answered(now_ms)
             return
         why = "command %02x: %s" % (command, _ACKS[code] if code < len(_ACKS) else "code %d" % code)
-        target = self._target(self._asked[1:7])
-        if command in (api.FUP_ADD_TARGET, api.FUP_ABORT) and target is not None:
+        of_one = command in (api.FUP_ADD_TARGET, api.FUP_ABORT) and self._asked[1:] != ALL
+        target = self._target(self._asked[1:7]) if of_one else None
+        if target is not None:
             target.text = why
             if command == api.FUP_ADD_TARGET:
                 target.state = "refused"
