@@ -83,8 +83,9 @@ class Stage:
         command += ["--loss", str(loss), "--speed", str(speed)]
         self._ports = json.loads(self._start("meters", command))
 
-    def start_hes(self) -> None:
-        command = [sys.executable, "-m", "tools.hes", "--db", str(self.database), "serve"]
+    def start_hes(self, *more: str) -> None:
+        """`more` arguments of its command."""
+        command = [sys.executable, "-m", "tools.hes", "--db", str(self.database), "serve", *more]
         self._start("hes", command, {"AMI_HES_BROKER": self._broker.geturl()}, wait=False)
 
     def start_gateway(self, runtime: str, **more: Any) -> None:
