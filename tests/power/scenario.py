@@ -15,12 +15,18 @@ from gateway.jobs.queue import Execution, Queue
 from gateway.jobs.result import KO, OK, VALUE, Result
 from hal.rt import cbor
 from hal.sim.clock import ManualClock
-from hal.sim.storage import MemoryStorage, PowerCut
+from hal.sim.storage import PowerCut
 from tests.portable.support import random_bytes
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any
+
     from gateway.jobs.report import Report
+    from hal.ports import Storage
+
+    Flash = Any  # has arm() and after_cut(): a MemoryStorage, a BlockDevice
 
 NOW = 1_700_000_000
 TRAIL = 65536  # bytes of the audit trail
@@ -141,14 +147,14 @@ class Life:
         self.date = NOW
         self.boots = 0
 
-    def boot(self, storage: MemoryStorage) -> None:
+    def boot(self, storage: Storage) -> None:
         """The gateway starts, with a clock that went on, and all goes its way to the end."""
         self.date += 100
         self.boots += 1
         self.clock = ManualClock(self.date)
         self.interrupted |= self.in_flight
         self.in_flight = set()
-        noise = random_bytes(storage.operations + 3, 4)
+        noise = random_bytes(self.date, 4)
         self.trail = Audit(storage, self.clock, TRAIL)
         self.ledger = Ledger(storage, self.clock, lambda n: noise[:n], Limits(), self.trail)
         self.queue = Queue(self.ledger, self.clock, lambda n: noise[:n])
@@ -318,28 +324,19 @@ def _expected(serial: str) -> str:
     return "failed" if serial[-1] == "2" else "succeeded"
 
 
-def operations() -> int:
-    """How many calls change the medium in a life without a cut."""
-    storage = MemoryStorage()
-    Life().boot(storage)
-    return storage.operations
-
-
-def with_cuts(cuts: list[int], survival: str) -> int:
-    """Live with the power going at these calls, counted from each start; returns how many of them
-    happened.
+def with_cuts(flash: Flash, start: Callable[[Flash], Storage], cuts: list[int], left: str) -> int:
+    """Live on `start(flash)` with the power going at these operations of the flash, counted from
+    each start; `left` says what the flash makes of a cut. Returns how many of them happened.
     """
     life = Life()
-    storage = MemoryStorage()
     happened = 0
     for cut in cuts:
-        storage.arm(cut, survival)
+        flash.arm(cut, left)
         try:
-            life.boot(storage)
-            break
+            life.boot(start(flash))
+            return happened
         except PowerCut:
             happened += 1
-            storage = storage.after_cut()
-    else:
-        life.boot(storage)
+            flash = flash.after_cut()
+    life.boot(start(flash))
     return happened
