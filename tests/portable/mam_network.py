@@ -23,6 +23,10 @@ class Network:
         self.said: list[tuple[list[str], int, int, bytes]] = []
         self.received: dict[str, list[bytes]] = {}
         self._parser = usi.Parser()
+        self._parameters = {
+            frames.ACA_PARAMETER.to_bytes(4, "big"): _ACA,
+            b"\x00\x00\x00\x05": b"\xff",
+        }
 
     def take(self, data: bytes) -> list[bytes]:
         """Bytes from the host: the frames that the modem answers."""
@@ -37,12 +41,15 @@ class Network:
 
     def _do(self, data: bytes) -> list[bytes]:
         if data[0] == frames.GET_REQUEST:
-            known = data[1:5] == frames.ACA_PARAMETER.to_bytes(4, "big")
-            value = _ACA if known else b""
-            head = bytes((frames.GET_CONFIRM, 0 if known else 1))
+            value = self._parameters.get(data[1:5])
+            head = bytes((frames.GET_CONFIRM, 1 if value is None else 0))
+            value = value or b""
             return [head + data[1:7] + bytes((len(value),)) + value]
         if data[0] == frames.SET_REQUEST:
-            return [bytes((frames.SET_CONFIRM, 0 if data[8:] else 1)) + data[1:7]]
+            known = len(self._parameters.get(data[1:5], b"")) == len(data) - 8 > 0
+            if known:
+                self._parameters[data[1:5]] = data[8:]
+            return [bytes((frames.SET_CONFIRM, 0 if known else 1)) + data[1:7]]
         path, service, attribute, dsap, _, _, apdu = frames.parse_request(data)
         names = [address.hex() for address in path]
         self.said.append((names, service, attribute, apdu))

@@ -205,7 +205,7 @@ ENTRIES = (
         _mam_network,
         MAM_NODES,
         "0200000000ff",
-        None,
+        ("5", b"\x01", b"\x01"),
     ),
     Entry(
         "imst",

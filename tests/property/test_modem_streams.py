@@ -9,10 +9,13 @@ from typing import TYPE_CHECKING
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hal.modem import hci, usi, wmbus, wrapper
+from hal.modem import amber_frames, hci, mam_frames, usi, wmbus, wrapper
+from hal.modem.amber import Amber
 from hal.modem.imst import Imst
+from hal.modem.mam import MetersAndMore
 from hal.modem.prime import Prime
 from hal.ports import ModemError
+from tests.portable.mam_network import MODEM, Network
 
 if TYPE_CHECKING:
     from hal.modem.attached import Driver
@@ -52,6 +55,50 @@ telegrams = st.builds(
 )
 usi_stream = st.lists(st.one_of(st.binary(max_size=300), usi_frames, lists, joins), max_size=25)
 hci_stream = st.lists(st.one_of(st.binary(max_size=300), hci_frames, telegrams), max_size=25)
+
+
+addresses = st.sampled_from((NODE, "0080e1000002", "ffffffffff03", "000000000000"))
+mam_answers = st.builds(
+    lambda address, attribute, dsap, status, apdu: mam_frames.Indication(
+        bytes.fromhex(address), attribute, dsap, apdu, status
+    ).encode(),
+    addresses,
+    st.sampled_from((19, 91, 95, 247, 255)),
+    st.sampled_from((0, 2, 7)),
+    st.sampled_from((0, 0, 0, 5)),
+    st.one_of(
+        st.binary(max_size=127),
+        addresses.map(lambda text: mam_frames.record(bytes.fromhex(text))),
+        st.lists(addresses, max_size=5).map(
+            lambda found: (
+                bytes([len(found)])
+                + b"".join(mam_frames.record(bytes.fromhex(text)) for text in found)
+            )
+        ),
+    ),
+)
+mam_others = st.one_of(
+    st.builds(
+        lambda address, status: b"\x14" + bytes.fromhex(address) + bytes((0, 0, status)),
+        addresses,
+        st.integers(0, 7),
+    ),
+    st.builds(lambda event: bytes((0x16, event, 0)), st.sampled_from((0, 0x20, 0x7F))),
+    st.builds(
+        lambda head, tail: bytes([head]) + tail, st.integers(0, 0x7F), st.binary(max_size=60)
+    ),
+)
+mam_said = st.one_of(mam_answers, mam_others).map(lambda data: usi.frame(0x31, data))
+mam_stream = st.lists(st.one_of(st.binary(max_size=300), usi_frames, mam_said), max_size=25)
+amber_said = st.one_of(
+    st.builds(amber_frames.frame, st.integers(0, 255), st.binary(max_size=254)),
+    st.builds(
+        lambda ci, tail: amber_frames.frame(3, b"\x08" + bytes.fromhex(METER) + bytes([ci]) + tail),
+        st.sampled_from((0x60, 0x61, 0x7C, 0x7D, 0x8D)),
+        st.binary(max_size=60),
+    ),
+)
+amber_stream = st.lists(st.one_of(st.binary(max_size=300), amber_said), max_size=25)
 
 
 def play(driver: Driver, pieces: list[bytes], cut: int, address: str) -> int:
@@ -101,6 +148,39 @@ def test_imst_takes_any_stream(pieces: list[bytes], cut: int) -> None:
     assert [event for event in driver.events() if getattr(event, "data", None) == b"\xc4"]
 
 
+@settings(max_examples=150, deadline=None)
+@given(amber_stream, st.integers(1, 500))
+def test_amber_takes_any_stream(pieces: list[bytes], cut: int) -> None:
+    driver = Amber(silence_ms=1000, answer_ms=100, duty_permille=1000)
+    now = play(driver, pieces, cut, METER)
+    driver.tick(now + 2000)
+    driver.events()
+    driver.start(now + 2000)
+    memory = amber_frames.frame(0x8A, b"\x00\x80" + bytes(0x80))
+    telegram = wmbus.Telegram(bytes.fromhex(METER), 1, 1, 16, b"\xc4")
+    heard = amber_frames.frame(amber_frames.DATA_INDICATION, wmbus.from_meter(telegram))
+    driver.feed(memory + heard, now + 2001)
+    assert [event for event in driver.events() if getattr(event, "data", None) == b"\xc4"]
+
+
+@settings(max_examples=150, deadline=None)
+@given(mam_stream, st.integers(1, 500))
+def test_meters_and_more_takes_any_stream(pieces: list[bytes], cut: int) -> None:
+    driver = MetersAndMore(silence_ms=1000, answer_ms=100, confirm_ms=2000)
+    now = play(driver, pieces, cut, NODE)
+    # Whatever came before, a node that is there is found, and no other.
+    driver.feed(b"\x7e", now)
+    driver.reset(now)
+    network = Network({MODEM: [NODE]})
+    end = now + 120000
+    while now < end:
+        for answer in network.take(driver.outgoing()):
+            driver.feed(answer, now)
+        now += driver.due_ms(now)
+        driver.tick(now)
+    assert driver.nodes() == [NODE] and not driver.dead
+
+
 def footprint(parser: object) -> int:
     return sum(sys.getsizeof(value) for value in vars(parser).values())
 
@@ -108,12 +188,14 @@ def footprint(parser: object) -> int:
 @settings(max_examples=60, deadline=None)
 @given(st.binary(max_size=2000), st.integers(1, 20))
 def test_parsers_do_not_grow(noise: bytes, times: int) -> None:
-    usi_parser, hci_parser = usi.Parser(), hci.Parser()
+    usi_parser, hci_parser, amber_parser = usi.Parser(), hci.Parser(), amber_frames.Parser()
     for _ in range(times):
         usi_parser.feed(noise)
         hci_parser.feed(noise, 0)
+        amber_parser.feed(noise, 0)
     assert footprint(usi_parser) < 12000
     assert footprint(hci_parser) < 2000
+    assert footprint(amber_parser) < 2000
 
 
 @settings(max_examples=150, deadline=None)
@@ -134,6 +216,7 @@ round_trips: list[tuple[Callable[[bytes], bytes], Callable[[bytes], bytes]]] = [
     (lambda d: usi.frame(0x07, d), lambda r: usi.Parser().feed(r)[0].data),
     (lambda d: usi.frame(0x30, b"\x37" + d), lambda r: usi.Parser().feed(r)[0].data[1:]),
     (lambda d: hci.frame(2, 3, d), lambda r: hci.Parser().feed(r, 0)[0].payload),
+    (lambda d: amber_frames.frame(0, d), lambda r: amber_frames.Parser().feed(r, 0)[0][1]),
     (lambda d: wrapper.wrap(1, 2, d), lambda r: wrapper.Unwrapper(250).feed(r)[0][2]),
 ]
 
