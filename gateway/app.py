@@ -18,6 +18,7 @@ from gateway.jobs.job import CONFIGURE
 from gateway.jobs.ledger import Ledger, LedgerError
 from gateway.jobs.queue import Queue
 from gateway.jobs.result import KO, Result
+from gateway.local.assemble import local_access
 from gateway.meters.counters import Counters
 from gateway.meters.inventory import Inventory
 from gateway.meters.keys import Vault
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
 
     from gateway.jobs.job import Job
     from gateway.jobs.queue import Execution
+    from gateway.local.access import LocalPort
     from gateway.meters.inventory import Meter
     from gateway.settings import Settings
     from hal.ports import Clock, Crypto, Modem, Storage, Uplink, Watchdog
@@ -47,10 +49,19 @@ STORAGE_PAUSE_MS = 5000  # after the flash refused a record
 
 class Ports:
     """What a board provides. modems: [(Modem, how many meters are served over it at once)].
-    board_key: 16 or 32 bytes, wraps the meters' keys. watchdog: None where there is none.
+    board_key: 16 or 32 bytes, wraps the meters' keys. watchdog, local: None where there is none.
     """
 
-    __slots__ = ("board_key", "clock", "crypto", "modems", "storage", "uplink", "watchdog")
+    __slots__ = (
+        "board_key",
+        "clock",
+        "crypto",
+        "local",
+        "modems",
+        "storage",
+        "uplink",
+        "watchdog",
+    )
 
     def __init__(
         self,
@@ -61,6 +72,7 @@ class Ports:
         modems: list[tuple[Modem, int]],
         board_key: bytes,
         watchdog: Watchdog | None = None,
+        local: LocalPort | None = None,
     ) -> None:
         self.board_key = board_key
         self.clock = clock
@@ -69,6 +81,7 @@ class Ports:
         self.uplink = uplink
         self.modems = modems
         self.watchdog = watchdog
+        self.local = local
 
 
 class About:
@@ -114,16 +127,31 @@ class Gateway:
         )
         self._ledger.note_if_possible("start", [FIRMWARE])
         self._queue = Queue(self._ledger, ports.clock, ports.crypto.random)
+        counters = Counters(ports.storage)
         self._attempts = Attempts(
             self._network,
             self._inventory,
-            Counters(ports.storage),
+            counters,
             ports.clock,
             ports.crypto,
             settings.system_title,
             {kind: (path.timeout_ms, path.tries) for kind, path in settings.paths.items()},
         )
         about = About(self._inventory, self._network)
+        self._local = None
+        if settings.local is not None and ports.local is not None:
+            self._local = local_access(
+                settings,
+                settings.local,
+                ports.local,
+                self._network,
+                self._inventory,
+                counters,
+                about,
+                ports.clock,
+                ports.crypto,
+                self._ledger.note_if_possible,
+            )
         self._session = Session(
             ports.uplink,
             ports.clock,
@@ -154,6 +182,8 @@ class Gateway:
         tasks = Group()
         tasks.start(self._network.run())
         tasks.start(self._session.run())
+        if self._local is not None:
+            tasks.start(self._local.run())
         tasks.start(self._watch_windows())
         for _ in range(self._workers):
             tasks.start(self._work())
