@@ -6,7 +6,7 @@ import asyncio
 import os
 import sys
 
-from board.wiring import board_key, check_uarts, modems, uplink
+from board.wiring import board_key, check_uarts, local_port, modems, uplink
 from gateway.app import Gateway, Ports
 from gateway.settings import SettingsError, parse
 from hal.micropython.clock import SystemClock
@@ -46,14 +46,17 @@ def run(
         clock, crypto = SystemClock(), SystemCrypto()
         log.set_clock(clock.unix_time)
         _ensure_folder(data)
+        open_port = opener(uarts)
+        random, private = crypto.random, make_private_file
         ports = Ports(
             clock,
             FolderStorage(data),
             crypto,
             uplink(settings, base, MqttUplink),
-            modems(settings, clock, opener(uarts), UdpPort.open),
-            board_key(settings, base, crypto.random, make_private_file),
+            modems(settings, clock, open_port, UdpPort.open),
+            board_key(settings, base, random, private),
             watchdog,
+            local_port(settings, base, clock, open_port, random, private),
         )
         gateway = Gateway(settings, ports)
     except SettingsError as error:

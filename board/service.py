@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from board.systemd import unit
-from board.wiring import board_key, check_uarts, modems, uplink
+from board.wiring import board_key, check_uarts, local_port, modems, uplink
 from gateway.app import Gateway, Ports
 from gateway.settings import Settings, SettingsError, parse
 from hal.cpython.clock import SystemClock
@@ -94,14 +94,17 @@ def _ports(
     clock, crypto = SystemClock(), SystemCrypto()
     log.set_clock(clock.unix_time)
     data.mkdir(parents=True, exist_ok=True)
+    open_port = opener(dict(uarts))
+    random, private = crypto.random, make_private_file
     return Ports(
         clock,
         FolderStorage(str(data)),
         crypto,
         uplink(settings, str(base), MqttUplink),
-        modems(settings, clock, opener(dict(uarts)), UdpPort.open),
-        board_key(settings, str(base), crypto.random, make_private_file),
+        modems(settings, clock, open_port, UdpPort.open),
+        board_key(settings, str(base), random, private),
         watchdog,
+        local_port(settings, str(base), clock, open_port, random, private),
     )
 
 

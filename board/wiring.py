@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 
+from gateway.local.access import LocalPort
 from gateway.settings import RADIO, SettingsError
 from gateway.uplink.messages import MAX_MESSAGE
 from hal.modem import wmbus
@@ -17,6 +18,11 @@ from hal.modem.prime import Prime
 from hal.modem.udp import Udp
 from hal.rt import log, port_url
 from hal.rt.tls_files import TlsFiles
+
+_NEEDS_A_COPY = {
+    "board_key": "the HES needs a copy to send keys",
+    "local.key": "technicians need a copy",
+}
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -115,22 +121,50 @@ def board_key(
     """The key that wraps the meters' keys, from its file in `folder`, made if absent.
     SettingsError when others than its owner may read it, or it holds no key.
     """
-    path = folder + "/" + settings.board_key
+    return _secret(folder, "board_key", settings.board_key, (32, 64), random, make_private_file)
+
+
+def local_port(
+    settings: Settings,
+    folder: str,
+    clock: Clock,
+    open_port: OpenPort,
+    random: Callable[[int], bytes],
+    make_private_file: Callable[[str, bytes], None],
+) -> LocalPort | None:
+    """The line and the key of local access; None when the settings have none. The key's file is
+    made if absent. SettingsError as board_key()."""
+    one = settings.local
+    if one is None:
+        return None
+    key = _secret(folder, "local.key", one.key, (64,), random, make_private_file)
+    return LocalPort(lambda: open_port(one.url, clock), key)
+
+
+def _secret(
+    folder: str,
+    setting: str,
+    name: str,
+    digits: tuple[int, ...],
+    random: Callable[[int], bytes],
+    make_private_file: Callable[[str, bytes], None],
+) -> bytes:
+    path = folder + "/" + name
     try:
         mode = os.stat(path)[0]
     except OSError:
         make_private_file(path, (random(32).hex() + "\n").encode())
-        log.warning("gateway", "%s made; the HES needs a copy to send keys" % settings.board_key)
+        log.warning("gateway", "%s made; %s" % (name, _NEEDS_A_COPY[setting]))
         mode = os.stat(path)[0]
     if mode & 0o077:
         raise SettingsError(
-            "board_key: expected a file that only its owner may read, came mode %o for %s;"
-            " chmod 600 it" % (mode & 0o777, settings.board_key)
+            "%s: expected a file that only its owner may read, came mode %o for %s;"
+            " chmod 600 it" % (setting, mode & 0o777, name)
         )
-    text = _read(folder, "board_key", settings.board_key).strip()
-    digits = b"0123456789abcdefABCDEF"
-    if len(text) not in (32, 64) or [c for c in text if c not in digits]:
-        raise SettingsError("board_key: expected 32 or 64 hex digits in %s" % settings.board_key)
+    text = _read(folder, setting, name).strip()
+    if len(text) not in digits or [c for c in text if c not in b"0123456789abcdefABCDEF"]:
+        expected = " or ".join(["%d" % count for count in digits])
+        raise SettingsError("%s: expected %s hex digits in %s" % (setting, expected, name))
     return bytes.fromhex(text.decode())
 
 

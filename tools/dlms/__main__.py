@@ -27,6 +27,8 @@ Talk DLMS/COSEM to a meter. URL is one of
 
   ami-dlms tcp://10.0.0.7 identify
   ami-dlms tcp://10.0.0.7 get "clock 0.0.1.0.0.255 time" "register 1.0.1.8.0.255 value"
+  ami-dlms hdlc+serial:/dev/ttyUSB0?mode_e=1 get "data 0.0.96.50.0.255 value" \\
+      --local-key local.key                             a concentrator; with --via a meter behind it
   ami-dlms tcp://10.0.0.7 profile 1.0.99.1.0.255 --last 4 --keys keys.jsonl --serial AMI0000000001
 
 Without password and keys it is the public client (16). Passwords and keys may stand in the
@@ -177,6 +179,8 @@ def _add_options(parser: argparse.ArgumentParser, again: bool) -> None:
         metavar="OBIS",
         help="first read what the meter counted, as public client; 0.0.43.1.0.255",
     )
+    add("--via", metavar="SERIAL", help="this meter, behind the concentrator at URL")
+    add("--local-key", type=Path, metavar="FILE", help="the concentrator's, for --via or itself")
     group = parser.add_argument_group("how it is protected", "With --ek: by service, global key.")
     add("--protection", choices=list(FORMS), help="form of every APDU")
     add("--policy", choices=list(POLICIES), help="default both")

@@ -40,6 +40,7 @@ from tools.dlms.counter_file import CounterFile, CounterProblem
 from tools.dlms.failure import CallProblem, Failed, one_line
 from tools.dlms.links import open_link
 from tools.dlms.trace import TracedCrypto, TracedLink, Tracer
+from tools.dlms.via import LocalKey, ViaLink
 
 MANAGEMENT, PUBLIC = 1, 16  # client SAPs
 LONGEST_VALUE = 16 << 20  # bytes of one value put together from blocks
@@ -77,8 +78,12 @@ class Settings:
         self._counter_path: Path = options.counter_file or counter_file.default_path()
         self.counter: CounterFile | None = None
         self.read_counter: bytes | None = options.read_counter
+        self._via: str | None = options.via
+        self._local = self._local_key(options)
         secret = _password(options)
         ek, ak = _symmetric(options)
+        if self._local is not None and self._via is None:
+            ek, ak = self._local.ek, self._local.ak  # it is the concentrator we speak to
         auth = options.auth or ("gmac" if ek else "low" if secret else "none")
         mechanism = MECHANISMS[auth]
         self.client: int = options.client or (PUBLIC if mechanism == NONE else MANAGEMENT)
@@ -95,6 +100,15 @@ class Settings:
             )
         except ValueError as error:
             raise CallProblem("--auth %s: %s" % (auth, error)) from None
+
+    def _local_key(self, options: argparse.Namespace) -> LocalKey | None:
+        path: Path | None = options.local_key
+        if path is None:
+            if self._via is not None:
+                raise CallProblem("--via needs --local-key, the concentrator's")
+            return None
+        title = options.title or counter_file.own_title(self._counter_path)
+        return LocalKey(path, title, self._counter_path)
 
     def _own_keys(self, options: argparse.Namespace, ek: bytes, ak: bytes) -> Keys:
         path = self._counter_path
@@ -139,6 +153,17 @@ class Settings:
         link = await open_link(
             self.place, client_sap, self.server, self.clock, self.timeout_ms, self.tries
         )
+        if self._via is not None and self._local is not None:
+            link = await ViaLink.open(
+                link,
+                self._via,
+                client_sap,
+                self._local,
+                self.clock,
+                SystemCrypto(),
+                self.timeout_ms,
+                self.tries,
+            )
         return link if self.tracer is None else TracedLink(link, self.tracer)
 
 
