@@ -48,6 +48,8 @@ _FLUSH_SIZE = 16384  # bytes kept in RAM at most before they are written (not ye
 # A position is segment number * 2^31 + offset: ordered like the records.
 _OFFSET_BITS = 31
 _ENOSPC = 28
+# EBADMSG, EILSEQ (littlefs: LFS_ERR_CORRUPT), EUCLEAN: damage that the file system itself found.
+_CORRUPT = (74, 84, 117)
 _OFFSET_MASK = (1 << _OFFSET_BITS) - 1
 
 
@@ -305,8 +307,7 @@ class Journal:
                 found.append(int(digits))
         found.sort()
         for i in range(len(found) - 1, 0, -1):
-            header = self._storage.read(self._file_name(found[i]), 0, _HEADER)
-            if header == _header(_BASE):
+            if self._header_of(self._file_name(found[i])) == _header(_BASE):
                 # A rewrite whose clearing away of the old was cut off.
                 for number in found[:i]:
                     self._storage.remove(self._file_name(number))
@@ -321,15 +322,20 @@ class Journal:
         if size == 0:
             return 0, ""  # made, and then the power went
         newest = segment == self._segments[-1]
-        header = self._storage.read(name, 0, _HEADER)
+        header = self._header_of(name)
         if header != _header(0) and header != _header(_BASE):
-            if newest and self._used(name, 0) == 0:
+            if newest and header and self._used(name, 0) == 0:
                 return 0, ""
             return 0, "expected a segment's header, came %s" % (header.hex() or "nothing")
         reader = _Reader(self._storage, name, _HEADER, size)
         while True:
             at = reader.offset
-            payload = reader.next()
+            try:
+                payload = reader.next()
+            except OSError as error:
+                if error.errno not in _CORRUPT:
+                    raise
+                return at, "nothing that can be read: %s" % error
             if payload is None:
                 if reader.damage and newest and self._used(name, at) == at:
                     return at, ""
@@ -340,10 +346,15 @@ class Journal:
     def _repair(self, segment: int, good: int, damage: str, recovery: Recovery) -> int:
         """Make the file end at `good`; returns its size then."""
         name = self._file_name(segment)
-        newest = segment == self._segments[-1]
-        size = self._used(name, good) if newest else self._storage.size(name)
+        size, torn = self._storage.size(name), False
+        if segment == self._segments[-1]:
+            try:
+                size = self._used(name, good)
+                torn = not self._committed_behind(name, good)
+            except OSError as error:
+                if error.errno not in _CORRUPT:
+                    raise
         recovery.cut += size - good
-        torn = newest and not self._committed_behind(name, good)
         recovery.notes.append(
             "%s: %s at byte %d of %d: %s"
             % (
@@ -361,7 +372,7 @@ class Journal:
             try:
                 self._keep_copy(name, self._bad_name(segment), size)
             except OSError as error:
-                if error.errno != _ENOSPC:
+                if error.errno != _ENOSPC and error.errno not in _CORRUPT:
                     raise
                 # The file itself is kept as it is; it becomes the copy when its turn to go comes.
                 self._remove_if_there(self._bad_name(segment))
@@ -369,6 +380,15 @@ class Journal:
                 return good
         self._storage.truncate(name, good)
         return good
+
+    def _header_of(self, name: str) -> bytes:
+        """What stands there, b"" if it cannot be read."""
+        try:
+            return self._storage.read(name, 0, _HEADER)
+        except OSError as error:
+            if error.errno not in _CORRUPT:
+                raise
+            return b""
 
     def _used(self, name: str, offset: int) -> int:
         """The end of the last byte from `offset` on that is not zero; `offset` if all are."""
@@ -451,7 +471,13 @@ class _Reader:
     def _bytes(self, offset: int, size: int) -> bytes:
         start = offset - self._window_at
         if start < 0 or start + size > len(self._window):
-            self._window = self._storage.read(self._name, offset, max(size, _READ_SIZE))
+            try:
+                self._window = self._storage.read(self._name, offset, max(size, _READ_SIZE))
+            except OSError as error:
+                if error.errno not in _CORRUPT:
+                    raise
+                # The damage may lie behind what is wanted.
+                self._window = self._storage.read(self._name, offset, size)
             self._window_at = offset
             start = 0
         return self._window[start : start + size]

@@ -375,6 +375,8 @@ class Contents:
             del self.remembered[oldest[1]]
 
     def _numbered(self, number: int, position: int) -> None:
+        if not isinstance(number, int) or number < 0:
+            raise ValueError("a report has a number, not %r" % type(number))
         self.last_number = number
         if not self._index or number >= self._index[-1][0] + _INDEX_STEP:
             self._index.append((number, position))

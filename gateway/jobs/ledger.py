@@ -66,6 +66,8 @@ _EXECUTION_BYTES = 240
 _AFTER_DAMAGE = 1 << 20  # numbers left out, so that none is given twice
 _ENOSPC = 28
 _EIO = 5
+# what comes of a record that another version of the firmware wrote
+_NOT_UNDERSTOOD = (ValueError, IndexError, KeyError, TypeError, AttributeError)
 ACCEPTING = ("accepted", "window-not-open", "window-short")
 
 
@@ -356,14 +358,18 @@ class Ledger:
         for position, payload in self._journal.records(place):
             if len(found) >= limit:
                 break
-            record = cbor.decode(payload)
-            if record[0] not in WITH_REPORT or record[1] <= after:
-                continue
-            if record[1] > after + 1:
-                found.append(_lost(after + 1, record[1] - 1))
-            self._cursor = (record[1], position)
-            found.append(self._contents.report(record))
-            after = record[1]
+            try:
+                record = _record(payload)
+                if record[0] not in WITH_REPORT or record[1] <= after:
+                    continue
+                report = self._contents.report(record)
+            except _NOT_UNDERSTOOD:
+                continue  # said at the start; its number is a lost one
+            if report.number > after + 1:
+                found.append(_lost(after + 1, report.number - 1))
+            self._cursor = (report.number, position)
+            found.append(report)
+            after = report.number
         if not found:
             found.append(_lost(after + 1, self.last_number))
         return found[:limit]
@@ -492,12 +498,12 @@ class Ledger:
 
     def _replay(self, position: int, payload: bytes) -> None:
         try:
-            record = cbor.decode(payload)
+            record = _record(payload)
             if record[0] == kinds.AUDIT:
                 self._trail.redo(record[1:])
             else:
                 self._kept.apply(record, position)
-        except (ValueError, IndexError, KeyError, TypeError, AttributeError) as error:
+        except _NOT_UNDERSTOOD as error:
             # Its CRC is right: another version of the firmware wrote it. The gateway must start all
             # the same.
             log.error("ledger", "record at %d is not understood: %r" % (position, error))
@@ -689,9 +695,12 @@ class Ledger:
         if trail.behind:
             trail.recover()
             for _, payload in self._journal.records():
-                record = cbor.decode(payload)
-                if record[0] == kinds.AUDIT:
-                    trail.redo(record[1:])
+                try:
+                    record = _record(payload)
+                    if record[0] == kinds.AUDIT:
+                        trail.redo(record[1:])
+                except _NOT_UNDERSTOOD:
+                    pass  # said at the start
         trail.sync()
         self._journal.drop_before(oldest)
 
@@ -748,6 +757,13 @@ class Batch:
         except OSError:
             ledger._lost()
             raise
+
+
+def _record(payload: bytes) -> list[Any]:
+    record = cbor.decode(payload)
+    if not isinstance(record, list):
+        raise ValueError("a record is an array, not %r" % type(record))
+    return record
 
 
 def _answer(job: Job, now: int) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-ENOENT, EIO, ENOSPC = 2, 5, 28
+ENOENT, EIO, ENOSPC, EILSEQ = 2, 5, 28, 84
 
 # What is left, after a cut, of bytes written but not synced. Real media do each of these.
 SURVIVALS = ("lost", "half", "whole", "garbage", "zeros", "last-block-only")
@@ -14,7 +14,7 @@ class PowerCut(Exception):
 
 
 class _File:
-    __slots__ = ("content", "durable", "durable_size", "named", "zeros")
+    __slots__ = ("content", "durable", "durable_size", "named", "unreadable", "zeros")
 
     def __init__(self, content: bytes = b"", named: bool = False, zeros: int = 0) -> None:
         self.content = bytearray(content)
@@ -22,6 +22,7 @@ class _File:
         self.durable = len(content)  # bytes that a cut cannot take
         self.durable_size = len(content) + zeros
         self.named = named  # the directory entry is on the medium
+        self.unreadable = -1  # from this byte on, if not negative
 
     def size(self) -> int:
         return len(self.content) + self.zeros
@@ -64,6 +65,8 @@ class MemoryStorage:
     def read(self, name: str, offset: int = 0, size: int = -1) -> bytes:
         file = self._file(name)
         end = file.size() if size < 0 else min(offset + size, file.size())
+        if 0 <= file.unreadable < end:
+            raise OSError(EILSEQ, "byte %d of %s cannot be read" % (file.unreadable, name))
         part = bytes(file.content[offset:end])
         return part + bytes(max(0, end - offset - len(part)))
 
@@ -146,6 +149,10 @@ class MemoryStorage:
     def damage(self, name: str, offset: int) -> None:
         """Flip a bit of a byte, as an old flash does."""
         self._file(name).content[offset] ^= 0x10
+
+    def spoil(self, name: str, offset: int) -> None:
+        """From this byte on the file cannot be read any more, as littlefs finds of a lost block."""
+        self._file(name).unreadable = offset
 
     def set_capacity(self, capacity: int) -> None:
         self._capacity = capacity

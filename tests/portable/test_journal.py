@@ -197,6 +197,33 @@ def test_damage_in_the_newest_segment_is_no_torn_tail() -> None:
     assert "book.bad.00000001" in storage.names() and recovery.cut > 0
 
 
+def test_a_segment_that_cannot_be_read_any_more_costs_only_itself() -> None:
+    for newest in (False, True):
+        for offset in (0, 100):
+            storage = MemoryStorage()
+            journal, _, _ = opened(storage, 256)
+            first: dict[str, int] = {}
+            for number, record in enumerate(numbered(30)):
+                if journal.full():
+                    journal.roll()
+                first.setdefault("book.%08d" % journal.newest(), number)
+                journal.append(record)
+                journal.commit()
+            name = storage.names()[-1 if newest else 1]
+            storage.spoil(name, offset)
+            for _ in range(2):
+                journal, found, recovery = opened(storage, 256)
+                assert recovery.damaged and name in recovery.notes[0]
+                assert found[: first[name]] == numbered(first[name])
+                assert len(found) < 30 and (newest or found[-1] == numbered(30)[-1])
+                assert [record for _, record in journal.records()] == found
+            journal.append(b"goes on")
+            journal.commit()
+            assert opened(storage, 256)[1] == found + [b"goes on"]
+            journal.drop_before(journal.newest())
+            assert "book.bad." + name[5:] in storage.names()
+
+
 def test_full_flash_leaves_what_was_committed() -> None:
     storage = MemoryStorage(200)
     journal, _, _ = opened(storage)
