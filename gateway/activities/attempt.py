@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import asyncio
 
-from gateway.activities import configure, read
+from gateway.activities import configure, image, read
 from gateway.activities.words import one_line, passing
 from gateway.dlms.client import HIGH_GMAC, Association, Client
 from gateway.dlms.errors import (
@@ -25,7 +25,7 @@ from gateway.dlms.errors import (
 )
 from gateway.dlms.keys import invocation_counter
 from gateway.dlms.security import Keys
-from gateway.jobs.job import CONFIGURE, READ
+from gateway.jobs.job import COMPARE, CONFIGURE, IMAGE, READ
 from gateway.jobs.result import KO, Result
 from gateway.meters.counters import CounterError
 from gateway.meters.inventory import InventoryError
@@ -57,6 +57,8 @@ PUBLIC_CLIENT = 16  # SAP that may read the invocation counter, without authenti
 ACTIVITIES: dict[int, Activity] = {
     CONFIGURE: configure.run,  # order: the decoded package
     READ: read.run,  # order: [(class_id, obis, attribute)]
+    IMAGE: image.run,  # order: image.Order
+    COMPARE: configure.compare,  # order: the decoded package
 }
 
 
@@ -128,7 +130,7 @@ class Attempts:
             return Result(KO, "not-commissioned"), ""
         try:
             found = self._inventory.keys(serial)
-            keys = Keys(self._system_title, found.ek, found.ak)
+            keys = Keys(self._system_title, found.ek, found.ak, found.suite)
             return await self._over_paths(meter, keys, activity, order)
         except InventoryError as error:
             return Result(KO, "association-refused", one_line(str(error))), ""

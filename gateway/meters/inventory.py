@@ -3,9 +3,16 @@
 Two JSON-lines files in the Storage, one meter a line, written by the commissioning tools:
 
   meters.jsonl  {"serial": "AMI0000000001", "client": 1, "server": 1,
-                 "paths": [["plc", "0080e1000001"], ["ip", "10.0.0.7:4059"]]}
+                 "paths": [["plc", "0080e1000001"], ["ip", "10.0.0.7:4059"]],
+                 "title": "4149440000000001"}
   keys.jsonl    {"serial": "AMI0000000001", "ek": "<32 hex digits>", "ak": "<32 hex digits>"}
-                {"serial": "AMI0000000001", "wrapped": "<96 hex digits>"}
+                {"serial": "AMI0000000002", "suite": 2, "ek": "<64 hex digits>", "ak": "<64>"}
+                {"serial": "AMI0000000003", "wrapped": "<96 or 160 hex digits>"}
+
+The security suite is 0 where none is given; wrapped keys know theirs.
+`title` is the system title of a meter that serves the fleet's pre-established client (SAP 102:
+images, by broadcast too); it may be left out. The fleet's broadcast key and its authentication key
+stand in keys.jsonl under the serial "broadcast".
 
 With a Vault (keys.py), plain keys are wrapped as soon as they are found, and the file is replaced
 by one that holds wrapped keys alone. What the flash had under the plain ones may be there until it
@@ -20,7 +27,7 @@ from __future__ import annotations
 
 import json
 
-from gateway.meters.keys import WRAPPED_SIZE, MeterKeys
+from gateway.meters.keys import KEY_SIZES, WRAPPED_SIZES, MeterKeys
 from hal.ports import CryptoError
 from hal.rt import memory
 
@@ -37,6 +44,7 @@ KEYS = "keys.jsonl"
 _NEW_KEYS = "keys.jsonl.new"
 PLC, RF, IP = "plc", "rf", "ip"
 
+BROADCAST = "broadcast"  # no meter's serial: the fleet's keys
 MAX_METERS = 2000
 MAX_PATHS = 4
 MAX_LINE = 512
@@ -55,22 +63,29 @@ class InventoryError(Exception):
 class Meter:
     """One meter. serial: its COSEM logical device name.
 
-    paths: [(kind, address)] as in the file. client_sap, server_sap: the wrapper's ports.
+    paths: [(kind, address)] as in the file. client_sap, server_sap: the wrapper's ports. title: of
+    the meter's system, b"" where there is no pre-established client.
     """
 
-    __slots__ = ("client_sap", "paths", "serial", "server_sap")
+    __slots__ = ("client_sap", "paths", "serial", "server_sap", "title")
 
     def __init__(
-        self, serial: str, paths: list[tuple[str, str]], client_sap: int = 1, server_sap: int = 1
+        self,
+        serial: str,
+        paths: list[tuple[str, str]],
+        client_sap: int = 1,
+        server_sap: int = 1,
+        title: bytes = b"",
     ) -> None:
         self.serial = serial
         self.paths = paths
         self.client_sap = client_sap
         self.server_sap = server_sap
+        self.title = title
 
     def as_client(self, client_sap: int) -> Meter:
         """The same meter, spoken to as another client."""
-        return Meter(self.serial, self.paths, client_sap, self.server_sap)
+        return Meter(self.serial, self.paths, client_sap, self.server_sap, self.title)
 
     def __repr__(self) -> str:
         return "Meter(%s, %r)" % (self.serial, self.paths)
@@ -86,7 +101,7 @@ class Inventory:
         self._storage = storage
         self._vault = vault
         self._size = -1
-        # serial -> "client server kind=address kind=address"
+        # serial -> "client server title kind=address kind=address", the title "-" for none
         self._meters: dict[str, str] = {}
         # serial -> offset of its line in keys.jsonl; only for meters
         self._key_lines: dict[str, int] = {}
@@ -115,10 +130,11 @@ class Inventory:
             return None
         fields = packed.split(" ")
         paths = []
-        for field in fields[2:]:
+        for field in fields[3:]:
             kind, address = field.split("=", 1)
             paths.append((kind, address))
-        return Meter(serial, paths, int(fields[0]), int(fields[1]))
+        title = b"" if fields[2] == "-" else bytes.fromhex(fields[2])
+        return Meter(serial, paths, int(fields[0]), int(fields[1]), title)
 
     def keys(self, serial: str) -> MeterKeys:
         """Read from keys.jsonl. InventoryError when there are none."""
@@ -184,7 +200,7 @@ class Inventory:
             except InventoryError as error:
                 self._report(METERS, number, str(error))
                 continue
-            fields = [str(meter.client_sap), str(meter.server_sap)]
+            fields = [str(meter.client_sap), str(meter.server_sap), meter.title.hex() or "-"]
             fields.extend(["%s=%s" % path for path in meter.paths])
             self._meters[meter.serial] = " ".join(fields)
 
@@ -232,7 +248,7 @@ class Inventory:
                 some_plain = some_plain or plain is not None
                 if serial in self._key_lines:
                     raise InventoryError("%s is already on an earlier line" % serial)
-                if serial not in self._meters:
+                if serial not in self._meters and serial != BROADCAST:
                     raise InventoryError("%s is not in %s" % (serial, METERS))
             except InventoryError as error:
                 self._report(KEYS, number, str(error))
@@ -295,7 +311,10 @@ def _parse_meter(line: bytes) -> Meter:
         if (kind, address) in checked:
             raise InventoryError("%s: path %s %s twice" % (serial, kind, address))
         checked.append((kind, address))
-    return Meter(serial, checked, _sap(fields, "client"), _sap(fields, "server"))
+    if serial == BROADCAST:
+        raise InventoryError("%s is the fleet's name for its keys, and no meter" % serial)
+    title = _hex(fields, "title", 16) if "title" in fields else b""
+    return Meter(serial, checked, _sap(fields, "client"), _sap(fields, "server"), title)
 
 
 def _parse_keys(line: bytes) -> tuple[str, MeterKeys | None, bytes]:
@@ -303,8 +322,14 @@ def _parse_keys(line: bytes) -> tuple[str, MeterKeys | None, bytes]:
     fields = _fields(line)
     serial = _serial(fields)
     if "wrapped" in fields:
-        return serial, None, _hex(fields, "wrapped", 2 * WRAPPED_SIZE)
-    return serial, MeterKeys(_hex(fields, "ek", 32), _hex(fields, "ak", 32)), b""
+        wrapped = fields["wrapped"]
+        size = WRAPPED_SIZES[isinstance(wrapped, str) and len(wrapped) > 2 * WRAPPED_SIZES[0]]
+        return serial, None, _hex(fields, "wrapped", 2 * size)
+    suite = fields.get("suite", 0)
+    if type(suite) is not int or not 0 <= suite <= 2:
+        raise InventoryError("suite: expected 0, 1 or 2")
+    digits = 2 * KEY_SIZES[suite]
+    return serial, MeterKeys(_hex(fields, "ek", digits), _hex(fields, "ak", digits), suite), b""
 
 
 def _wrapped_line(serial: str, wrapped: bytes) -> bytes:

@@ -7,10 +7,11 @@ from __future__ import annotations
 
 import hashlib
 
-from gateway.jobs.job import Job, JobError, State
+from gateway.jobs.job import IMAGE, Job, JobError, State
 from gateway.jobs.ledger import ACCEPTING
 from gateway.jobs.result import KO, Result
 from gateway.uplink import envelope
+from gateway.uplink.image_file import MAX_IMAGE
 from gateway.uplink.messages import Cancel, Pause
 from gateway.uplink.refused import Refused
 
@@ -23,7 +24,8 @@ if TYPE_CHECKING:
     from hal.ports import Clock, Crypto
 
 SKEW_S = 3600  # how far in the future an order may claim to be issued
-MAX_PACKAGE = 256 * 1024  # octets
+MAX_PACKAGE = 256 * 1024  # octets: it is held in RAM
+MAX_IMAGE_FILE = MAX_IMAGE + 16384  # it stays on the flash
 _GONE = "it is not here, or has ended"
 
 
@@ -60,10 +62,11 @@ class Orders:
             job.check(self._concentrator, self._clock.unix_time(), SKEW_S)
         except JobError as error:
             raise Refused(error.reason, error.detail, error.job_id)
-        if job.package is not None and job.package.size > MAX_PACKAGE:
+        most = MAX_IMAGE_FILE if job.kind == IMAGE else MAX_PACKAGE
+        if job.package is not None and job.package.size > most:
             raise Refused(
                 "oversized",
-                "package: expected at most %d octets, came %d" % (MAX_PACKAGE, job.package.size),
+                "package: expected at most %d octets, came %d" % (most, job.package.size),
                 job.id,
             )
         if self._ledger.entry(job.id) is None and not [s for s in job.serials if self._known(s)]:

@@ -12,7 +12,18 @@ from datetime import datetime
 from pathlib import Path
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from gateway.jobs.job import CONFIGURE, MAX_METERS, READ, Canary, Job, JobError, PackageRef
+from gateway.jobs.job import (
+    COMPARE,
+    CONFIGURE,
+    IMAGE,
+    KINDS,
+    MAX_METERS,
+    READ,
+    Canary,
+    Job,
+    JobError,
+    PackageRef,
+)
 from gateway.jobs.result import OK, VALUE
 from gateway.jobs.window import EVERY_DAY, Daily
 from gateway.uplink import envelope, messages
@@ -20,7 +31,7 @@ from gateway.uplink.orders import MAX_PACKAGE
 from gateway.uplink.package import Package
 from gateway.uplink.refused import Refused
 from tools.hes.store import FINAL, NewJob, Store
-from tools.package import names
+from tools.package import image, names
 from tools.package.keys import SigningKey
 
 DAY = 86400
@@ -48,9 +59,16 @@ class Terms:
 
 
 def configure(
-    store: Store, key: SigningKey, concentrator: str, meters: list[str], terms: Terms, raw: bytes
+    store: Store,
+    key: SigningKey,
+    concentrator: str,
+    meters: list[str],
+    terms: Terms,
+    raw: bytes,
+    dry_run: bool = False,
 ) -> bytes:
-    """Keep the signed package `raw` and a job that brings it to the meters; gives the job's id."""
+    """Keep the signed package `raw` and a job that brings it to the meters, or (`dry_run`) only
+    compares it with what they have; gives the job's id."""
     try:
         _, payload, _ = envelope.split(raw)
         package = Package.from_payload(payload)
@@ -62,7 +80,40 @@ def configure(
         )
     digest = store.add_package(raw, package.name, package.version)
     reference = PackageRef(package.name, len(raw), digest)
-    return _submit(store, key, concentrator, meters, terms, reference, [])
+    kind = COMPARE if dry_run else CONFIGURE
+    return _submit(store, key, concentrator, meters, terms, kind, reference, [])
+
+
+def transfer_image(
+    store: Store,
+    key: SigningKey,
+    concentrator: str,
+    meters: list[str],
+    terms: Terms,
+    raw: bytes,
+    activation: int = 0,
+) -> bytes:
+    """Keep the image file `raw` and a job that brings it to the meters, and makes it active at
+    `activation` (unix seconds; 0: as soon as it is verified); gives the job's id."""
+    try:
+        _, described = image.opened(raw)
+    except Refused as refused:
+        raise OrderProblem("expected an image from `ami-package image`: %s" % refused) from None
+    if activation and activation >= terms.not_after:
+        raise OrderProblem("expected --activate within the job's window; see --to and --for")
+    digest = store.add_package(raw, described.name, described.version)
+    reference = PackageRef(described.name, len(raw), digest)
+    return _submit(
+        store,
+        key,
+        concentrator,
+        meters,
+        terms,
+        IMAGE,
+        reference,
+        [],
+        activation=activation,
+    )
 
 
 def read(
@@ -74,7 +125,7 @@ def read(
     attributes: list[names.Member],
 ) -> bytes:
     """Keep a job that reads the attributes from the meters; returns the job's id."""
-    return _submit(store, key, concentrator, meters, terms, None, attributes)
+    return _submit(store, key, concentrator, meters, terms, READ, None, attributes)
 
 
 def retry(store: Store, key: SigningKey, job_id: bytes, now: float) -> bytes:
@@ -106,7 +157,9 @@ def retry(store: Store, key: SigningKey, job_id: bytes, now: float) -> bytes:
         None,
         Canary(*canary) if canary and canary[0] < len(meters) else None,
     )
-    return _submit(store, key, job["concentrator"], meters, terms, package, attributes, job_id)
+    kind = next(number for number, name in KINDS.items() if name == job["kind"])
+    concentrator = job["concentrator"]
+    return _submit(store, key, concentrator, meters, terms, kind, package, attributes, job_id)
 
 
 def cancel(store: Store, key: SigningKey, job_id: bytes) -> None:
@@ -134,9 +187,11 @@ def _submit(
     concentrator: str,
     meters: list[str],
     terms: Terms,
+    kind: int,
     package: PackageRef | None,
     attributes: list[names.Member],
     retry_of: bytes | None = None,
+    activation: int = 0,
 ) -> bytes:
     try:
         messages.topic(concentrator, "job")
@@ -144,7 +199,7 @@ def _submit(
         raise OrderProblem(str(error)) from None
     job = Job(
         uuid.uuid4().bytes,
-        READ if package is None else CONFIGURE,
+        kind,
         concentrator,
         int(store.now()),
         terms.priority,
@@ -158,6 +213,7 @@ def _submit(
         terms.daily,
         terms.canary,
         retry_of,
+        activation,
     )
     payload = job.encode()
     try:
@@ -169,7 +225,7 @@ def _submit(
         NewJob(
             job.id,
             concentrator,
-            "read" if package is None else "configure",
+            KINDS[kind],
             terms.priority,
             terms.not_before,
             terms.not_after,

@@ -17,10 +17,15 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from gateway.activities.attributes import same
 from gateway.dlms import axdr, obis
 from gateway.dlms.errors import ProtocolError
 from gateway.jobs import result
+from gateway.jobs.job import COMPARE, CONFIGURE, IMAGE, KINDS
 from gateway.jobs.window import Daily
+from gateway.uplink import envelope
+from gateway.uplink.orders import MAX_PACKAGE
+from gateway.uplink.package import Check, Package
 from tools.hes.order import daily_text
 from tools.hes.store import FINAL, REJECTED, UNANSWERED, Store
 from tools.package import names, render
@@ -37,6 +42,12 @@ NEXT_STEPS = {
     result.FIX_TRUST: "add the signing key to the concentrator's trust list",
 }
 
+WITH_PACKAGE = {
+    KINDS[CONFIGURE]: "Configure with",
+    KINDS[IMAGE]: "Image",
+    KINDS[COMPARE]: "Dry run of",
+}
+
 WORK_ORDER = ("serial", "reason", "sentence", "detail", "attempts", "attempts_in_all", "earlier")
 
 Json = dict[str, Any]
@@ -49,9 +60,17 @@ def build(store: Store, job_id: bytes) -> Json:
         names.Member(names.ATTRIBUTE, class_id, bytes.fromhex(name), index)
         for class_id, name, index in json.loads(job["attributes"])
     ]
+    wanted: list[bytes] = []
+    if job["kind"] == KINDS[COMPARE]:
+        checks = _checks(store, job["package"])
+        attributes = [names.Member(names.ATTRIBUTE, *check.to_array()[:3]) for check in checks]
+        wanted = [check.data for check in checks]
     earlier = _earlier(store, job_id)
     meters = [_meter(row, job, attributes) for row in store.meters(job_id)]
     for meter in meters:
+        for value, data in zip(meter["values"], wanted, strict=False):
+            value["wanted"] = render.data(data)
+            value["differs"] = not same(data, bytes.fromhex(value["axdr"]))
         meter["earlier"] = earlier.get(meter["serial"], [])
         meter["attempts_in_all"] = meter["attempts"] + sum(e["attempts"] for e in meter["earlier"])
     pause = store.pause(job_id)
@@ -66,7 +85,7 @@ def build(store: Store, job_id: bytes) -> Json:
         "kind": job["kind"],
         "concentrator": job["concentrator"],
         "package": package,
-        "read": [str(attribute) for attribute in attributes],
+        "read": [] if wanted else [str(attribute) for attribute in attributes],
         "priority": job["priority"],
         "submitted": job["submitted"],
         "not_before": job["not_before"],
@@ -124,6 +143,13 @@ def _meter(row: Any, job: Any, attributes: list[names.Member]) -> Json:
         "duration_ms": row["duration_ms"],
         "updated": row["updated"],
     }
+
+
+def _checks(store: Store, digest: bytes) -> list[Check]:
+    """What the package of a dry run wants."""
+    _, raw = store.package_piece(digest, 0, MAX_PACKAGE)
+    _, payload, _ = envelope.split(raw)
+    return Package.from_payload(payload).checks
 
 
 def _earlier(store: Store, job_id: bytes) -> dict[str, list[Json]]:
@@ -193,7 +219,7 @@ def _heading(report: Json) -> RenderableType:
     rows.add_row("Concentrator", report["concentrator"])
     if report["package"]:
         package = report["package"]
-        rows.add_row("Configure with", "%s %s" % (package["name"], package["version"]))
+        rows.add_row(WITH_PACKAGE[report["kind"]], "%s %s" % (package["name"], package["version"]))
     for attribute in report["read"]:
         rows.add_row("Read", attribute)
     rows.add_row(
@@ -296,6 +322,8 @@ def _now(meter: Json) -> Text:
         waiting = meter["state"]
         last = ", last try: %s" % meter["sentence"] if meter["reason"] else ""
         return Text(waiting + last, "yellow")
+    if meter["values"] and "wanted" in meter["values"][0]:
+        return _compared(meter)
     if meter["values"]:
         lines = ["%s = %s" % (value["object"], value["text"]) for value in meter["values"]]
         return Text("\n".join(lines))
@@ -304,6 +332,18 @@ def _now(meter: Json) -> Text:
         what.append("\n" + meter["detail"], "dim")
     if NEXT_STEPS[meter["next_step"]]:
         what.append("\nnext: %s" % NEXT_STEPS[meter["next_step"]], "cyan")
+    return what
+
+
+def _compared(meter: Json) -> Text:
+    """Of a dry run: what would change, and how much is already as it should be."""
+    what = Text()
+    differing = [value for value in meter["values"] if value["differs"]]
+    for value in differing:
+        line = "%s\n  is     %s\n  wanted %s\n"
+        what.append(line % (value["object"], value["text"], value["wanted"]))
+    same_already = len(meter["values"]) - len(differing)
+    what.append("%d of %d values as wanted" % (same_already, len(meter["values"])), "dim")
     return what
 
 

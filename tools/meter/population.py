@@ -19,11 +19,13 @@ from cryptography.hazmat.primitives.serialization import (
 )
 
 from tools.meter import device, protection
+from tools.meter.fleet import Fleet, derive_test_fleet
 from tools.meter.server import MeterServer
 
 PLC, RF, BOTH, IP = "plc", "rf", "both", "ip"
 NORMAL, DEAD, REFUSES_WRITE, OTHER_FIRMWARE = "normal", "dead", "refuses-write", "other-firmware"
 OLD_FIRMWARE = "V01.08.00"
+CLIENT_TITLE = bytes.fromhex("414d490000000001")  # of the concentrator that the meters expect
 MANUFACTURER = "a905"  # "AMI" as the M-field of EN 13757-3, low byte first
 CAPTURE_PERIOD = (7, device.LOAD_PROFILE, 4)
 
@@ -76,16 +78,19 @@ class Member:
     keys: device.MeterKeys
     paths: list[tuple[str, str]] = field(default_factory=list)
     on_ip: bool = False  # its path is known only once it listens
+    fleet: Fleet | None = None
 
 
 def build_population(
     count: int, seed: int, mix: Mix, source: Callable[[], float] = time.time
 ) -> list[Member]:
     """`count` meters "AMI0000000001"...; the same for the same arguments, keys and challenges
-    included (TEST KEYS). `source` gives unix seconds."""
+    included (TEST KEYS). `source` gives unix seconds. They are one fleet, whose client's system
+    title is CLIENT_TITLE."""
     if not 1 <= count <= 2000:
         raise ValueError("a concentrator has 1..2000 meters, not %d" % count)
     roles = mix.roles(count, seed)
+    fleet = derive_test_fleet(seed, CLIENT_TITLE)
     members = []
     for number, role, medium in zip(range(1, count + 1), roles, mix.media(), strict=False):
         serial = "AMI%010d" % number
@@ -94,8 +99,9 @@ def build_population(
         meter = device.build_meter(serial, firmware=firmware, keys=keys, source=source)
         meter.faults.dead = role == DEAD
         meter.faults.refuse_write = mix.refused if role == REFUSES_WRITE else None
-        server = MeterServer(meter, random=random.Random("%d %s" % (seed, serial)).randbytes)
-        member = Member(serial, role, server, keys, on_ip=medium == IP)
+        challenges = random.Random("%d %s" % (seed, serial)).randbytes
+        server = MeterServer(meter, random=challenges, fleet=fleet)
+        member = Member(serial, role, server, keys, on_ip=medium == IP, fleet=fleet)
         if medium in (PLC, BOTH):
             member.paths.append((PLC, plc_address(number)))
         if medium in (RF, BOTH):
@@ -118,13 +124,21 @@ def rf_address(number: int) -> str:
 def write_inventory(folder: Path, members: list[Member]) -> None:
     """meters.jsonl and, readable by the owner only, keys.jsonl: what the gateway's inventory
     reads."""
-    meters = [{"serial": m.serial, "client": 1, "server": 1, "paths": m.paths} for m in members]
     keys = [{"serial": m.serial, "ek": m.keys.ek.hex(), "ak": m.keys.ak.hex()} for m in members]
+    fleet = members[0].fleet
+    if fleet is not None:
+        broadcast = {"ek": fleet.broadcast_key.hex(), "ak": fleet.broadcast_ak.hex()}
+        keys.append({"serial": "broadcast", **broadcast})
     folder.mkdir(parents=True, exist_ok=True)
-    _write_lines(folder / "meters.jsonl", meters, 0o644)
+    _write_lines(folder / "meters.jsonl", [_inventory_line(m) for m in members], 0o644)
     _write_lines(folder / "keys.jsonl", keys, 0o600)
     for member in members:
         _write_pem(folder, member)
+
+
+def _inventory_line(member: Member) -> dict[str, object]:
+    line = {"serial": member.serial, "client": 1, "server": 1, "paths": member.paths}
+    return line if member.fleet is None else {**line, "title": member.keys.title.hex()}
 
 
 def _write_pem(folder: Path, member: Member) -> None:

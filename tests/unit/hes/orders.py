@@ -10,6 +10,7 @@ from gateway.uplink import envelope
 from gateway.uplink.reports import JobReport, MeterReport, Report
 from tools.hes import order
 from tools.hes.store import Store
+from tools.package import image
 from tools.package.compile import compile_file
 from tools.package.keys import SigningKey
 
@@ -26,6 +27,13 @@ def terms() -> order.Terms:
 def package(key: SigningKey, name: str = "measurement-interval") -> bytes:
     payload = compile_file(EXAMPLES / (name + ".yaml")).to_payload()
     return envelope.sign(payload, key.kid, key.sign)
+
+
+def image_file(key: SigningKey, content: bytes = bytes(1000)) -> bytes:
+    described = image.describe(
+        content, "firmware", "3.0", "", ["AMI-E450:V02."], "V03", "V03.00.00", "unicast"
+    )
+    return image.signed(described, content, key)
 
 
 def configure(store: Store, key: SigningKey, meters: list[str] | None = None) -> bytes:

@@ -22,10 +22,12 @@ from tests.unit.hes.orders import (
     ko,
     numbered,
     ok,
+    package,
     read,
+    terms,
     value,
 )
-from tools.hes import report
+from tools.hes import order, report
 
 
 def take(store, *bodies) -> None:
@@ -106,6 +108,31 @@ def test_values_are_decoded_and_named(store, key) -> None:
     assert "register 1.0.1.8.0.255 value = double-long-unsigned 3000" in text
     assert "not A-XDR" in text
     assert "2 VALUE  1 pending" in text
+    json.dumps(made)
+
+
+def test_a_dry_run_shows_what_would_change(store, key) -> None:
+    raw = package(key, "measurement-interval")
+    job_id = order.configure(store, key, CONCENTRATOR, METERS, terms(), raw, dry_run=True)
+    differs, fits = bytes.fromhex("0600000e10"), bytes.fromhex("0600000384")
+    take(
+        store,
+        accepted(job_id),
+        value(job_id, "AMI01", differs),
+        value(job_id, "AMI02", fits),
+        value(job_id, "AMI03", b"\x00"),
+        ended(job_id),
+    )
+    made = report.build(store, job_id)
+    assert made["kind"] == "compare"
+    values = [meter["values"][0] for meter in made["meters"]]
+    assert [v["differs"] for v in values] == [True, False, True]
+    assert values[0]["wanted"] == "double-long-unsigned 900"
+    text = shown(made)
+    assert "Dry run of" in text and "measurement-interval" in text
+    assert "is     double-long-unsigned 3600" in text
+    assert "wanted double-long-unsigned 900" in text
+    assert text.count("1 of 1 values as wanted") == 1
     json.dumps(made)
 
 

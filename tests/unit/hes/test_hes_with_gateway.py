@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any
 
 from gateway.audit import Audit
 from gateway.jobs.ledger import Ledger
@@ -13,6 +14,7 @@ from gateway.jobs.queue import Queue
 from gateway.jobs.result import KO, OK, VALUE, Result
 from gateway.meters.inventory import Inventory
 from gateway.meters.keys import Vault
+from gateway.uplink import messages
 from gateway.uplink.messages import MAX_MESSAGE
 from gateway.uplink.session import Session
 from hal.cpython.clock import SystemClock
@@ -44,6 +46,12 @@ class About:
 
     def meters_reachable(self) -> int:
         return 2
+
+    def modems(self) -> list[Any]:
+        return []
+
+    def meters(self, after: str) -> messages.Meters:
+        return messages.Meters(after, False, [])
 
     def knows(self, serial: str) -> bool:
         return serial in METERS
@@ -81,7 +89,11 @@ class Gateway:
                 await asyncio.sleep(0.02)
                 continue
             package = execution.job.package
-            raw = None if package is None else self.session.package(package.digest).steps[0].data
+            raw = (
+                None
+                if package is None
+                else self.session.files.package(package.digest).steps[0].data
+            )
             self.queue.done(execution, on_meter(execution.serial, raw), "plc", 1200)
 
 
