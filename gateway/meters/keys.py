@@ -1,8 +1,9 @@
 """Meters' keys at rest and on their way: AES key wrap (RFC 3394) under the board's own key.
 
-What is wrapped is ek || ak || the first 8 octets of the serial's SHA-256, so that nobody can hand
-one meter's keys to another. The board's key comes with the board (a file only its owner may read,
-or an element that the board has); the HES wraps with the same one.
+What is wrapped is ek || ak || the first 8 octets of a SHA-256 over the serial (in suites 1 and 2
+over "<serial> <suite>"), so that nobody can hand one meter's keys to another, or call them another
+suite's. The board's key comes with the board (a file only its owner may read, or an element that
+the board has); the HES wraps with the same one.
 """
 
 from __future__ import annotations
@@ -15,22 +16,29 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from hal.ports import Crypto
 
-WRAPPED_SIZE = 48
-_KEY = 16
+KEY_SIZES = (16, 16, 32)  # of security suites 0, 1 and 2
 _BOUND = 8
+WRAPPED_SIZES = (48, 80)  # of suites 0 and 1, of suite 2
 
 
 class MeterKeys:
-    """Security suite 0: global unicast encryption key and authentication key, 16 bytes each.
+    """Global unicast encryption key and authentication key of a security suite: 16 bytes each, in
+    suite 2 32. ValueError for other sizes.
 
     repr hides them.
     """
 
-    __slots__ = ("ak", "ek")
+    __slots__ = ("ak", "ek", "suite")
 
-    def __init__(self, ek: bytes, ak: bytes) -> None:
+    def __init__(self, ek: bytes, ak: bytes, suite: int = 0) -> None:
+        if suite not in (0, 1, 2):
+            raise ValueError("expected security suite 0, 1 or 2")
+        size = KEY_SIZES[suite]
+        if len(ek) != size or len(ak) != size:
+            raise ValueError("a key of security suite %d has %d bytes" % (suite, size))
         self.ek = ek
         self.ak = ak
+        self.suite = suite
 
     def __repr__(self) -> str:
         return "MeterKeys(...)"
@@ -46,21 +54,25 @@ class Vault:
         self._board_key = board_key
 
     def wrap(self, serial: str, keys: MeterKeys) -> bytes:
-        """WRAPPED_SIZE bytes."""
-        return self._crypto.aes_wrap(self._board_key, keys.ek + keys.ak + _bound_to(serial))
+        """One of WRAPPED_SIZES."""
+        plain = keys.ek + keys.ak + _bound_to(serial, keys.suite)
+        return self._crypto.aes_wrap(self._board_key, plain)
 
     def unwrap(self, serial: str, wrapped: bytes) -> MeterKeys:
         """CryptoError: wrapped under another key, damaged, or for another meter."""
-        if len(wrapped) != WRAPPED_SIZE:
-            raise CryptoError("expected %d wrapped bytes, not %d" % (WRAPPED_SIZE, len(wrapped)))
+        if len(wrapped) not in WRAPPED_SIZES:
+            raise CryptoError("expected 48 or 80 wrapped bytes, not %d" % len(wrapped))
         plain = self._crypto.aes_unwrap(self._board_key, wrapped)
-        if plain[2 * _KEY :] != _bound_to(serial):
-            raise CryptoError("the wrapped keys are those of another meter")
-        return MeterKeys(plain[:_KEY], plain[_KEY : 2 * _KEY])
+        size = (len(plain) - _BOUND) // 2
+        for suite in range(len(KEY_SIZES)):
+            if KEY_SIZES[suite] == size and plain[2 * size :] == _bound_to(serial, suite):
+                return MeterKeys(plain[:size], plain[size : 2 * size], suite)
+        raise CryptoError("the wrapped keys are those of another meter")
 
     def __repr__(self) -> str:
         return "Vault(...)"
 
 
-def _bound_to(serial: str) -> bytes:
-    return hashlib.sha256(serial.encode()).digest()[:_BOUND]
+def _bound_to(serial: str, suite: int) -> bytes:
+    text = "%s %d" % (serial, suite) if suite else serial
+    return hashlib.sha256(text.encode()).digest()[:_BOUND]

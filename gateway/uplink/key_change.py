@@ -6,14 +6,13 @@ by whoever recorded the message that once brought them.
 
 from __future__ import annotations
 
-from gateway.meters.keys import WRAPPED_SIZE
+from gateway.meters.keys import WRAPPED_SIZES
 from gateway.uplink.shape import (
     UINT32,
     VERSION,
     Rule,
     array_of,
     decoded,
-    octets,
     require,
     row,
     text,
@@ -28,8 +27,15 @@ SERIAL = Rule(
 )
 
 
+_WRAPPED = Rule(
+    "wrapped keys of %d or %d octets" % WRAPPED_SIZES,
+    lambda v: isinstance(v, bytes) and len(v) in WRAPPED_SIZES,
+)
+
+
 class KeyChange:
-    """Down, signed: the payload inside the envelope. `keys`: (serial, wrapped keys, 48 octets).
+    """Down, signed: the payload inside the envelope. `keys`: (serial, wrapped keys, 48 octets, in
+    security suite 2 80).
     `issued` and `not_after` in seconds since 1970 UTC.
     """
 
@@ -57,7 +63,7 @@ class KeyChange:
         uint(UINT32),
         uint(UINT32),
         uint(UINT32, 1),
-        array_of(row(SERIAL, octets(WRAPPED_SIZE, WRAPPED_SIZE)), MAX_METERS, 1),
+        array_of(row(SERIAL, _WRAPPED), MAX_METERS, 1),
     ]
 
     def encode(self) -> bytes:

@@ -10,7 +10,8 @@ from gateway.meters.inventory import (
     Inventory,
     InventoryError,
 )
-from gateway.meters.keys import MeterKeys, Vault
+from gateway.meters.keys import WRAPPED_SIZES, MeterKeys, Vault
+from hal.ports import CryptoError
 from hal.sim.storage import MemoryStorage
 from tests.portable.support import raises, random_bytes
 from tests.portable.uplink_support import crypto
@@ -208,6 +209,57 @@ def test_keys_are_replaced_all_or_none():
     for serial, _ in new:
         assert inventory.keys(serial).ek == bytes(16)
     assert storage.read(KEYS).count(b"\n") == 2
+
+
+SUITES = ((1, 16), (2, 32))
+
+
+def test_keys_of_suites_1_and_2():
+    for suite, size in SUITES:
+        ek, ak = bytes(range(size)), bytes(range(50, 50 + size))
+        line = '{"serial": "AMI0000000001", "suite": %d, "ek": "%s", "ak": "%s"}\n' % (
+            suite,
+            ek.hex(),
+            ak.hex(),
+        )
+        storage, plain = inventory_of(A, line)
+        assert plain.keys("AMI0000000001").ek == ek
+        for _ in range(2):
+            inventory = Inventory(storage, VAULT)
+            found = inventory.keys("AMI0000000001")
+            assert (found.suite, found.ek, found.ak) == (suite, ek, ak)
+        assert ek.hex() not in storage.read(KEYS).decode()
+        inventory.replace_keys([("AMI0000000001", VAULT.wrap("AMI0000000001", found))])
+        assert inventory.keys("AMI0000000001").suite == suite
+
+
+def test_wrapped_keys_are_bound_to_meter_and_suite():
+    sizes = set()
+    for suite, size in ((0, 16),) + SUITES:
+        wrapped = VAULT.wrap("A", MeterKeys(bytes(size), bytes(size), suite))
+        sizes.add(len(wrapped))
+        found = VAULT.unwrap("A", wrapped)
+        assert (found.suite, found.ek) == (suite, bytes(size))
+        raises(CryptoError, VAULT.unwrap, "B", wrapped)
+        raises(CryptoError, VAULT.unwrap, "A", wrapped[:-8])
+    assert sizes == set(WRAPPED_SIZES)
+    raises(CryptoError, VAULT.unwrap, "A", bytes(56))
+
+
+def test_keys_that_are_of_no_suite():
+    for line in (
+        '"suite": 3, "ek": "%s", "ak": "%s"' % (EK, AK),
+        '"suite": true, "ek": "%s", "ak": "%s"' % (EK, AK),
+        '"suite": 2, "ek": "%s", "ak": "%s"' % (EK, AK),
+        '"suite": 1, "ek": "%s", "ak": "%s"' % (EK * 2, AK * 2),
+        '"wrapped": "%s"' % (EK * 4),
+        '"wrapped": 7',
+    ):
+        _, inventory = inventory_of(A, '{"serial": "AMI0000000001", %s}\n' % line)
+        assert len(inventory.problems) == 1 and EK not in inventory.problems[0], line
+        raises(InventoryError, inventory.keys, "AMI0000000001")
+    for arguments in ((bytes(16), bytes(16), 2), (bytes(32), bytes(32), 1), (b"", b"", 3)):
+        raises(ValueError, MeterKeys, *arguments)
 
 
 def test_repr_hides_keys():

@@ -5,6 +5,7 @@ from __future__ import annotations
 from gateway.meters.keys import MeterKeys, Vault
 from gateway.uplink import envelope
 from gateway.uplink.key_change import KeyChange
+from gateway.uplink.messages import MAX_MESSAGE
 from gateway.uplink.package import Package
 from gateway.uplink.refused import Refused
 from gateway.uplink.reports import Event
@@ -201,6 +202,27 @@ def test_keys_arrive_wrapped_and_stay_so() -> None:
                 assert secret not in content and secret.hex().encode() not in content, name
 
     run(scenario())
+
+
+def test_keys_of_suite_2_arrive_too() -> None:
+    world = World()
+    world.storage.replace("meters.jsonl", METER.encode())
+    world.boot()
+    keys = MeterKeys(bytes(range(32)), bytes(range(32, 64)), 2)
+    wrapped = [(KNOWN[0], Vault(crypto(), BOARD_KEY).wrap(KNOWN[0], keys))]
+    world.give("keys", signed(KeyChange(HERE, NOW, NOW + HOUR, 1, wrapped).encode()))
+    found = world.inventory.keys(KNOWN[0])
+    assert (found.suite, found.ek, found.ak) == (2, keys.ek, keys.ak)
+    short = [(KNOWN[0], wrapped[0][1][:72])]
+    again = KeyChange(HERE, NOW, NOW + HOUR, 2, short).encode()
+    assert reason(world, signed(again), "keys") == "malformed"
+
+
+def test_a_whole_message_of_the_largest_keys() -> None:
+    """It stays below the limit of a message."""
+    entries = [("%032d" % number, bytes(80)) for number in range(1000)]
+    raw = signed(KeyChange("c" * 64, NOW, NOW + HOUR, 4294967295, entries).encode())
+    assert len(raw) <= MAX_MESSAGE
 
 
 def test_refused_keys() -> None:

@@ -83,7 +83,7 @@ def add_parsers(commands: Any, add_key: Callable[[argparse.ArgumentParser], None
         type=Path,
         required=True,
         metavar="keys.jsonl",
-        help='one {"serial": ..., "ek": HEX, "ak": HEX} a line',
+        help='one {"serial": ..., "ek": HEX, "ak": HEX} a line; "suite": 1 or 2 where it is not 0',
     )
     add_key(keys)
     keys.set_defaults(run=_keys)
@@ -163,14 +163,15 @@ def load_meter_keys(path: Path) -> list[tuple[str, MeterKeys]]:
         try:
             fields = json.loads(line)
             serial = str(fields["serial"])
-            keys = MeterKeys(bytes.fromhex(fields["ek"]), bytes.fromhex(fields["ak"]))
-            good = len(keys.ek) == 16 and len(keys.ak) == 16 and SERIAL.fits(serial)
+            ek, ak = bytes.fromhex(fields["ek"]), bytes.fromhex(fields["ak"])
+            keys = MeterKeys(ek, ak, fields.get("suite", 0))
+            good = type(keys.suite) is int and SERIAL.fits(serial)
         except (ValueError, KeyError, TypeError):
             good = False
         if not good:
             raise SecurityProblem(
-                '%s:%d: expected {"serial": ..., "ek": 32 hex digits, "ak": 32 hex digits}'
-                % (path, number)
+                '%s:%d: expected {"serial": ..., "ek": 32 hex digits, "ak": 32 hex digits}, or'
+                ' 64 digits each with "suite": 2' % (path, number)
             )
         meters.append((serial, keys))
     if not meters:

@@ -126,9 +126,10 @@ class Scene:
         wrong_keys: bool = False,
         counters: MemoryStorage | None = None,
         mtu: int = 400,
+        suite: int = 0,
     ) -> None:
         self.clock = ManualClock(1_790_000_000)
-        keys = derive_test_keys(1, SERIAL)
+        keys = derive_test_keys(1, SERIAL, suite)
         self.meter = build_meter(
             real_serial, model, firmware, keys=keys, source=self.clock.unix_time
         )
@@ -142,9 +143,8 @@ class Scene:
             METERS, json.dumps({"serial": SERIAL, "paths": [list(p) for p in paths]}).encode()
         )
         ek = derive_test_keys(2, SERIAL).ek if wrong_keys else keys.ek
-        self.storage.replace(
-            KEYS, json.dumps({"serial": SERIAL, "ek": ek.hex(), "ak": keys.ak.hex()}).encode()
-        )
+        row = {"serial": SERIAL, "suite": suite, "ek": ek.hex(), "ak": keys.ak.hex()}
+        self.storage.replace(KEYS, json.dumps(row).encode())
 
     def run(self, kind: int, order: Any, times: int = 1, serial: str = SERIAL) -> list[Any]:
         """[(Result, path)] of `times` attempts one after the other."""

@@ -52,6 +52,16 @@ def other_period(scene: Scene) -> tuple[int, bytes]:
     return (1800, PERIOD_1800) if period(scene) == 900 else (900, PERIOD_900)
 
 
+@pytest.mark.parametrize("suite", [0, 1, 2])
+def test_the_security_suite_of_the_keys(suite):
+    scene = Scene(suite=suite)
+    result, _ = scene.once(READ, [SERIAL_ATTRIBUTE])
+    assert result.value == [axdr.encode((axdr.OCTET_STRING, SERIAL.encode()))]
+    wanted, data = other_period(scene)
+    assert scene.once(CONFIGURE, interval(data))[0].reason == "applied"
+    assert period(scene) == wanted
+
+
 def test_read():
     result, path = Scene().once(READ, [SERIAL_ATTRIBUTE, (7, PROFILE, 4)])
     assert (result.outcome, result.reason, path) == ("VALUE", "read", "plc")

@@ -6,6 +6,8 @@ import asyncio
 import json
 import time
 
+import pytest
+
 from gateway.uplink import envelope
 from gateway.uplink.messages import Hello, SignedTime, Time
 from hal.cpython.crypto import SystemCrypto
@@ -80,11 +82,16 @@ def test_what_is_wrong_on_the_command_line(tmp_path, store, key, capsys) -> None
     assert store.staged_trust(CONCENTRATOR) == []
 
 
-def test_keys_reach_the_inventory_wrapped(tmp_path, store, broker, key, capsys) -> None:
+@pytest.mark.parametrize("suite", [0, 1, 2])
+def test_keys_reach_the_inventory_wrapped(tmp_path, store, broker, key, capsys, suite) -> None:
     key.save(tmp_path / "k.pem")
     (tmp_path / "board.key").write_text(BOARD_KEY.hex() + "\n")
-    ek, ak = bytes(range(16)), bytes(range(200, 216))
-    line = json.dumps({"serial": METERS[0], "ek": ek.hex(), "ak": ak.hex()})
+    size = (16, 16, 32)[suite]
+    ek, ak = bytes(range(size)), bytes(range(200, 200 + size))
+    row: dict[str, object] = {"serial": METERS[0], "ek": ek.hex(), "ak": ak.hex()}
+    if suite:
+        row["suite"] = suite
+    line = json.dumps(row)
     (tmp_path / "keys.jsonl").write_text(line + "\n")
     board = tmp_path / "board"
     board.mkdir()
@@ -98,7 +105,7 @@ def test_keys_reach_the_inventory_wrapped(tmp_path, store, broker, key, capsys) 
             assert hes(tmp_path, *command) == 0
             await until(lambda: gateway.session.trust.keys_number == 1)
             found = gateway.inventory.keys(METERS[0])
-            assert (found.ek, found.ak) == (ek, ak)
+            assert (found.suite, found.ek, found.ak) == (suite, ek, ak)
             await until(lambda: store.numbered(CONCENTRATOR, ("submitted", "sent")) == [])
 
     run(scenario())
@@ -107,10 +114,12 @@ def test_keys_reach_the_inventory_wrapped(tmp_path, store, broker, key, capsys) 
         content = path.read_bytes()
         for secret in (ek, ak, BOARD_KEY):
             assert secret not in content and secret.hex().encode() not in content, path
-    (tmp_path / "keys.jsonl").write_text(line[:-3] + "\n")
-    assert hes(tmp_path, *command) == 1
-    said = capsys.readouterr().err
-    assert "keys.jsonl:1" in said and ek.hex() not in said and ak.hex()[:8] not in said
+    wrong = [line[:-3], json.dumps({**row, "suite": 1 if suite == 2 else 2})]
+    for text in (*wrong, json.dumps({**row, "suite": "0"}), json.dumps({**row, "suite": True})):
+        (tmp_path / "keys.jsonl").write_text(text + "\n")
+        assert hes(tmp_path, *command) == 1
+        said = capsys.readouterr().err
+        assert "keys.jsonl:1" in said and ek.hex() not in said and ak.hex()[:8] not in said
 
 
 def test_the_time_is_signed_for_who_needs_it(store, broker, key) -> None:
