@@ -80,7 +80,7 @@ class Figures:
 
 
 PLC_FIGURES = Figures(21400, 30)
-MAM_FIGURES = Figures(4800, 24, hops=(50, 30, 20))  # Meters and More
+MAM_FIGURES = Figures(4800, 24, hops=(60, 40))  # Meters and More
 RF_FIGURES = Figures(4800, 20)
 
 
