@@ -76,7 +76,7 @@ class Udp:
         self._fault: Exception | None = None
         self._closed = False
         self._last_handle = 0
-        names = ("sent", "received", "malformed", "stranger", "unreachable", "opened")
+        names = ("sent", "received", "malformed", "stranger", "failed", "opened")
         self._counts = dict.fromkeys(names, 0)
 
     async def send(
@@ -102,7 +102,7 @@ class Udp:
                 raise
             if error.errno in _NO_ROOM:
                 raise Busy("%s: the interface has no room now" % self._name)
-            self._counts["unreachable"] += 1
+            self._counts["failed"] += 1
             raise NoRoute("%s: no way to %s: %s" % (self._name, address, error))
         self._counts["sent"] += 1
         self._last_handle += 1

@@ -151,7 +151,7 @@ def test_what_cannot_be_sent_is_refused_by_its_reason() -> None:
             assert await bench.refused(kind, METER)
         bench.air.refuse = 0
         await bench.modem.send(METER, b"x", 1, 1)
-        assert bench.modem.statistics()["unreachable"] == 2
+        assert bench.modem.statistics()["failed"] == 2
         await bench.end()
         assert await bench.refused(OSError, METER)
 
