@@ -1,20 +1,23 @@
 """The gateway, put together: the one place where the rooms meet.
 
-A board makes the ports and calls `Gateway(settings, ports).run()`. Four kinds of task run side by
-side: the network that sorts the modems' frames, the session with the HES, the workers that take one
-execution after the other from the queue, and the clockwork that closes windows. If one of them ends
-by a fault of ours, run() raises: whoever started the gateway starts it again, and the ledger knows
-how far it had got.
+A board makes the ports and calls `Gateway(settings, ports).run()`. Five kinds of task run side by
+side: the network that sorts the modems' frames, the upkeep of what is known of the meters, the
+session with the HES, the workers that take one execution after the other from the queue, and the
+clockwork that closes windows. If one of them ends by a fault of ours, run() raises: whoever started
+the gateway starts it again, and the ledger knows how far it had got. If one of them gets stuck, the
+watchdog is fed no more, which comes to the same.
 """
 
 from __future__ import annotations
 
 import asyncio
-import sys
 
+from gateway.about import FIRMWARE, About
 from gateway.activities.attempt import Attempts
+from gateway.activities.image import Order as ImageOrder
 from gateway.audit import Audit
-from gateway.jobs.job import CONFIGURE
+from gateway.jobs.forecast import Durations
+from gateway.jobs.job import IMAGE
 from gateway.jobs.ledger import Ledger, LedgerError
 from gateway.jobs.queue import Queue
 from gateway.jobs.result import KO, Result
@@ -23,28 +26,37 @@ from gateway.meters.counters import Counters
 from gateway.meters.inventory import Inventory
 from gateway.meters.keys import Vault
 from gateway.meters.links import Network
+from gateway.meters.reachability import Reachability
+from gateway.meters.strangers import Strangers
+from gateway.meters.survey import Survey
+from gateway.meters.upkeep import Upkeep
 from gateway.uplink.refused import Refused
 from gateway.uplink.session import Session
+from gateway.vital import Vital
 from hal.rt import log
 from hal.rt.group import Group
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from typing import Any
 
-    from gateway.jobs.job import Job
     from gateway.jobs.queue import Execution
     from gateway.local.access import LocalPort
     from gateway.meters.inventory import Meter
     from gateway.settings import Settings
     from hal.ports import Clock, Crypto, Modem, Storage, Uplink, Watchdog
 
-FIRMWARE = "0.1.0"
 WHERE = "gateway"
 
 LOOK_MS = 1000  # how often a worker without work looks whether a modem has room or has come back
 WINDOW_MS = 1000  # how often windows are checked
 STORAGE_PAUSE_MS = 5000  # after the flash refused a record
+
+# Vital tasks may go so long without a sign of progress; a worker for an attempt on top. The longest
+# the session waits for is the broker's word on a large message over a slow line.
+STUCK_MS = 300000
+SESSION_STUCK_MS = 1800000
 
 
 class Ports:
@@ -84,49 +96,34 @@ class Ports:
         self.local = local
 
 
-class About:
-    """What the birth message tells of this gateway; see gateway/uplink/session.py."""
-
-    def __init__(self, inventory: Inventory, network: Network) -> None:
-        self._inventory = inventory
-        self._network = network
-        self.firmware = FIRMWARE
-        version = ".".join([str(part) for part in sys.implementation.version[:3]])
-        self.runtime = "%s %s" % (sys.implementation.name, version)
-
-    def meters_known(self) -> int:
-        return len(self._inventory)
-
-    def meters_reachable(self) -> int:
-        count = 0
-        for serial in self._inventory.serials():
-            meter = self._inventory.meter(serial)
-            if meter is not None:
-                count += self._network.reachable([meter])
-        return count
-
-    def knows(self, serial: str) -> bool:
-        return self._inventory.known(serial)
-
-
 class Gateway:
     """Reads ledger, inventory and counters from the storage; OSError when that fails."""
 
     def __init__(self, settings: Settings, ports: Ports) -> None:
         self._clock = ports.clock
         self._workers = settings.workers
+        self._attempt_ms = settings.attempt_s * 1000
         self._inventory = Inventory(ports.storage, Vault(ports.crypto, ports.board_key))
         for problem in self._inventory.problems:
             log.warning(WHERE, problem)
-        self._network = Network(ports.clock)
-        for modem, meters_at_once in ports.modems:
-            self._network.add(modem, meters_at_once)
         trail = Audit(ports.storage, ports.clock, settings.storage.audit_bytes)
         self._ledger = Ledger(
             ports.storage, ports.clock, ports.crypto.random, settings.storage, trail
         )
         self._ledger.note_if_possible("start", [FIRMWARE])
-        self._queue = Queue(self._ledger, ports.clock, ports.crypto.random)
+        reachability = Reachability(ports.clock, ports.storage)
+        self._network = Network(ports.clock, reachability, ports.crypto.random, self._tell)
+        for modem, meters_at_once in ports.modems:
+            self._network.add(modem, meters_at_once)
+        strangers = Strangers(ports.clock, ports.storage, self._tell)
+        survey = Survey(self._network, self._inventory, strangers, ports.clock)
+        self._upkeep = Upkeep(survey, reachability, ports.clock)
+        self._queue = Queue(
+            self._ledger,
+            ports.clock,
+            ports.crypto.random,
+            durations=Durations(ports.clock, ports.storage),
+        )
         counters = Counters(ports.storage)
         self._attempts = Attempts(
             self._network,
@@ -136,6 +133,7 @@ class Gateway:
             ports.crypto,
             settings.system_title,
             {kind: (path.timeout_ms, path.tries) for kind, path in settings.paths.items()},
+            settings.attempt_s * 1000,
         )
         about = About(self._inventory, self._network)
         self._local = None
@@ -152,6 +150,7 @@ class Gateway:
                 ports.crypto,
                 self._ledger.note_if_possible,
             )
+        self._vital = Vital(ports.clock, ports.watchdog, about.status)
         self._session = Session(
             ports.uplink,
             ports.clock,
@@ -164,6 +163,7 @@ class Gateway:
             about,
             self._inventory,
             trail,
+            self._vital.task("session", SESSION_STUCK_MS),
         )
         log.info(
             WHERE,
@@ -179,20 +179,32 @@ class Gateway:
 
     async def run(self) -> None:
         """Until cancelled, then says goodbye to the HES. Raises what a task died of."""
+        vital = self._vital
         tasks = Group()
-        tasks.start(self._network.run())
+        tasks.start(self._network.run(vital.task("network", STUCK_MS)))
+        tasks.start(self._upkeep.run(vital.task("upkeep", STUCK_MS)))
         tasks.start(self._session.run())
         if self._local is not None:
             tasks.start(self._local.run())
-        tasks.start(self._watch_windows())
-        for _ in range(self._workers):
-            tasks.start(self._work())
+        tasks.start(self._watch_windows(vital.task("windows", STUCK_MS)))
+        for number in range(self._workers):
+            progress = vital.task("worker %d" % number, self._attempt_ms + STUCK_MS)
+            tasks.start(self._work(progress))
+        tasks.start(vital.run())
         try:
             await tasks.wait()
         finally:
+            self._upkeep.save()
             await self._session.farewell()
 
-    async def _work(self) -> None:
+    def _tell(self, name: str, detail: str) -> None:
+        """A report of something that happened here."""
+        try:
+            self._ledger.event(name, detail)
+        except OSError as error:
+            log.error(WHERE, "storage: no report of %s: %s" % (name, error))
+
+    async def _work(self, progress: Callable[[], None]) -> None:
         claimed: list[Meter] = []
 
         def claim(serial: str) -> bool:
@@ -206,6 +218,7 @@ class Gateway:
             return True
 
         while True:
+            progress()
             while claimed:
                 self._network.release(claimed.pop())
             try:
@@ -223,13 +236,14 @@ class Gateway:
                 continue
             began = self._clock.ticks_ms()
             result, path = await self._attempt(execution)
-            await self._done(execution, result, path, self._clock.ticks_ms() - began)
+            duration_ms = self._clock.ticks_ms() - began
+            await self._done(execution, result, path, duration_ms, progress)
 
     async def _attempt(self, execution: Execution) -> tuple[Result, str]:
         job = execution.job
         log.info(WHERE, "%s: attempt %d" % (execution.serial, execution.attempt))
         try:
-            order = self._order(job)
+            order = self._order(execution)
         except Refused as refused:
             return Result(KO, refused.reason, refused.detail), ""
         except OSError as error:
@@ -238,18 +252,29 @@ class Gateway:
         log.info(WHERE, "%s: %s %s %s" % (execution.serial, result.outcome, result.reason, path))
         return result, path
 
-    def _order(self, job: Job) -> Any:
-        if job.kind == CONFIGURE and job.package is not None:
-            return self._session.package(job.package.digest)
-        return job.objects
+    def _order(self, execution: Execution) -> Any:
+        """What the activity is to do. Refused, OSError."""
+        job = execution.job
+        if job.package is None:
+            return job.objects
+        if job.kind == IMAGE:
+            image = self._session.files.image(job.package.digest)
+            return ImageOrder(image, job.activation, execution.again, self._clock)
+        return self._session.files.package(job.package.digest)
 
     async def _done(
-        self, execution: Execution, result: Result, path: str, duration_ms: int
+        self,
+        execution: Execution,
+        result: Result,
+        path: str,
+        duration_ms: int,
+        progress: Callable[[], None],
     ) -> None:
         """Into the ledger, however long the flash refuses: what happened on a meter is not
         forgotten.
         """
         while True:
+            progress()
             try:
                 await self._queue.finish(execution, result, path, duration_ms)
                 return
@@ -262,8 +287,9 @@ class Gateway:
                 log.error(WHERE, "ledger: %s" % error)
                 return
 
-    async def _watch_windows(self) -> None:
+    async def _watch_windows(self, progress: Callable[[], None]) -> None:
         while True:
+            progress()
             try:
                 self._queue.expire()
             except OSError as error:

@@ -13,6 +13,7 @@ hello  | Hello   | After each birth and every few minutes: the jobs the gateway 
        |         | hello.
 report | Reports | Numbered reports, oldest first; sent again until acknowledged.
 pull   | Pull    | Asks for one piece of a package, by its SHA-256.
+meters | Meters  | The page asked for: how the meters stand (standing.py).
 
 down   | message | purpose
 -------|---------|---------------------------------------------------------------------------------
@@ -23,6 +24,7 @@ pause  | signed  | envelope.py over Pause: pauses a job, or resumes it. Answered
 chunk  | Chunk   | The piece asked for.
 ack    | Ack     | The HES has all reports of the epoch up to `number`; the gateway forgets them.
 resend | Resend  | The HES misses the reports from `number` on.
+ask    | Ask     | Asks for one page of Meters. At most one a second is answered.
 time   | Time    | The date at the HES. It moves a clock that is set by up to an hour a day.
 time   | signed  | envelope.py over SignedTime, by a key trusted for orders: the answer to one
        |         | hello, for a clock that is unset or further off.
@@ -54,6 +56,7 @@ from gateway.uplink.shape import (
     text,
     uint,
 )
+from gateway.uplink.standing import MAX_PAGE, METER, MODEMS
 from hal.rt import cbor
 
 TYPE_CHECKING = False
@@ -66,8 +69,19 @@ REPORTS_SIZE = 16384  # octets of reports in one message, unless a single one is
 MAX_JOBS_IN_HELLO = 4096
 MAX_PACKAGE = 0xFFFFFFFF
 
-UP_TOPICS = ("state", "hello", "report", "pull")
-DOWN_TOPICS = ("job", "cancel", "pause", "chunk", "ack", "resend", "time", "trust", "keys")
+UP_TOPICS = ("state", "hello", "report", "pull", "meters")
+DOWN_TOPICS = (
+    "job",
+    "cancel",
+    "pause",
+    "chunk",
+    "ack",
+    "resend",
+    "time",
+    "trust",
+    "keys",
+    "ask",
+)
 
 _ID = octets(16, 16)
 _DIGEST = octets(32, 32)
@@ -89,7 +103,7 @@ class State:
     """Up, retained. `session` is drawn at random at each connection: a will counts only against the
     birth of its own session. `firmware` and `runtime` are for people. `first` is the oldest
     unacknowledged report's number, `next` the number the next report will get (equal: none
-    waits). Counts are those of the moment.
+    waits). Counts are those of the moment. `modems`: how each stands, see MODEM in standing.py.
     """
 
     __slots__ = (
@@ -100,6 +114,7 @@ class State:
         "jobs_open",
         "meters_known",
         "meters_reachable",
+        "modems",
         "next",
         "online",
         "runtime",
@@ -121,6 +136,7 @@ class State:
         jobs_open: int,
         meters_known: int,
         meters_reachable: int,
+        modems: list[list[Any]] | None = None,
     ) -> None:
         self.concentrator = concentrator
         self.session = session
@@ -134,10 +150,11 @@ class State:
         self.jobs_open = jobs_open
         self.meters_known = meters_known
         self.meters_reachable = meters_reachable
+        self.modems = modems or []
 
     NAMES = (
         "version concentrator session online epoch first next time firmware runtime "
-        "jobs-open meters-known meters-reachable"
+        "jobs-open meters-known meters-reachable modems"
     )
     RULES = [
         VERSION,
@@ -153,6 +170,7 @@ class State:
         uint(UINT32),
         uint(UINT32),
         uint(UINT32),
+        MODEMS,
     ]
 
     def encode(self) -> bytes:
@@ -171,6 +189,7 @@ class State:
                 self.jobs_open,
                 self.meters_known,
                 self.meters_reachable,
+                self.modems,
             ]
         )
 
@@ -284,6 +303,30 @@ class Pull:
         return cls(*_fields(payload, "pull", cls.NAMES, cls.RULES))
 
 
+class Meters:
+    """Up. The answer to Ask: meters in the order of their serials, each [serial, its paths], the
+    ones after the serial `after`; `more` of them follow the last. A meter without a path is not
+    commissioned.
+    """
+
+    __slots__ = ("after", "meters", "more")
+
+    def __init__(self, after: str, more: bool, meters: list[list[Any]]) -> None:
+        self.after = after
+        self.more = more
+        self.meters = meters
+
+    NAMES = "version after more meters"
+    RULES = [VERSION, text(32), BOOL, array_of(METER, MAX_PAGE)]
+
+    def encode(self) -> bytes:
+        return cbor.encode([1, self.after, self.more, self.meters])
+
+    @classmethod
+    def decode(cls, payload: bytes) -> Meters:
+        return cls(*_fields(payload, "meters", cls.NAMES, cls.RULES))
+
+
 class Cancel:
     """Down, signed: the payload inside the envelope. Cancels the job at each meter's next safe
     point. `issued` is seconds since 1970 UTC.
@@ -394,6 +437,25 @@ class Resend:
     @classmethod
     def decode(cls, payload: bytes) -> Resend:
         return cls(*_fields(payload, "resend", cls.NAMES, cls.RULES))
+
+
+class Ask:
+    """Down. Asks for the meters whose serials come after this one; "": from the first."""
+
+    __slots__ = ("after",)
+
+    def __init__(self, after: str) -> None:
+        self.after = after
+
+    NAMES = "version after"
+    RULES = [VERSION, text(32)]
+
+    def encode(self) -> bytes:
+        return cbor.encode([1, self.after])
+
+    @classmethod
+    def decode(cls, payload: bytes) -> Ask:
+        return cls(*_fields(payload, "ask", cls.NAMES, cls.RULES))
 
 
 class Time:

@@ -9,12 +9,13 @@ from __future__ import annotations
 
 import asyncio
 
+from gateway.jobs.job import IMAGE
 from gateway.meters.inventory import InventoryError
 from gateway.uplink import envelope, messages
 from gateway.uplink.files import BAD_DIGEST, COMPLETE, Files
 from gateway.uplink.hes_time import HesTime
 from gateway.uplink.key_change import KeyChange
-from gateway.uplink.messages import Ack, Chunk, Hello, Resend, State
+from gateway.uplink.messages import Ack, Ask, Chunk, Hello, Resend, State
 from gateway.uplink.orders import Orders, digest_of
 from gateway.uplink.outbox import Outbox
 from gateway.uplink.refused import Refused
@@ -25,15 +26,14 @@ from hal.rt.group import Group
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-    from typing import Protocol
+    from collections.abc import Callable, Sequence
+    from typing import Any, Protocol
 
     from gateway.audit import Audit
     from gateway.jobs.contents import Entry
     from gateway.jobs.ledger import Ledger
     from gateway.jobs.queue import Queue
     from gateway.meters.inventory import Inventory
-    from gateway.uplink.package import Package
     from hal.ports import Clock, Crypto, Storage, Uplink
 
     class About(Protocol):
@@ -45,6 +45,14 @@ if TYPE_CHECKING:
         def meters_known(self) -> int: ...
 
         def meters_reachable(self) -> int: ...
+
+        def modems(self) -> list[list[Any]]:
+            """Each as MODEM in standing.py."""
+            ...
+
+        def meters(self, after: str) -> messages.Meters:
+            """The page of meters after this serial."""
+            ...
 
         def knows(self, serial: str) -> bool:
             """Whether the inventory has this meter."""
@@ -58,13 +66,15 @@ FIRST_PAUSE_MS = 1_000
 LAST_PAUSE_MS = 60_000
 HELLO_MS = 300_000
 POLL_MS = 250  # how soon a new report is seen
+ASK_MS = 1_000  # between two pages of meters
 _WHERE = "uplink"
 
 
 class Session:
-    """`run()` it as one task; `package()` serves the activities.
+    """`run()` it as one task; `files` serves the activities.
 
-    `signers`: the settings', whom the trust store (trust.py) begins with.
+    `signers`: the settings', whom the trust store (trust.py) begins with. `progress` is called at
+    each step: at least every few minutes, while connected or not.
     """
 
     def __init__(
@@ -80,6 +90,7 @@ class Session:
         about: About,
         inventory: Inventory,
         audit: Audit,
+        progress: Callable[[], None] | None = None,
     ) -> None:
         self.online = False
         self.trust = TrustStore(storage, signers)
@@ -103,6 +114,9 @@ class Session:
         self._hello_due = 0
         self._heard = 0  # ticks
         self._wake = asyncio.Event()
+        self._progress = progress
+        self._asked: str | None = None  # for the page of meters after this serial
+        self._answered = 0  # ticks
         if self.trust.damaged:
             ledger.event("trust-damaged", "nobody is trusted until somebody has been here")
         self._resume()
@@ -113,6 +127,7 @@ class Session:
         pause = FIRST_PAUSE_MS
         while True:
             began = self._clock.ticks_ms()
+            self._go_on()
             try:
                 await self._connection()
             except (OSError, PortError, asyncio.TimeoutError) as error:
@@ -166,6 +181,7 @@ class Session:
     async def _send(self) -> None:
         while True:
             self._wake.clear()
+            self._go_on()
             if not await self._send_what_is_due():
                 try:
                     await self._clock.wait_for_ms(self._wake.wait(), POLL_MS)
@@ -191,7 +207,15 @@ class Session:
             await self._publish("report", batch.encode())
             self._outbox.published(self._clock.ticks_ms())
             sent = True
+        if self._asked is not None and now - self._answered >= ASK_MS:
+            after, self._asked, self._answered = self._asked, None, now
+            await self._publish("meters", self._about.meters(after).encode())
+            sent = True
         return sent
+
+    def _go_on(self) -> None:
+        if self._progress is not None:
+            self._progress()
 
     async def _publish(self, name: str, payload: bytes, retain: bool = False) -> None:
         """Returns when the broker has it. asyncio.TimeoutError only if meanwhile nothing at all was
@@ -228,6 +252,7 @@ class Session:
             len(self._open()),
             self._about.meters_known(),
             self._about.meters_reachable(),
+            self._about.modems() if online else [],
         )
 
     def _hello(self) -> Hello:
@@ -295,6 +320,8 @@ class Session:
             self._outbox.resend(Resend.decode(payload))
         elif name == "time":
             self._take_time(payload)
+        elif name == "ask":
+            self._asked = Ask.decode(payload).after
         elif name == "trust":
             self._take_trust(payload)
         elif name == "keys":
@@ -349,10 +376,6 @@ class Session:
 
     # Packages.
 
-    def package(self, digest: bytes) -> Package:
-        """The package with this SHA-256, once here. OSError, Refused as Package.decode()."""
-        return self.files.package(digest)
-
     def _take_chunk(self, chunk: Chunk, now: int) -> None:
         outcome = self.files.take(chunk, now)
         if outcome is None:
@@ -375,7 +398,10 @@ class Session:
             self.files.want(ref.digest, ref.size)
             return
         try:
-            self.files.package(ref.digest)
+            if entry.job.kind == IMAGE:
+                self.files.image(ref.digest)
+            else:
+                self.files.package(ref.digest)
         except Refused as refused:
             self._queue.fail_job(entry.job.id, refused.reason, refused.detail)
         else:

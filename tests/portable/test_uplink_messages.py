@@ -5,9 +5,11 @@ from __future__ import annotations
 from gateway.uplink import messages
 from gateway.uplink.messages import (
     Ack,
+    Ask,
     Cancel,
     Chunk,
     Hello,
+    Meters,
     Pause,
     Pull,
     Reports,
@@ -24,7 +26,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-CLASSES = (State, Hello, Reports, Pull, Cancel, Pause, Chunk, Ack, Resend, Time)
+CLASSES = (State, Hello, Reports, Pull, Meters, Cancel, Pause, Chunk, Ack, Resend, Ask, Time)
 
 
 def test_there_and_back() -> None:

@@ -124,7 +124,7 @@ def test_a_configure_job_waits_for_its_package() -> None:
         world.hes.lose = []
         await world.clock.run(2 * MINUTE)
         assert job.package is not None
-        assert world.session.package(job.package.digest).name == "interval-900"
+        assert world.session.files.package(job.package.digest).name == "interval-900"
         assert work(world, Result(OK, "applied")) == KNOWN[:2]
         await world.clock.run(6 * MINUTE)
         assert [report[2] for report in results(world)] == ["applied", "applied"]

@@ -17,9 +17,11 @@ from gateway.uplink.hes_time import FORCED_S
 from gateway.uplink.key_change import KeyChange
 from gateway.uplink.messages import (
     Ack,
+    Ask,
     Cancel,
     Chunk,
     Hello,
+    Meters,
     Pause,
     Pull,
     Reports,
@@ -137,6 +139,11 @@ def every_message() -> list[Any]:
     return [
         State(HERE, 77, True, 5, 1, 9, NOW, "1.0", "cpython 3.11", 2, 24, 23),
         State(HERE, 0, False, 0xFFFFFFFF, 1, 1, 0, "", "", 0, 0, 0),
+        State(HERE, 1, True, 1, 1, 1, 0, "", "", 0, 9, 9, [["plc", True, 9, {"a": 1 << 40}]]),
+        Meters("", False, []),
+        Meters("A1", True, [["A2", [["rf", 2, NOW, 0, NOW, 90, 31, 255, False]]], ["A3", []]]),
+        Ask(""),
+        Ask("A1"),
         Hello(77, NOW, [bytes(16), bytes(range(16))]),
         Hello(0, 0, []),
         Hello(1, NOW, [], bytes(range(16)), 3, 4, 1 << 40, bytes(range(32))),
@@ -190,7 +197,13 @@ class Hes:
         name = message.topic.split("/")[3]
         if name in self.lose:
             return
-        kinds: dict[str, Any] = {"state": State, "hello": Hello, "report": Reports, "pull": Pull}
+        kinds: dict[str, Any] = {
+            "state": State,
+            "hello": Hello,
+            "report": Reports,
+            "pull": Pull,
+            "meters": Meters,
+        }
         content = kinds[name].decode(message.payload)
         assert message.retain == (name == "state")
         assert len(message.payload) <= messages.MAX_MESSAGE
@@ -337,6 +350,12 @@ class About:
 
     def meters_reachable(self) -> int:
         return 2
+
+    def modems(self) -> list[Any]:
+        return [["plc", True, 3, {"sent": 7}]]
+
+    def meters(self, after: str) -> Meters:
+        return Meters(after, False, [[serial, []] for serial in KNOWN if serial > after])
 
     def knows(self, serial: str) -> bool:
         return serial in KNOWN

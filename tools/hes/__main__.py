@@ -22,10 +22,11 @@ from rich.text import Text
 
 from gateway.jobs.window import Daily
 from hal.rt import log
-from tools.hes import order, report, security
+from tools.hes import meters, order, report, security
 from tools.hes.service import Broker, BrokerProblem, Service
 from tools.hes.store import Store, StoreProblem
 from tools.hes.watch import service_problem, watch
+from tools.package import image
 from tools.package.keys import KeyProblem, SigningKey
 
 DATABASE = "hes.sqlite"
@@ -36,10 +37,12 @@ Order work for meters, follow it, and report it.
 One process serves the concentrators; the other commands may run at any time, also while it is down:
   ami-hes serve --broker mqtt://user:password@localhost
   ami-hes submit --concentrator c1 --package FILE.pkg --meters meters.jsonl --key hes.pem --watch
+  ami-hes submit --concentrator c1 --package FILE.pkg --meters A1 --key hes.pem --dry-run --watch
   ami-hes submit --concentrator c1 --read "clock 0.0.1.0.0.255 time" --meters A1,A2 --key hes.pem
   ami-hes list
   ami-hes report last
   ami-hes retry last --key hes.pem
+  ami-hes meters c1
 
 Keys are made by `ami-package keygen`; the concentrator's settings must list the public half.
 """
@@ -110,7 +113,18 @@ def _submit(options: argparse.Namespace) -> int:
     store = Store(options.db)
     if options.package is not None:
         raw = options.package.read_bytes()
-        job_id = order.configure(store, key, options.concentrator, meters, terms, raw)
+        to = (store, key, options.concentrator, meters, terms, raw)
+        if not image.is_image(raw):
+            if options.activate:
+                raise order.OrderProblem("--activate goes with an image, not a configuration")
+            job_id = order.configure(*to, dry_run=options.dry_run)
+        elif options.dry_run:
+            raise order.OrderProblem("--dry-run goes with a configuration, not an image")
+        else:
+            at = order.parse_moment(options.activate) if options.activate else 0
+            job_id = order.transfer_image(*to, activation=at)
+    elif options.dry_run or options.activate:
+        raise order.OrderProblem("--dry-run and --activate go with --package")
     else:
         attributes = [order.parse_attribute(text) for text in options.read]
         job_id = order.read(store, key, options.concentrator, meters, terms, attributes)
@@ -289,6 +303,7 @@ def _parser() -> argparse.ArgumentParser:
                 "--json", metavar="FILE", help="also write it for machines; -: only that, to stdout"
             )
     security.add_parsers(commands, _add_key)
+    meters.add_parser(commands)
     listing = commands.add_parser("list", help="jobs, concentrators and the last events")
     listing.set_defaults(run=_list)
     return parser
@@ -328,13 +343,26 @@ def _submit_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]
     submit.add_argument("--concentrator", required=True, metavar="ID", help="who is to do it")
     what = submit.add_mutually_exclusive_group(required=True)
     what.add_argument(
-        "--package", type=Path, metavar="FILE.pkg", help="configure with this package"
+        "--package",
+        type=Path,
+        metavar="FILE.pkg",
+        help="configure with this package, or bring this image",
     )
     what.add_argument(
         "--read",
         action="append",
         metavar='"CLASS OBIS ATTRIBUTE"',
         help='read an attribute, such as "clock 0.0.1.0.0.255 time"; may be given several times',
+    )
+    submit.add_argument(
+        "--dry-run",
+        action="store_true",
+        help="with a configuration: write nothing, report what each value is and should be",
+    )
+    submit.add_argument(
+        "--activate",
+        metavar="TIME",
+        help="with an image: when it is to become active; default: as soon as it is verified",
     )
     submit.add_argument(
         "--meters",

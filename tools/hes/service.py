@@ -26,8 +26,10 @@ from gateway.uplink import envelope, messages
 from gateway.uplink.hes_time import FORCED_S
 from gateway.uplink.messages import (
     Ack,
+    Ask,
     Chunk,
     Hello,
+    Meters,
     Pull,
     Reports,
     Resend,
@@ -220,6 +222,9 @@ class Service:
             await self._send_numbered(client, self._store.numbered(None, states))
             for concentrator in self._store.concentrators_with_orders(states):
                 await self._send(client, concentrator, self._store.orders(concentrator, states))
+            for concentrator, after in self._store.asks():
+                await _publish(client, concentrator, "ask", Ask(after).encode())
+                self._store.ask_sent(concentrator)
             states = (SUBMITTED,)
             await asyncio.sleep(self._poll)
 
@@ -266,6 +271,8 @@ class Service:
             await self._send(client, concentrator, self._store.missing(concentrator, hello.jobs))
         elif name == "report":
             await self._take_reports(client, concentrator, Reports.decode(payload))
+        elif name == "meters":
+            self._store.take_meters(concentrator, Meters.decode(payload))
         elif name == "pull":
             pull = Pull.decode(payload)
             total, data = self._store.package_piece(pull.digest, pull.offset, pull.size)

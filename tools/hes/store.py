@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from gateway.jobs.job import State
-from gateway.uplink.messages import Hello, Reports
+from gateway.uplink.messages import Hello, Meters, Reports
 from gateway.uplink.messages import State as Birth
 from gateway.uplink.orders import digest_of
 from gateway.uplink.reports import Dropped, Event, JobReport, MeterReport, Refusal
@@ -36,6 +36,9 @@ UNANSWERED = (SUBMITTED, SENT)
 TAKEN = "taken"  # of a numbered message
 
 EVENTS = 10000  # kept; older ones make room
+WAY_CHANGES = 50  # of each path of a meter, kept
+ASK_AGAIN = 30  # seconds, for a page of meters that did not come
+NO_PATH = -1  # place of the one way of a meter that has none: it is not commissioned
 MAX_NUMBER = (1 << 63) - 1  # of a report, as SQLite counts
 
 _SCHEMA = """
@@ -151,6 +154,44 @@ CREATE TABLE IF NOT EXISTS staged_trust (
     public BLOB,
     purposes INTEGER NOT NULL,
     PRIMARY KEY (concentrator, kid)
+) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS modems (
+    concentrator TEXT NOT NULL,
+    place INTEGER NOT NULL,
+    kind TEXT NOT NULL,
+    up INTEGER NOT NULL,
+    nodes INTEGER NOT NULL,
+    counters TEXT NOT NULL,
+    told INTEGER NOT NULL,
+    PRIMARY KEY (concentrator, place)
+) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS ways (
+    concentrator TEXT NOT NULL,
+    serial TEXT NOT NULL,
+    place INTEGER NOT NULL,
+    kind TEXT NOT NULL,
+    state INTEGER NOT NULL,
+    since INTEGER NOT NULL,
+    heard INTEGER NOT NULL,
+    delivery INTEGER NOT NULL,
+    silent INTEGER NOT NULL,
+    changes INTEGER NOT NULL,
+    registered INTEGER NOT NULL,
+    told INTEGER NOT NULL,
+    PRIMARY KEY (concentrator, serial, place)
+) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS way_changes (
+    concentrator TEXT NOT NULL,
+    serial TEXT NOT NULL,
+    kind TEXT NOT NULL,
+    since INTEGER NOT NULL,
+    state INTEGER NOT NULL,
+    PRIMARY KEY (concentrator, serial, kind, since)
+) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS asks (
+    concentrator TEXT PRIMARY KEY,
+    after TEXT NOT NULL,
+    sent INTEGER NOT NULL
 ) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS service (
     one INTEGER PRIMARY KEY CHECK (one = 1),
@@ -469,6 +510,8 @@ class Store:
                     int(self._now()),
                 ),
             )
+            if state.online:
+                self._take_modems(concentrator, state)
             safe = self.position(concentrator, state.epoch)
             if safe + 1 < state.first <= MAX_NUMBER:
                 # The gateway forgets only what was acknowledged: this file is older than that.
@@ -480,6 +523,129 @@ class Store:
                     % (safe + 1, state.first - 1, state.epoch),
                 )
                 self._move(concentrator, state.epoch, state.first - 1)
+
+    def _take_modems(self, concentrator: str, state: Birth) -> None:
+        self._db.execute("DELETE FROM modems WHERE concentrator = ?", (concentrator,))
+        self._db.executemany(
+            "INSERT INTO modems VALUES (?, ?, ?, ?, ?, ?, ?)",
+            [
+                (concentrator, at, kind, up, nodes, json.dumps(counters), int(self._now()))
+                for at, (kind, up, nodes, counters) in enumerate(state.modems)
+            ],
+        )
+
+    def modems(self, concentrator: str) -> list[sqlite3.Row]:
+        """As its last birth told; `counters` is JSON."""
+        return self._db.execute(
+            "SELECT * FROM modems WHERE concentrator = ? ORDER BY place", (concentrator,)
+        ).fetchall()
+
+    # -------------------------------------------------------- how meters stand
+
+    def ask_meters(self, concentrator: str) -> None:
+        """`serve` asks the concentrator for all its meters, page by page."""
+        with self._transaction() as db:
+            db.execute("INSERT OR REPLACE INTO asks VALUES (?, '', 0)", (concentrator,))
+
+    def asking(self, concentrator: str) -> bool:
+        """Whether pages are still to come."""
+        query = "SELECT 1 FROM asks WHERE concentrator = ?"
+        return self._db.execute(query, (concentrator,)).fetchone() is not None
+
+    def stop_asking(self, concentrator: str) -> None:
+        with self._transaction() as db:
+            db.execute("DELETE FROM asks WHERE concentrator = ?", (concentrator,))
+
+    def asks(self) -> list[tuple[str, str]]:
+        """[(concentrator, after which serial)] to be sent now."""
+        rows = self._db.execute(
+            "SELECT * FROM asks WHERE sent <= ?", (int(self._now()) - ASK_AGAIN,)
+        ).fetchall()
+        return [(row["concentrator"], row["after"]) for row in rows]
+
+    def ask_sent(self, concentrator: str) -> None:
+        with self._transaction() as db:
+            db.execute(
+                "UPDATE asks SET sent = ? WHERE concentrator = ?", (int(self._now()), concentrator)
+            )
+
+    def take_meters(self, concentrator: str, page: Meters) -> None:
+        """One page. Those between its ends that are not in it are no meters any more."""
+        last = page.meters[-1][0] if page.meters and page.more else None
+        now = int(self._now())
+        with self._transaction() as db:
+            db.execute(
+                "DELETE FROM ways WHERE concentrator = ? AND serial > ? AND serial <= ifnull(?, "
+                "serial)",
+                (concentrator, page.after, last),
+            )
+            for serial, ways in page.meters:
+                self._take_ways(concentrator, serial, ways, now)
+            if last is None:
+                db.execute("DELETE FROM asks WHERE concentrator = ?", (concentrator,))
+            else:
+                db.execute(
+                    "UPDATE asks SET after = ?, sent = 0 WHERE concentrator = ? AND after = ?",
+                    (last, concentrator, page.after),
+                )
+
+    def _take_ways(self, concentrator: str, serial: str, ways: list[list[Any]], now: int) -> None:
+        rows = [(at, *way) for at, way in enumerate(ways)]
+        if not rows:
+            rows = [(NO_PATH, "", 0, 0, 0, 0, 0, 0, 0, False)]
+        for at, kind, state, since, before, heard, delivery, silent, changes, registered in rows:
+            self._db.execute(
+                "INSERT OR REPLACE INTO ways VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                (
+                    concentrator,
+                    serial,
+                    at,
+                    kind,
+                    state,
+                    since,
+                    heard,
+                    delivery,
+                    silent,
+                    changes,
+                    registered,
+                    now,
+                ),
+            )
+            # The state before a known one is the other known one, but at the very first.
+            past = [(before, 3 - state), (since, state)] if before else [(since, state)]
+            self._db.executemany(
+                "INSERT OR IGNORE INTO way_changes VALUES (?, ?, ?, ?, ?)",
+                [(concentrator, serial, kind, at, what) for at, what in past if at and what],
+            )
+            self._db.execute(
+                "DELETE FROM way_changes WHERE concentrator = ? AND serial = ? AND kind = ? AND"
+                " since NOT IN (SELECT since FROM way_changes WHERE concentrator = ? AND serial = ?"
+                " AND kind = ? ORDER BY since DESC LIMIT %d)" % WAY_CHANGES,
+                (concentrator, serial, kind, concentrator, serial, kind),
+            )
+
+    def ways(self, concentrator: str) -> list[sqlite3.Row]:
+        """Each path of each meter, as it was told last; place NO_PATH: the meter has none."""
+        return self._db.execute(
+            "SELECT * FROM ways WHERE concentrator = ? ORDER BY serial, place", (concentrator,)
+        ).fetchall()
+
+    def way_changes(self, concentrator: str, serial: str) -> list[sqlite3.Row]:
+        """What is known of a meter's earlier states, oldest first."""
+        return self._db.execute(
+            "SELECT * FROM way_changes WHERE concentrator = ? AND serial = ? ORDER BY since, kind",
+            (concentrator, serial),
+        ).fetchall()
+
+    def strangers(self, concentrator: str) -> list[sqlite3.Row]:
+        """Nodes that are in no meter's entry: `what`, `first` and `last` told."""
+        return self._db.execute(
+            "SELECT detail AS what, min(time) AS first, max(time) AS last FROM events"
+            " WHERE concentrator = ? AND name = 'stranger' GROUP BY detail ORDER BY detail",
+            (concentrator,),
+        ).fetchall()
+
+    # -------------------------------------------------------- positions and reports
 
     def position(self, concentrator: str, epoch: int) -> int:
         """All reports of the epoch up to this number are safe here; 0: none."""

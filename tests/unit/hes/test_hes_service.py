@@ -216,7 +216,7 @@ def test_nonsense_is_noted_and_stops_nothing(store, broker, key) -> None:
                 state = messages.State("c-1", 9, True, 1, 1, 1, 0, "", "", 0, 0, 0)
                 await other.send("state", state.encode())
             await there.pull(bytes(32), 0, 10)
-            await until(lambda: len(store.events()) == 17)
+            await until(lambda: len(store.events()) == 4 * len(messages.UP_TOPICS) + 1)
             assert {event["name"] for event in store.events()} == {"malformed"}
             assert store.concentrators()[0]["session"] == 1
 

@@ -9,14 +9,16 @@ import pytest
 from pycddl import Schema, ValidationError
 
 import gateway.uplink.messages
-from gateway.jobs.job import Canary, State
+from gateway.jobs.job import COMPARE, IMAGE, Canary, State
 from gateway.jobs.window import Daily
 from gateway.uplink.key_change import KeyChange
 from gateway.uplink.messages import (
     Ack,
+    Ask,
     Cancel,
     Chunk,
     Hello,
+    Meters,
     Pause,
     Pull,
     Reports,
@@ -45,6 +47,8 @@ RULE = {
     Pause: "pause-payload",
     Chunk: "chunk",
     Ack: "ack",
+    Ask: "ask",
+    Meters: "meters-message",
     Resend: "resend",
     Time: "time-message",
     SignedTime: "time-payload",
@@ -78,6 +82,10 @@ def test_the_rule_takes_nothing_else(message: Any) -> None:
 
 def test_jobs() -> None:
     schema("configure-job").validate_cbor(configure_job(b"x" * 100).encode())
+    ordered = configure_job(b"x" * 100, kind=COMPARE)
+    schema("compare-job").validate_cbor(ordered.encode())
+    ordered = configure_job(b"x" * 100, kind=IMAGE, activation=1)
+    schema("image-job").validate_cbor(ordered.encode())
     rule = schema("read-job")
     rule.validate_cbor(read_job().encode())
     night, canary = Daily(79200, 18000, 0x1F), Canary(1, 90)
@@ -91,6 +99,7 @@ def test_jobs() -> None:
         {"daily": Daily(0, 0, 128)},
         {"canary": Canary(1, 101)},
         {"retry_of": bytes(17)},
+        {"activation": 1},
     ]
     for changes in wrong:
         with pytest.raises(ValidationError):

@@ -6,12 +6,14 @@ import asyncio
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from gateway.audit import Audit
 from gateway.jobs.ledger import Ledger
 from gateway.jobs.queue import Queue
 from gateway.jobs.result import OK, Result
 from gateway.meters.inventory import Inventory
+from gateway.uplink import messages
 from gateway.uplink.messages import MAX_MESSAGE
 from gateway.uplink.session import Session
 from hal.cpython.clock import SystemClock
@@ -40,6 +42,12 @@ class About:
 
     def meters_reachable(self) -> int:
         return 2
+
+    def modems(self) -> list[Any]:
+        return []
+
+    def meters(self, after: str) -> messages.Meters:
+        return messages.Meters(after, False, [])
 
     def knows(self, serial: str) -> bool:
         return serial != METERS[2]

@@ -1,0 +1,196 @@
+"""`ami-hes meters`: which meters of a concentrator are commissioned and reachable, since when."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import time
+from typing import Any
+
+from rich import box
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from tools.hes import report
+from tools.hes.store import NO_PATH, Store, StoreProblem
+from tools.hes.watch import service_problem
+
+STATES = ("unknown", "reachable", "unreachable")
+_STYLES = ("", "green", "red")
+_EVERY = 0.2  # seconds between two looks for an answer
+
+
+def add_parser(commands: Any) -> None:
+    command = commands.add_parser(
+        "meters",
+        help="which meters of a concentrator are reachable, since when, and who is a stranger",
+        description="Ask the concentrator how its modems and meters stand, and show it.",
+    )
+    command.add_argument("concentrator", metavar="CONCENTRATOR")
+    command.add_argument("--stored", action="store_true", help="do not ask, show what is known")
+    command.add_argument("--wait", type=float, default=60, metavar="SECONDS", help="default: 60")
+    command.add_argument("--unreachable", action="store_true", help="only meters with no good path")
+    command.add_argument("--meter", metavar="SERIAL", help="only this one, with its history")
+    command.add_argument("--json", action="store_true", help="for machines")
+    command.set_defaults(run=run)
+
+
+def run(options: argparse.Namespace) -> int:
+    """Exit status 0, 1 when the concentrator did not answer."""
+    store = Store(options.db)
+    if options.concentrator not in [row["id"] for row in store.concentrators()]:
+        raise StoreProblem(
+            "no concentrator %s has been heard of; `ami-hes list` shows those that have"
+            % options.concentrator
+        )
+    problem = "" if options.stored else _ask(store, options.concentrator, options.wait)
+    found = standing(store, options.concentrator)
+    if options.meter is not None:
+        found["meters"] = [meter for meter in found["meters"] if meter["serial"] == options.meter]
+        changes = store.way_changes(options.concentrator, options.meter)
+        found["changes"] = [
+            {"path": row["kind"], "since": row["since"], "state": STATES[row["state"]]}
+            for row in changes
+        ]
+    if options.unreachable:
+        found["meters"] = [
+            meter
+            for meter in found["meters"]
+            if not any(path["state"] == "reachable" for path in meter["paths"])
+        ]
+    if options.json:
+        print(json.dumps(found, indent=2))
+    else:
+        _show(found, Console())
+    if problem:
+        Console(stderr=True).print("ami-hes: %s" % problem, markup=False, soft_wrap=True)
+    return 1 if problem else 0
+
+
+def _ask(store: Store, concentrator: str, wait: float) -> str:
+    """Returns when all is here; else why not."""
+    problem = service_problem(store)
+    if problem:
+        return problem
+    store.ask_meters(concentrator)
+    end = time.monotonic() + wait
+    while store.asking(concentrator):
+        if time.monotonic() > end:
+            store.stop_asking(concentrator)
+            return "%s did not tell all of its meters within %g s; this is what is known" % (
+                concentrator,
+                wait,
+            )
+        time.sleep(_EVERY)
+    return ""
+
+
+def standing(store: Store, concentrator: str) -> dict[str, Any]:
+    """All that is known, as --json prints it. Times are seconds since 1970 UTC, 0: never."""
+    meters: dict[str, dict[str, Any]] = {}
+    told = 0
+    for row in store.ways(concentrator):
+        told = max(told, row["told"])
+        meter = meters.setdefault(
+            row["serial"],
+            {"serial": row["serial"], "commissioned": row["place"] != NO_PATH, "paths": []},
+        )
+        if row["place"] != NO_PATH:
+            meter["paths"].append(
+                {
+                    "path": row["kind"],
+                    "state": STATES[row["state"]],
+                    "since": row["since"],
+                    "last_heard": row["heard"],
+                    "delivery_percent": row["delivery"],
+                    "silent_attempts": row["silent"],
+                    "changes": row["changes"],
+                    "registered": bool(row["registered"]),
+                }
+            )
+    return {
+        "concentrator": concentrator,
+        "told": told,
+        "modems": [
+            {
+                "kind": row["kind"],
+                "up": bool(row["up"]),
+                "nodes": row["nodes"],
+                "counters": json.loads(row["counters"]),
+                "told": row["told"],
+            }
+            for row in store.modems(concentrator)
+        ],
+        "meters": list(meters.values()),
+        "strangers": [dict(row) for row in store.strangers(concentrator)],
+    }
+
+
+def _show(found: dict[str, Any], console: Console) -> None:
+    modems = _table("Modems", "Path", "State", "Nodes", "Recoveries", "Told")
+    for modem in found["modems"]:
+        counters = modem["counters"]
+        modems.add_row(
+            modem["kind"],
+            Text("up", "green") if modem["up"] else Text("down", "red"),
+            str(modem["nodes"]),
+            ", ".join(
+                "%s %d" % (name, counters["recovery-" + name])
+                for name in ("discover", "kick", "reset")
+                if "recovery-" + name in counters
+            )
+            or "-",
+            report.date(modem["told"]),
+        )
+    meters = _table(
+        "Meters, as told %s" % report.date(found["told"]),
+        "Meter",
+        "Path",
+        "State",
+        "Since",
+        "Last heard",
+        "Delivery",
+        "Silent",
+        "Changes",
+    )
+    for meter in found["meters"]:
+        if not meter["commissioned"]:
+            meters.add_row(Text(meter["serial"]), "-", Text("not commissioned", "yellow"))
+        for path in meter["paths"]:
+            state = path["state"]
+            meters.add_row(
+                Text(meter["serial"]),
+                path["path"],
+                Text(state, _STYLES[STATES.index(state)]),
+                _date(path["since"]),
+                _date(path["last_heard"]),
+                "%d %%" % path["delivery_percent"],
+                str(path["silent_attempts"] or "-"),
+                str(path["changes"]),
+            )
+    strangers = _table("On the network, in nobody's inventory", "Node", "First told", "Last told")
+    for stranger in found["strangers"]:
+        strangers.add_row(
+            Text(stranger["what"]), report.date(stranger["first"]), report.date(stranger["last"])
+        )
+    changes = _table("History", "Since", "Path", "State")
+    for change in found.get("changes", []):
+        changes.add_row(_date(change["since"]), change["path"], change["state"])
+    for table in (modems, meters, strangers, changes):
+        if table.row_count:
+            console.print(table)
+    good = [m for m in found["meters"] if any(p["state"] == "reachable" for p in m["paths"])]
+    console.print("%d meters, %d of them reachable." % (len(found["meters"]), len(good)))
+
+
+def _table(title: str, *columns: str) -> Table:
+    table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD)
+    for column in columns:
+        table.add_column(column)
+    return table
+
+
+def _date(seconds: int) -> str:
+    # 1: the concentrator's clock was not set then.
+    return "date unknown" if seconds == 1 else report.date(seconds)
