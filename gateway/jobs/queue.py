@@ -74,6 +74,7 @@ class Queue:
         random: Callable[[int], bytes],
         ageing_s: int = AGEING_S,
         max_backoff_s: int = MAX_BACKOFF_S,
+        durations: Durations | None = None,
     ) -> None:
         self._ledger = ledger
         self._clock = clock
@@ -83,7 +84,7 @@ class Queue:
         self._working: dict[str, Execution] = {}
         self._released: set[bytes] = set()
         self._waits: dict[tuple[int, int], int] = {}  # (seq, index): since when (ticks)
-        self._durations = Durations()
+        self._durations = durations or Durations(clock)
         self._version = 0
         self._waiters: list[asyncio.Event] = []
         ledger.on_change = self.wake
