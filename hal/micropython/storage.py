@@ -1,6 +1,10 @@
 """A folder of any mounted file system (littlefs on a board, the host's on unix) as Storage.
 
 On every MicroPython port flush() of a file is an fsync, and os.rename overwrites atomically.
+
+The littlefs of MicroPython 1.25 writes a file's blocks and then the metadata that refer to them,
+with one sync after both: the medium must not store the latter without the former. Flash chips do
+not; of a card with a write cache of its own it has to be known.
 """
 
 from __future__ import annotations
