@@ -75,6 +75,7 @@ SETTLE_MS = 15_000  # how long verification or activation is watched before othe
 POLL_MS = 2_000
 WAIT_S = 30
 MOST_BLOCKS = 1 << 16
+KEYS = (ENABLED, STATUS, BLOCK_SIZE, BLOCKS)  # read first
 
 
 class Order:
@@ -92,11 +93,13 @@ class Order:
 
 async def run(client: Client, serial: str, order: Order) -> Result:
     """OK applied, OK already-as-wanted, WAIT, or a KO. Errors of the path come out."""
-    wanted = (ENABLED, STATUS, BLOCK_SIZE, BLOCKS)
-    found = await attributes.read(client, identity.KEYS + wanted)
-    refusal = refused(found, serial, order)
-    if refusal is not None:
-        return refusal
+    found = await attributes.read(client, identity.KEYS + KEYS)
+    refusal = identity.wrong_meter(found, serial) or unfit(found, order.image, order.again)
+    return await brought(client, order, found) if refusal is None else refusal
+
+
+async def brought(client: Client, order: Order, found: Attributes) -> Result:
+    """As run(), for a meter that is to have it; `found` holds KEYS."""
     try:
         return await _steps(client, order, found)
     except _Failed as failed:
@@ -105,18 +108,17 @@ async def run(client: Client, serial: str, order: Order) -> Result:
         return Result(KO, "block-too-large", words.one_line(str(error)))
 
 
-def refused(found: Attributes, serial: str, order: Order) -> Result | None:
-    """The result for a meter that is to be left as it is, by what it says it is; None for one that
-    is to have the image."""
-    refusal = identity.wrong_meter(found, serial)
-    refusal = refusal or identity.wrong_model(found, order.image.targets)
+def unfit(found: Attributes, image: Image, again: bool) -> Result | None:
+    """The result for a meter that is to be left as it is, by the model and firmware it says it has;
+    None for one that is to have the image."""
+    refusal = identity.wrong_model(found, image.targets)
     if refusal is not None:
         return refusal
-    if identity.text(found.value(identity.FIRMWARE)) == order.image.firmware:
-        if order.again:
-            return Result(OK, "applied", "it runs %s" % order.image.firmware)
+    if identity.text(found.value(identity.FIRMWARE)) == image.firmware:
+        if again:
+            return Result(OK, "applied", "it runs %s" % image.firmware)
         return Result(OK, "already-as-wanted")
-    return identity.wrong_target(found, order.image.targets)
+    return identity.wrong_target(found, image.targets)
 
 
 class _Failed(Exception):
