@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import json
 import os
 import signal
@@ -14,11 +15,11 @@ from pathlib import Path
 
 import pytest
 
-from gateway.jobs.job import Job
+from gateway.jobs.job import COMPARE, IMAGE, Job
 from gateway.uplink import envelope
 from gateway.uplink.messages import Pause, Reports
 from tests.unit.hes.concentrator import Concentrator
-from tests.unit.hes.orders import accepted, ended, ko, numbered, ok, package
+from tests.unit.hes.orders import accepted, ended, image_file, ko, numbered, ok, package
 from tools.hes import order
 from tools.hes.__main__ import main
 from tools.hes.store import Store
@@ -31,6 +32,7 @@ def desk(tmp_path: Path, key, monkeypatch) -> Path:
     monkeypatch.setenv("COLUMNS", "120")
     key.save(tmp_path / "hes.pem")
     (tmp_path / "interval.pkg").write_bytes(package(key))
+    (tmp_path / "image.pkg").write_bytes(image_file(key))
     return tmp_path
 
 
@@ -146,6 +148,23 @@ def test_retry_orders_the_same_of_the_meters_that_ended_ko(desk, capsys) -> None
     )
 
 
+def test_an_image_and_a_dry_run_are_ordered_by_the_same_words(desk, capsys) -> None:
+    assert submit("--package", "image.pkg", "--to", "2080-01-01", "--activate", "2079-01-01") == 0
+    assert submit("--package", "interval.pkg", "--dry-run") == 0
+    jobs = [Job.decode(envelope.split(raw)[1]) for _, _, raw in Store("hes.sqlite").orders("c-1")]
+    assert {job.kind for job in jobs} == {IMAGE, COMPARE}
+    image = next(job for job in jobs if job.kind == IMAGE)
+    assert image.activation == order.parse_moment("2079-01-01")
+    raw = Path("image.pkg").read_bytes()
+    assert image.package is not None and image.package.size == len(raw)
+    assert image.package.digest == hashlib.sha256(raw).digest()
+    capsys.readouterr()
+    for job in jobs:
+        main(["report", job.id.hex()[:8]])
+    shown = capsys.readouterr().out
+    assert "Image" in shown and "firmware 3.0" in shown and "Dry run of" in shown
+
+
 def test_report_to_a_file(desk, capsys) -> None:
     submit()
     assert main(["report", "last", "--json", "report.json"]) == 1
@@ -173,6 +192,10 @@ def test_report_to_a_file(desk, capsys) -> None:
         (["--package", "interval.pkg", "--daily", "22-5"], "such as 22:00-05:00"),
         (["--package", "interval.pkg", "--daily", "22:00-05:60"], "such as 22:00-05:00"),
         (["--package", "interval.pkg", "--zone", "UTC"], "go with --daily"),
+        (["--package", "interval.pkg", "--activate", "2030-01-01"], "goes with an image"),
+        (["--package", "image.pkg", "--dry-run"], "goes with a configuration"),
+        (["--package", "image.pkg", "--activate", "2090-01-01"], "within the job's window"),
+        (["--read", "clock 0.0.1.0.0.255 time", "--dry-run"], "go with --package"),
         (
             ["--package", "interval.pkg", "--daily", "1:00-5:00", "--zone", "Atlantis"],
             "expected a zone such as",
