@@ -62,6 +62,7 @@ def main(name: str, options: argparse.Namespace, uarts: Mapping[str, str]) -> in
     """
     base: Path = options.settings.parent
     data: Path = options.data or base / "data"
+    watchdog: SystemdWatchdog | DeviceWatchdog | None = None
     try:
         settings = parse(options.settings.read_bytes())
         check_uarts(settings, sorted(uarts))
@@ -70,14 +71,13 @@ def main(name: str, options: argparse.Namespace, uarts: Mapping[str, str]) -> in
             return 0
         watchdog = _watchdog(options.watchdog)
         gateway = Gateway(settings, _ports(settings, base, data, uarts, watchdog))
+        return asyncio.run(_run(gateway))
     except SettingsError as error:
         print("%s: %s: %s" % (name, options.settings, error), file=sys.stderr)
         return 2
     except OSError as error:
         print("%s: %s: %s" % (name, error.filename, error.strerror), file=sys.stderr)
         return 2
-    try:
-        return asyncio.run(_run(gateway))
     finally:
         if watchdog is not None:
             watchdog.stop("stopped")

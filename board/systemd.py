@@ -15,8 +15,10 @@ from hal.rt import port_url
 
 FOLDER = "ami-gateway"  # in /var/lib
 WATCHDOG_S = 60
-# Kinds of device (/proc/devices) that USB adapters appear as, at whatever number.
+# Lines that may be plugged in later, under whatever name: they are allowed by the kinds of device
+# (/proc/devices) they appear as, for systemd looks up a name once, as the service starts.
 _USB_KINDS = ("char-ttyUSB", "char-ttyACM")
+_COME_AND_GO = ("usb:", "/dev/ttyUSB", "/dev/ttyACM", "/dev/serial/")
 
 _UNIT = """\
 # /etc/systemd/system/ami-gateway.service, made by `ami-gateway --unit`: make it again when the
@@ -105,10 +107,12 @@ def _devices(settings: Settings, uarts: dict[str, str]) -> set[str]:
     devices: set[str] = set()
     for url in urls:
         line = port_url.parse(url)
+        if line.kind == port_url.TCP:
+            continue
         device = uarts[line.place] if line.kind == port_url.UART else line.place
-        if line.kind == port_url.USB or device.startswith("usb:"):
+        if line.kind == port_url.USB or device.startswith(_COME_AND_GO):
             devices.update(_USB_KINDS)
-        elif line.kind != port_url.TCP:
+        else:
             devices.add(device)
     return devices
 

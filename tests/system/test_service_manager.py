@@ -10,6 +10,7 @@ import signal
 import socket
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -37,9 +38,7 @@ def fenced() -> None:
     libc.prctl(PR_SET_MDWE, MDWE_REFUSE_EXEC_GAIN, 0, 0, 0)
 
 
-def test_the_manager_hears_ready_the_watchdog_and_the_end(
-    tmp_path: Path, manager: socket.socket
-) -> None:
+def settings_in(folder: Path) -> Path:
     settings = {
         "concentrator": "street-1",
         "system_title": "414d490000000001",
@@ -47,8 +46,15 @@ def test_the_manager_hears_ready_the_watchdog_and_the_end(
         "signers": [{"kid": "01", "key": "ab" * 64}],
         "modems": [{"driver": "ip"}, {"driver": "udp", "kind": "plc"}],
     }
-    path = tmp_path / "gateway.json"
+    path = folder / "gateway.json"
     path.write_text(json.dumps(settings))
+    return path
+
+
+def test_the_manager_hears_ready_the_watchdog_and_the_end(
+    tmp_path: Path, manager: socket.socket
+) -> None:
+    path = settings_in(tmp_path)
     gateway = subprocess.Popen(
         [sys.executable, "-m", "board.linux", "--settings", str(path)],
         cwd=ROOT,
@@ -79,3 +85,27 @@ def test_the_manager_hears_ready_the_watchdog_and_the_end(
     assert gateway.stderr is not None
     log = gateway.stderr.read().decode()
     assert "ERROR" not in log.upper().replace("ERRNO", ""), log
+
+
+def test_the_kernels_watchdog_is_fed_and_stopped_at_the_end(tmp_path: Path) -> None:
+    """A file stands for /dev/watchdog, which machines for tests do not have."""
+    device = tmp_path / "watchdog"
+    device.touch()
+    arguments = ["--settings", str(settings_in(tmp_path)), "--watchdog", str(device)]
+    gateway = subprocess.Popen([sys.executable, "-m", "board.linux", *arguments], cwd=ROOT)
+    try:
+        deadline = time.monotonic() + 60
+        while not device.read_bytes():
+            assert gateway.poll() is None and time.monotonic() < deadline
+            time.sleep(0.05)
+        gateway.send_signal(signal.SIGTERM)
+        assert gateway.wait(20) == 0
+    finally:
+        gateway.kill()
+        gateway.wait()
+    fed = device.read_bytes()
+    assert fed == b"\n" * (len(fed) - 1) + b"V"
+    (tmp_path / "gateway.json").write_text("{}")
+    again = [sys.executable, "-m", "board.linux", *arguments]
+    assert subprocess.run(again, cwd=ROOT, capture_output=True).returncode == 2
+    assert device.read_bytes() == fed  # wrong settings are found before it is armed

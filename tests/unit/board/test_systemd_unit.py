@@ -51,8 +51,9 @@ def test_only_the_lines_of_the_settings_may_be_opened(
     unit = options(made(tmp_path, capsys, modems=modems, local={"url": "uart:optical"}))
     assert unit["DeviceAllow"] == ["/dev/ttyAMA4 rw", "/dev/ttyS1 rw", "/dev/ttyS3 rw"]
     assert unit["DevicePolicy"] == ["closed"] and unit["SupplementaryGroups"] == ["dialout"]
-    unit = options(made(tmp_path, capsys, modems=[{"driver": "imst", "url": "usb:0403:6001"}]))
-    assert unit["DeviceAllow"] == ["char-ttyACM rw", "char-ttyUSB rw"]
+    for url in ("usb:0403:6001", "serial:/dev/ttyUSB0?baud=9600", "serial:/dev/serial/by-id/x"):
+        unit = options(made(tmp_path, capsys, modems=[{"driver": "imst", "url": url}]))
+        assert unit["DeviceAllow"] == ["char-ttyACM rw", "char-ttyUSB rw"]
     unit = options(made(tmp_path, capsys, modems=[{"driver": "ip"}]))
     assert "DeviceAllow" not in unit and unit["PrivateUsers"] == ["yes"]
 
