@@ -10,6 +10,8 @@ from gateway.uplink import envelope, messages, trust
 from gateway.uplink.package import Package
 from gateway.uplink.refused import Refused
 from hal.modem import hci, usi
+from hal.modem.amber import Amber
+from hal.modem.mam import MetersAndMore
 from hal.modem.wrapper import Unwrapper
 from hal.rt import cbor
 
@@ -105,6 +107,24 @@ def test_modem_lines() -> None:
 
     play("modem_prime", feed, ())
     play("modem_imst", feed, ())
+
+
+def test_drivers() -> None:
+    def feed(driver):
+        def play_line(data):
+            driver.start(0)
+            now = 0
+            for piece in pieces(data):
+                now += 50
+                driver.feed(piece, now)
+                driver.tick(now)
+                driver.outgoing()
+                driver.events()
+
+        return play_line
+
+    play("modem_mam", feed(MetersAndMore()), ())
+    play("modem_amber", feed(Amber()), ())
 
 
 def test_cbor() -> None:

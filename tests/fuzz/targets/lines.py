@@ -9,8 +9,10 @@ from gateway.dlms import hdlc_client, hdlc_frames, mode_e
 from gateway.dlms.errors import ProtocolError
 from gateway.dlms.hdlc_numbered import Parameters
 from gateway.dlms.hdlc_server import HdlcServer
-from hal.modem import hci, usi, wmbus
+from hal.modem import amber_frames, hci, usi, wmbus
+from hal.modem.amber import Amber
 from hal.modem.imst import Imst
+from hal.modem.mam import MetersAndMore
 from hal.modem.prime import Prime
 from hal.modem.wrapper import HEADER, Unwrapper, wrap
 from hal.ports import ModemError
@@ -162,6 +164,30 @@ def modem_imst(data: bytes) -> None:
     """The wireless M-Bus module's serial line (HCI)."""
     driver = Imst(silence_ms=1000, answer_ms=100, duty_permille=1000)
     _play_driver(driver, data, _hci_frame, "2d2c576866323002")
+
+
+@target
+def modem_amber(data: bytes) -> None:
+    """The Amber module's serial line."""
+    driver = Amber(silence_ms=1000, answer_ms=100, duty_permille=1000)
+    _play_driver(
+        driver,
+        data,
+        lambda piece: amber_frames.frame(piece[0], piece[1:255]),
+        "2d2c576866323002",
+    )
+
+
+@target
+def modem_mam(data: bytes) -> None:
+    """The Meters and More modem's serial line (USI)."""
+    driver = MetersAndMore(silence_ms=1000, answer_ms=100, confirm_ms=300, look_ms=100)
+    _play_driver(
+        driver,
+        data,
+        lambda piece: usi.frame(usi.METERS_AND_MORE, bytes([piece[0] & 0x7F]) + piece[1:]),
+        "0a0000000001",
+    )
 
 
 @target
