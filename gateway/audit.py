@@ -18,6 +18,8 @@ trust   | number, text
 keys    | number, text
 clock   | date before, date after: by a signed time
 done    | job id, serial, attempt, outcome, reason, path
+local   | of a technician at the board's port, by his system title: "in", title; "refused", title;
+        | "meter", title, serial, kind of path
 cut     | number of the oldest record that is kept, hash of the record before it
 damaged | what recovery says
 

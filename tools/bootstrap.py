@@ -19,6 +19,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 VENV = ROOT / ".venv"
 CACHE = ROOT / ".cache"
+TESTS = "requirements-test.txt"
 MICROPYTHON_PACKAGES = [
     "micropython",
     "libc6",
@@ -78,6 +79,10 @@ def ensure_venv(requirements: str) -> Path:
         "--disable-pip-version-check",
     ]
     run(*pip, "--require-hashes", "--requirement", lock, log="installing packages")
+    if requirements == TESTS:
+        target = [*pip, "--no-deps", "--upgrade", "--target", VENV / "stubs-mimxrt"]
+        stubs = ROOT / "tools" / "requirements-stubs.txt"
+        run(*target, "--require-hashes", "--requirement", stubs, log="installing stubs")
     run(*pip, "--no-deps", "--no-build-isolation", "--editable", ROOT, log="installing ami-*")
     stamp.write_text(wanted)
     return python

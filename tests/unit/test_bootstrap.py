@@ -52,7 +52,7 @@ def test_an_old_python(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_the_locks_name_no_host_and_hash_everything() -> None:
-    for name in ("requirements.txt", "requirements-test.txt"):
+    for name in ("requirements.txt", "requirements-test.txt", "requirements-stubs.txt"):
         text = (bootstrap.ROOT / "tools" / name).read_text()
         assert "://" not in text
         pinned = [line for line in text.splitlines() if "==" in line and not line.startswith(" ")]
