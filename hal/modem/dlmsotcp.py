@@ -19,10 +19,11 @@ cannot be told from a broadcast and is not spoken to. Source: Microchip's public
 software; computed, not seen on a wire.
 
 The base node confirms nothing: it has room for five messages, sends one after the other, and drops
-what it has no room for. So a frame counts as under way until its node answers or `hold_ms` have
-passed; its TxDone says no more. Nor does it answer anything but 03, with one message for each node,
-which is therefore the sign of life; a network without nodes is silent and cannot be told from a
-base node that hangs. It cannot be restarted from here: reset() opens the session anew.
+what it has no room for. So a frame counts as under way until its node answers, or for `hold_ms`
+and those of the frames before it; its TxDone says no more. Nor does the base node answer anything
+but 03, with one message for each node, which is therefore the sign of life; a network without nodes
+is silent and cannot be told from a base node that hangs. It cannot be restarted from here: reset()
+opens the session anew.
 """
 
 from __future__ import annotations
@@ -75,8 +76,9 @@ class DlmsOTcp:
         silence_ms: int = 300000,
         answer_ms: int = 10000,
     ) -> None:
-        """in_flight: at most 5. hold_ms: how long a frame may be under way. silence_ms: after so
-        long without a message the nodes are listed anew. answer_ms: how long that may take."""
+        """in_flight: at most 5. hold_ms: how long a frame may be under way, repetitions of the link
+        layer included. silence_ms: after so long without a message the nodes are listed anew.
+        answer_ms: how long that may take."""
         if not 1 <= in_flight <= _MOST_IN_FLIGHT:
             raise ValueError("DLMSoTCP: a base node has room for 1..5 frames, not %d" % in_flight)
         self.capabilities = Capabilities(
@@ -166,7 +168,8 @@ class DlmsOTcp:
             raise NoRoute("DLMSoTCP reaches SAP %d only, not %d" % (SERVER_SAP, destination_sap))
         else:
             node = self._node(address)
-        handle = self._in_flight.begin(node, now_ms, self._hold_ms)
+        before = len(self._in_flight)  # those go first
+        handle = self._in_flight.begin(node, now_ms, (before + 1) * self._hold_ms)
         self._outgoing += wrap(source_sap, node, data)
         return handle
 

@@ -22,6 +22,9 @@ class InFlight:
         self.failed = 0  # those settled with a status other than 0
         self.unexpected = 0  # confirms of nothing in flight
 
+    def __len__(self) -> int:
+        return len(self._frames)
+
     def check(self, key: Key) -> None:
         """Busy when begin() would not take the frame."""
         if key in self._frames or len(self._frames) >= self._window:

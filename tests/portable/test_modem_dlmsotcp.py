@@ -63,6 +63,17 @@ def test_broadcast_goes_to_007f() -> None:
     assert isinstance(done, TxDone) and (done.handle, done.status) == (handle, 0)
 
 
+def test_frames_wait_for_those_before_them() -> None:
+    driver = started(hold_ms=3000)
+    first = driver.send(A, b"x", 1, 1, 0)
+    second = driver.send(B, b"x", 1, 1, 1000)
+    settled = []
+    for now in range(0, 10000, 500):
+        driver.tick(now)
+        settled += [(event.handle, now) for event in driver.events() if isinstance(event, TxDone)]
+    assert settled == [(first, 3000), (second, 7000)]
+
+
 def test_what_has_no_address_is_refused() -> None:
     driver = started(in_flight=1)
     raises(NoRoute, driver.send, "0080e1000003", b"x", 1, 1, 0)

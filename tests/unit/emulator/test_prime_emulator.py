@@ -10,7 +10,7 @@ from hal.modem import prime_api as prime
 from hal.modem import usi
 from hal.modem.attached import Attached
 from hal.modem.prime import Prime
-from hal.ports import Joined, Left, ModemReset, NoRoute
+from hal.ports import Joined, Left, ModemReset, NoRoute, PortError
 from hal.sim.channel import Bursts, Channel
 from tests.unit.emulator.harness import EchoMeter, Traffic, attached
 from tools.emulator import PrimeEmulator
@@ -150,6 +150,40 @@ def test_a_hanging_base_node_is_reset_then_reopened_and_found_again() -> None:
         assert modem.statistics()["resets"] >= 1
         emulator.hanging = False
         await joins(modem, 3)
+        await modem.close()
+        await emulator.stop()
+
+    asyncio.run(play())
+
+
+def test_parameters_and_a_kick_over_the_line() -> None:
+    async def play() -> None:
+        meters = population(3)
+        emulator = PrimeEmulator(meters, speed=500)
+        modem = attached(Prime(), await emulator.start())
+        await joins(modem, 3)
+        assert await modem.get("0024") == b"\x03"
+        await modem.set("0010", b"\x20")
+        assert await modem.get("0010") == b"\x20"
+        for parameter, text in (("0024", "read only"), ("9999", "no such attribute")):
+            with pytest.raises(PortError, match=text):
+                await modem.set(parameter, b"\x00")
+        with pytest.raises(PortError, match="no such attribute"):
+            await modem.get("0053")
+        kicked = "0080e1000002"
+        await modem.kick(kicked)
+        left = await until(modem, Left)
+        assert isinstance(left, Left) and left.address == kicked
+        assert await joins(modem, 1) == {kicked}
+        await modem.set("006d", bytes.fromhex(kicked))  # as seen in newer firmware
+        await until(modem, Left)
+        assert await joins(modem, 1) == {kicked}
+        traffic = Traffic(modem, meters)
+        await traffic.run(b"after")
+        assert len(traffic.echoes) == 3
+        await modem.reset()
+        await until(modem, ModemReset)
+        assert await joins(modem, 3) == set(meters)
         await modem.close()
         await emulator.stop()
 

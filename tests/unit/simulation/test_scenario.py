@@ -131,17 +131,17 @@ timeline:
         lines = {"plc": MemoryLine(), "rf": MemoryLine()}
         await street.start(lines)
         assert street.plc is not None and street.rf is not None
-        registered = [node.registered for node in street.plc._nodes]
+        registered = [node.registered for node in street.plc.nodes]
         assert registered.count(False) == 4
         await asyncio.sleep(1800)
-        assert all(node.registered for node in street.plc._nodes)
+        assert all(node.registered for node in street.plc.nodes)
         await asyncio.sleep(1800 + 60)
         assert len(street.away) == 10 and street.plc.hanging
-        away = [node.address for node in street.plc._nodes if not node.registered]
+        away = [node.address for node in street.plc.nodes if not node.registered]
         assert len(away) == 10
         await asyncio.sleep(1800 - 60)
         assert not street.away and not street.plc.hanging
-        assert all(node.registered for node in street.plc._nodes)
+        assert all(node.registered for node in street.plc.nodes)
         await asyncio.sleep(1800 + 60)
         assert lines["plc"].damage.wrong == lines["rf"].damage.lost == 0.5
         await asyncio.sleep(3600)
