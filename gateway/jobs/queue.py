@@ -19,7 +19,7 @@ from gateway.jobs.window import opening
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine
+    from collections.abc import Callable, Coroutine, Iterator
     from typing import Any
 
     from gateway.jobs.contents import Entry
@@ -36,7 +36,7 @@ _FOR_INTERRUPTIONS = 2
 _IDLE_MS = 3600000
 # A meter that needs time (WAIT) is asked again for so long before that is a failure too.
 WAIT_LIMIT_MS = 7200000
-_WITHOUT_LIMIT = "activation-waits"  # its end is in the order
+_LIMITED = ("image-verifying", "image-activating")
 
 # Reasons that leave the meter as it was, because the order does not fit it.
 _REJECTING = (
@@ -82,6 +82,8 @@ class Queue:
         self._ageing_ms = ageing_s * 1000
         self._max_backoff_ms = max_backoff_s * 1000
         self._working: dict[str, Execution] = {}
+        # Of a transfer to many meters, while none of its conversations is with this one.
+        self._parked: dict[str, Execution] = {}
         self._released: set[bytes] = set()
         self._waits: dict[tuple[int, int], int] = {}  # (seq, index): since when (ticks)
         self._durations = durations or Durations(clock)
@@ -100,13 +102,15 @@ class Queue:
         for entry in self._by_urgency(now_ms):
             index = self._due_in(entry, now_ms, usable)
             if index is not None:
-                before = self._ledger.reason_of(entry, index)
-                attempt = self._ledger.started(entry.seq, index)
-                again = attempt > 1 or before != ""
-                execution = Execution(entry.job, entry.seq, index, attempt, again)
-                self._working[execution.serial] = execution
-                return execution
+                return self._started(entry, index)
         return None
+
+    def _started(self, entry: Entry, index: int) -> Execution:
+        before = self._ledger.reason_of(entry, index)
+        attempt = self._ledger.started(entry.seq, index)
+        execution = Execution(entry.job, entry.seq, index, attempt, attempt > 1 or before != "")
+        self._working[execution.serial] = execution
+        return execution
 
     def done(
         self, execution: Execution, result: Result, path: str = "", duration_ms: int = 0
@@ -133,6 +137,56 @@ class Queue:
             raise
         return execution
 
+    # A transfer to many meters takes all executions of its job at once.
+
+    def due(self, execution: Execution) -> int:
+        """How many more executions of the same job are due now."""
+        entry, now_ms = self._ledger.entry_of(execution.seq), self._clock.ticks_ms()
+        return len([index for index in self._queued(entry) if entry.due.get(index, 0) <= now_ms])
+
+    async def gather(self, execution: Execution, usable: Callable[[str], bool]) -> list[Execution]:
+        """begin() for all those for whose meters usable(serial) holds. After an OSError none has
+        been taken."""
+        entry, now_ms = self._ledger.entry_of(execution.seq), self._clock.ticks_ms()
+        taken: list[Execution] = []
+        try:
+            with self._ledger.deferred():
+                for index in self._queued(entry):
+                    serial = entry.job.serials[index]
+                    ripe = entry.due.get(index, 0) <= now_ms and not self._worn_out(entry, index)
+                    if ripe and self._is_free(serial, entry) and usable(serial):
+                        taken.append(self._started(entry, index))
+            await self._ledger.durable()
+        except BaseException:
+            for other in taken:
+                del self._working[other.serial]
+            raise
+        return taken
+
+    def park(self, execution: Execution) -> None:
+        """Nobody speaks to its meter for now: a job of higher priority may."""
+        if self._working.get(execution.serial) is execution:
+            del self._working[execution.serial]
+            self._parked[execution.serial] = execution
+            self.wake()
+
+    def unpark(self, execution: Execution) -> bool:
+        """False while somebody else speaks to its meter."""
+        if execution.serial in self._working:
+            return self._working[execution.serial] is execution
+        self._parked.pop(execution.serial, None)
+        self._working[execution.serial] = execution
+        return True
+
+    def standing(self, execution: Execution) -> str:
+        """ "go", "pause", or "stop": its job is canceled, or its window not open any more."""
+        entry = self._ledger.entry_of(execution.seq)
+        if entry.stopped():
+            return "stop"
+        if entry.paused:
+            return "pause"
+        return "go" if self._may_start(entry) else "stop"
+
     async def finish(
         self, execution: Execution, result: Result, path: str = "", duration_ms: int = 0
     ) -> None:
@@ -143,12 +197,16 @@ class Queue:
         self._over(execution, duration_ms)
 
     def _over(self, execution: Execution, duration_ms: int) -> None:
-        self._durations.note(execution.job.kind, duration_ms, len(self._working))
-        del self._working[execution.serial]
+        in_hand = max(len(self._working), 1)
+        self._durations.note(execution.job.kind, duration_ms, in_hand + len(self._parked))
+        for held in (self._working, self._parked):
+            if held.get(execution.serial) is execution:
+                del held[execution.serial]
         self.wake()
 
     def _record(self, execution: Execution, result: Result, path: str, duration_ms: int) -> None:
-        if self._working.get(execution.serial) is not execution:
+        serial = execution.serial
+        if execution not in (self._working.get(serial), self._parked.get(serial)):
             raise ValueError("the execution on %s is not in work" % execution.serial)
         entry = self._ledger.entry_of(execution.seq)
         seq, index = execution.seq, execution.index
@@ -191,7 +249,7 @@ class Queue:
         """WAIT as it is, or the KO for one that has gone on for too long."""
         now_ms = self._clock.ticks_ms()
         since_ms = self._waits.setdefault((entry.seq, index), now_ms)
-        if result.reason != _WITHOUT_LIMIT and now_ms - since_ms >= WAIT_LIMIT_MS:
+        if result.reason in _LIMITED and now_ms - since_ms >= WAIT_LIMIT_MS:
             return Result(KO, "image-stuck", _last(result))
         if entry.stopped() or self._closed(entry, result.wait_s * 1000):
             return Result(KO, result.reason, result.detail)
@@ -250,7 +308,7 @@ class Queue:
 
     def in_work(self) -> int:
         """How many executions are with workers."""
-        return len(self._working)
+        return len(self._working) + len(self._parked)
 
     def next_due_ms(self) -> int:
         """How long until take() may have something by the mere passing of time: at most an hour, at
@@ -326,18 +384,33 @@ class Queue:
 
     def _due_in(self, entry: Entry, now_ms: int, usable: Callable[[str], bool]) -> int | None:
         """The first execution of the job that can be taken now."""
-        end = entry.first()
-        index = entry.states.find(b"\x00")
-        while 0 <= index < end:
+        for index in self._queued(entry):
             serial = entry.job.serials[index]
-            if entry.due.get(index, 0) <= now_ms and serial not in self._working:
-                if entry.attempts[index] >= entry.job.max_attempts + _FOR_INTERRUPTIONS:
+            if entry.due.get(index, 0) <= now_ms and self._is_free(serial, entry):
+                if self._worn_out(entry, index):
                     reason = self._ledger.reason_of(entry, index) or "interrupted"
                     self._ledger.finished(entry.seq, index, State.FAILED, Result(KO, reason))
                 elif usable(serial):
                     return index
-            index = entry.states.find(b"\x00", index + 1)
         return None
+
+    def _queued(self, entry: Entry) -> Iterator[int]:
+        end = entry.first()
+        index = entry.states.find(b"\x00")
+        while 0 <= index < end:
+            yield index
+            index = entry.states.find(b"\x00", index + 1)
+
+    def _worn_out(self, entry: Entry, index: int) -> bool:
+        return entry.attempts[index] >= entry.job.max_attempts + _FOR_INTERRUPTIONS
+
+    def _is_free(self, serial: str, entry: Entry) -> bool:
+        """Whether a job may speak to the meter: nobody does, or only in the breaks of a transfer
+        that is less urgent."""
+        parked = self._parked.get(serial)
+        return serial not in self._working and (
+            parked is None or entry.job.priority > parked.job.priority
+        )
 
     def _closed(self, entry: Entry, wait_ms: int = 0) -> bool:
         """Whether the job's window, in `wait_ms` from now, does not open any more."""

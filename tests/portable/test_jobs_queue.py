@@ -337,6 +337,60 @@ def test_waiting_ends_with_the_window_and_with_a_cancel() -> None:
     assert world.states(1) == ["canceled"]
 
 
+def test_a_transfer_takes_all_executions_of_its_job() -> None:
+    world = World()
+    world.job(1, ["A", "B", "C", "D"])
+    first = world.must_take()
+    assert world.queue.due(first) == 3
+    others = run(world.queue.gather(first, lambda serial: serial != "C"))
+    assert [other.serial for other in others] == ["B", "D"]
+    assert world.queue.in_work() == 3 and world.queue.due(first) == 1
+    assert world.must_take().serial == "C"
+    world.queue.park(others[0])
+    world.queue.done(others[0], APPLIED)
+    assert world.queue.unpark(others[1])
+    world.queue.done(others[1], APPLIED)
+    assert world.states(1) == ["in-progress", "succeeded", "in-progress", "succeeded"]
+    raises(ValueError, world.queue.done, others[0], APPLIED)
+
+
+def test_between_two_conversations_an_urgent_job_may_have_the_meter() -> None:
+    world = World()
+    world.job(1, ["A"], priority=5)
+    transfer = world.must_take()
+    world.job(2, ["A"], priority=9)
+    world.job(3, ["A"], priority=5)
+    assert world.take() is None  # a conversation is under way
+    world.queue.park(transfer)
+    urgent = world.must_take()
+    assert urgent.job.priority == 9
+    assert not world.queue.unpark(transfer)
+    assert world.take() is None  # one who is as patient as the transfer waits for its end
+    world.queue.done(urgent, APPLIED)
+    assert world.take() is None
+    assert world.queue.unpark(transfer)
+    world.queue.done(transfer, APPLIED)
+    assert world.must_take().job.priority == 5
+
+
+def test_a_transfer_is_told_how_its_job_stands() -> None:
+    world = World()
+    job = world.job(1, ["A", "B"], window=(0, NOW + 60))
+    transfer = world.must_take()
+    assert world.queue.standing(transfer) == "go"
+    world.ledger.pause(job.id, True, NOW)
+    assert world.queue.standing(transfer) == "pause"
+    world.ledger.pause(job.id, False, NOW + 1)
+    assert world.queue.standing(transfer) == "go"
+    world.clock.advance(60_000)
+    assert world.queue.standing(transfer) == "stop"
+    world = World()
+    job = world.job(1, ["A", "B"])
+    transfer = world.must_take()
+    world.queue.cancel(job.id)
+    assert world.queue.standing(transfer) == "stop"
+
+
 def test_interrupted_attempts_count_and_end() -> None:
     world = World()
     world.job(1, ["A"], attempts=1)
