@@ -114,6 +114,10 @@ class Network:
             return False
         return any(port.alive() and port.settled() and port.has_slot() for port in ports)
 
+    def full(self) -> bool:
+        """Whether no modem has a slot free, so that there is no sense in asking for a meter."""
+        return bool(self._ports) and not any(port.has_slot() for port in self._ports)
+
     def claim(self, meter: Meter) -> bool:
         """ready(), and when True the slot is kept for the meter until open() or release()."""
         if not self.ready(meter):
