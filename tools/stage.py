@@ -130,6 +130,11 @@ class Stage:
         """The back door into the meters, open while they run."""
         return Control(self._ports["control"])
 
+    def resident(self, name: str) -> int:
+        """Octets of memory that the process has in use now."""
+        statm = Path("/proc/%d/statm" % self._processes[name].pid).read_text()
+        return int(statm.split()[1]) * os.sysconf("SC_PAGE_SIZE")
+
     def ensure_running(self) -> None:
         """StageProblem if a process has ended by itself."""
         for name, process in self._processes.items():

@@ -8,7 +8,7 @@ import errno
 from hal.micropython import mqtt_packets as packets
 from hal.micropython.clock import wait_for_ms
 from hal.micropython.mqtt_connection import Connection
-from hal.micropython.tcp import check_connected
+from hal.micropython.tcp import connect
 from hal.ports import TOPICS_AT_ONCE, PortError
 
 TYPE_CHECKING = False
@@ -86,14 +86,17 @@ class MqttUplink:
 
     async def _connect(self, will: Message | None, topics: list[str]) -> None:
         context = _tls_context(self._tls) if self._tls is not None else None
-        _, stream = await asyncio.open_connection(self._host, self._port, ssl=context)
-        if context is None:
-            line = stream.s  # pyright: ignore[reportAttributeAccessIssue]
+        line = await connect(self._host, self._port)
+        if context is not None:
             try:
-                check_connected(line)
-            except OSError:
+                line = context.wrap_socket(
+                    line, server_hostname=self._host, do_handshake_on_connect=False
+                )
+                line.setblocking(False)
+            except BaseException:
                 line.close()
                 raise
+        stream = asyncio.StreamWriter(line, {})
         # From here on a failure finds the connection where _drop() looks for it.
         self._connection = connection = Connection(stream, self._limit, self._keepalive_s)
         code = await connection.open(

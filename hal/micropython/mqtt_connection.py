@@ -21,7 +21,7 @@ _MAX_CONTROL = 256  # bytes of any packet that is not a PUBLISH
 
 
 class Connection:
-    """`stream`: what asyncio.open_connection returned. Every method raises OSError once it is
+    """`stream`: an asyncio.StreamWriter. Every method raises OSError once it is
     gone."""
 
     def __init__(self, stream, limit: int, keepalive_s: int) -> None:

@@ -1,12 +1,34 @@
-"""A TCP connection as BytePort."""
+"""TCP connections, and one as BytePort."""
 
 from __future__ import annotations
 
 import asyncio
 import errno
 import select
+import socket
 
 from hal.micropython.stream_port import StreamPort
+
+
+async def connect(host: str, port: int) -> socket.socket:
+    """A connected socket, non-blocking. OSError when that fails; however it ends, no socket stays
+    open, as one would in asyncio.open_connection(). The caller limits the time (looking up a host
+    name blocks: prefer addresses)."""
+    family, kind, protocol, _, address = socket.getaddrinfo(host, port, 0, socket.SOCK_STREAM)[0]
+    line = socket.socket(family, kind, protocol)
+    try:
+        line.setblocking(False)
+        try:
+            line.connect(address)
+        except OSError as error:
+            if error.errno != errno.EINPROGRESS:
+                raise
+        await _writable(line)  # pyright: ignore[reportGeneralTypeIssues]
+        _check_connected(line)
+    except BaseException:
+        line.close()
+        raise
+    return line
 
 
 class TcpPort:
@@ -14,20 +36,18 @@ class TcpPort:
 
     @staticmethod
     async def open(host: str, port: int) -> StreamPort:
-        """Connect; OSError when that fails. The caller limits the time (looking up a host name
-        blocks: prefer addresses)."""
-        _, stream = await asyncio.open_connection(host, port)
-        line = stream.s  # pyright: ignore[reportAttributeAccessIssue]
-        try:
-            check_connected(line)
-        except OSError:
-            line.close()
-            raise
-        return StreamPort(line)
+        """As connect()."""
+        return StreamPort(await connect(host, port))
 
 
-def check_connected(line) -> None:
-    """asyncio.open_connection calls a refused connection a success; the socket knows better."""
+def _writable(line):
+    """Awaitable, as asyncio's own streams wait."""
+    queue = asyncio.core._io_queue  # pyright: ignore[reportAttributeAccessIssue]
+    yield queue.queue_write(line)
+
+
+def _check_connected(line) -> None:
+    """A refused connection is writable too; the socket knows better."""
     poller = select.poll()
     poller.register(line, select.POLLOUT)
     for _, flags in poller.poll(0):
