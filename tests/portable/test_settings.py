@@ -190,3 +190,18 @@ def test_local_access():
     assert refusal(changed(local={"url": "uart:optical", "mode_e": 1})) == (
         "local.mode_e: expected true or false, came 1"
     )
+
+
+def test_radio_modules_say_their_link_mode():
+    url = "tcp://h:1"
+    modems = [{"driver": "imst", "url": url}, {"driver": "amber", "url": url, "link_mode": "C2"}]
+    settings = parse(changed(modems=modems))
+    assert [(one.kind, one.link_mode) for one in settings.modems] == [("rf", "N2"), ("rf", "C2")]
+    assert (
+        refusal(changed(modems=[{"driver": "amber", "url": url, "link_mode": "R2"}]))
+        == "modems[0].link_mode: expected C2 or N2 or S2 or T2, came 'R2'"
+    )
+    modem = {"driver": "meters-and-more", "url": url, "link_mode": "S2"}
+    assert "link_mode" in refusal(changed(modems=[modem]))
+    (settled,) = parse(changed(modems=[{"driver": "meters-and-more", "url": url}])).modems
+    assert (settled.kind, settled.link_mode, settled.meters_at_once) == ("plc", "", 4)
