@@ -1,15 +1,15 @@
 """A concentrator with Linux: three UARTs, Ethernet with the cellular router behind it, systemd.
 Console script `ami-gateway`, which serves any machine with CPython as well.
 
-Another board is this file with other devices. UARTs that another machine lacks do no harm: settings
-that name one of them there fail at the opening, with its name in the log.
+Another board is this file with other devices. A machine that lacks one of them is none the worse,
+as long as its settings do not name it.
 """
 
 from __future__ import annotations
 
 import sys
 
-from board import service
+from board import service, systemd
 
 # As the settings call them ("uart:plc"), and the device of each.
 UARTS = {
@@ -36,8 +36,14 @@ As a service of systemd, with its settings and data in /var/lib/ami-gateway:
 
 def main(arguments: list[str] | None = None) -> int:
     """Exit status: see board.service.main."""
-    options = service.parser("ami-gateway", DESCRIPTION).parse_args(arguments)
-    return service.main("ami-gateway", options, UARTS)
+    parser = service.parser("ami-gateway", DESCRIPTION)
+    parser.add_argument(
+        "--unit",
+        action="store_true",
+        help="print the systemd unit for this installation and these settings, and end",
+    )
+    options = parser.parse_args(arguments)
+    return service.main("ami-gateway", options, UARTS, systemd.unit if options.unit else None)
 
 
 if __name__ == "__main__":

@@ -6,10 +6,9 @@ import argparse
 import asyncio
 import signal
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from board.systemd import unit
 from board.wiring import board_key, check_uarts, local_port, modems, uplink
 from gateway.app import Gateway, Ports
 from gateway.settings import Settings, SettingsError, parse
@@ -47,16 +46,17 @@ def parser(name: str, description: str) -> argparse.ArgumentParser:
         metavar="DEVICE",
         help="feed the kernel's watchdog, e.g. /dev/watchdog, where no systemd does it",
     )
-    parser.add_argument(
-        "--unit",
-        action="store_true",
-        help="print the systemd unit for this installation and these settings, and end",
-    )
     return parser
 
 
-def main(name: str, options: argparse.Namespace, uarts: Mapping[str, str]) -> int:
-    """`uarts`: as hal.cpython.ports.opener() takes them.
+def main(
+    name: str,
+    options: argparse.Namespace,
+    uarts: Mapping[str, str],
+    show: Callable[[Settings, Mapping[str, str]], str] | None = None,
+) -> int:
+    """`uarts`: as hal.cpython.ports.opener() takes them. show: what to print of the settings,
+    instead of running the gateway.
 
     Exit status 0 after SIGTERM or Ctrl-C; 1 after a fault; 2 when settings or files are wrong.
     """
@@ -66,8 +66,8 @@ def main(name: str, options: argparse.Namespace, uarts: Mapping[str, str]) -> in
     try:
         settings = parse(options.settings.read_bytes())
         check_uarts(settings, sorted(uarts))
-        if options.unit:
-            print(unit(settings, dict(uarts)), end="")
+        if show is not None:
+            print(show(settings, uarts), end="")
             return 0
         watchdog = _watchdog(options.watchdog)
         gateway = Gateway(settings, _ports(settings, base, data, uarts, watchdog))

@@ -8,6 +8,7 @@ It runs as a user of its own that exists as long as the service (DynamicUser), w
 from __future__ import annotations
 
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 
 from gateway.settings import Settings
@@ -85,7 +86,7 @@ WantedBy=multi-user.target
 """
 
 
-def unit(settings: Settings, uarts: dict[str, str]) -> str:
+def unit(settings: Settings, uarts: Mapping[str, str]) -> str:
     """The unit's text. Only devices that the settings name may be opened."""
     devices = sorted(_devices(settings, uarts))
     return _UNIT % {
@@ -100,7 +101,7 @@ def unit(settings: Settings, uarts: dict[str, str]) -> str:
     }
 
 
-def _devices(settings: Settings, uarts: dict[str, str]) -> set[str]:
+def _devices(settings: Settings, uarts: Mapping[str, str]) -> set[str]:
     urls = [one.url for one in settings.modems if one.url]
     if settings.local is not None:
         urls.append(settings.local.url)

@@ -6,13 +6,13 @@ import asyncio
 import errno
 import socket
 
+from hal.modem.udp import MAX_APDU
 from hal.modem.wrapper import unwrap, wrap
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from hal.ports import Clock
 
-MAX_APDU = 1224  # with wrapper, UDP and IPv6 headers 1280 bytes: what every IPv6 path carries whole
 _HEADER = 8
 
 
