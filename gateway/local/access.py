@@ -95,6 +95,8 @@ class LocalAccess:
                 log.warning(WHERE, "the line is gone")
             except (OSError, PortError) as error:
                 log.warning(WHERE, "the line is gone: %s" % error)
+            except Exception as fault:  # of ours, or of the storage: the gateway goes on without
+                log.error(WHERE, "visit ended: %s: %s" % (type(fault).__name__, fault))
             finally:
                 await port.close()
             if self._clock.ticks_ms() - began > LONGEST_BACKOFF_MS:

@@ -7,6 +7,7 @@ import asyncio
 
 from gateway.dlms import axdr, obis
 from gateway.dlms.client import HIGH_GMAC, Association, Client
+from gateway.dlms.errors import DlmsError
 from gateway.dlms.hdlc import HdlcLink
 from gateway.dlms.keyring import Keys
 from gateway.dlms.mode_e import open_mode_e
@@ -38,8 +39,12 @@ ROW = '{"serial": "%s", "paths": [["plc", "%s"]]}\n'
 class About:
     firmware = "0.1.0"
 
+    known = 1
+
     def meters_known(self) -> int:
-        return 1
+        if self.known < 0:
+            raise ValueError("a fault of ours")
+        return self.known
 
     def meters_reachable(self) -> int:
         return 1
@@ -135,6 +140,7 @@ class Scene:
         self.lines: list[End] = []
         self.records: list[list[Any]] = []
         self.modem = EchoModem()
+        self.about = About()
         storage = MemoryStorage()
         rows = ROW % ("METER1", "0080e1000001") + ROW % ("METER9", "0080e1000009")
         storage.replace(METERS, (rows + '{"serial": "NOWHERE", "paths": []}\n').encode())
@@ -143,7 +149,7 @@ class Scene:
         self.network.add(modem, 1)
         self._counters = {OURS: 0, THEIRS: 0}
         self.server = LocalServer(
-            Objects("street-1", About(), self.clock),
+            Objects("street-1", self.about, self.clock),
             Keys(OURS, EK, AK),
             crypto(),
             self.clock,
@@ -342,6 +348,26 @@ def test_noise_on_the_line_is_harmless() -> None:
         for seed in range(50):
             await line.write(bytes([(seed * 37 + i * 101) & 0xFF for i in range(seed)]))
         await scene.clock.sleep_ms(1000)
+        await visit(scene)
+
+    played(play)
+
+
+def test_a_fault_of_ours_ends_the_visit_and_nothing_else() -> None:
+    async def play(scene: Scene) -> None:
+        _, link, client = await scene.connected()
+        await client.associate()
+        scene.about.known = -1
+        log.set_level("error")
+        try:
+            await client.get(1, obis.parse("0.0.96.50.0.255"), 2)
+            raise AssertionError("it was answered")
+        except (DlmsError, OSError):
+            pass
+        await link.close()
+        scene.about.known = 1
+        await scene.clock.sleep_ms(5000)
+        assert len(scene.lines) == 2
         await visit(scene)
 
     played(play)
