@@ -58,7 +58,7 @@ BAUDS = (300, 600, 1200, 2400, 4800, 9600, 19200)  # of IEC 62056-21, mode E
 WITHOUT_LINE = ("ip", "udp")  # drivers that stand on the system's network
 # Drivers of wireless M-Bus modules, with the usual link mode; and all of them (EN 13757-4).
 RADIO = {"imst": "N2", "amber": "S2"}
-LINK_MODES = ("C2", "N2", "S2", "T2")
+LINK_MODES = ("C2", "N2", "N2c", "S2", "T2")
 
 
 class SettingsError(Exception):

@@ -51,6 +51,7 @@ DLMS = 18  # attribute
 
 STATUS_OK = 0
 STATUS_SILENT = 0x20  # as the event says it: nobody answered
+STATUS_REFUSED = 0xFE
 STATUS_STUCK = 0xFF  # the modem said nothing more of the frame
 
 _LARGEST_ANSWER = 128
@@ -303,9 +304,18 @@ class MetersAndMore:
         elif command == frames.SET_CONFIRM and len(data) == 8:
             self._answer(data, b"")
         elif command == frames.STATUS and len(data) == 3:
-            self._counts["refused"] += 1
+            self._refused(data[1], data[2], now_ms)
         else:
             self._counts["unknown-command"] += 1
+
+    def _refused(self, error: int, command: int, now_ms: int) -> None:
+        self._counts["refused"] += 1
+        if command != frames.DATA_REQUEST or self._now is None or self._now.confirmed:
+            return
+        if error == frames.NOT_READY:
+            self._now.deadline = now_ms + _BUSY_MS
+        else:
+            self._finish(STATUS_REFUSED, now_ms)
 
     def _answer(self, data: bytes, value: bytes | None) -> None:
         key = (data[0], int.from_bytes(data[2:6], "big"), int.from_bytes(data[6:8], "big"))
@@ -464,7 +474,7 @@ class MetersAndMore:
             self._events.append(TxDone(request.handle, status))
         elif step.kind != POLL:
             return
-        if node is None or not request.answered:
+        if node is None or not request.answered or self._routes.node(node.address) is not node:
             return
         if status != STATUS_OK:
             if self._routes.failed(node, via) and node.joined:

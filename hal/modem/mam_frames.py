@@ -8,7 +8,7 @@
     0B set         id 4, index 2, length, value            0C get         id 4, index 2
     17 set confirm result, id 4, index 2
     18 get confirm result, id 4, index 2, length, value
-    00 status      error, command: the modem could not make sense of a command
+    00 status      error, command: the modem did not carry out a command (1: not ready yet)
 
 n <= 9: up to eight repeaters, nearest first, then the destination. Source: Microchip's public
 Meters and More stack (its serialisation of the application layer, and the concentrator example);
@@ -50,6 +50,8 @@ EVENT_TIMEOUT = 0x20  # nobody answered
 # Statuses of a confirm
 TX_OK = 0
 TX_BUSY = 1
+
+NOT_READY = 1  # error of a STATUS
 
 ACA_PARAMETER = 0x201  # the modem's own address
 

@@ -166,7 +166,7 @@ class Routes:
             if best is None or not covered[best]:
                 break
             chosen.append(best)
-            heard = covered.pop(best)
+            heard = set(covered.pop(best))
             left = [node for node in left if node not in heard]
             for via in covered:
                 covered[via] = [node for node in covered[via] if node not in heard]

@@ -34,7 +34,8 @@ TO_METER_OVERHEAD = LINK + 1 + LONG_HEADER + SAPS
 # How a concentrator sends, by link mode (EN 13757-4): bit/s, and permille of an hour in its band
 # (169.400 to 169.475 MHz; 868.0 to 868.6 MHz; 869.40 to 869.65 MHz; ERC/REC 70-03 annexes 1 and 2).
 MODES = {
-    "N2": (4800, 100),
+    "N2": (4800, 100),  # channels a, b, e, f
+    "N2c": (2400, 100),  # channels c, d
     "S2": (16384, 10),
     "T2": (16384, 10),  # as S2: only the meter's own direction is faster
     "C2": (50000, 100),

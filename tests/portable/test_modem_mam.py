@@ -306,6 +306,20 @@ def test_a_busy_modem_is_asked_again() -> None:
     assert "TxDone" in bench.kinds()
 
 
+def test_a_modem_that_is_not_ready_or_refuses() -> None:
+    bench = found()
+    bench.driver.send(A, b"x", 16, 1, bench.now)
+    bench.driver.outgoing()
+    bench.driver.feed(frame("00010a"), bench.now)
+    bench.run(500)
+    assert bench.kinds() == ["TxDone", "Rx"]  # it was sent again
+    bench.driver.send(A, b"x", 16, 1, bench.now)
+    bench.driver.outgoing()
+    bench.driver.feed(frame("00030a"), bench.now)
+    (done,) = bench.driver.events()
+    assert isinstance(done, TxDone) and done.status == mam.STATUS_REFUSED
+
+
 def test_a_modem_that_says_nothing_of_a_frame() -> None:
     bench = found()
     handle = bench.driver.send(A, b"x", 1, 1, bench.now)
