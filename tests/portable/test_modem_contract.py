@@ -23,6 +23,7 @@ from tests.portable.support import raises
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from hal.modem.attached import Driver
     from tests.portable.modem_ends import Entry
 
 CONDITIONS = ("clean", "bytewise", "lossy", "delayed")
@@ -35,10 +36,11 @@ class Bench:
     """A driver, its other end and the line between them. Time jumps from one thing to be done to
     the next. A driver that declares itself dead has its line opened anew, as Attached does it."""
 
-    def __init__(self, entry: Entry, condition: str) -> None:
+    def __init__(self, entry: Entry, condition: str, driver: Driver | None = None) -> None:
+        """driver: one that has been on another line before."""
         self.entry = entry
         self.condition = condition
-        self.driver = entry.driver()
+        self.driver = driver or entry.driver()
         self.end = entry.end()
         self.now = 1000
         self.silent = False  # the other end neither hears nor answers

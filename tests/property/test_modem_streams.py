@@ -6,19 +6,25 @@ import sys
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hal.modem import amber_frames, hci, mam_frames, usi, wmbus, wrapper
 from hal.modem.amber import Amber
+from hal.modem.dlmsotcp import DlmsOTcp
 from hal.modem.imst import Imst
 from hal.modem.mam import MetersAndMore
 from hal.modem.prime import Prime
+from hal.modem.prime_upgrade import Firmware, Upgrade
 from hal.ports import ModemError
 from tests.portable.mam_network import MODEM, Network
+from tests.portable.modem_ends import ENTRIES
+from tests.portable.test_modem_contract import Bench, traffic
 
 if TYPE_CHECKING:
     from hal.modem.attached import Driver
+    from tests.portable.modem_ends import Entry
 
 NODE = "0080e1000001"
 METER = "2d2c576866323002"
@@ -99,6 +105,37 @@ amber_said = st.one_of(
     ),
 )
 amber_stream = st.lists(st.one_of(st.binary(max_size=300), amber_said), max_size=25)
+upgrade_said = st.builds(
+    lambda command, head, address, tail: usi.frame(
+        0x30, bytes([command]) + head + bytes.fromhex(address) + tail
+    ),
+    st.integers(0x49, 0x4D),
+    st.binary(max_size=3),
+    addresses,
+    st.binary(max_size=40),
+)
+acknowledgements = st.builds(
+    lambda command, code: usi.frame(0x30, bytes((0x49, command, code))),
+    st.integers(0x3D, 0x4E),
+    st.sampled_from((0, 0, 0, 0, 0, 7, 1)),
+)
+upgrade_stream = st.lists(
+    st.one_of(acknowledgements, upgrade_said, joins, st.binary(max_size=50)), max_size=60
+)
+tcp_messages = st.builds(wrapper.wrap, st.integers(0, 9), st.integers(0, 2), st.binary(max_size=60))
+tcp_nodes = st.builds(
+    lambda number, eui48: wrapper.wrap(0, 1, b"\x01" + number + b"\x00\x01\x00" + eui48),
+    st.binary(min_size=2, max_size=2),
+    st.binary(min_size=6, max_size=6),
+)
+tcp_stream = st.lists(st.one_of(tcp_messages, tcp_nodes, st.binary(max_size=9)), max_size=25)
+STREAMS = {
+    "prime": usi_stream,
+    "dlms-o-tcp": tcp_stream,
+    "meters-and-more": mam_stream,
+    "imst": hci_stream,
+    "amber": amber_stream,
+}
 
 
 def play(driver: Driver, pieces: list[bytes], cut: int, address: str) -> int:
@@ -121,6 +158,51 @@ def play(driver: Driver, pieces: list[bytes], cut: int, address: str) -> int:
         assert len(driver.nodes()) <= 2000
         assert all(value >= 0 for value in driver.statistics().values())
     return now
+
+
+@pytest.mark.parametrize("entry", ENTRIES, ids=lambda entry: entry.name)
+@settings(max_examples=40, deadline=None)
+@given(data=st.data())
+def test_after_any_stream_a_driver_works_on_a_new_line(entry: Entry, data: st.DataObject) -> None:
+    driver = entry.driver()
+    stream, cut = data.draw(STREAMS[entry.name]), data.draw(st.integers(1, 500))
+    play(driver, stream, cut, entry.nodes[0])
+    bench = Bench(entry, "clean", driver)
+    bench.form()
+    assert traffic(bench, 6) == (6, 6, 6)
+
+
+@settings(max_examples=150, deadline=None)
+@given(upgrade_stream, st.integers(1, 500))
+def test_an_upgrade_takes_any_stream(pieces: list[bytes], cut: int) -> None:
+    driver = Prime(silence_ms=1000, answer_ms=100)
+    firmware = Firmware(lambda offset, size: bytes(size), 2000, b"V", b"M", b"1")
+    upgrade = Upgrade(firmware, [NODE], answer_ms=50, poll_ms=100)
+    driver.start(0)
+    driver.upgrade(upgrade, 0)
+    now = 0
+    for piece in pieces:
+        for start in range(0, len(piece), cut):
+            driver.feed(piece[start : start + cut], now)
+        now += driver.due_ms(now) // 10 + 1
+        driver.tick(now)
+        assert len(driver.outgoing()) <= 1200
+        driver.events()
+    assert list(upgrade.targets) == [NODE] and upgrade.frame <= upgrade.frames
+    target = upgrade.targets[NODE]
+    assert len(target.text) < 60 and len(target.version) <= 98 and 0 <= target.pages <= 0xFFFF
+
+
+@settings(max_examples=150, deadline=None)
+@given(tcp_stream, st.integers(1, 500))
+def test_dlms_o_tcp_takes_any_stream(pieces: list[bytes], cut: int) -> None:
+    driver = DlmsOTcp(silence_ms=1000, answer_ms=100)
+    now = play(driver, pieces, cut, NODE)
+    if driver.dead:
+        return  # what came was another protocol: nothing more is read of it
+    # It is still where a message may have to end first.
+    driver.feed(bytes(3000), now)
+    assert driver.dead and driver.events() == []
 
 
 @settings(max_examples=150, deadline=None)
