@@ -48,7 +48,7 @@ from hal.rt.group import Group
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
-    from typing import Protocol
+    from typing import Any, Protocol
 
     from gateway.activities.attributes import Attributes
     from gateway.activities.fleet import Fleet
@@ -97,7 +97,7 @@ class Member:
 
     __slots__ = ("again", "begun_ms", "fails", "has", "meter", "token", "verified")
 
-    def __init__(self, meter: Meter, again: bool, token: object) -> None:
+    def __init__(self, meter: Meter, again: bool, token: Any) -> None:
         self.meter = meter
         self.again = again
         self.token = token

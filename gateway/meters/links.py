@@ -262,6 +262,10 @@ class Network:
         ]
         return min(sizes) if sizes else 0
 
+    def slots(self, kind: str) -> int:
+        """How many meters are served side by side over this kind of path."""
+        return sum([port.meters_at_once for port in self._ports if port.kind == kind])
+
     def reachable(self, meters: list[Meter]) -> int:
         """How many of the meters have a usable path now."""
         return len([meter for meter in meters if any(self._port(p) for p in meter.paths)])
