@@ -21,7 +21,7 @@ from __future__ import annotations
 
 import hashlib
 
-from gateway.jobs.window import DAY_S, EVERY_DAY, Daily, opening
+from gateway.jobs.window import DAY_S, EVERY_DAY, MAX_SHIFT_S, MAX_SHIFTS, Daily, opening
 from hal.rt import cbor
 
 TYPE_CHECKING = False
@@ -169,7 +169,7 @@ class Job:
                 [
                     self.not_before,
                     self.not_after,
-                    [0, 0, 0] if daily is None else [daily.opens, daily.closes, daily.days],
+                    [0, 0, 0] if daily is None else _daily_fields(daily),
                 ],
                 [self.max_attempts, self.backoff_s],
                 self.serials,
@@ -294,12 +294,39 @@ def _job(fields: Any) -> Job:
 
 
 def _daily(daily: Any) -> Daily | None:
+    shifts = []
+    if isinstance(daily, list) and len(daily) == 4:
+        shifts = daily[3]
+        daily = daily[:3]
+        _need(_are_shifts(shifts), "window", "1..%d rising shifts of daily" % MAX_SHIFTS)
     _need(
         _uints(daily, 3, 0, DAY_S - 1) and daily[2] <= EVERY_DAY,
         "window",
         "daily as [opens 0..86399, closes 0..86399, days 0..127]",
     )
-    return Daily(daily[0], daily[1], daily[2]) if daily[2] else None
+    _need(bool(daily[2]) or not shifts, "window", "days where daily has shifts")
+    return Daily(daily[0], daily[1], daily[2], shifts) if daily[2] else None
+
+
+def _are_shifts(shifts: Any) -> bool:
+    """[[unix time, seconds]], the times rising."""
+    if not isinstance(shifts, list) or not 1 <= len(shifts) <= MAX_SHIFTS:
+        return False
+    last = 0
+    for shift in shifts:
+        if not isinstance(shift, list) or len(shift) != 2 or not _uint(shift[0], last, MAX_TIME):
+            return False
+        if type(shift[1]) is not int or not -MAX_SHIFT_S <= shift[1] <= MAX_SHIFT_S:
+            return False
+        last = shift[0] + 1
+    return True
+
+
+def _daily_fields(daily: Daily) -> list[Any]:
+    fields: list[Any] = [daily.opens, daily.closes, daily.days]
+    if daily.shifts:
+        fields.append([list(shift) for shift in daily.shifts])
+    return fields
 
 
 def _canary(canary: Any, meters: int) -> Canary | None:

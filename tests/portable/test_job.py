@@ -79,6 +79,15 @@ def test_what_may_be_left_out() -> None:
     assert [Canary(10, percent).wanted() for percent in (1, 90, 91, 100)] == [1, 9, 10, 10]
 
 
+def test_daylight_saving() -> None:
+    values = fields()
+    values[6][2] = [79200, 18000, 0x41, [[1_800_000_000, 3600], [1_815_000_000, 0]]]
+    job = Job.decode(cbor.encode(values))
+    assert job.daily is not None
+    assert job.daily.shifts == [[1_800_000_000, 3600], [1_815_000_000, 0]]
+    assert job.encode() == cbor.encode(values)
+
+
 def test_every_field_is_checked() -> None:
     for position, value in [
         (0, 2),
@@ -103,6 +112,14 @@ def test_every_field_is_checked() -> None:
         (6, [0, 0, [86400, 0, 127]]),
         (6, [0, 0, [0, -1, 127]]),
         (6, [0, 0, [0, 0, 128]]),
+        (6, [0, 0, [0, 0, 127, []]]),
+        (6, [0, 0, [0, 0, 0, [[1, 0]]]]),
+        (6, [0, 0, [0, 0, 127, [[1, 10801]]]]),
+        (6, [0, 0, [0, 0, 127, [[1, True]]]]),
+        (6, [0, 0, [0, 0, 127, [[1, 0], [1, 0]]]]),
+        (6, [0, 0, [0, 0, 127, [[1]]]]),
+        (6, [0, 0, [0, 0, 127, [[time, 0] for time in range(9)]]]),
+        (6, [0, 0, [0, 0, 127, [[1, 0]], 0]]),
         (7, [0, 30]),
         (7, [21, 30]),
         (7, [3, 90000]),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from gateway.jobs.window import DAY_S, Daily, opening
+from gateway.jobs.window import DAY_S, EVERY_DAY, Daily, opening
 
 HOUR = 3600
 MONDAY = 1_700_438_400  # 2023-11-20 00:00 UTC
@@ -67,3 +67,51 @@ def test_between_two_dates() -> None:
     assert opening(Job(MONDAY + 6 * HOUR, MONDAY + 22 * HOUR, night), 0) is None
     job = Job(0, MONDAY + 30 * HOUR, night)
     assert opening(job, MONDAY + 29 * HOUR) is None  # no night is left, though time is
+
+
+SPRING = MONDAY + 6 * DAY_S + HOUR  # a Sunday, 01:00 UTC
+
+
+def shown(job: Job, at: int) -> tuple[float, float] | None:
+    """The window in hours since that Sunday began."""
+    found = opening(job, at)
+    return found and ((found[0] - SPRING) / HOUR + 1, (found[1] - SPRING) / HOUR + 1)
+
+
+def test_clocks_put_forward() -> None:
+    """At 01:00 UTC all becomes an hour earlier: nights, what lies across, what does not exist."""
+    shifts = [[SPRING, -HOUR]]
+    night = Job(0, 0, Daily(21 * HOUR, 4 * HOUR, EVERY_DAY, shifts))
+    assert shown(night, SPRING - 3 * HOUR) == (-2, 3)  # 7 hours of that night are 6
+    assert shown(night, SPRING + 3 * HOUR) == (20, 27)
+    gone = Job(0, 0, Daily(1 * HOUR, 2 * HOUR, EVERY_DAY, shifts))
+    assert shown(gone, SPRING - 2 * HOUR) == (24, 25)  # 02:00-03:00 there is not on that day
+    assert shown(gone, SPRING) == (24, 25)
+    half = Job(0, 0, Daily(HOUR // 2, HOUR * 3 // 2, EVERY_DAY, shifts))
+    assert shown(half, SPRING - 2 * HOUR) == (0.5, 1.5)
+
+
+def test_clocks_put_back() -> None:
+    """At 01:00 UTC all becomes an hour later."""
+    shifts = [[SPRING, HOUR]]
+    night = Job(0, 0, Daily(21 * HOUR, 4 * HOUR, EVERY_DAY, shifts))
+    assert shown(night, SPRING - 3 * HOUR) == (-2, 5)
+    assert shown(night, SPRING + 4 * HOUR) == (22, 29)
+    twice = Job(0, 0, Daily(0, 1 * HOUR, EVERY_DAY, shifts))
+    assert shown(twice, SPRING - 3 * HOUR) == (1, 2)  # the second of the two
+    assert shown(twice, SPRING + HOUR) == (25, 26)
+    always = Job(0, 0, Daily(0, 0, EVERY_DAY, shifts))
+    for hour in range(-30, 60):
+        found = shown(always, SPRING + hour * HOUR)
+        assert found is not None and found[0] == hour + 1, hour
+
+
+def test_days_and_shifts_that_come_and_go() -> None:
+    """Sundays only; later by an hour for a week."""
+    shifts = [[SPRING, HOUR], [SPRING + 7 * DAY_S, 0]]
+    job = Job(0, 0, Daily(12 * HOUR, 13 * HOUR, 1 << 6, shifts))
+    week = 7 * 24
+    assert shown(job, SPRING - DAY_S) == (13, 14)
+    assert shown(job, SPRING + DAY_S) == (week + 12, week + 13)
+    late = Job(0, 0, Daily(23 * HOUR, 24 * HOUR - 1, 1 << 6, shifts))
+    assert shown(late, SPRING) == (24, 25 - 1 / HOUR)  # by the clocks there still Sunday

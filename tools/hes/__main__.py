@@ -105,7 +105,7 @@ def _submit(options: argparse.Namespace) -> int:
         not_after,
         options.tries,
         order.parse_duration(options.backoff),
-        _daily(options),
+        _daily(options, not_after),
         order.parse_canary(options.canary) if options.canary else None,
     )
     meters = order.parse_meters(options.meters)
@@ -131,12 +131,12 @@ def _submit(options: argparse.Namespace) -> int:
     return _kept(store, job_id, options.watch)
 
 
-def _daily(options: argparse.Namespace) -> Daily | None:
+def _daily(options: argparse.Namespace, not_after: int) -> Daily | None:
     if options.daily is None:
         if options.days or options.zone:
             raise order.OrderProblem("--days and --zone go with --daily")
         return None
-    return order.parse_daily(options.daily, options.days, options.zone, time.time())
+    return order.parse_daily(options.daily, options.days, options.zone, time.time(), not_after)
 
 
 def _retry(options: argparse.Namespace) -> int:
@@ -390,8 +390,8 @@ def _submit_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]
     submit.add_argument(
         "--zone",
         metavar="ZONE",
-        help="for --daily: UTC, +02:00, Europe/Madrid; default: this machine's. The job keeps"
-        " today's distance from UTC, also when daylight saving begins or ends",
+        help="for --daily: UTC, +02:00, Europe/Madrid; default: this machine's. The hours"
+        " are its own also after daylight saving has begun or ended",
     )
     submit.add_argument(
         "--canary",

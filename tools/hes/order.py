@@ -8,7 +8,7 @@ import json
 import re
 import uuid
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
@@ -25,7 +25,7 @@ from gateway.jobs.job import (
     PackageRef,
 )
 from gateway.jobs.result import OK, VALUE
-from gateway.jobs.window import EVERY_DAY, Daily
+from gateway.jobs.window import EVERY_DAY, MAX_SHIFT_S, MAX_SHIFTS, Daily
 from gateway.uplink import envelope, messages
 from gateway.uplink.orders import MAX_PACKAGE
 from gateway.uplink.package import Package
@@ -235,7 +235,7 @@ def _submit(
             job.objects,
             meters,
             envelope.sign(payload, key.kid, key.sign),
-            (daily.opens, daily.closes, daily.days) if daily else None,
+            [daily.opens, daily.closes, daily.days, list(daily.shifts)] if daily else None,
             (canary.meters, canary.percent) if canary else None,
             retry_of,
         )
@@ -299,9 +299,10 @@ def parse_moment(text: str) -> int:
         raise OrderProblem("expected a time such as 2027-01-31T22:00, got '%s'" % text) from None
 
 
-def parse_daily(text: str, days: str | None, zone: str | None, now: float) -> Daily:
+def parse_daily(text: str, days: str | None, zone: str | None, now: float, until: int) -> Daily:
     """Such as "22:00-05:00", on "mon,wed-fri" (every day), in "UTC", "+02:00", "Europe/Madrid" or
-    the local zone of this machine. What a zone is from UTC at `now` counts for good.
+    the local zone of this machine, for a job from `now` to `until`: when the zone's clocks are put
+    forward or back meanwhile, the windows go along.
     """
     match = re.fullmatch(r"(\d\d?):(\d\d)-(\d\d?):(\d\d)", text.strip())
     if match is None or int(match[1]) > 23 or int(match[3]) > 24:
@@ -315,7 +316,32 @@ def parse_daily(text: str, days: str | None, zone: str | None, now: float) -> Da
     mask = 0
     for day in _days(days):
         mask |= 1 << (day + shift) % 7
-    return Daily(opens % DAY, closes % DAY, mask)
+    return Daily(opens % DAY, closes % DAY, mask, _shifts(zone, now, until))
+
+
+def _shifts(zone: str | None, now: float, until: int) -> list[list[int]]:
+    """For Daily: when the zone's distance from UTC changes, and what it is then against now's."""
+    begins = _offset(zone, now)
+    shifts: list[list[int]] = []
+    at, east = int(now), begins
+    while at < until + DAY:  # what opens before the end may close after it
+        later = at + DAY
+        if _offset(zone, later) != east:
+            before = at
+            while later - before > 1:
+                middle = (before + later) // 2
+                before, later = (
+                    (middle, later) if _offset(zone, middle) == east else (before, middle)
+                )
+            east = _offset(zone, later)
+            shifts.append([later, begins - east])
+        at = later
+        if len(shifts) > MAX_SHIFTS or abs(begins - east) > MAX_SHIFT_S:
+            raise OrderProblem(
+                "the clocks change too often until then for --daily: expected an end nearby, at"
+                " most %d changes away" % MAX_SHIFTS
+            )
+    return shifts
 
 
 def _offset(zone: str | None, now: float) -> int:
@@ -356,8 +382,20 @@ def daily_text(daily: Daily) -> str:
     ]
     text = "%s-%s UTC" % (moments[0], moments[1])
     if daily.days == EVERY_DAY:
-        return text + " every day"
-    return text + " on " + ", ".join(DAYS[day] for day in range(7) if daily.days >> day & 1)
+        text += " every day"
+    else:
+        text += " on " + ", ".join(DAYS[day] for day in range(7) if daily.days >> day & 1)
+    for since, seconds in daily.shifts:
+        text += ", from %s on %s" % (datetime.fromtimestamp(since, UTC).date(), _moved(seconds))
+    return text
+
+
+def _moved(seconds: int) -> str:
+    if not seconds:
+        return "as at first"
+    minutes = abs(seconds) // 60
+    length = "%d min" % minutes if minutes % 60 else "%d h" % (minutes // 60)
+    return length + (" later" if seconds > 0 else " earlier")
 
 
 def parse_canary(text: str) -> Canary:

@@ -224,7 +224,7 @@ class NewJob:
     attributes: list[tuple[int, bytes, int]]
     meters: list[str]
     envelope: bytes
-    daily: tuple[int, int, int] | None = None  # opens, closes, days; see gateway/jobs/window.py
+    daily: list[Any] | None = None  # opens, closes, days, shifts; see gateway/jobs/window.py
     canary: tuple[int, int] | None = None  # meters, percent
     retry_of: bytes | None = None  # the job that this one orders again
 

@@ -11,11 +11,15 @@ import subprocess
 import sys
 import time
 import uuid
+from datetime import datetime
 from pathlib import Path
+from types import SimpleNamespace
+from zoneinfo import ZoneInfo
 
 import pytest
 
 from gateway.jobs.job import COMPARE, IMAGE, Job
+from gateway.jobs.window import opening
 from gateway.uplink import envelope
 from gateway.uplink.messages import Pause, Reports
 from tests.unit.hes.concentrator import Concentrator
@@ -101,7 +105,8 @@ def test_times_of_the_day_and_a_canary(desk, capsys) -> None:
 
 def test_zones_and_days() -> None:
     def parsed(*given: str | None) -> tuple[int, int, int]:
-        daily = order.parse_daily(given[0] or "", given[1], given[2], 1_700_000_000)
+        daily = order.parse_daily(given[0] or "", given[1], given[2], 1_700_000_000, 1_700_086_400)
+        assert not daily.shifts
         return daily.opens // 3600, daily.closes // 3600, daily.days
 
     assert parsed("22:00-05:00", None, "UTC") == (22, 5, 127)
@@ -109,6 +114,32 @@ def test_zones_and_days() -> None:
     assert parsed("01:00-05:00", "mon", "+02:00") == (23, 3, 64)  # Sunday in UTC
     assert parsed("0:00-24:00", "fri-mon", "UTC") == (0, 0, 0x71)
     assert parsed("22:00-05:00", None, "Europe/Madrid") == (21, 4, 127)
+
+
+def test_windows_go_along_with_daylight_saving() -> None:
+    """22:00 in Madrid stays 22:00 in Madrid, each day of two years."""
+    madrid = ZoneInfo("Europe/Madrid")
+    now = int(datetime(2026, 9, 1, tzinfo=madrid).timestamp())
+    until = now + 730 * 86400
+    daily = order.parse_daily("22:00-05:00", "mon-fri", "Europe/Madrid", now, until)
+    assert [seconds for _, seconds in daily.shifts] == [3600, 0, 3600, 0]
+    job = SimpleNamespace(not_before=0, not_after=until, daily=daily)
+    at, seen = now + 43200, 0
+    while (window := opening(job, at)) is not None:
+        opens, closes = (datetime.fromtimestamp(moment, madrid) for moment in window)
+        assert opens.strftime("%H:%M") == "22:00" and opens.weekday() < 5
+        if window[1] < until:
+            assert closes.strftime("%H:%M") == "05:00" and (closes - opens).days == 0
+        at, seen = window[1], seen + 1
+    assert seen == 522
+    assert order.daily_text(daily).startswith(
+        "20:00-03:00 UTC on mon, tue, wed, thu, fri, from 2026-10-25 on 1 h later,"
+        " from 2027-03-28 on as at first, from"
+    )
+    with pytest.raises(order.OrderProblem, match="change too often"):
+        order.parse_daily("22:00-05:00", None, "Europe/Madrid", now, now + 3650 * 86400)
+    everywhere = order.parse_daily("22:00-05:00", None, "UTC", now, now + 3650 * 86400)
+    assert not everywhere.shifts
 
 
 def test_retry_orders_the_same_of_the_meters_that_ended_ko(desk, capsys) -> None:

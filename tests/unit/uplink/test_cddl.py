@@ -90,6 +90,8 @@ def test_jobs() -> None:
     rule.validate_cbor(read_job().encode())
     night, canary = Daily(79200, 18000, 0x1F), Canary(1, 90)
     rule.validate_cbor(read_job(daily=night, canary=canary, retry_of=bytes(16)).encode())
+    shifting = Daily(79200, 18000, 0x1F, [[1_800_000_000, 3600], [1_815_000_000, -3600]])
+    rule.validate_cbor(read_job(daily=shifting).encode())
     wrong: list[dict[str, Any]] = [
         {"priority": 10},
         {"serials": []},
@@ -97,6 +99,8 @@ def test_jobs() -> None:
         {"id": b"short"},
         {"daily": Daily(86400, 0)},
         {"daily": Daily(0, 0, 128)},
+        {"daily": Daily(0, 0, 127, [[1, -10801]])},
+        {"daily": Daily(0, 0, 127, [[1, 0, 0]])},
         {"canary": Canary(1, 101)},
         {"retry_of": bytes(17)},
         {"activation": 1},
