@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
+from dataclasses import replace
 from functools import partial
 from itertools import count
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -19,22 +21,31 @@ from gateway.meters.links import Network
 from hal.cpython.clock import SystemClock
 from hal.cpython.crypto import SystemCrypto
 from hal.cpython.ports import open_port
+from hal.modem.amber import Amber
 from hal.modem.attached import Attached
 from hal.modem.imst import Imst
 from hal.modem.ip import Ip
+from hal.modem.mam import MetersAndMore
 from hal.modem.prime import Prime
 from tests.unit.meter.links import management
+from tools.emulator.line import TcpLine
+from tools.emulator.scenario import MAM_FIGURES, PLC_FIGURES, RF_FIGURES, Scenario
 from tools.meter import device
 from tools.meter.population import (
     DEAD,
     OTHER_FIRMWARE,
+    PLC,
     REFUSES_WRITE,
+    RF,
     Member,
     Mix,
     build_population,
 )
-from tools.meter.street import Street, Weather
+from tools.meter.street import PLC_MODEMS, RF_MODEMS, Street
 from tools.package.compile import compile_file
+
+if TYPE_CHECKING:
+    from hal.modem.attached import Driver
 
 EXAMPLES = Path(__file__).parents[3] / "tools" / "package" / "examples"
 SEED = 3
@@ -65,20 +76,34 @@ async def ordered(network: Network, member: Member, package: str) -> tuple[str, 
     return result.outcome, result.reason
 
 
+@pytest.mark.parametrize("modems", ["prime+imst", "meters-and-more+amber"])
 @pytest.mark.parametrize("package", ["measurement-interval.yaml", "tariff-calendar.yaml"])
-def test_every_meter_ends_as_its_role_demands(package: str) -> None:
+def test_every_meter_ends_as_its_role_demands(package: str, modems: str) -> None:
     refused = (7, device.LOAD_PROFILE, 4)
     if package == "tariff-calendar.yaml":
         refused = (11, device.SPECIAL_DAYS, 2)
-    members = build_population(8, SEED, Mix(ip=1, refused=refused))
+    mix = Mix(ip=1, refused=refused)
+    members = build_population(8, SEED, mix)
+    prime = modems == "prime+imst"
+    plc, rf = modems.split("+")
+    figures = PLC_FIGURES if prime else MAM_FIGURES
+    scene = Scenario(8, mix, plc=replace(figures, loss=0.05), rf=replace(RF_FIGURES, loss=0.05))
 
     async def story() -> list[tuple[str, str]]:
         clock = SystemClock()
-        street = Street(members, Weather(SEED, loss=0.05, speed=200))
-        await street.start()
+        street = Street(
+            members, scene, SEED, 200, plc_modem=PLC_MODEMS[plc], rf_modem=RF_MODEMS[rf]
+        )
+        lines = {PLC: TcpLine(), RF: TcpLine()}
+        await street.start_tcp()
+        await street.start(lines)
         network = Network(clock)
-        for driver, port in ((Prime(), street.plc_port), (Imst(), street.rf_port)):
-            url = "tcp://127.0.0.1:%d" % port
+        drivers: list[tuple[str, Driver]] = [
+            (PLC, Prime() if prime else MetersAndMore(look_ms=20)),
+            (RF, Imst() if prime else Amber(duty_permille=1000)),
+        ]
+        for kind, driver in drivers:
+            url = "tcp://127.0.0.1:%d" % lines[kind].port
             network.add(Attached(driver, partial(open_port, url, clock), clock), 8)
         network.add(Ip(lambda host, port: open_port("tcp://%s:%d" % (host, port), clock), clock), 8)
         reading = asyncio.create_task(network.run())
