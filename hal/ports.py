@@ -81,7 +81,7 @@ class BytePort(Protocol):
 
 
 class SerialLine(Protocol):
-    """A BytePort that is a real serial line, 8N1, whose speed can change."""
+    """A BytePort that is a real serial line, whose speed can change."""
 
     async def read(self) -> bytes: ...
 

@@ -43,8 +43,12 @@ class Scene:
         assert done.returncode == 1, done.stdout + done.stderr
         return done.stderr
 
-    def audit(self) -> str:
-        return (self.folder / "log").read_text()
+    def audit(self) -> list[list[str]]:
+        """The details of the records of local access."""
+        command = [sys.executable, "-m", "tools.audit", "show", str(self.folder / "data")]
+        done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=100)
+        records = [json.loads(line) for line in done.stdout.splitlines()]
+        return [record["details"] for record in records if record["kind"] == "local"]
 
 
 @pytest.fixture(params=["cpython", "micropython"])
@@ -53,14 +57,17 @@ def scene(request: pytest.FixtureRequest, micropython: str, tmp_path: Path) -> I
     line = OpticalLine()
     processes: list[subprocess.Popen[str]] = []
     try:
-        meter = subprocess.Popen(
-            [sys.executable, "-m", "tools.meter", "serve", "--port", "0", "--inventory", str(data)],
+        street = subprocess.Popen(
+            [sys.executable, "-m", "tools.meter", "population", "--inventory", str(data)]
+            + ["--meters", "1", "--plc", "1", "--rf", "0", "--both", "0", "--ip", "0"]
+            + ["--dead", "0", "--refuses-write", "0", "--other-firmware", "0"]
+            + ["--plc-pty", str(tmp_path / "plc"), "--speed", "20"],
             cwd=ROOT,
             stdout=subprocess.PIPE,
             text=True,
         )
-        processes.append(meter)
-        assert meter.stdout is not None and meter.stdout.readline()
+        processes.append(street)
+        assert street.stdout is not None and street.stdout.readline()
         shutil.copy(data / "keys.jsonl", tmp_path / "technician.jsonl")
         settings = tmp_path / "gateway.json"
         settings.write_text(
@@ -70,7 +77,9 @@ def scene(request: pytest.FixtureRequest, micropython: str, tmp_path: Path) -> I
                     "system_title": "414d490000000001",
                     "uplink": {"host": "127.0.0.1", "port": find_free_port()},
                     "signers": [{"kid": "01", "key": "ab" * 64}],
-                    "modems": [{"driver": "ip"}],
+                    "modems": [
+                        {"driver": "prime-usi", "url": "serial:%s" % (tmp_path / "plc")},
+                    ],
                     "local": {"url": "serial:" + line.board},
                 }
             )
@@ -91,6 +100,8 @@ def scene(request: pytest.FixtureRequest, micropython: str, tmp_path: Path) -> I
             time.sleep(0.1)
         assert (tmp_path / "local.key").stat().st_mode & 0o777 == 0o600
         yield Scene(tmp_path, line)
+        key = (tmp_path / "local.key").read_text().strip()
+        assert key not in (tmp_path / "log").read_text()
     finally:
         for process in reversed(processes):
             process.send_signal(signal.SIGKILL)
@@ -100,8 +111,11 @@ def scene(request: pytest.FixtureRequest, micropython: str, tmp_path: Path) -> I
 
 def test_a_technician_reads_the_concentrator_and_a_meter_behind_it(scene: Scene) -> None:
     local = ["--local-key", str(scene.folder / "local.key")]
-    itself = scene.good("get", "data 0.0.42.0.0.255 value", "data 0.0.96.50.0.255 value", *local)
-    assert "street-1" in itself and "double-long-unsigned 1" in itself
+    itself = ["get", "data 0.0.42.0.0.255 value", "data 0.0.96.51.0.255 value", *local]
+    deadline = time.monotonic() + 60
+    while "double-long-unsigned 1" not in scene.good(*itself):  # until the meter has registered
+        assert time.monotonic() < deadline
+    assert "street-1" in scene.good(*itself)
     assert "clock" in scene.good("objects", *local)
 
     via = [*local, "--via", SERIAL]
@@ -117,6 +131,12 @@ def test_a_technician_reads_the_concentrator_and_a_meter_behind_it(scene: Scene)
     )
     assert "600" in scene.good("get", "profile_generic 1.0.99.1.0.255 capture_period", *via, *keys)
     assert scene.line.lost == 0
+    records = scene.audit()
+    title = records[0][1]
+    assert records[0] == ["in", title] and records[-2:] == [
+        ["in", title],
+        ["meter", title, SERIAL, "plc"],
+    ]
 
 
 def test_nobody_gets_further_without_the_local_key(scene: Scene) -> None:
@@ -125,6 +145,7 @@ def test_nobody_gets_further_without_the_local_key(scene: Scene) -> None:
     assert "authentication-required" in scene.refused("get", "data 0.0.42.0.0.255 value")
     text = scene.refused("get", "data 0.0.42.0.0.255 value", "--local-key", str(wrong))
     assert "authentication-failure" in text
+    assert [record[0] for record in scene.audit()] == ["refused"]
     via = ["--via", SERIAL, "--local-key"]
     assert "the concentrator: " in scene.refused(
         "get", "data 0.0.42.0.0.255 value", *via, str(wrong)
