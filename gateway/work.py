@@ -86,15 +86,25 @@ class Worker:
             claimed.append(meter)
             return True
 
+        fleets: list[Fleet] = []
+
+        def together(execution: Execution) -> Callable[[str], bool] | None:
+            fleet = self._fleet(execution)
+            if fleet is None:
+                return None
+            fleets.append(fleet)
+            return lambda serial: self._is_of(fleet, serial)
+
         while True:
             progress()
+            fleets.clear()
             while claimed:
                 self._network.release(claimed.pop())
             if self._network.full():
                 await self._clock.sleep_ms(FULL_MS)
                 continue
             try:
-                execution = await self._queue.begin(claim)
+                execution = await self._queue.begin(claim, together)
             except OSError as error:
                 log.error(WHERE, "storage: cannot begin an attempt: %s" % error)
                 await self._clock.sleep_ms(STORAGE_PAUSE_MS)
@@ -102,13 +112,12 @@ class Worker:
             if execution is None:
                 await self._idle()
                 continue
-            fleet = self._fleet(execution)
-            if fleet is None:
+            if not fleets:
                 await self._attempt(execution, progress)
                 continue
             while claimed:
                 self._network.release(claimed.pop())
-            await self._campaign(execution, fleet, progress)
+            await self._campaign(execution, fleets[0], progress)
 
     async def _idle(self) -> None:
         try:
@@ -206,18 +215,13 @@ class Worker:
             pass  # the attempt will say what is wrong with the image
         return None
 
+    def _is_of(self, fleet: Fleet, serial: str) -> bool:
+        meter = self._inventory.meter(serial)
+        return meter is not None and fleet.reaches(meter)
+
     async def _campaign(self, first: Execution, fleet: Fleet, progress: Progress) -> None:
         began = self._clock.ticks_ms()
-
-        def reached(serial: str) -> bool:
-            meter = self._inventory.meter(serial)
-            return meter is not None and fleet.reaches(meter)
-
-        executions = [first]
-        try:
-            executions += await self._queue.gather(first, reached)
-        except OSError as error:
-            log.error(WHERE, "storage: cannot begin a transfer: %s" % error)
+        executions = [first] + first.others
         log.info(WHERE, "%d meters at once over %s" % (len(executions), fleet.kind))
         control = _Control(self, self._queue, self._clock, fleet.kind, first, began, progress)
         members = []

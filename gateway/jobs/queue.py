@@ -50,10 +50,11 @@ _REJECTING = (
 
 class Execution:
     """One attempt, counted from 1, of a job on the meter `serial`. For one worker, until it calls
-    Queue.done(). `again`: the job has been at this meter before.
+    Queue.done(). `again`: the job has been at this meter before. `others`: taken together with it,
+    for the same worker.
     """
 
-    __slots__ = ("again", "attempt", "index", "job", "seq", "serial")
+    __slots__ = ("again", "attempt", "index", "job", "others", "seq", "serial")
 
     def __init__(self, job: Job, seq: int, index: int, attempt: int, again: bool) -> None:
         self.job = job
@@ -61,6 +62,7 @@ class Execution:
         self.index = index
         self.attempt = attempt
         self.again = again
+        self.others: list[Execution] = []
         self.serial = job.serials[index]
 
 
@@ -91,19 +93,39 @@ class Queue:
         self._waiters: list[asyncio.Event] = []
         ledger.on_change = self.wake
 
-    def take(self, usable: Callable[[str], bool]) -> Execution | None:
+    def take(
+        self,
+        usable: Callable[[str], bool],
+        together: Callable[[Execution], Callable[[str], bool] | None] | None = None,
+    ) -> Execution | None:
         """The most urgent execution that is due, on a meter that is free and for which
         `usable(serial)` holds (its path can be used right now). It is asked last: the execution it
         says yes to is taken. The attempt is in the ledger when this returns. None: nothing at the
         moment.
+
+        together(execution): None, or what must hold of a meter's serial for its execution of the
+        same job to be taken with it (`others`).
         """
         self.expire()
         now_ms = self._clock.ticks_ms()
         for entry in self._by_urgency(now_ms):
             index = self._due_in(entry, now_ms, usable)
             if index is not None:
-                return self._started(entry, index)
+                execution = self._started(entry, index)
+                joins = None if together is None else together(execution)
+                if joins is not None:
+                    execution.others = self._gathered(entry, now_ms, joins)
+                return execution
         return None
+
+    def _gathered(self, entry: Entry, now_ms: int, joins: Callable[[str], bool]) -> list[Execution]:
+        taken = []
+        for index in self._queued(entry):
+            serial = entry.job.serials[index]
+            ripe = entry.due.get(index, 0) <= now_ms and not self._worn_out(entry, index)
+            if ripe and self._is_free(serial, entry) and joins(serial):
+                taken.append(self._started(entry, index))
+        return taken
 
     def _started(self, entry: Entry, index: int) -> Execution:
         before = self._ledger.reason_of(entry, index)
@@ -123,17 +145,22 @@ class Queue:
             self._record(execution, result, path, duration_ms)
         self._over(execution, duration_ms)
 
-    async def begin(self, usable: Callable[[str], bool]) -> Execution | None:
+    async def begin(
+        self,
+        usable: Callable[[str], bool],
+        together: Callable[[Execution], Callable[[str], bool] | None] | None = None,
+    ) -> Execution | None:
         """take() for many workers: those who call it or finish() in the same turn of the loop share
         one sync of the flash. After an OSError nothing has been taken.
         """
         with self._ledger.deferred():
-            execution = self.take(usable)
+            execution = self.take(usable, together)
         try:
             await self._ledger.durable()
         except BaseException:
             if execution is not None:
-                del self._working[execution.serial]
+                for taken in [execution] + execution.others:
+                    del self._working[taken.serial]
             raise
         return execution
 
@@ -143,25 +170,6 @@ class Queue:
         """How many more executions of the same job are due now."""
         entry, now_ms = self._ledger.entry_of(execution.seq), self._clock.ticks_ms()
         return len([index for index in self._queued(entry) if entry.due.get(index, 0) <= now_ms])
-
-    async def gather(self, execution: Execution, usable: Callable[[str], bool]) -> list[Execution]:
-        """begin() for all those for whose meters usable(serial) holds. After an OSError none has
-        been taken."""
-        entry, now_ms = self._ledger.entry_of(execution.seq), self._clock.ticks_ms()
-        taken: list[Execution] = []
-        try:
-            with self._ledger.deferred():
-                for index in self._queued(entry):
-                    serial = entry.job.serials[index]
-                    ripe = entry.due.get(index, 0) <= now_ms and not self._worn_out(entry, index)
-                    if ripe and self._is_free(serial, entry) and usable(serial):
-                        taken.append(self._started(entry, index))
-            await self._ledger.durable()
-        except BaseException:
-            for other in taken:
-                del self._working[other.serial]
-            raise
-        return taken
 
     def park(self, execution: Execution) -> None:
         """Nobody speaks to its meter for now: a job of higher priority may."""

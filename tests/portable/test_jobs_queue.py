@@ -14,6 +14,10 @@ from hal.sim.clock import ManualClock
 from hal.sim.storage import MemoryStorage
 from tests.portable.support import raises, random_bytes, run
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
 NOW = 1_700_000_000
 APPLIED = Result(OK, "applied")
 NO_ANSWER = Result(KO, "no-answer", "plc: 3 tries")
@@ -340,9 +344,15 @@ def test_waiting_ends_with_the_window_and_with_a_cancel() -> None:
 def test_a_transfer_takes_all_executions_of_its_job() -> None:
     world = World()
     world.job(1, ["A", "B", "C", "D"])
-    first = world.must_take()
-    assert world.queue.due(first) == 3
-    others = run(world.queue.gather(first, lambda serial: serial != "C"))
+    asked: list[int] = []
+
+    def together(execution: Execution) -> Any:
+        asked.append(world.queue.due(execution))
+        return lambda serial: serial != "C"
+
+    first = world.queue.take(lambda serial: True, together)
+    assert first is not None and asked == [3]
+    others = first.others
     assert [other.serial for other in others] == ["B", "D"]
     assert world.queue.in_work() == 3 and world.queue.due(first) == 1
     assert world.must_take().serial == "C"

@@ -124,21 +124,32 @@ def rf_address(number: int) -> str:
 def write_inventory(folder: Path, members: list[Member]) -> None:
     """meters.jsonl and, readable by the owner only, keys.jsonl: what the gateway's inventory
     reads."""
-    keys = [{"serial": m.serial, "ek": m.keys.ek.hex(), "ak": m.keys.ak.hex()} for m in members]
-    fleet = members[0].fleet
-    if fleet is not None:
-        broadcast = {"ek": fleet.broadcast_key.hex(), "ak": fleet.broadcast_ak.hex()}
-        keys.append({"serial": "broadcast", **broadcast})
+    meters, keys = inventory_lines(members)
     folder.mkdir(parents=True, exist_ok=True)
-    _write_lines(folder / "meters.jsonl", [_inventory_line(m) for m in members], 0o644)
+    _write_lines(folder / "meters.jsonl", meters, 0o644)
     _write_lines(folder / "keys.jsonl", keys, 0o600)
     for member in members:
         _write_pem(folder, member)
 
 
-def _inventory_line(member: Member) -> dict[str, object]:
-    line = {"serial": member.serial, "client": 1, "server": 1, "paths": member.paths}
-    return line if member.fleet is None else {**line, "title": member.keys.title.hex()}
+def inventory_lines(
+    members: Sequence[Member],
+) -> tuple[list[dict[str, object]], list[dict[str, object]]]:
+    """The objects of meters.jsonl and of keys.jsonl."""
+    meters: list[dict[str, object]] = []
+    keys: list[dict[str, object]] = []
+    for member in members:
+        line = {"serial": member.serial, "client": 1, "server": 1, "paths": member.paths}
+        if member.fleet is not None:
+            line["title"] = member.keys.title.hex()
+        meters.append(line)
+        own = member.keys
+        keys.append({"serial": member.serial, "ek": own.ek.hex(), "ak": own.ak.hex()})
+    fleet = members[0].fleet
+    if fleet is not None:
+        shared = {"ek": fleet.broadcast_key.hex(), "ak": fleet.broadcast_ak.hex()}
+        keys.append({"serial": "broadcast", **shared})
+    return meters, keys
 
 
 def _write_pem(folder: Path, member: Member) -> None:

@@ -34,8 +34,9 @@ from tools.emulator.scenario import Scenario
 from tools.hes import order
 from tools.hes.service import Broker, Service
 from tools.hes.store import Store
-from tools.meter.population import IP, Member, build_population
+from tools.meter.population import IP, Member, build_population, inventory_lines
 from tools.meter.street import Street
+from tools.package import image
 from tools.package.keys import SigningKey
 from tools.simulation.broker import MemoryBroker
 from tools.simulation.clock import SimulatedClock
@@ -62,7 +63,8 @@ class SeededCrypto(SystemCrypto):
 
 class District:
     """Use as an async context manager, on a SimulatedLoop. `settings`: of the gateway, over those
-    this makes (see gateway/settings.py). `capacity`: of the flash, in bytes.
+    this makes (see gateway/settings.py). `capacity`: of the flash, in bytes. `baud`: of the line to
+    the PLC modem.
 
     clock, storage, gateway, street, broker, store (the HES's), members (by serial): to look at and
     to tamper with."""
@@ -74,10 +76,12 @@ class District:
         settings: dict[str, Any] | None = None,
         capacity: int = 1 << 26,
         log_level: str = "error",
+        baud: int = 115200,
     ) -> None:
         self.scenario = scenario
         self.seed = seed
         self._log_level = log_level
+        self._baud = baud
         self.clock = SimulatedClock(START + scenario.starts_ms // 1000)
         self.storage = MemoryStorage(capacity)
         self.crypto = SeededCrypto(seed)
@@ -97,7 +101,7 @@ class District:
     async def __aenter__(self) -> District:
         log.set_level(self._log_level)
         log.set_clock(self.clock.unix_time)
-        lines = {"plc": MemoryLine(115200), "rf": MemoryLine(57600)}
+        lines = {"plc": MemoryLine(self._baud), "rf": MemoryLine(57600)}
         self.lines.add_line(PLC_URL, lines["plc"])
         self.lines.add_line(RF_URL, lines["rf"])
         for number, member in enumerate(self.members.values(), 1):
@@ -181,6 +185,30 @@ class District:
             raw,
         )
 
+    def image(
+        self,
+        content: bytes,
+        firmware: str,
+        delivery: str,
+        serials: Sequence[str] | None = None,
+        activation: int = 0,
+        **terms: Any,
+    ) -> bytes:
+        """Order an image, which makes meters run `firmware`, by `delivery` (image_file.DELIVERIES);
+        returns the job's id."""
+        described = image.describe(
+            content, "firmware", "1", "", ["AMI-E450"], firmware, firmware, delivery
+        )
+        return order.transfer_image(
+            self.store,
+            self.key,
+            CONCENTRATOR,
+            list(serials or self.members),
+            self._terms(**terms),
+            image.signed(described, content, self.key),
+            activation,
+        )
+
     def _terms(
         self,
         priority: int = 5,
@@ -216,11 +244,7 @@ class District:
         self._tasks.append(task)
 
     def _commission(self) -> None:
-        meters, keys = [], []
-        for member in self.members.values():
-            meters.append({"serial": member.serial, "paths": member.paths})
-            secret = member.keys
-            keys.append({"serial": member.serial, "ek": secret.ek.hex(), "ak": secret.ak.hex()})
+        meters, keys = inventory_lines(list(self.members.values()))
         self.storage.replace(METERS, _lines_of(meters))
         self.storage.replace(KEYS, _lines_of(keys))
 
@@ -242,7 +266,7 @@ class District:
         }
 
 
-def _lines_of(rows: list[dict[str, Any]]) -> bytes:
+def _lines_of(rows: list[dict[str, object]]) -> bytes:
     return "".join(json.dumps(row) + "\n" for row in rows).encode()
 
 
