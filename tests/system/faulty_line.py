@@ -8,12 +8,14 @@ import socket
 import struct
 import threading
 import time
+from collections import deque
 
 UP, DOWN = "up", "down"  # from the gateway, to the gateway
 PUBLISH, PUBACK = 3, 4
 DUP = 0x08
 RTO = 1.0  # seconds, the first of TCP's, which doubles (RFC 6298)
 SWAP_WITHIN = 0.5  # seconds
+REMEMBERED = 1000  # packets
 
 
 class FaultyLine:
@@ -26,7 +28,7 @@ class FaultyLine:
     With `twice` each PUBLISH comes twice, with `swapped` after the next one (or alone when none
     comes). `loses`: the share of PUBLISH packets that are acknowledged and vanish. `stalls`: the
     share of packets that TCP has to send again, after its RTO, and again. `bits_per_second`: both
-    ways; 0: at once.
+    ways; 0: at once. `packets`: the last ones that came in at one of its ends, (way, packet).
     """
 
     def __init__(self, broker_port: int, seed: int = 0) -> None:
@@ -39,6 +41,7 @@ class FaultyLine:
         self.loses = 0.0
         self.stalls = 0.0
         self.bits_per_second = 0
+        self.packets: deque[tuple[str, bytes]] = deque(maxlen=REMEMBERED)
         self.opened = 0  # connections of the gateway
         self.ended = 0  # of these, those it has closed, or was told are closed
         self.cuts = 0
@@ -91,6 +94,7 @@ class FaultyLine:
     ) -> None:
         try:
             while packet := _packet(source):
+                self.packets.append((way, packet))
                 if way in self._stopped:
                     connection.dead.add(way)
                 if way in connection.dead:
