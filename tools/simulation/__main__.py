@@ -125,8 +125,8 @@ def show(outcome: Soak, console: Console) -> None:
         highlight=False,
     )
     console.print(
-        "%.1f s, %.1f s a day; %d turns of the loop"
-        % (outcome.wall_s, outcome.wall_s / outcome.days, outcome.turns),
+        "%.1f s, of the processor %.1f s, which is %.1f s a day; %d turns of the loop"
+        % (outcome.wall_s, outcome.cpu_s, outcome.cpu_s / outcome.days, outcome.turns),
         highlight=False,
     )
     for complaint in outcome.complaints:
