@@ -189,20 +189,22 @@ class Network:
 
     async def recover(self, meter: Meter) -> str:
         """An attempt has reached the meter over none of its paths: do what is due to get it back,
-        so that the next one finds it. What was done, in words for people."""
+        so that the next one finds it. What was done, now or before, in words for people."""
         done = []
+        acted = False
         for path in meter.paths:
             if self.obstacle(path) == "not registered":
                 self._suspect(meter, path)
             silent = self.reachability.state(meter, path).silent
             for recovery in self._recoveries_of(path):
-                words = await recovery.help(path, silent)
+                now, words = await recovery.help(path, silent)
+                acted = acted or now
                 if words:
                     done.append("%s: %s" % (path[0], words))
-        if done and (meter.serial in self._graces or len(self._graces) < MAX_GRACES):
+        if acted and (meter.serial in self._graces or len(self._graces) < MAX_GRACES):
             self._graces[meter.serial] = self._clock.ticks_ms() + GRACE_MS
-        now = self._clock.ticks_ms()
-        for serial in [serial for serial, until in self._graces.items() if until <= now]:
+        ticks = self._clock.ticks_ms()
+        for serial in [serial for serial, until in self._graces.items() if until <= ticks]:
             del self._graces[serial]
         return "; ".join(done)
 

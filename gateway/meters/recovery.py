@@ -35,6 +35,9 @@ SILENCE_MS = 300000  # in which nothing was heard over it
 ASK_MS = 10000  # a modem has so long to take what it is told
 MAX_KICKED = 64  # nodes remembered
 
+DISCOVER = "asked the modem to look for nodes"
+KICK = "asked it to register anew"
+RESET = "modem reset"
 COUNTS = ("recovery-discover", "recovery-kick", "recovery-reset")
 
 
@@ -46,17 +49,25 @@ class Pause:
         self._random = random
         self._pause_ms = limits[0]
         self.due_ms: int | None = None  # None: now
+        self.taken_ms = 0
 
     def due(self, now_ms: int) -> bool:
         return self.due_ms is None or now_ms >= self.due_ms
 
     def taken(self, now_ms: int) -> None:
         share = 192 + self._random(1)[0] // 2  # of 256
+        self.taken_ms = now_ms
         self.due_ms = now_ms + self._pause_ms * share // 256
         self._pause_ms = min(2 * self._pause_ms, self._limits[1])
 
     def begin_anew(self) -> None:
         self._pause_ms = self._limits[0]
+
+    def ago(self, now_ms: int, words: str) -> str:
+        """What was done last, in words; "" if nothing ever was."""
+        if self.due_ms is None:
+            return ""
+        return "%s %d s ago" % (words, (now_ms - self.taken_ms) // 1000)
 
 
 class Recovery:
@@ -80,13 +91,14 @@ class Recovery:
         self._kicked.pop(address, None)
         self._reset.begin_anew()
 
-    async def help(self, path: tuple[str, str], silent: int) -> str:
+    async def help(self, path: tuple[str, str], silent: int) -> tuple[bool, str]:
         """Do what is due for a node that was not reached: it is not registered, or has been silent
-        in so many attempts in a row. What was done, in words; "" when nothing is due."""
+        in so many attempts in a row. Whether anything was done now, and in words what was done now
+        or before; "" if nothing."""
         now = self._clock.ticks_ms()
         if self._modem_at_fault(now):
             if not self._reset.due(now):
-                return ""
+                return False, self._reset.ago(now, RESET)
             self._reset.taken(now)
             self._reset_ms = now
             log.warning(
@@ -98,11 +110,11 @@ class Recovery:
                     (now - self._port.heard_ms) // 1000,
                 ),
             )
-            return await self._ask(self._port.modem.reset(), "recovery-reset", "modem reset")
+            return await self._ask(self._port.modem.reset(), "recovery-reset", RESET)
         if not self._port.reaches(path):
             return await self._look_around(now)
         if silent < SILENT_ATTEMPTS:
-            return ""
+            return False, ""
         return await self._register_anew(path[1], now)
 
     def _modem_at_fault(self, now_ms: int) -> bool:
@@ -110,21 +122,21 @@ class Recovery:
         since = port.heard_ms if self._reset_ms is None else max(port.heard_ms, self._reset_ms)
         return len(port.silent) >= SILENT_METERS and now_ms - since >= SILENCE_MS
 
-    async def _look_around(self, now: int) -> str:
+    async def _look_around(self, now: int) -> tuple[bool, str]:
         if self._port.joined_ms > self._discovered_ms:
             self._discover.begin_anew()  # the last one, or time, has brought somebody
         if not self._discover.due(now):
-            return ""
+            return False, self._discover.ago(now, DISCOVER)
         self._discover.taken(now)
         self._discovered_ms = now
-        return await self._ask(
-            self._port.modem.discover(), "recovery-discover", "asked the modem to look for nodes"
-        )
+        return await self._ask(self._port.modem.discover(), "recovery-discover", DISCOVER)
 
-    async def _register_anew(self, address: str, now: int) -> str:
+    async def _register_anew(self, address: str, now: int) -> tuple[bool, str]:
         pause = self._kicked.get(address)
-        if now < self._next_kick_ms or (pause is not None and not pause.due(now)):
-            return ""
+        if pause is not None and not pause.due(now):
+            return False, pause.ago(now, KICK)
+        if now < self._next_kick_ms:
+            return False, ""
         self._next_kick_ms = now + KICKS_APART_MS
         if pause is None:
             if len(self._kicked) >= MAX_KICKED:
@@ -132,13 +144,11 @@ class Recovery:
             pause = self._kicked[address] = Pause(KICK_MS, self._random)
         pause.taken(now)
         try:
-            return await self._ask(
-                self._port.modem.kick(address), "recovery-kick", "asked it to register anew"
-            )
+            return await self._ask(self._port.modem.kick(address), "recovery-kick", KICK)
         except NoRoute:
             return await self._look_around(now)
 
-    async def _ask(self, asking: Awaitable[None], count: str, words: str) -> str:
+    async def _ask(self, asking: Awaitable[None], count: str, words: str) -> tuple[bool, str]:
         try:
             await self._clock.wait_for_ms(asking, ASK_MS)
         except NoRoute:
@@ -147,7 +157,7 @@ class Recovery:
             log.warning(
                 WHERE, "%s: %s: %s" % (self._port.kind, words, str(error) or type(error).__name__)
             )
-            return ""
+            return False, ""
         self._port.counts[count] += 1
         log.info(WHERE, "%s: %s" % (self._port.kind, words))
-        return words
+        return True, words

@@ -209,6 +209,8 @@ class Session:
             sent = True
         if self._asked is not None and now - self._answered >= ASK_MS:
             after, self._asked, self._answered = self._asked, None, now
+            if not after:
+                await self._publish("state", self._state(True).encode(), True)
             await self._publish("meters", self._about.meters(after).encode())
             sent = True
         return sent
