@@ -101,7 +101,7 @@ class Gateway:
             ports.storage, ports.clock, ports.crypto.random, settings.storage, trail
         )
         self._ledger.note_if_possible("start", [FIRMWARE])
-        reachability = Reachability(ports.clock, ports.storage)
+        reachability = Reachability(ports.clock, ports.storage, self._inventory.serials())
         self._network = Network(ports.clock, reachability, ports.crypto.random, self._tell)
         for modem, meters_at_once in ports.modems:
             self._network.add(modem, meters_at_once)

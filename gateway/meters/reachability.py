@@ -61,15 +61,19 @@ class PathState:
 
 
 class Reachability:
-    """Without a storage it starts from nothing and save() does nothing."""
+    """Without a storage it starts from nothing and save() does nothing. `serials`: whose records
+    are read from the file, None: everybody's.
+    """
 
-    def __init__(self, clock: Clock, storage: Storage | None = None) -> None:
+    def __init__(
+        self, clock: Clock, storage: Storage | None = None, serials: list[str] | None = None
+    ) -> None:
         self._clock = clock
         self._storage = storage
         self._records: dict[str, bytearray] = {}  # serial -> a record for each path
         self._changed = False
         if storage is not None:
-            self._load(storage)
+            self._load(storage, serials)
 
     # ------------------------------------------------------------ what is known
 
@@ -112,13 +116,6 @@ class Reachability:
                     records[at] = rate
                     self._changed = True
 
-    def forget_others(self, serials: list[str]) -> None:
-        """Keep only these meters."""
-        keep = set(serials)
-        for serial in [serial for serial in self._records if serial not in keep]:
-            del self._records[serial]
-            self._changed = True
-
     # ------------------------------------------------------------ the file
 
     def save(self) -> None:
@@ -158,13 +155,15 @@ class Reachability:
                 piece = bytearray()
         yield bytes(piece)
 
-    def _load(self, storage: Storage) -> None:
+    def _load(self, storage: Storage, serials: list[str] | None) -> None:
         size = storage.size(FILE)
         if size < 0:
             return
         if not self._intact(storage, size):
             log.warning(WHERE, "%s is damaged: starting from nothing" % FILE)
             return
+        # The inventory has these texts already: no second copy of each.
+        known = None if serials is None else {serial: serial for serial in serials}
         position, rest = len(_MAGIC), b""
         meters = 0
         while position < size - 4:
@@ -180,7 +179,9 @@ class Reachability:
                     break
                 begin = at + 1 + rest[at]
                 serial = str(rest[at + 1 : begin], "utf-8")
-                self._records[serial] = bytearray(rest[begin + 1 : end])
+                if known is None or serial in known:
+                    serial = serial if known is None else known[serial]
+                    self._records[serial] = bytearray(rest[begin + 1 : end])
                 at = end
                 meters += 1
                 if meters % _TIDY_METERS == 0:

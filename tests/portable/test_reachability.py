@@ -143,10 +143,12 @@ def test_another_address_is_another_path():
 
 
 def test_meters_that_are_gone_are_forgotten():
-    known, _ = fresh()
+    clock, storage = ManualClock(NOW), MemoryStorage()
+    known = Reachability(clock, storage)
     known.answered(METER, PLC)
     known.answered(Meter("B", [PLC]), PLC)
-    known.forget_others(["B", "C"])
+    known.save()
+    known = Reachability(clock, storage, ["B", "C"])
     assert known.state(METER, PLC).state == UNKNOWN
     assert known.state(Meter("B", [PLC]), PLC).state == REACHABLE
 
