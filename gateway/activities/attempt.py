@@ -158,6 +158,8 @@ class Attempts:
                 failures.append("%s: no time left" % paths[0][0])
                 break
             path = paths[0]
+            if tried:
+                self._network.failed_over(path)
             tried.append(path)
             course = _Course()
             try:
@@ -169,7 +171,8 @@ class Attempts:
             except _PathFailed as failed:
                 if course.answered:
                     answered_over = path[0]
-                    self._network.record(meter, path, True, course.percent() // 2)
+                    percent = course.percent() // 2 if failed.silent else course.percent()
+                    self._network.record(meter, path, True, percent)
                 elif course.opened and failed.silent:
                     self._network.record(meter, path, False)
                 failures.append("%s: %s" % (path[0], failed))

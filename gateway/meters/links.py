@@ -178,6 +178,7 @@ class Network:
     def record(self, meter: Meter, path: Path, answered: bool, percent: int = 100) -> None:
         """What an attempt over `path` taught: whether the meter answered, and to how many of a
         hundred requests."""
+        self._count(path, "attempt-answered" if answered else "attempt-silent")
         if answered:
             self.reachability.answered(meter, path, percent)
             self._graces.pop(meter.serial, None)
@@ -186,6 +187,16 @@ class Network:
             return
         self._suspect(meter, path)
         self.reachability.fell_silent(meter, path)
+
+    def failed_over(self, path: Path) -> None:
+        """An attempt goes on over this path after another had failed."""
+        self._count(path, "attempt-failover")
+
+    def _count(self, path: Path, name: str) -> None:
+        for port in self._ports:
+            if port.reaches(path):
+                port.counts[name] += 1
+                return
 
     async def recover(self, meter: Meter) -> str:
         """An attempt has reached the meter over none of its paths: do what is due to get it back,

@@ -49,6 +49,7 @@ MAX_NODES = 2048  # PRIME has at most 2000; whoever invents more does not fill t
 EVIDENCE = 8  # silent meters remembered by name; more prove nothing more
 
 _COUNTS = ("late", "lost", "overrun", "stranger", "stuck", "nodes-full", "broadcasts")
+_ATTEMPTS = ("answered", "silent", "failover")
 
 
 class ModemPort:
@@ -63,6 +64,7 @@ class ModemPort:
         self.claims: list[str] = []  # serials that a slot is kept for until their link is opened
         self.slot_free = asyncio.Event()
         self.counts = {"link-" + name: 0 for name in _COUNTS}
+        self.counts.update({"attempt-" + name: 0 for name in _ATTEMPTS})
         self.nodes_version = 0  # counts changes of the nodes
         self.heard_ms = clock.ticks_ms()  # when a node was last heard
         self.joined_ms = clock.ticks_ms()  # when a node last registered

@@ -20,6 +20,7 @@ from tests.portable.test_links import PLC, ScriptedModem
 CRYPTO = SystemCrypto()
 TIMEOUT_MS = 1000
 TRIES = 2
+COUNTED = []  # of the last attempt: kind, answered, silent, failed over to
 NAME = (1, b"\x00\x00\x2a\x00\x00\xff", 2)
 
 
@@ -83,6 +84,10 @@ def attempt(
             turns += 1
             assert turns < 200, "the attempt does not end"
         result, path = await task
+        names = ("attempt-answered", "attempt-silent", "attempt-failover")
+        COUNTED.clear()
+        for kind, counts in network.statistics():
+            COUNTED.append((kind,) + tuple([counts[name] for name in names]))
         assert sum([counts["links"] for _, counts in network.statistics()]) == links
         reading.cancel()
         try:
@@ -101,6 +106,7 @@ def test_silence_on_all_paths():
     assert (result.outcome, result.reason, path) == ("KO", "no-answer", "")
     assert len(plc.sent) == TRIES and len(rf.sent) == TRIES
     assert "plc: " in result.detail and "rf: " in result.detail
+    assert COUNTED == [("plc", 0, 1, 0), ("rf", 0, 1, 1)]
 
 
 def test_an_unregistered_node_is_not_asked():
