@@ -139,7 +139,9 @@ class Worker:
         except OSError as error:
             result = Result(KO, "package-unavailable", "storage: %s" % error)
         else:
-            result, path = await self._attempts.run(execution.serial, execution.job.kind, order)
+            result, path = await self._attempts.run(
+                execution.serial, execution.job.kind, order, progress
+            )
         log.info(WHERE, "%s: %s %s %s" % (execution.serial, result.outcome, result.reason, path))
         await self.done(execution, result, path, began, progress)
 

@@ -51,6 +51,9 @@ WHERE = "attempt"
 # An association has four times as long as one request: two exchanges, and both again when the meter
 # wants another invocation counter.
 ASSOCIATION_REQUESTS = 4
+# An image has so many times the time of other orders: hundreds of kilobytes over a few kbit/s.
+IMAGE_TIMES = 8
+SLOT_SHARE = 4  # of an attempt's time, at most a quarter is waited for a slot of a modem
 PUBLIC_CLIENT = 16  # SAP that may read the invocation counter, without authentication
 
 # job kind: the activity, called with an associated client, the serial, and what the job orders
@@ -69,6 +72,19 @@ class _PathFailed(Exception):
     def __init__(self, silent: bool, text: str) -> None:
         super().__init__(text)
         self.silent = silent
+
+
+class _Errand:
+    """What is to be done on the meter, within `limit_ms` over all its paths. `progress`: told with
+    every APDU that goes out."""
+
+    def __init__(
+        self, activity: Activity, order: Any, limit_ms: int, progress: Callable[[], None] | None
+    ) -> None:
+        self.activity = activity
+        self.order = order
+        self.limit_ms = limit_ms
+        self.progress = progress
 
 
 class _Course:
@@ -95,7 +111,7 @@ class Attempts:
 
     `system_title`: the client's own, 8 bytes. `patience`: for each kind of path the timeout of one
     DLMS request in ms, and how often it is sent in all. `attempt_ms`: how long one attempt may
-    take over all paths.
+    take over all paths, IMAGE_TIMES as long for an image.
     """
 
     def __init__(
@@ -118,8 +134,15 @@ class Attempts:
         self._patience = patience
         self._attempt_ms = attempt_ms
 
-    async def run(self, serial: str, kind: int, order: Any) -> tuple[Result, str]:
-        """Result, and the kind of the path it came over ("" when the meter never answered)."""
+    async def run(
+        self,
+        serial: str,
+        kind: int,
+        order: Any,
+        progress: Callable[[], None] | None = None,
+    ) -> tuple[Result, str]:
+        """Result, and the kind of the path it came over ("" when the meter never answered).
+        `progress()` is called with every APDU that goes out."""
         activity = ACTIVITIES.get(kind)
         meter = self._inventory.meter(serial)
         if activity is None:
@@ -131,7 +154,9 @@ class Attempts:
         try:
             found = self._inventory.keys(serial)
             keys = Keys(self._system_title, found.ek, found.ak, found.suite)
-            return await self._over_paths(meter, keys, activity, order)
+            limit_ms = self._attempt_ms * (IMAGE_TIMES if kind == IMAGE else 1)
+            errand = _Errand(activity, order, limit_ms, progress)
+            return await self._over_paths(meter, keys, errand)
         except InventoryError as error:
             return Result(KO, "association-refused", one_line(str(error))), ""
         except CounterError as error:
@@ -141,10 +166,8 @@ class Attempts:
             log.error(WHERE, "%s: %s: %s" % (serial, type(error).__name__, error))
             return Result(KO, "gateway-error", type(error).__name__), ""
 
-    async def _over_paths(
-        self, meter: Meter, keys: Keys, activity: Activity, order: Any
-    ) -> tuple[Result, str]:
-        deadline = self._clock.ticks_ms() + self._attempt_ms
+    async def _over_paths(self, meter: Meter, keys: Keys, errand: _Errand) -> tuple[Result, str]:
+        deadline = self._clock.ticks_ms() + errand.limit_ms
         failures = []
         answered_over = ""
         tried: list[Path] = []
@@ -164,7 +187,7 @@ class Attempts:
             course = _Course()
             try:
                 result = await self._in_time(
-                    self._over(meter, path, keys, activity, order, course),
+                    self._over(meter, path, keys, errand, course),
                     left_ms // len(paths),
                     "result",
                 )
@@ -201,30 +224,18 @@ class Attempts:
             raise _PathFailed(True, "no %s within %d s" % (what, (limit_ms + 999) // 1000))
 
     async def _over(
-        self,
-        meter: Meter,
-        path: Path,
-        keys: Keys,
-        activity: Activity,
-        order: Any,
-        course: _Course,
+        self, meter: Meter, path: Path, keys: Keys, errand: _Errand, course: _Course
     ) -> Result:
         """The result over one path, or _PathFailed."""
-        result, error = await self._conversation(meter, path, keys, activity, order, course)
+        result, error = await self._conversation(meter, path, keys, errand, course)
         if error is None or not _may_be_the_counter(error):
             return result
         if await self._learn_counter(meter, path, course.counter):
-            result, _ = await self._conversation(meter, path, keys, activity, order, course)
+            result, _ = await self._conversation(meter, path, keys, errand, course)
         return result
 
     async def _conversation(
-        self,
-        meter: Meter,
-        path: Path,
-        keys: Keys,
-        activity: Activity,
-        order: Any,
-        course: _Course,
+        self, meter: Meter, path: Path, keys: Keys, errand: _Errand, course: _Course
     ) -> tuple[Result, DlmsError | None]:
         """The result, and the error it comes from when there was no association."""
         course.answered = False
@@ -235,8 +246,11 @@ class Attempts:
             return course.counter
 
         try:
-            link = await self._network.open(meter, path)
+            link = await self._in_time(
+                self._network.open(meter, path), self._attempt_ms // SLOT_SHARE, "slot"
+            )
             course.opened = True
+            link.progress = errand.progress
             try:
                 timeout_ms, tries = self._patience[path[0]]
                 association = Association(
@@ -258,7 +272,7 @@ class Attempts:
                         "association",
                     )
                     course.answered = True
-                    result = await activity(client, meter.serial, order)
+                    result = await errand.activity(client, meter.serial, errand.order)
                 except NoAnswer:
                     raise
                 except DlmsError as error:

@@ -6,6 +6,8 @@ import asyncio
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from gateway.meters.modem_port import ModemPort
 
 QUEUED_APDUS = 4  # a DLMS client has one request outstanding; more are late or duplicate answers
@@ -24,6 +26,7 @@ class Link:
         self.handle = -1  # of the newest frame: only its fate is of interest
         self.sent = 0  # APDUs
         self.heard = 0
+        self.progress: Callable[[], None] | None = None  # called with each APDU that goes out
         self._waiting: list[bytes | Exception] = []
         self._arrived = asyncio.Event()
         self._left = asyncio.Event()  # the modem is finished with the newest frame
@@ -40,6 +43,8 @@ class Link:
         self.handle = -1
         self._left.clear()
         self.sent += 1
+        if self.progress is not None:
+            self.progress()
         await self._port.send(self, apdu)
         if not self._left.is_set():
             try:
