@@ -130,7 +130,7 @@ class MqttUplink:
         # A PUBACK is sent when receive() has given the message out: so the broker's in-flight
         # window throttles a burst.
         client._client.manual_ack_set(True)
-        _Reading(client)
+        _Line(client)
         opening = asyncio.create_task(_open(client))
         try:
             await asyncio.shield(opening)
@@ -257,23 +257,48 @@ class _Connection:
             await self._messages.put((taken, message.mid, message.qos))
 
 
-class _Reading:
-    """Reads the line in aiomqtt's place, which would read on whatever waits: a broker without a
-    window of its own (or messages of QoS 0) meets the window of TCP."""
+class _Line:
+    """Watches the line in aiomqtt's place, which would read on whatever waits: a broker without a
+    window of its own (or messages of QoS 0) meets the window of TCP.
+
+    paho asks for it in a thread; the line may be closed again before the loop comes to that, and
+    its number may be no line's or another's then.
+    """
 
     def __init__(self, client: aiomqtt.Client) -> None:
         self._client = client
         self._incoming: asyncio.Queue[aiomqtt.Message] = client._queue
         self._paused = False
         client._client.on_socket_open = self._on_open
+        client._client.on_socket_register_write = self._on_register_write
         if isinstance(self._incoming, _Incoming):
             self._incoming.on_room = self._resume
 
     def _on_open(self, paho: Any, userdata: Any, line: Any) -> None:
+        self._client._loop.call_soon_threadsafe(self._watch, line)
+
+    def _on_register_write(self, paho: Any, userdata: Any, line: Any) -> None:
+        self._client._loop.call_soon_threadsafe(self._watch_for_room, line)
+
+    def _watch(self, line: Any) -> None:
         client = self._client
-        client._on_socket_open(paho, userdata, line)
-        # Called in a thread, after aiomqtt has asked for the same.
-        client._loop.call_soon_threadsafe(client._loop.add_reader, line.fileno(), self._read)
+        if self._is_open(line):
+            client._loop.add_reader(line.fileno(), self._read)
+            client._misc_task = client._loop.create_task(client._misc_loop())
+
+    def _watch_for_room(self, line: Any) -> None:
+        if self._is_open(line):
+            self._client._loop.add_writer(line.fileno(), self._write)
+
+    def _is_open(self, line: Any) -> bool:
+        current: Any = self._client._client.socket()
+        return current is line
+
+    def _write(self) -> None:
+        try:
+            self._client._client.loop_write()
+        except Exception as error:
+            self._fail(error)
 
     def _read(self) -> None:
         client, paho = self._client, self._client._client
@@ -290,8 +315,11 @@ class _Reading:
                 if not (hasattr(line, "pending") and line.pending()):
                     return
         except Exception as error:
-            if not client._disconnected.done():
-                client._disconnected.set_exception(error)
+            self._fail(error)
+
+    def _fail(self, error: Exception) -> None:
+        if not self._client._disconnected.done():
+            self._client._disconnected.set_exception(error)
 
     def _resume(self) -> None:
         line: Any = self._client._client.socket()
