@@ -175,7 +175,7 @@ class Prime:
             self._query(self._walk.begin(now_ms))
 
     def kick(self, address: str, now_ms: int) -> None:
-        """Release the node's 4-32 connection, so that it connects anew. NoRoute, Busy."""
+        """Release the node's 4-32 connection, so that it connects anew. NoRoute."""
         node = self._registered(address)
         self._kicked = self._kicked[1 - _MAX_KICKED :]
         self._kicked.append(node)

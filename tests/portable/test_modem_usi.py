@@ -5,6 +5,8 @@ from __future__ import annotations
 from hal.modem import usi
 from tests.portable.support import raises, random_bytes
 
+# Recorded by Atmel's PLC sniffer: a file header, then USI frames of protocol 13 as they came over
+# its serial line. It came with the facts on modems that this project was given, under this name.
 CAPTURE = "tests/portable/data/usi-sniffer-with-timestamp.bin"
 DATA_REQUEST = bytes.fromhex("7e02f037010100050003c0018100837e")
 

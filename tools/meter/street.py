@@ -9,7 +9,14 @@ import random
 from collections import Counter
 from collections.abc import Callable, Mapping
 
-from tools.emulator import AmberEmulator, ImstEmulator, MamEmulator, PrimeEmulator, scenario
+from tools.emulator import (
+    AmberEmulator,
+    DlmsOTcpEmulator,
+    ImstEmulator,
+    MamEmulator,
+    PrimeEmulator,
+    scenario,
+)
 from tools.emulator.air import RealTime, Time
 from tools.emulator.line import Line
 from tools.emulator.scenario import Happening, Scenario
@@ -18,10 +25,11 @@ from tools.meter.server import MeterServer
 from tools.meter.tcp import MeterTcp
 
 HOST = "127.0.0.1"
-PlcEmulator = PrimeEmulator | MamEmulator
+PlcEmulator = PrimeEmulator | DlmsOTcpEmulator | MamEmulator
 RfEmulator = ImstEmulator | AmberEmulator
 PLC_MODEMS: dict[str, type[PlcEmulator]] = {
     "prime": PrimeEmulator,
+    "dlms-o-tcp": DlmsOTcpEmulator,
     "meters-and-more": MamEmulator,
 }
 RF_MODEMS: dict[str, type[RfEmulator]] = {"imst": ImstEmulator, "amber": AmberEmulator}
