@@ -59,7 +59,7 @@ if TYPE_CHECKING:
             ...
 
 
-CONNECT_MS = 30_000
+CONNECT_MS = 60_000  # certificates take their time at 2 kbit/s
 PUBLISH_MS = 60_000  # for a confirmation; with nothing heard for so long the line is dead
 PUBLISH_OCTET_MS = 5  # more for each octet of payload: lines go down to 2 kbit/s
 FIRST_PAUSE_MS = 1_000

@@ -6,6 +6,7 @@ import asyncio
 import errno
 import logging
 import math
+import socket
 import ssl
 import time
 
@@ -70,7 +71,7 @@ class MqttUplink:
         try:
             # asyncio.wait_for of Python 3.11 loses a cancellation that comes with the end.
             async with asyncio.timeout(timeout_ms / 1000):
-                await self._connect(will, topics)
+                await self._connect(will, topics, timeout_ms / 1000)
         except asyncio.TimeoutError:
             await self._drop()
             raise OSError(
@@ -104,7 +105,7 @@ class MqttUplink:
             await self._connection.goodbye()
         await self._drop()
 
-    async def _connect(self, will: Message | None, topics: list[str]) -> None:
+    async def _connect(self, will: Message | None, topics: list[str], timeout: float) -> None:
         if self._abandoned is not None:
             # An attempt given up on may yet succeed, and the broker would then close this one.
             await asyncio.shield(self._abandoned)
@@ -127,6 +128,7 @@ class MqttUplink:
             max_queued_outgoing_messages=_QUEUED,
         )
         _bound_packets(client, self._limit)
+        _allow_a_slow_handshake(client, timeout)
         # A PUBACK is sent when receive() has given the message out: so the broker's in-flight
         # window throttles a burst.
         client._client.manual_ack_set(True)
@@ -383,7 +385,8 @@ async def _enter(client: aiomqtt.Client) -> None:
 
 async def _abandon(client: aiomqtt.Client, opening: asyncio.Task[None]) -> None:
     """Let go of an unfinished attempt. paho's connect blocks in a thread and cannot be cancelled,
-    so its end is awaited (5 s for TCP, the keepalive time for TLS); what it opened is closed."""
+    so its end is awaited (5 s for TCP, for TLS as long as connect() may take); what it opened is
+    closed."""
     while not opening.done() and client._client.socket() is None:  # noqa: ASYNC110
         await asyncio.sleep(0.1)
     opening.cancel()
@@ -398,6 +401,20 @@ def _close(client: aiomqtt.Client) -> None:
     client._client._sock_close()
     if client._misc_task is not None:
         client._misc_task.cancel()
+
+
+def _allow_a_slow_handshake(client: aiomqtt.Client, timeout: float) -> None:
+    """paho gives the handshake of TLS as long as that of TCP, 5 s: too short for certificates at 2
+    kbit/s."""
+    paho: Any = client._client
+    wrap = paho._ssl_wrap_socket
+
+    def wrap_patiently(line: socket.socket) -> ssl.SSLSocket:
+        paho._connect_timeout = timeout
+        wrapped: ssl.SSLSocket = wrap(line)
+        return wrapped
+
+    paho._ssl_wrap_socket = wrap_patiently
 
 
 def _bound_packets(client: aiomqtt.Client, limit: int) -> None:

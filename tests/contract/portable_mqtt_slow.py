@@ -1,7 +1,8 @@
 """The Uplink on a slow line: a message that takes far longer than the keepalive time is no silence.
 
 Environment: MQTT_PORT (of the slow line), MQTT_FAST_PORT (of the broker behind it),
-MQTT_KEEPALIVE_S, MQTT_OCTETS (what a message has; takes many keepalive times).
+MQTT_KEEPALIVE_S, MQTT_OCTETS (what a message has; takes many keepalive times), MQTT_TLS_PORT (of a
+line of 2 kbit/s to the broker's TLS), MQTT_CERTIFICATES (folder).
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ import asyncio
 import os
 
 from hal.ports import Message
+from hal.rt.tls_files import TlsFiles
 from tests.contract.here import MqttUplink, SystemClock
 from tests.portable.support import random_bytes, run
 
@@ -51,3 +53,19 @@ def test_a_large_message_up() -> None:
 def test_a_large_message_down() -> None:
     slow = uplink("slow", "MQTT_PORT", number("MQTT_KEEPALIVE_S"))
     run(across(uplink("fast", "MQTT_FAST_PORT", 60), slow))
+
+
+def test_certificates_take_their_time() -> None:
+    async def body() -> None:
+        folder = os.getenv("MQTT_CERTIFICATES") or ""
+        names = [folder + "/" + name for name in ("ca.pem", "client.pem", "client.key.pem")]
+        port = number("MQTT_TLS_PORT")
+        link = MqttUplink(
+            "localhost", port, "slow", "board", "open sesame", TlsFiles(*names), 1 << 16, 60
+        )
+        await link.connect(None, ["n"], SOON)
+        await link.publish(Message("n", b"?"), SOON)
+        assert (await CLOCK.wait_for_ms(link.receive(), SOON)).payload == b"?"
+        await link.disconnect()
+
+    run(body())

@@ -29,9 +29,13 @@ class FaultyLine:
     comes). `loses`: the share of PUBLISH packets that are acknowledged and vanish. `stalls`: the
     share of packets that TCP has to send again, after its RTO, and again. `bits_per_second`: both
     ways; 0: at once. `packets`: the last ones that came in at one of its ends, (way, packet).
+
+    With `tls` it cannot see packets, and is only slow or stopped.
     """
 
-    def __init__(self, broker_port: int, seed: int = 0) -> None:
+    def __init__(self, broker_port: int, seed: int = 0, tls: bool = False) -> None:
+        self._next = _some if tls else _packet
+        self._tls = tls
         self._chance = random.Random(seed)
         self._broker_port = broker_port
         self._listener = socket.create_server(("127.0.0.1", 0))
@@ -93,13 +97,13 @@ class FaultyLine:
         self, connection: _Connection, way: str, source: socket.socket, sink: socket.socket
     ) -> None:
         try:
-            while packet := _packet(source):
+            while packet := self._next(source):
                 self.packets.append((way, packet))
                 if way in self._stopped:
                     connection.dead.add(way)
                 if way in connection.dead:
                     continue
-                if packet[0] >> 4 != PUBLISH:
+                if self._tls or packet[0] >> 4 != PUBLISH:
                     self._send(sink, packet)
                 elif self._cut_in == way:
                     self._cut_in = ""
@@ -186,6 +190,10 @@ def _puback(publish: bytes) -> bytes:
     topic = start + 3
     identifier = topic + int.from_bytes(publish[start + 1 : topic], "big")
     return bytes([PUBACK << 4, 2]) + publish[identifier : identifier + 2]
+
+
+def _some(source: socket.socket) -> bytes:
+    return source.recv(4096)
 
 
 def _packet(source: socket.socket) -> bytes:
