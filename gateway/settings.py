@@ -285,6 +285,9 @@ class _Fields:
 
     def url(self, key: str) -> str:
         """Of a byte port."""
+        if not self.has(key):
+            expected = port_url.EXPECTED
+            raise SettingsError("%s%s: missing; expected %s" % (self._where, key, expected))
         value = self.text(key, 1, 255)
         try:
             port_url.parse(value)

@@ -18,7 +18,7 @@ TCP, SERIAL, USB, UART = "tcp", "serial", "usb", "uart"
 DEFAULT_BAUD = 115200
 DEFAULT_FORMAT = "8N1"
 
-_EXPECTED = "tcp://host:port, serial:/dev/name, usb:vendor:product or uart:name"
+EXPECTED = "tcp://host:port, serial:/dev/name, usb:vendor:product or uart:name"
 
 
 class PortUrl:
@@ -52,7 +52,7 @@ def parse(url: str) -> PortUrl:
     elif text.startswith("uart:") and len(text) > 5:
         found = PortUrl(UART, text[5:])
     else:
-        raise _wrong(url, _EXPECTED)
+        raise _wrong(url, EXPECTED)
     if "?" in url:
         for option in options.split("&"):
             _take(url, found, option)

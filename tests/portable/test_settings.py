@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 
 from gateway.settings import DRIVERS, MAX_TEXT, SettingsError, parse
+from hal.rt import port_url
 from tests.portable.support import raises
 
 MODEM = {"kind": "plc", "driver": "prime-usi", "url": "tcp://127.0.0.1:9001"}
@@ -92,7 +93,9 @@ def test_each_error_names_the_key_what_was_expected_and_what_came():
     assert refusal(changed(modems=[MODEM, {"driver": "other"}])) == (
         "modems[1].driver: expected %s, came 'other'" % " or ".join(sorted(DRIVERS))
     )
-    assert refusal(changed(modems=[{"driver": "imst"}])) == "modems[0].url: missing"
+    assert refusal(changed(modems=[{"driver": "imst"}])) == (
+        "modems[0].url: missing; expected %s" % port_url.EXPECTED
+    )
     assert refusal(changed(modems=[{"driver": "imst", "url": "x"}])).startswith(
         "modems[0].url: port 'x': expected tcp://host:port, serial:/dev/name"
     )
@@ -183,7 +186,7 @@ def test_local_access():
     content = {"url": "serial:/dev/ttyS3", "mode_e": False, "key": "k"}
     local = parse(changed(local=content)).local
     assert local is not None and not local.mode_e and local.key == "k"
-    assert refusal(changed(local={})) == "local.url: missing"
+    assert refusal(changed(local={})).startswith("local.url: missing; expected tcp://host:port")
     assert refusal(changed(local={"url": "uart:optical", "baud": 9601})).startswith(
         "local.baud: expected one of (300,"
     )
