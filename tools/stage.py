@@ -81,6 +81,7 @@ class Stage:
         command = [sys.executable, "-m", "tools.meter", "population", "--control", "0"]
         command += ["--inventory", str(self.data), "--meters", str(meters), "--seed", str(seed)]
         command += ["--loss", str(loss), "--speed", str(speed)]
+        command += ["--plc-pty", str(self.folder / "plc"), "--rf-pty", str(self.folder / "rf")]
         self._ports = json.loads(self._start("meters", command))
 
     def start_hes(self, *more: str) -> None:
@@ -106,8 +107,8 @@ class Stage:
             "uplink": uplink,
             "signers": [{"kid": self.key.kid.hex(), "key": self.key.public.hex()}],
             "modems": [
-                {"driver": "prime-usi", "url": "tcp://127.0.0.1:%d" % self._ports["plc"]},
-                {"driver": "imst", "url": "tcp://127.0.0.1:%d" % self._ports["rf"]},
+                {"driver": "prime-usi", "url": "serial:%s?baud=115200" % (self.folder / "plc")},
+                {"driver": "imst", "url": "serial:%s?baud=57600" % (self.folder / "rf")},
                 {"driver": "ip"},
             ],
             "paths": PATHS,

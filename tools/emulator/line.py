@@ -173,12 +173,19 @@ class PtyLine:
         except BlockingIOError:
             return
         except OSError:  # EIO: the other end has closed
-            asyncio.get_running_loop().remove_reader(self._leader)
-            self._open = False
-            self._look()
+            self._closed()
             return
         if self._same_speed():
             self._in.send(data)
+
+    def _closed(self) -> None:
+        if self._link is not None:
+            # A new one: the old one's TIOCEXCL, where it was opened with that, has no end.
+            self.drop()
+            return
+        asyncio.get_running_loop().remove_reader(self._leader)
+        self._open = False
+        self._look()
 
     def _came(self, data: bytes) -> None:
         if self._leader >= 0:

@@ -195,3 +195,22 @@ async def _sent(modem: Attached, address: str) -> None:
             return
         except OSError:
             await asyncio.sleep(1)
+
+
+def test_a_line_behind_a_link_is_new_for_who_opens_it_next(tmp_path: Path) -> None:
+    async def play() -> None:
+        came: list[bytes] = []
+        opened: list[int] = []
+        line = PtyLine(tmp_path / "line")
+        await line.start(came.append, lambda: opened.append(1))
+        for turn in range(3):
+            client = serial.Serial(str(tmp_path / "line"), 115200, timeout=0)
+            client.write(b"ping %d" % turn)
+            while len(came) <= turn:  # noqa: ASYNC110
+                await asyncio.sleep(0.01)
+            client.close()
+            await asyncio.sleep(0.2)
+        assert came == [b"ping 0", b"ping 1", b"ping 2"] and len(opened) == 3
+        await line.stop()
+
+    asyncio.run(play())
