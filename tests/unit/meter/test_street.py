@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 from itertools import count
@@ -23,6 +24,7 @@ from hal.cpython.crypto import SystemCrypto
 from hal.cpython.ports import open_port
 from hal.modem.amber import Amber
 from hal.modem.attached import Attached
+from hal.modem.dlmsotcp import DlmsOTcp
 from hal.modem.imst import Imst
 from hal.modem.ip import Ip
 from hal.modem.mam import MetersAndMore
@@ -51,6 +53,13 @@ EXAMPLES = Path(__file__).parents[3] / "tools" / "package" / "examples"
 SEED = 3
 
 
+PLC_DRIVERS: dict[str, Callable[[], Driver]] = {
+    "prime": Prime,
+    "dlms-o-tcp": lambda: DlmsOTcp(hold_ms=500),
+    "meters-and-more": lambda: MetersAndMore(look_ms=20),
+}
+
+
 async def ordered(network: Network, member: Member, package: str) -> tuple[str, str]:
     """(outcome, reason) of one attempt over the meter's first path."""
     meter = Meter(member.serial, member.paths)
@@ -76,7 +85,7 @@ async def ordered(network: Network, member: Member, package: str) -> tuple[str, 
     return result.outcome, result.reason
 
 
-@pytest.mark.parametrize("modems", ["prime+imst", "meters-and-more+amber"])
+@pytest.mark.parametrize("modems", ["prime+imst", "dlms-o-tcp+imst", "meters-and-more+amber"])
 @pytest.mark.parametrize("package", ["measurement-interval.yaml", "tariff-calendar.yaml"])
 def test_every_meter_ends_as_its_role_demands(package: str, modems: str) -> None:
     refused = (7, device.LOAD_PROFILE, 4)
@@ -84,9 +93,8 @@ def test_every_meter_ends_as_its_role_demands(package: str, modems: str) -> None
         refused = (11, device.SPECIAL_DAYS, 2)
     mix = Mix(ip=1, refused=refused)
     members = build_population(8, SEED, mix)
-    prime = modems == "prime+imst"
     plc, rf = modems.split("+")
-    figures = PLC_FIGURES if prime else MAM_FIGURES
+    figures = MAM_FIGURES if plc == "meters-and-more" else PLC_FIGURES
     scene = Scenario(8, mix, plc=replace(figures, loss=0.05), rf=replace(RF_FIGURES, loss=0.05))
 
     async def story() -> list[tuple[str, str]]:
@@ -99,8 +107,8 @@ def test_every_meter_ends_as_its_role_demands(package: str, modems: str) -> None
         await street.start(lines)
         network = Network(clock)
         drivers: list[tuple[str, Driver]] = [
-            (PLC, Prime() if prime else MetersAndMore(look_ms=20)),
-            (RF, Imst() if prime else Amber(duty_permille=1000)),
+            (PLC, PLC_DRIVERS[plc]()),
+            (RF, Imst() if rf == "imst" else Amber(duty_permille=1000)),
         ]
         for kind, driver in drivers:
             url = "tcp://127.0.0.1:%d" % lines[kind].port
