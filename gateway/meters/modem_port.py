@@ -66,9 +66,10 @@ class ModemPort:
         self.counts = {"link-" + name: 0 for name in _COUNTS}
         self.counts.update({"attempt-" + name: 0 for name in _ATTEMPTS})
         self.nodes_version = 0  # counts changes of the nodes
-        self.heard_ms = clock.ticks_ms()  # when a node was last heard
         self.joined_ms = clock.ticks_ms()  # when a node last registered
-        self.silent: list[str] = []  # meters that have not answered since
+        # Meters that have not answered since a node was last heard, and since when.
+        self.silent: list[str] = []
+        self.silent_ms = clock.ticks_ms()
         self._nodes: set[str] = set(modem.nodes()[:MAX_NODES])
         self._since = clock.ticks_ms()  # when its network began to form
         self._in_flight: dict[int, Sender] = {}
@@ -93,7 +94,11 @@ class ModemPort:
 
     def look(self) -> bool:
         """alive(), by asking the driver: its statistic "up" is 0 while its modem is silent."""
-        answers = self.modem.statistics().get("up", 1) != 0
+        try:
+            answers = self.modem.statistics().get("up", 1) != 0
+        except Exception as error:  # as in read()
+            log.error(WHERE, "modem %s: statistics: %s" % (self.kind, error))
+            answers = False
         if self._answers and not answers:
             self._drop_all("the %s modem does not answer" % self.kind)
         self._answers = answers
@@ -137,6 +142,8 @@ class ModemPort:
 
     def note_silent(self, serial: str) -> None:
         """A meter that answered in earlier days did not: is it the meter, or this modem?"""
+        if not self.silent:
+            self.silent_ms = self.clock.ticks_ms()
         if serial not in self.silent and len(self.silent) < EVIDENCE:
             self.silent.append(serial)
 
@@ -318,7 +325,6 @@ class ModemPort:
         sender.done(handle, status == 0)
 
     def _node_heard(self) -> None:
-        self.heard_ms = self.clock.ticks_ms()
         self.silent = []
 
     def _links_to(self, address: str) -> list[Link]:

@@ -5,8 +5,8 @@ Between two attempts, from the gentlest means to the strongest:
   discover  the modem looks for nodes: for a meter that is not registered
   kick      this one node registers anew, or the way to it is forgotten: for one that stays silent
             in a second attempt
-  reset     the modem restarts: only when nothing at all has been heard over it for a while, and
-            several meters that used to answer do not
+  reset     the modem restarts: only when several meters that used to answer do not, and for a
+            while since the first of them nothing at all has been heard over it
 
 Each waits longer from time to time while it does not help, give or take a quarter, so that neither
 an evening's noise nor a meter taken off its wall keeps a network busy.
@@ -107,7 +107,7 @@ class Recovery:
                 % (
                     self._port.kind,
                     len(self._port.silent),
-                    (now - self._port.heard_ms) // 1000,
+                    (now - self._port.silent_ms) // 1000,
                 ),
             )
             return await self._ask(self._port.modem.reset(), "recovery-reset", RESET)
@@ -119,7 +119,7 @@ class Recovery:
 
     def _modem_at_fault(self, now_ms: int) -> bool:
         port = self._port
-        since = port.heard_ms if self._reset_ms is None else max(port.heard_ms, self._reset_ms)
+        since = port.silent_ms if self._reset_ms is None else max(port.silent_ms, self._reset_ms)
         return len(port.silent) >= SILENT_METERS and now_ms - since >= SILENCE_MS
 
     async def _look_around(self, now: int) -> tuple[bool, str]:

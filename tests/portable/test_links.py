@@ -613,6 +613,36 @@ def test_a_modem_whose_driver_hears_nothing_is_gone_until_it_speaks():
     scene(play, modem)
 
 
+def test_a_modem_that_comes_and_goes_is_told_a_few_times_and_the_other_goes_on():
+    plc, rf = ScriptedModem(), ScriptedModem("rf", ())
+
+    async def whole():
+        clock = ManualClock()
+        told = []
+        network = Network(clock, None, lambda size: bytes(size), lambda *what: told.append(what))
+        network.add(plc, 2)
+        network.add(rf, 2)
+        task = asyncio.create_task(network.run())
+        for number in range(6 * 3600 // 15):
+            plc.put(OSError("a loose plug") if number % 2 else Joined(PLC[1]))
+            clock.advance(15000)
+            await clock.settle()
+            assert network.obstacle(RF) == ""
+        assert 1 <= len(told) <= 6, told
+        assert told[0] == ("modem-down", "plc: the modem does not answer; check it")
+        rf.statistics = lambda: 1 // 0  # a fault in the driver
+        clock.advance(LOOK_MS)
+        await clock.settle()
+        assert network.obstacle(RF) == "modem gone" and not task.done()
+        task.cancel()
+        try:
+            await task
+        except asyncio.CancelledError:
+            pass
+
+    run(whole())
+
+
 def test_a_flood_of_joins_does_not_fill_the_memory():
     modem = ScriptedModem(nodes=())
 

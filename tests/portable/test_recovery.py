@@ -161,9 +161,13 @@ def test_a_silent_network_makes_the_modem_start_anew():
         await network.recover(meters[0])
         assert "reset" not in modem.asked  # so many may be out by themselves
         fails(network, meters[10])
-        assert await network.recover(meters[10]) == "plc: modem reset"
+        await network.recover(meters[10])
+        assert "reset" not in modem.asked  # nor for long enough, though it was idle before
+        await later(clock, SILENCE_MS)
+        fails(network, meters[11])
+        assert await network.recover(meters[11]) == "plc: modem reset"
         await clock.settle()
-        assert modem.asked == ["reset"]
+        assert modem.asked[-1] == "reset"
         assert network.statistics()[0][1]["recovery-reset"] == 1
         # It did not help: nothing for an hour, then ever more seldom.
         count = 0
@@ -223,9 +227,12 @@ def test_nodes_that_vanish_from_the_list_are_evidence():
             succeeds(network, meter)
         modem._nodes = []
         modem.put(ModemReset())
-        await later(clock, SILENCE_MS + 1)
+        await clock.settle()
         for meter in meters:
             await network.recover(meter)
+        assert "reset" not in modem.asked
+        await later(clock, SILENCE_MS)
+        await network.recover(meters[0])
         assert "reset" in modem.asked
 
     scene(play, modem)
