@@ -4,6 +4,7 @@ product needs of a broker is MQTT 3.1.1 and nothing else.
 
 from __future__ import annotations
 
+import asyncio
 import subprocess
 import uuid
 from collections.abc import Iterator
@@ -11,6 +12,9 @@ from pathlib import Path
 
 import pytest
 
+from gateway.uplink.messages import MAX_MESSAGE, topic
+from hal.cpython.mqtt import MqttUplink
+from hal.ports import Message
 from tests.brokers import BROKERS, PASSWORD, USER, Broker, running
 from tests.contract.conftest import certificates
 from tests.system.orders import normal_meters, period_of, period_package, signed
@@ -24,6 +28,7 @@ __all__ = ["certificates"]
 
 METERS = 6
 PATIENCE = 90  # seconds; only a defect takes so long
+SOON_MS = 30_000
 
 
 @pytest.fixture(scope="module", params=BROKERS)
@@ -54,7 +59,7 @@ def folder(tmp_path: Path) -> Path:
 def _clear_state(broker: Broker) -> None:
     """The concentrator of the next test is another one of the same name."""
     command = ["mosquitto_pub", "-p", str(broker.port), "-u", USER, "-P", PASSWORD]
-    command += ["-t", "ami/v1/%s/state" % CONCENTRATOR, "-q", "1", "-r", "-n"]
+    command += ["-t", topic(CONCENTRATOR, "state"), "-q", "1", "-r", "-n"]
     subprocess.run(command, check=True)
 
 
@@ -139,6 +144,38 @@ def _end_to_end(stage: Stage, runtime: str, capsys: pytest.CaptureFixture[str]) 
         utility.wait_for_line(False)
         _check_written_once(control, serials)
         assert [tuple(event) for event in utility.store.events()] == []
+
+
+def test_the_largest_messages_of_the_longest_name(broker: Broker) -> None:
+    async def scenario() -> None:
+        name = "c" * 64
+        down, state = topic(name, "keys"), topic(name, "state")
+        payloads = [bytes([n]) * (MAX_MESSAGE - n) for n in range(3)]
+        there, here = _uplink(broker, "hes"), _uplink(broker, name)
+        await there.connect(None, [state], SOON_MS)
+        await here.connect(Message(state, b"gone", True), [down], SOON_MS)
+        for payload in payloads:
+            await there.publish(Message(down, payload), SOON_MS)
+        for payload in payloads:
+            assert (await here.receive()).payload == payload
+        # The same client again, as after a line that is half open: the old one has to go. Whether
+        # its will is told (RabbitMQ and NATS do not) makes no difference: the new birth comes last.
+        again = _uplink(broker, name)
+        await again.connect(None, [down], SOON_MS)
+        with pytest.raises(OSError):
+            await here.receive()
+        await again.publish(Message(state, b"here", True), SOON_MS)
+        while (await there.receive()).payload != b"here":
+            pass
+        await again.publish(Message(state, b"", True), SOON_MS)  # nothing is retained
+        for link in (here, again, there):
+            await link.disconnect()
+
+    asyncio.run(asyncio.wait_for(scenario(), PATIENCE))
+
+
+def _uplink(broker: Broker, client_id: str) -> MqttUplink:
+    return MqttUplink("127.0.0.1", broker.port, client_id, USER, PASSWORD, None, MAX_MESSAGE)
 
 
 @pytest.mark.long
