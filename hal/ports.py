@@ -400,7 +400,8 @@ class Modem(Protocol):
         """Restart the modem. Returns when asked; ModemReset follows."""
 
     def statistics(self) -> dict[str, int]:
-        """Counters since start by name: frames sent, received, and each kind of damage."""
+        """Counters since start by name: frames sent, received, and each kind of damage. "up", where
+        a driver knows it, is 0 while it hears nothing of its modem."""
 
     async def close(self) -> None: ...
 
