@@ -318,3 +318,43 @@ def test_parameters_are_asked_one_at_a_time_and_answered_or_not() -> None:
         await bench.end()
 
     run(play())
+
+
+def test_what_a_modem_is_told_goes_over_the_line_at_once() -> None:
+    async def play() -> None:
+        bench = Bench()
+        await bench.clock.settle()
+        wire = bench.wires[0]
+        wire.say(NO_NODES)
+        wire.say(JOIN)
+        await bench.clock.settle()
+        wire.take()
+        await bench.modem.discover()
+        assert wire.take() == LIST_QUERY
+        await bench.modem.kick(A)
+        assert wire.take() == usi.frame(usi.PRIME_API, b"\x35\x00\x05")
+        await bench.modem.reset()
+        assert wire.take() == usi.frame(usi.PRIME_API, b"\x2b")
+        times: list[int] = []
+        await bench.modem.tell(times.append)
+        assert times == [bench.clock.ticks_ms()]
+        try:
+            await bench.modem.kick("0080e1000009")
+            raise AssertionError("an unknown node was kicked")
+        except NoRoute:
+            pass
+        bench.kinds()
+        wire.say(usi.frame(usi.PRIME_API, b"\x2c\x00"))
+        await bench.clock.settle()
+        assert bench.kinds() == ["ModemReset"]
+        wire.hang_up()
+        await bench.clock.settle()
+        for verb in (bench.modem.discover, bench.modem.reset):
+            try:
+                await verb()
+                raise AssertionError("there is no line")
+            except OSError:
+                pass
+        await bench.end()
+
+    run(play())
