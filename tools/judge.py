@@ -102,6 +102,21 @@ def read_complaints(report: dict[str, Any], control: Control) -> list[str]:
     return found
 
 
+def image_complaints(report: dict[str, Any], firmware: str, control: Control) -> list[str]:
+    """The same after a job that brought an image with this firmware to meters of role NORMAL: they
+    run it, and no other meter does."""
+    found = []
+    ordered = {row["serial"]: row for row in report["meters"]}
+    for meter in control.meters():
+        serial, runs = meter["serial"], meter["firmware"]
+        row = ordered.get(serial)
+        if row is None and runs == firmware:
+            found.append("%s: nobody ordered the image for it, and it runs %s" % (serial, runs))
+        if row is not None and (row["reason"], runs) != ("applied", firmware):
+            found.append("%s: %s; it runs %s, not %s" % (serial, row["reason"], runs, firmware))
+    return found
+
+
 def _what(entry: dict[str, Any]) -> str:
     return "%s of class %s, %s, %s" % (
         entry["service"],

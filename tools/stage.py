@@ -131,6 +131,25 @@ class Stage:
         """The back door into the meters, open while they run."""
         return Control(self._ports["control"])
 
+    def modem(self, kind: str) -> str:
+        """The pseudo-terminal of the "plc" or "rf" modem."""
+        return str(self._ports[kind + "_pty"])
+
+    def wait_for_hello(self) -> None:
+        """Until the concentrator is on the line."""
+        store = self.store()
+        self.wait_for(
+            "the concentrator's hello",
+            READY,
+            lambda: any(place["online"] for place in store.concentrators()),
+        )
+
+    def said(self, name: str, where: str) -> list[str]:
+        """What the process has logged of this part of it, a text for each line."""
+        text = (self.folder / (name + ".log")).read_text(errors="replace")
+        mark = " %s: " % where
+        return [line.partition(mark)[2] for line in text.splitlines() if mark in line]
+
     def resident(self, name: str) -> int:
         """Octets of memory that the process has in use now."""
         statm = Path("/proc/%d/statm" % self._processes[name].pid).read_text()
