@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from rich.console import Console
 from rich.table import Table
 
-from tools.bench import modem_ours
+from tools.bench import channel, modem_ours
 from tools.bench.wrong import WrongWork
 
 if TYPE_CHECKING:
@@ -26,7 +26,15 @@ def add_command(commands: Commands) -> None:
         help="modem drivers: exchanges and frames a second, share of a core on a full channel",
         description="Each driver alone: a request of 100 bytes out, its confirm and an echo in. "
         "The share is that of one core here, were the driver's channel full of such exchanges at "
-        "its highest rate; what DLMS and the rest of the gateway cost is not in it.",
+        "its highest rate. Then the whole meter side of a gateway, DLMS and ciphering included, "
+        "reading meters over an emulated PRIME base node whose channel it fills.",
+    )
+    command.add_argument(
+        "--seconds",
+        type=int,
+        default=15,
+        metavar="S",
+        help="of the reading over a full channel (default 15; 0: leave it out)",
     )
     command.add_argument("--json", type=Path, metavar="FILE", help="write the figures there too")
     command.add_argument("--repeat", type=int, default=51, metavar="N", help="rounds (default 51)")
@@ -36,7 +44,22 @@ def add_command(commands: Commands) -> None:
 def run(options: argparse.Namespace) -> int:
     rounds = max(1, options.repeat)
     reports = [modem_ours.main(rounds), _on_micropython(rounds)]
-    show(reports, Console())
+    console = Console()
+    show(reports, console)
+    if options.seconds > 0:
+        filled = channel.measure(options.seconds)
+        reports.append({"runtime": reports[0]["runtime"], "channel": filled})
+        console.print(
+            "A PRIME channel of %d kbit/s, occupied %.0f %% of the time:"
+            " %.0f frames/s, %.0f reads/s, %.1f %% of a core (aim: below 5 %%)"
+            % (
+                channel.BIT_RATE // 1000,
+                filled["full"],
+                filled["frames"],
+                filled["reads"],
+                filled["share"],
+            )
+        )
     if options.json:
         options.json.write_text(json.dumps(reports, indent=2) + "\n")
     return 0
