@@ -6,20 +6,24 @@ import asyncio
 from collections.abc import Awaitable
 from typing import TypeVar
 
+from tools.simulation.loop import SimulatedLoop
+
 T = TypeVar("T")
 
 
 class SimulatedClock:
-    """hal.ports.Clock on the running SimulatedLoop (any loop will do). `unix`: what the date is
-    now; 0: nobody has set it."""
+    """hal.ports.Clock on the running SimulatedLoop. `unix`: what the date is now; 0: nobody has
+    set it."""
 
     def __init__(self, unix: int = 0) -> None:
-        self._loop = asyncio.get_running_loop()
+        loop = asyncio.get_running_loop()
+        if not isinstance(loop, SimulatedLoop):
+            raise RuntimeError("expected a SimulatedLoop, on which time is simulated: use run()")
+        self._loop = loop
         self._date_at_zero = unix * 1000 - self.ticks_ms() if unix else None
 
     def ticks_ms(self) -> int:
-        # A whole millisecond has no exact float.
-        return int(self._loop.time() * 1000 + 1e-4)
+        return self._loop.microseconds() // 1000
 
     def unix_time(self) -> int:
         return 0 if self._date_at_zero is None else (self._date_at_zero + self.ticks_ms()) // 1000

@@ -35,7 +35,7 @@ class TimeStandsStill(RuntimeError):
 class SimulatedLoop(asyncio.BaseEventLoop):
     """Use as any event loop, best by run(). `turns` counts the callbacks run so far."""
 
-    _ready: deque[events.Handle]  # the base class's
+    _ready: deque[Any]  # handles; the base class's
 
     def __init__(self, start: float = 0.0) -> None:
         super().__init__()
@@ -50,6 +50,20 @@ class SimulatedLoop(asyncio.BaseEventLoop):
     def time(self) -> float:
         return self._moment / 1e6
 
+    def microseconds(self) -> int:
+        """time(), exactly."""
+        return self._moment
+
+    def call_soon(
+        self,
+        callback: Callable[[*Ts], object],
+        *args: *Ts,
+        context: Context | None = None,
+    ) -> events.Handle:
+        handle = events.Handle(callback, args, self, context)
+        self._ready.append(handle)
+        return handle
+
     def call_at(
         self,
         when: float,
@@ -58,9 +72,7 @@ class SimulatedLoop(asyncio.BaseEventLoop):
         context: Context | None = None,
     ) -> events.TimerHandle:
         timer = events.TimerHandle(when, callback, args, self, context)
-        self._timer_number += 1
-        # The number keeps timers of one moment in the order they were set.
-        heapq.heappush(self._timers, (_microseconds(when), self._timer_number, timer))
+        self._set(_microseconds(when), timer)
         return timer
 
     def call_later(
@@ -70,7 +82,15 @@ class SimulatedLoop(asyncio.BaseEventLoop):
         *args: *Ts,
         context: Context | None = None,
     ) -> events.TimerHandle:
-        return self.call_at(self._moment / 1e6 + delay, callback, *args, context=context)
+        moment = self._moment + _microseconds(delay)
+        timer = events.TimerHandle(moment / 1e6, callback, args, self, context)
+        self._set(moment, timer)
+        return timer
+
+    def _set(self, moment: int, timer: events.TimerHandle) -> None:
+        # The number keeps timers of one moment in the order they were set.
+        self._timer_number += 1
+        heapq.heappush(self._timers, (moment, self._timer_number, timer))
 
     def call_soon_threadsafe(
         self,
@@ -119,7 +139,12 @@ class SimulatedLoop(asyncio.BaseEventLoop):
         for _ in range(rounds):
             handle = ready.popleft()
             if not handle._cancelled:
-                handle._run()
+                try:
+                    handle._context.run(handle._callback, *handle._args)
+                except (SystemExit, KeyboardInterrupt):
+                    raise
+                except BaseException as error:
+                    self.call_exception_handler({"exception": error, "handle": handle})
             del handle  # keeps nobody alive
 
     def _jump(self) -> None:
