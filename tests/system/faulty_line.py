@@ -21,9 +21,8 @@ REMEMBERED = 1000  # packets
 class FaultyLine:
     """Use as a context manager; the gateway connects to `port`, the line to the broker's.
 
-    stop() lets everything vanish that goes one of the ways, on the connection that is there and on
-    new ones, until heal(): then new ones are good, and the old one stays as it is. cut_in() resets
-    the connection in the middle of the next PUBLISH.
+    stop() lets everything vanish that goes one of the ways, on the connection that is there; a new
+    one is good. cut_in() resets the connection in the middle of the next PUBLISH.
 
     With `twice` each PUBLISH comes twice, with `swapped` after the next one (or alone when none
     comes). `loses`: the share of PUBLISH packets that are acknowledged and vanish. `stalls`: the
@@ -54,7 +53,7 @@ class FaultyLine:
         self.lost = 0
         self.stalled = 0
         self._writing: dict[socket.socket, threading.Lock] = {}
-        self._stopped: frozenset[str] = frozenset()
+        self._connections: list[_Connection] = []
         self._cut_in = ""
         self._lock = threading.Lock()
 
@@ -66,10 +65,8 @@ class FaultyLine:
         self._listener.close()
 
     def stop(self, *ways: str) -> None:
-        self._stopped = frozenset(ways)
-
-    def heal(self) -> None:
-        self._stopped = frozenset()
+        for connection in list(self._connections):
+            connection.dead.update(ways)
 
     def cut_in(self, way: str) -> None:
         self._cut_in = way
@@ -88,6 +85,7 @@ class FaultyLine:
             with self._lock:
                 self.opened += 1
             connection = _Connection(gateway, broker)
+            self._connections.append(connection)
             for way, source, sink in ((UP, gateway, broker), (DOWN, broker, gateway)):
                 threading.Thread(
                     target=self._forward, args=(connection, way, source, sink), daemon=True
@@ -99,8 +97,6 @@ class FaultyLine:
         try:
             while packet := self._next(source):
                 self.packets.append((way, packet))
-                if way in self._stopped:
-                    connection.dead.add(way)
                 if way in connection.dead:
                     continue
                 if self._tls or packet[0] >> 4 != PUBLISH:
@@ -142,8 +138,9 @@ class FaultyLine:
 
     def _send_kept(self, connection: _Connection, way: str, sink: socket.socket) -> None:
         packet = connection.kept.pop(way, b"")
-        with contextlib.suppress(OSError):
-            self._send(sink, packet)
+        if packet:  # else the other one was quicker
+            with contextlib.suppress(OSError):
+                self._send(sink, packet)
 
     def _send(self, sink: socket.socket, packet: bytes) -> None:
         again = RTO

@@ -105,7 +105,6 @@ def test_a_half_open_line(scene: Scene, ways: tuple[str, ...]) -> None:
     line.stop(*ways)
     job = scene.submit()
     scene.stage.wait_for("the gateway to notice", NOTICED, lambda: line.ended > ended)
-    line.heal()
     scene.stage.wait_for("a new connection", PATIENCE, lambda: line.opened > opened)
     scene.check(job)
 
