@@ -73,7 +73,7 @@ class Tracer:
 
     def _fields(self, decoded: Any) -> str:
         words = []
-        hidden = self._is_secret(decoded)
+        hidden = self.is_secret(decoded)
         for name in decoded.FIELDS:
             value = getattr(decoded, name)
             if name in ("class_id", "attribute", "method", "dedicated_key") or value is None:
@@ -104,7 +104,8 @@ class Tracer:
                 words.append(name)
         return ", ".join(words)
 
-    def _is_secret(self, decoded: Any) -> bool:
+    def is_secret(self, decoded: Any) -> bool:
+        """Whether values in this APDU may be secrets, by what it or the last request names."""
         class_id = getattr(decoded, "class_id", None)
         if class_id is not None:
             index = getattr(decoded, "attribute", 0)

@@ -1,0 +1,194 @@
+"""The DLMS wrapper of TCP and UDP, DLMSoTCP behind the same header, and HDLC frames."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+
+from gateway.dlms import hdlc_frames
+from gateway.dlms.acse import AARE, AARQ, RLRE, RLRQ
+from gateway.dlms.errors import ProtocolError
+from hal.modem import dlmsotcp, wrapper
+from tools.sniff import prime
+from tools.sniff.frame import Carried, Decoded, Layer, Part
+
+_LONGEST = 1 << 16  # bytes of an APDU put together from segments
+_MOST = 64  # of these at once
+
+# What only a client says, and only a server (IEC 62056-5-3, COSEMpdu)
+_TO_METER = (
+    AARQ, RLRQ, 0x01, 0xC0, 0xC1, 0xC3, 0xC8, 0xC9, 0xCB, 0xD0, 0xD1, 0xD3, 0xD9, 0x21, 0x41,
+)  # fmt: skip
+_FROM_METER = (
+    AARE, RLRE, 0x08, 0x0E, 0x0F, 0x18, 0xC2, 0xC4, 0xC5, 0xC7, 0xCA, 0xCC, 0xCD, 0xCF, 0xD2,
+    0xD4, 0xD5, 0xD7, 0xD8, 0xDA, 0x28, 0x48,
+)  # fmt: skip
+
+
+def direction(apdu: bytes) -> bool | None:
+    """Whether an APDU goes to a meter, as far as its tag says so."""
+    if apdu[:1] and apdu[0] in _TO_METER:
+        return True
+    return False if apdu[:1] and apdu[0] in _FROM_METER else None
+
+
+class WrapperLine:
+    """A connection, or a flow of datagrams. Once messages of a PRIME base node have been seen, the
+    server's SAP is a node's number."""
+
+    def __init__(self) -> None:
+        self.nodes = prime.Nodes()
+        self._over_tcp = False
+        self._clients: OrderedDict[int, None] = OrderedDict()  # SAPs that asked something
+
+    def decode(self, raw: bytes, outward: bool | None) -> Decoded:
+        """One message. `outward`: as far as the source knows."""
+        source = int.from_bytes(raw[2:4], "big")
+        destination = int.from_bytes(raw[4:6], "big")
+        body = raw[wrapper.HEADER :]
+        parts = [
+            Part("version", raw[:2]),
+            Part("source", raw[2:4], str(source)),
+            Part("destination", raw[4:6], str(destination)),
+            Part("length", raw[6:8], str(len(body))),
+        ]
+        line = Layer("wrapper", "%d to %d" % (source, destination), parts)
+        if (source, destination) in (
+            (dlmsotcp.CONCENTRATOR, dlmsotcp.BASE_NODE),
+            (dlmsotcp.BASE_NODE, dlmsotcp.CONCENTRATOR),
+        ):
+            try:
+                inner = prime.over_tcp(body, self.nodes)
+            except ValueError as error:
+                layer = Layer("DLMSoTCP", "malformed: %s" % error)
+                return Decoded([line, layer], outward, None, "malformed")
+            self._over_tcp = True
+            inner.layers.insert(0, line)
+            return inner
+        if outward is None:
+            outward = direction(body)
+        if outward is None and source != destination:
+            if source in self._clients:
+                outward = True
+            elif destination in self._clients:
+                outward = False
+        client, server = (destination, source) if outward is False else (source, destination)
+        if outward is not None:
+            self._clients[client] = None
+            if len(self._clients) > _MOST:
+                self._clients.popitem(last=False)
+        if self._over_tcp:
+            everybody = server == dlmsotcp.BROADCAST_NODE
+            peer = "broadcast" if everybody else self.nodes.peer(server)
+            line.text = "%d to %s" if outward else "%d from %s"
+            line.text %= (client, "all" if everybody else self.nodes.text(server))
+            server = 0 if everybody else dlmsotcp.SERVER_SAP
+            return Decoded([line], outward, Carried(body, client, server, peer))
+        return Decoded([line], outward, Carried(body, client, server))
+
+
+_CONTROL = ("RR", "RNR", "REJ", "I")
+_COMMANDS = (hdlc_frames.SNRM, hdlc_frames.DISC)
+_RESPONSES = (hdlc_frames.UA, hdlc_frames.DM, hdlc_frames.FRMR)
+_LLC = {b"\xe6\xe6\x00": True, b"\xe6\xe7\x00": False}
+
+
+class HdlcLine:
+    """A line with HDLC: I frames' segments are put together."""
+
+    def __init__(self) -> None:
+        self._segments: OrderedDict[tuple[bytes, bytes], bytearray] = OrderedDict()
+        self._clients: OrderedDict[bytes, None] = OrderedDict()  # addresses, as in frames
+
+    def decode(self, raw: bytes, outward: bool | None) -> Decoded:
+        """One frame with its flags, whose check sequences are right."""
+        try:
+            frame = hdlc_frames.decode(raw)
+        except ProtocolError as error:
+            return Decoded([Layer("HDLC", str(error))], outward, None, "malformed")
+        information = bytes(frame.information)
+        if outward is None:
+            outward = self._direction(frame, information)
+        name = frame.name
+        if frame.kind in (hdlc_frames.INFORMATION, hdlc_frames.RR, hdlc_frames.RNR):
+            name += " N(R)=%d" % (frame.control >> 5)
+        if frame.kind == hdlc_frames.INFORMATION:
+            name += " N(S)=%d" % (frame.control >> 1 & 7)
+        if frame.segmented:
+            name += ", a segment"
+        after = 3 + len(frame.destination) + len(frame.source)
+        parts = [
+            Part("flag, format", raw[:3], "%d bytes" % (len(raw) - 2)),
+            Part("destination", frame.destination, _address(frame.destination)),
+            Part("source", frame.source, _address(frame.source)),
+            Part("control", raw[after : after + 1], name + (", P/F" if frame.poll else "")),
+        ]
+        if information:
+            parts.append(Part("HCS", raw[after + 1 : after + 3], "right"))
+            parts.append(Part("information", b"", "%d bytes" % len(information)))
+        parts.append(Part("FCS, flag", raw[-3:], "right"))
+        ways = _address(frame.source), _address(frame.destination)
+        line = Layer("HDLC", "%s %s to %s" % (name, *ways), parts)
+        if frame.kind not in (hdlc_frames.INFORMATION, hdlc_frames.UI):
+            return Decoded([line], outward)
+        whole = self._whole(frame, information)
+        if whole is None:
+            return Decoded([line], outward)
+        llc = _LLC.get(whole[:3])
+        if llc is None:
+            parts.append(Part("LLC", whole[:3], "none that DLMS has"))
+            return Decoded([line], outward)
+        parts.append(Part("LLC", whole[:3], "command" if llc else "response"))
+        client, server = frame.source, frame.destination
+        if not llc:
+            client, server = server, client
+        carried = Carried(whole[3:], _upper(client), _upper(server), "physical %d" % _lower(server))
+        return Decoded([line], llc, carried)
+
+    def _direction(self, frame: hdlc_frames.Frame, information: bytes) -> bool | None:
+        outward: bool | None = _LLC.get(information[:3])
+        if outward is None and frame.kind in _COMMANDS:
+            outward = True
+        if outward is None and frame.kind in _RESPONSES:
+            outward = False
+        if outward is not None:
+            self._clients[frame.source if outward else frame.destination] = None
+            if len(self._clients) > _MOST:
+                self._clients.popitem(last=False)
+        elif frame.source in self._clients:
+            outward = True
+        elif frame.destination in self._clients:
+            outward = False
+        return outward
+
+    def _whole(self, frame: hdlc_frames.Frame, information: bytes) -> bytes | None:
+        """The information once its last segment is there."""
+        key = frame.destination, frame.source
+        begun = self._segments.pop(key, bytearray())
+        begun += information
+        if not frame.segmented:
+            return bytes(begun)
+        if len(begun) <= _LONGEST:
+            self._segments[key] = begun
+            if len(self._segments) > _MOST:
+                self._segments.popitem(last=False)
+        return None
+
+
+def _sevens(address: bytes) -> list[int]:
+    return [byte >> 1 for byte in address]
+
+
+def _upper(address: bytes) -> int:
+    bits = _sevens(address)
+    return bits[0] << 7 | bits[1] if len(bits) == 4 else bits[0]
+
+
+def _lower(address: bytes) -> int:
+    bits = _sevens(address)
+    return bits[2] << 7 | bits[3] if len(bits) == 4 else bits[1] if len(bits) == 2 else 0
+
+
+def _address(address: bytes) -> str:
+    if len(address) == 1:
+        return str(_upper(address))
+    return "%d/%d" % (_upper(address), _lower(address))
