@@ -122,12 +122,14 @@ class Acts:
 
     def audit(self) -> None:
         """Its audit trail, held against what the HES heard of it."""
+        self._stage.stop("gateway")
         heard = self._store.standing(CONCENTRATOR)
         if heard is None:
             raise StageProblem("the HES has heard of no audit trail")
-        self._stage.stop("gateway")
-        self.say("the concentrator is off; its flash: ami-audit verify")
-        heard = self._store.standing(CONCENTRATOR) or heard
+        self.say(
+            "the concentrator is off; its flash, against what the HES heard: ami-audit verify"
+            " --records %d --head ..." % heard["records"]
+        )
         known = ["--records", str(heard["records"]), "--head", bytes(heard["head"]).hex()]
         self._command(["tools.audit", "verify", str(self._stage.data), *known])
 

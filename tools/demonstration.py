@@ -56,7 +56,7 @@ def main(arguments: list[str] | None = None) -> int:
     verdict = (
         "Every meter ended as its condition demands; all were asked directly."
         if not complaints
-        else "%d things are not as they must be; logs: %s" % (len(complaints), folder)
+        else "Not as it must be: %d; logs: %s" % (len(complaints), folder)
     )
     console.print(Text(verdict, "bold red" if complaints else "bold green"))
     console.print("%.0f s" % outcome["seconds"], highlight=False)

@@ -181,7 +181,7 @@ def _show(found: dict[str, Any], console: Console) -> None:
         if table.row_count:
             console.print(table)
     good = [m for m in found["meters"] if any(p["state"] == "reachable" for p in m["paths"])]
-    console.print("%d meters, %d of them reachable." % (len(found["meters"]), len(good)))
+    console.print("%s, %d of them reachable." % (report.meters(len(found["meters"])), len(good)))
 
 
 def _table(title: str, *columns: str) -> Table:

@@ -55,6 +55,7 @@ Json = dict[str, Any]
 
 def build(store: Store, job_id: bytes) -> Json:
     """The report as plain data: texts, numbers, lists; times in unix seconds."""
+    finished = store.finished(job_id)  # first: what comes meanwhile is of no report that is over
     job = store.job(job_id)
     attributes = [
         names.Member(names.ATTRIBUTE, class_id, bytes.fromhex(name), index)
@@ -105,7 +106,7 @@ def build(store: Store, job_id: bytes) -> Json:
         "paused": bool(job["paused"]),
         "pause": ("pause" if pause["paused"] else "resume") if pause and pause["state"] else "",
         "pause_reason": pause["reason"] if pause else "",
-        "finished": store.finished(job_id),
+        "finished": finished,
         "summary": {
             "meters": len(meters),
             "ok": counts[result.OK],

@@ -145,6 +145,26 @@ def test_what_a_meter_sends_is_no_markup(store, key) -> None:
     assert "[/]" in text
 
 
+def test_the_last_result_may_come_while_the_report_is_made(
+    store, key, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    job_id = configure(store, key)
+    take(store, accepted(job_id), *[ok(job_id, serial) for serial in METERS[:-1]])
+    look = store.meters
+
+    def looked_at_just_before(job_id: bytes):
+        rows = look(job_id)
+        monkeypatch.undo()
+        take(store, ok(job_id, METERS[-1]), ended(job_id, State.SUCCEEDED))
+        return rows
+
+    monkeypatch.setattr(store, "meters", looked_at_just_before)
+    made = report.build(store, job_id)
+    assert made["summary"]["pending"] == 1 and not made["finished"]
+    made = report.build(store, job_id)
+    assert made["summary"]["pending"] == 0 and made["finished"]
+
+
 def test_a_refused_job_is_a_ko_for_each_meter(store, key) -> None:
     job_id = configure(store, key)
     digest = digest_of(store.job(job_id)["envelope"])
