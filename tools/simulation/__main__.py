@@ -129,6 +129,9 @@ def show(outcome: Soak, console: Console) -> None:
         % (outcome.wall_s, outcome.cpu_s, outcome.cpu_s / outcome.days, outcome.turns),
         highlight=False,
     )
+    for reason in sorted(set(outcome.examples) - {"no-answer"}):
+        for example in outcome.examples[reason]:
+            console.print("%s: %s" % (reason, example), highlight=False, markup=False)
     for complaint in outcome.complaints:
         console.print(complaint, style="bold red", highlight=False, markup=False)
 

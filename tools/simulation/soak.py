@@ -34,6 +34,7 @@ MINUTE_S = 60
 READINGS = ("clock 0.0.1.0.0.255 time", "register 1.0.1.8.0.255 value")
 INTERVALS = (1800, 900)  # seconds, in turns
 LOAD_PROFILE = (7, "1.0.99.1.0.255")
+MOST_EXAMPLES = 5
 SETTLED_DAYS = 2  # before memory is judged: caches and histories fill first
 OURS = ("*/gateway/*", "*/hal/*", "*/board/*")
 
@@ -102,6 +103,7 @@ class Soak:
     days: int
     seed: int
     executions: Counter[tuple[str, str, str]] = field(default_factory=Counter)
+    examples: dict[str, list[str]] = field(default_factory=dict)  # of KOs, by reason
     answered: Counter[str] = field(default_factory=Counter)
     silent: Counter[str] = field(default_factory=Counter)
     failovers: Counter[str] = field(default_factory=Counter)
@@ -138,7 +140,7 @@ async def soak(scenario: Scenario, days: int, seed: int, say: Any = None) -> Soa
                 say(_of_the_day(result.held[-1], watch, time.perf_counter() - began))
         for kind, job in orders:
             for row in district.meters_of(job):
-                _count(result.executions, kind, row)
+                _count(result, kind, row)
         result.complaints += _wrong_in_meters(district, wanted, orders)
         result.answered, result.silent = watch.answered, watch.silent
         result.failovers, result.returned = watch.failovers, watch.returned
@@ -190,9 +192,13 @@ async def _until(district: District, day: int, second: int) -> None:
     await district.clock.sleep_ms(max(0, at - district.clock.ticks_ms()))
 
 
-def _count(executions: Counter[tuple[str, str, str]], kind: str, row: dict[str, Any]) -> None:
-    outcome = row["outcome"] or row["state"]
-    executions[kind, outcome, row["path"] if outcome in (OK, VALUE) else row["reason"]] += 1
+def _count(result: Soak, kind: str, row: dict[str, Any]) -> None:
+    outcome, reason = row["outcome"] or row["state"], row["reason"]
+    good = outcome in (OK, VALUE)
+    result.executions[kind, outcome, row["path"] if good else reason] += 1
+    examples = result.examples.setdefault(reason, []) if not good else []
+    if len(examples) < MOST_EXAMPLES:
+        examples.append("%s: %s" % (row["serial"], row["detail"]))
 
 
 def _count_modems(result: Soak, district: District) -> None:
