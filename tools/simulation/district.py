@@ -14,7 +14,7 @@ from __future__ import annotations
 import asyncio
 import json
 import random
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -29,13 +29,14 @@ from hal.cpython.crypto import SystemCrypto
 from hal.ports import Datagrams
 from hal.rt import log
 from hal.sim.storage import MemoryStorage
+from tools.emulator import PrimeEmulator
 from tools.emulator.line import MemoryLine
 from tools.emulator.scenario import Scenario
 from tools.hes import order
 from tools.hes.service import Broker, Service
 from tools.hes.store import Store
 from tools.meter.population import IP, Member, build_population, inventory_lines
-from tools.meter.street import Street
+from tools.meter.street import PLC_MODEMS, RF_MODEMS, Street
 from tools.package import image
 from tools.package.keys import SigningKey
 from tools.simulation.broker import MemoryBroker
@@ -45,6 +46,7 @@ from tools.simulation.network import IpMeter, Lines
 CONCENTRATOR = "district-1"
 START = int(datetime(2027, 3, 1, tzinfo=UTC).timestamp())  # a Monday, midnight
 DAY_S = 86400
+DRIVERS = {"prime": "prime-usi"}  # the setting for a make, where it has another name
 PLC_URL, RF_URL = "tcp://plc:1", "tcp://rf:1"
 HES_POLL_S = 5.0  # how soon the HES sees a new order
 LOOK_MS = 1000  # how often finished() looks
@@ -64,7 +66,7 @@ class SeededCrypto(SystemCrypto):
 class District:
     """Use as an async context manager, on a SimulatedLoop. `settings`: of the gateway, over those
     this makes (see gateway/settings.py). `capacity`: of the flash, in bytes. `baud`: of the line to
-    the PLC modem.
+    the PLC modem. `plc_modem`, `rf_modem`: their makes, keys of PLC_MODEMS and RF_MODEMS.
 
     clock, storage, gateway, street, broker, store (the HES's), members (by serial): to look at and
     to tamper with."""
@@ -77,11 +79,14 @@ class District:
         capacity: int = 1 << 26,
         log_level: str = "error",
         baud: int = 115200,
+        plc_modem: str = "prime",
+        rf_modem: str = "imst",
     ) -> None:
         self.scenario = scenario
         self.seed = seed
         self._log_level = log_level
         self._baud = baud
+        self._makes = (plc_modem, rf_modem)
         self.clock = SimulatedClock(START + scenario.starts_ms // 1000)
         self.storage = MemoryStorage(capacity)
         self.crypto = SeededCrypto(seed)
@@ -93,7 +98,14 @@ class District:
         )
         population = build_population(scenario.meters, seed, scenario.mix, self._now)
         self.members = {member.serial: member for member in population}
-        self.street = Street(population, scenario, seed, clock=self.clock)
+        self.street = Street(
+            population,
+            scenario,
+            seed,
+            clock=self.clock,
+            plc_modem=PLC_MODEMS[plc_modem],
+            rf_modem=RF_MODEMS[rf_modem],
+        )
         self.lines = Lines()
         self._settings = parse(json.dumps(self._all_settings(settings or {})))
         self._tasks: list[asyncio.Task[None]] = []
@@ -249,11 +261,12 @@ class District:
         self.storage.replace(KEYS, _lines_of(keys))
 
     def _all_settings(self, more: dict[str, Any]) -> dict[str, Any]:
+        plc, rf = self._makes
         modems: list[dict[str, Any]] = []
         if self.street.plc is not None:
-            modems.append({"driver": "prime-usi", "url": PLC_URL})
+            modems.append({"driver": DRIVERS.get(plc, plc), "url": PLC_URL})
         if self.street.rf is not None:
-            modems.append({"driver": "imst", "url": RF_URL})
+            modems.append({"driver": rf, "url": RF_URL})
         if any(member.on_ip for member in self.members.values()):
             modems.append({"driver": "ip"})
         return {

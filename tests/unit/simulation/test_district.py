@@ -10,10 +10,19 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 import tools.simulation
 from gateway.dlms import axdr, obis
 from gateway.uplink.package import Check, Package, Set
-from tools.emulator.scenario import Figures, Happening, Scenario, read_scenario
+from tools.emulator.scenario import (
+    MAM_FIGURES,
+    PLC_FIGURES,
+    Figures,
+    Happening,
+    Scenario,
+    read_scenario,
+)
 from tools.meter.population import Mix
 from tools.simulation import run
 from tools.simulation.district import DAY_S, START, District
@@ -60,6 +69,22 @@ def test_every_medium_is_read_and_configured() -> None:
                 assert told[:2] == (2027).to_bytes(2, "big")  # the meters live in the same time
             assert district.clock.unix_time() - began < 120
             assert district.broker.messages["report"] >= 2
+
+    run(play())
+
+
+@pytest.mark.parametrize(
+    ("plc", "rf"), [("meters-and-more", "amber"), ("dlms-o-tcp", "imst"), ("prime", "amber")]
+)
+def test_every_make_of_modem(plc: str, rf: str) -> None:
+    async def play() -> None:
+        figures = MAM_FIGURES if plc == "meters-and-more" else PLC_FIGURES
+        scene = Scenario(16, healthy(plc=1, rf=1), plc=figures)
+        async with District(scene, plc_modem=plc, rf_modem=rf) as district:
+            job = district.configure(PACKAGE, tries=5)
+            await district.finished(job, DAY_S)
+            assert outcomes(district, job) == {("OK", "plc"): 8, ("OK", "rf"): 8}
+            assert intervals(district) == {1800: 16}
 
     run(play())
 
