@@ -30,6 +30,7 @@ def test_nothing_promised_is_lost_on_littlefs(micropython: str) -> None:
 
 
 @pytest.mark.long
+@pytest.mark.timeout(3600)
 def test_nor_at_any_cut_point(micropython: str, capsys: pytest.CaptureFixture[str]) -> None:
     text = cuts(micropython, 1)
     with capsys.disabled():
