@@ -148,11 +148,20 @@ class Channel:
     def airtime_ms(self, node: str, size: int, route: Sequence[str] | None = None) -> int:
         """How long `size` bytes keep the medium busy on their way to or from the node, all hops.
         `route`: the repeaters, where the host names them."""
-        return self._hop_ms(size) * (self.hops(node) if route is None else len(route) + 1)
+        return self.hop_ms(size) * (self.hops(node) if route is None else len(route) + 1)
 
     def broadcast_ms(self, nodes: Sequence[str], size: int) -> int:
         """How long `size` bytes for all these nodes keep the medium busy, level after level."""
-        return self._hop_ms(size) * max([self._node(node).hops for node in nodes], default=1)
+        return self.hop_ms(size) * max([self._node(node).hops for node in nodes], default=1)
+
+    def hop_ms(self, size: int) -> int:
+        """How long `size` bytes keep the medium busy on one hop."""
+        return 8 * (size + self._overhead) * 1000 // self._bit_rate + self._latency_ms
+
+    def over_a_hop(self, node: str, now_ms: int) -> bool:
+        """Whether a frame sent now gets over one of the hops to or from the node, where each hop
+        repeats for itself."""
+        return self._passes(self._node(node), 1, now_ms, self._chances_now(now_ms))
 
     def delivered(self, node: str, now_ms: int, route: Sequence[str] | None = None) -> bool:
         """Whether a frame sent now gets through over all hops. Time must not go back.
@@ -180,9 +189,6 @@ class Channel:
             if self._passes(state, state.hops, now_ms, chances):
                 found.append(node)
         return found
-
-    def _hop_ms(self, size: int) -> int:
-        return 8 * (size + self._overhead) * 1000 // self._bit_rate + self._latency_ms
 
     def _passes(
         self, state: _Node, hops: int, now_ms: int, chances: tuple[list[int], list[int]]

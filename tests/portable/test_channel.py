@@ -34,6 +34,13 @@ def test_loss_is_near_its_figure_and_adds_up_over_hops() -> None:
     assert 0.60 < share_delivered(two, "a", 3000) < 0.68
 
 
+def test_one_hop_of_several_has_its_own_fate() -> None:
+    two = Channel(loss=0.2, hops=(0, 100))
+    over = sum([two.over_a_hop("a", time) for time in range(3000)])
+    assert 0.77 < over / 3000 < 0.83
+    assert two.airtime_ms("a", 70) == 2 * two.hop_ms(70)
+
+
 def test_same_seed_same_fate_whatever_the_others_do() -> None:
     one, two = Channel(seed=5, loss=0.3), Channel(seed=5, loss=0.3)
     fate_one, fate_two = [], []

@@ -68,6 +68,13 @@ class Air:
             await self._occupy(self.channel.airtime_ms(node, size, route))
             return self.channel.delivered(node, self.now_ms(), route)
 
+    async def hop(self, node: str, size: int) -> bool:
+        """Occupy the medium for `size` bytes on one of the hops to or from the node; whether they
+        got over it."""
+        async with self._medium:
+            await self._occupy(self.channel.hop_ms(size))
+            return self.channel.over_a_hop(node, self.now_ms())
+
     async def broadcast(self, nodes: Sequence[str], size: int) -> list[str]:
         """Occupy the medium once for each level of the network that the nodes make up; the nodes
         that heard it."""

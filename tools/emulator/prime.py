@@ -36,8 +36,11 @@ class PrimeEmulator(PrimeNetwork):
         speed: float = 1.0,
         clock: Time | None = None,
         alive_ms: int = 0,
+        ack_bytes: int | None = 8,
     ) -> None:
-        super().__init__(population, channel, arq_tries, arq_timeout_ms, meter_ms, speed, clock)
+        super().__init__(
+            population, channel, arq_tries, arq_timeout_ms, meter_ms, speed, clock, ack_bytes
+        )
         self._alive_ms = alive_ms
         self._asking = False
         self._parser = usi.Parser()

@@ -1,8 +1,8 @@
 """A PRIME base node's network: nodes that register and leave, a link layer that repeats.
 
-As in a real one, the link layer repeats (ARQ) a bounded number of times and knows what arrived; the
-meter sees a frame once however often it was repeated. A node's number changes with every
-registration.
+The link layer repeats (ARQ) a bounded number of times and knows what arrived; the meter sees a
+frame once however often it was repeated. Every hop repeats for itself, as switches that support
+ARQ do. A node's number changes with every registration.
 """
 
 from __future__ import annotations
@@ -15,7 +15,6 @@ from hal.sim.channel import Channel
 from tools.emulator.air import Meter, Time
 from tools.emulator.emulator import Emulator
 
-_ACK_SIZE = 8
 _REGISTER_MS = 10000  # until a node whose connection was released has a new one
 FIRMWARE = (b"AMI", b"PRIME-SN", b"1.3.0")  # of a node's modem: vendor, model, version
 
@@ -36,8 +35,10 @@ class PrimeNetwork(Emulator):
     """population: EUI-48 text -> meter. All nodes are registered from the start; join() and leave()
     change that. A protocol towards the host gives _joined(), _left() and _arrived().
 
-    arq_tries: how often the link layer sends a frame, arq_timeout_ms apart, before it gives up.
-    meter_ms: how long a meter takes to answer."""
+    arq_tries: how often the link layer sends a frame over a hop, arq_timeout_ms apart, before it
+    gives up. ack_bytes: of the acknowledgement of a hop; None: it costs no airtime of its own and
+    is never lost, as when the bit rate is what is left beside acknowledgements. meter_ms: how long
+    a meter takes to answer."""
 
     def __init__(
         self,
@@ -48,11 +49,13 @@ class PrimeNetwork(Emulator):
         meter_ms: int = 50,
         speed: float = 1.0,
         clock: Time | None = None,
+        ack_bytes: int | None = 8,
     ) -> None:
         super().__init__(channel or Channel(), speed, clock)
         if len(population) > MAX_NODES:
             raise ValueError("a PRIME base node serves at most %d nodes" % MAX_NODES)
         self._arq_tries = arq_tries
+        self._ack_bytes = ack_bytes
         self._arq_timeout_ms = arq_timeout_ms
         self._meter_ms = meter_ms
         self.nodes = [
@@ -142,14 +145,24 @@ class PrimeNetwork(Emulator):
             self._by_address[address].meter.handle(client_sap, server_sap, apdu)
 
     async def arq(self, node: Node, size: int) -> tuple[bool, bool]:
-        """Send until acknowledged: (the frame arrived, and the sender knows)."""
-        arrived = False
-        for _ in range(self._arq_tries):
+        """Hop after hop, each until acknowledged: (the frame arrived, and the sender knows)."""
+        known = True
+        for _ in range(self.air.hops(node.address)):
+            over, acknowledged = await self._hop(node, size)
+            if not over:
+                return False, False
+            known = known and acknowledged
+        return True, known
+
+    async def _hop(self, node: Node, size: int) -> tuple[bool, bool]:
+        over = False
+        for tried in range(self._arq_tries):
+            if tried:
+                await self.air.sleep_ms(self._arq_timeout_ms)
             if not node.registered:
                 break
-            if await self.air.transmit(node.address, size):
-                arrived = True
-                if await self.air.transmit(node.address, _ACK_SIZE):
+            if await self.air.hop(node.address, size):
+                over = True
+                if self._ack_bytes is None or await self.air.hop(node.address, self._ack_bytes):
                     return True, True
-            await self.air.sleep_ms(self._arq_timeout_ms)
-        return arrived, False
+        return over, False

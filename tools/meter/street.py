@@ -50,7 +50,7 @@ class Street:
         seed: int = 1,
         speed: float = 1.0,
         clock: Time | None = None,
-        plc_modem: type[PlcEmulator] = PrimeEmulator,
+        plc_modem: Callable[..., PlcEmulator] = PrimeEmulator,
         rf_modem: type[RfEmulator] = ImstEmulator,
     ) -> None:
         self.members = members
@@ -101,6 +101,13 @@ class Street:
             await emulator.stop()
         for tcp in self._tcp:
             await tcp.stop()
+
+    def modem(self, kind: str) -> PlcEmulator | RfEmulator:
+        """Of this kind; ValueError when there is none."""
+        found = dict(self._emulators()).get(kind)
+        if found is None:
+            raise ValueError("there is no %s modem" % kind)
+        return found
 
     def leave(self, member: Member) -> None:
         """Off all networks, without a word: its power is gone."""

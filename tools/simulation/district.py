@@ -14,7 +14,7 @@ from __future__ import annotations
 import asyncio
 import json
 import random
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -29,7 +29,6 @@ from hal.cpython.crypto import SystemCrypto
 from hal.ports import Datagrams
 from hal.rt import log
 from hal.sim.storage import MemoryStorage
-from tools.emulator import PrimeEmulator
 from tools.emulator.line import MemoryLine
 from tools.emulator.scenario import Scenario
 from tools.hes import order

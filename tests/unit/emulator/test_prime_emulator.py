@@ -14,6 +14,8 @@ from hal.ports import Joined, Left, ModemReset, NoRoute, PortError
 from hal.sim.channel import Bursts, Channel
 from tests.unit.emulator.harness import EchoMeter, Traffic, attached
 from tools.emulator import PrimeEmulator
+from tools.simulation import run
+from tools.simulation.clock import SimulatedClock
 
 
 def population(size: int) -> dict[str, EchoMeter]:
@@ -72,6 +74,23 @@ def test_link_layer_repeats_over_a_lossy_channel_and_the_meter_sees_one() -> Non
         await emulator.stop()
 
     asyncio.run(play())
+
+
+def test_only_the_hop_that_failed_is_repeated() -> None:
+    async def play() -> tuple[int, int, int]:
+        meters = population(30)
+        channel = Channel(seed=4, loss=0.3, hops=(0, 0, 100))
+        clock = SimulatedClock()
+        emulator = PrimeEmulator(meters, channel, arq_tries=50, clock=clock, ack_bytes=None)
+        for node in emulator.nodes:
+            assert await emulator.arq(node, 100) == (True, True)
+        return emulator.air.busy_ms, channel.hop_ms(100), clock.ticks_ms()
+
+    busy, hop, took = run(play())
+    frames, rest = divmod(busy, hop)
+    assert rest == 0
+    assert 90 / 0.7 * 0.75 < frames < 90 / 0.7 * 1.25  # all three anew: 90 / 0.7 ** 3
+    assert took == busy + (frames - 90) * 1000
 
 
 def test_a_node_out_of_reach_fails_with_timeout() -> None:
