@@ -10,6 +10,11 @@
     activate    by broadcast, or one by one, now or at the set time
     confirm     each meter's own firmware identity
 
+Where everybody who hears us is to have the image, and now, only the sentinels are checked before
+activation: if what they verified is ours, all are told to activate, and each is asked but once,
+what it runs then. A meter activates nothing that it has not verified itself, and one that held
+another verified image before was made to drop it; so no step is taken on a failed one.
+
 Each meter's result is told as soon as it is known. A power cut loses nothing but time: the meters
 know what they have, and a later campaign begins by asking them.
 """
@@ -21,6 +26,7 @@ from gateway.activities.attempt import explained
 from gateway.activities.fleet import Unreached
 from gateway.activities.image_object import (
     ACTIVATE,
+    ACTIVATED,
     ACTIVATING,
     ACTIVATION_FAILED,
     BLOCK_SIZE,
@@ -95,7 +101,7 @@ _ACTIVATING = Result(WAIT, "image-activating", "the meter starts the image", wai
 class Member:
     """One meter of a campaign. `again`: the job has been at it before. `token`: the caller's."""
 
-    __slots__ = ("again", "begun_ms", "fails", "has", "meter", "token", "verified")
+    __slots__ = ("again", "begun_ms", "fails", "has", "meter", "stale", "token", "verified")
 
     def __init__(self, meter: Meter, again: bool, token: Any) -> None:
         self.meter = meter
@@ -103,6 +109,7 @@ class Member:
         self.token = token
         self.has: Bitmap | None = None  # None: nothing, or not known
         self.verified = False
+        self.stale = False  # it holds a verified image, and not ours
         self.fails = 0
         self.begun_ms = 0  # of what it is being waited for
 
@@ -129,6 +136,7 @@ class Campaign:
         self._costs = Costs(1.0, UNICAST_SHARE, 1.0)
         self._alone = False  # every node that hears us is to have the image
         self._gone_since: int | None = None
+        self._doubt = False  # a meter was found that would not activate what it was sent
 
     async def run(self, members: list[Member]) -> None:
         """Until every member has its result. Errors of ours come out; those of meters and modems
@@ -139,7 +147,10 @@ class Campaign:
             await self._survey()
             if self._members and self._count:
                 await self._bring()
-                await self._check_all()
+                if await self._all_may_activate():
+                    await self._activate_all()
+                else:
+                    await self._check_all()
                 await self._repair()
                 await self._activate()
             await self._stragglers([member for member in self._members if not member.verified])
@@ -157,11 +168,11 @@ class Campaign:
         sentinels = [self._members[index] for index in asked]
 
         async def look(client: Client, member: Member) -> int | None:
-            keys = [identity.MODEL, identity.FIRMWARE]
+            keys = [identity.MODEL, identity.FIRMWARE, STATUS]
             if member in sentinels:
                 keys.append(BLOCK_SIZE)
             if member.again:
-                keys += [STATUS, BLOCKS]
+                keys.append(BLOCKS)
             found = await attributes.read(client, keys)
             result = image.unfit(found, self._order.image, member.again)
             if result is not None:
@@ -170,8 +181,10 @@ class Campaign:
             if member in sentinels:
                 size = image_object.number(found.value(BLOCK_SIZE), "image_block_size")
                 sizes[size] = sizes.get(size, 0) + 1
+            status = image_object.number(found.value(STATUS), "image_transfer_status")
             if member.again:
-                self._note_state(member, found)
+                self._note_state(member, found, status)
+            member.stale = status == VERIFIED and member.has is None
             return None
 
         began = self._clock.ticks_ms()
@@ -191,9 +204,8 @@ class Campaign:
             % (len(self._members), surveyed, self._count, self._size),
         )
 
-    def _note_state(self, member: Member, found: Attributes) -> None:
+    def _note_state(self, member: Member, found: Attributes, status: int) -> None:
         """What an earlier campaign has left; what it may be worth, verification will tell."""
-        status = image_object.number(found.value(STATUS), "image_transfer_status")
         if status not in (INITIATED, VERIFYING, VERIFIED, ACTIVATING) or not self._count:
             return
         try:
@@ -223,7 +235,8 @@ class Campaign:
             await self._command(INITIATE, parameter, missed)
             for member in fresh:
                 member.has = Bitmap(self._count)
-            return
+            # Nobody may hold another verified image by the time all are told to activate.
+            fresh = [member for member in fresh if member.stale]
 
         async def start(client: Client, member: Member) -> int | None:
             try:
@@ -317,10 +330,14 @@ class Campaign:
             )
             member.verified = not told
             if told:
+                self._doubt = True
                 member.has = None  # image.py brings ours in its place
             return None
         if status == VERIFYING:
             return await self._later(member, _VERIFYING)
+        if status in (ACTIVATING, ACTIVATED, ACTIVATION_FAILED):
+            member.verified = True  # _confirm() is its next step
+            return None
         if status == NOT_INITIATED:
             member.has = None
             return None
@@ -332,6 +349,7 @@ class Campaign:
         if not member.has.complete():
             return None
         if status == VERIFY_FAILED:
+            self._doubt = True
             text = "step 5: verification failed; not activated"
             await self._end(member, Result(KO, "image-verify-failed", text))
             return None
@@ -371,6 +389,32 @@ class Campaign:
         await self._each(lacking, bring)
 
     # ------------------------------------------------------------ activate and confirm
+
+    async def _all_may_activate(self) -> bool:
+        """By what the sentinels say: see the module's text."""
+        if not self._alone or self._clock.unix_time() < self._order.activation:
+            return False
+        asked = spread.sentinels(len(self._members), SENTINELS)
+        sentinels = [self._members[index] for index in asked]
+        self._begin_waiting()
+        await self._each(sentinels, self._check)
+        return not self._doubt and any(member.verified for member in sentinels)
+
+    async def _activate_all(self) -> None:
+        """Tells all; those that run the image then are done, of the others it is known why not."""
+        await self._command(ACTIVATE, NOTHING, self._costs.exchange)
+        for member in self._members:
+            member.verified = False
+        self._begin_waiting()
+        await self._pause(SETTLE_MS)
+        await self._each(list(self._members), self._runs_or_check)
+
+    async def _runs_or_check(self, client: Client, member: Member) -> int | None:
+        data = await client.get(*identity.FIRMWARE)
+        if identity.text(data) == self._image.firmware:
+            await self._end(member, Result(OK, "applied", "it runs %s" % self._image.firmware))
+            return None
+        return await self._check(client, member)
 
     async def _activate(self) -> None:
         verified = [member for member in self._members if member.verified]
