@@ -8,7 +8,7 @@ import os
 import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
-from typing import NoReturn
+from typing import NoReturn, TextIO
 
 from hal.ports import PortError
 from tools.dlms.failure import one_line
@@ -33,7 +33,8 @@ listen to (tcp://host:port, serial:/dev/ttyUSB0?baud=115200, usb:0403:6001).
   ami-sniff meters.pcap --json | jq 'select(.damage)'      TCP and UDP 4059; only what is damaged
 
 In the middle of a line, to record it (stop with Ctrl-C; the gateway's settings then name the port
-that is offered instead of the modem's):
+that is offered instead of the modem's). A recording is all that passed, passwords sent in clear
+included: only you may read the file.
 
   ami-sniff --record trace.jsonl --offer pty:/run/ami/modem serial:/dev/ttyS1?baud=115200
   ami-replay --help                                        a regression test of trace.jsonl
@@ -110,7 +111,8 @@ def _chunks(options: argparse.Namespace) -> tuple[AsyncIterator[Chunk], str]:
             raise WrongCall("--record: expected the modem's port, got %r" % options.source)
         if options.record.exists():
             raise WrongCall("%s is there already; it would be overwritten" % options.record)
-        return _recorded(options), options.format
+        offered(options.offer)
+        return _recorded(options, _recording(options.record)), options.format
     if source.is_url(options.source):
         return source.listen(options.source, options.seconds), options.format
     capture = source.Capture(Path(options.source))
@@ -122,10 +124,14 @@ async def _read(capture: source.Capture) -> AsyncIterator[Chunk]:
         yield chunk
 
 
-async def _recorded(options: argparse.Namespace) -> AsyncIterator[Chunk]:
-    line = offered(options.offer)
-    with options.record.open("x", encoding="utf-8") as file:
-        middle = Middle(options.source, line, file)
+def _recording(path: Path) -> TextIO:
+    """A new file that only its owner may read."""
+    return open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8")
+
+
+async def _recorded(options: argparse.Namespace, file: TextIO) -> AsyncIterator[Chunk]:
+    with file:
+        middle = Middle(options.source, offered(options.offer), file)
         passing = middle.run(options.seconds)
         print("ami-sniff: recording; the gateway's port is %s" % options.offer, file=sys.stderr)
         try:
