@@ -66,10 +66,9 @@ def test_calls_of_every_kind() -> None:
     driver.play(rows)
     events = [each[2] for each in driver.outcome if each[1] == "event"]
     assert events == [["joined", "0080e1000001"], ["refused", "NoRoute"]]
-    written = [
-        usi.Parser().feed(bytes.fromhex(e[2]))[0].data[0] for e in driver.outcome if e[1] == "write"
-    ]
-    assert written == [0x0E, 0x37, 0x0E, 0x35, 0x2D, 0x31, 0x2B], commands
+    written = b"".join([bytes.fromhex(each[2]) for each in driver.outcome if each[1] == "write"])
+    commands = [frame.data[0] for frame in usi.Parser().feed(written)]
+    assert commands == [0x0E, 0x37, 0x0E, 0x35, 0x2D, 0x31, 0x2B], commands
 
 
 def test_what_makes_no_sense_is_told() -> None:
