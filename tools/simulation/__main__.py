@@ -119,8 +119,8 @@ def show(outcome: Soak, console: Console) -> None:
     console.print("%-11s %d meters answered again after silence" % ("back:", outcome.returned))
     first, last = outcome.held[min(2, len(outcome.held) - 1)], outcome.held[-1]
     console.print(
-        "held:       day %d: %d objects, %d tasks, %d files, %d KiB of flash, %d KiB of RAM\n"
-        "            day %d: %d objects, %d tasks, %d files, %d KiB of flash, %d KiB of RAM"
+        "held:       day %d: %d own objects, %d tasks, %d files, %d KiB of flash, %d KiB of RAM\n"
+        "            day %d: %d own objects, %d tasks, %d files, %d KiB of flash, %d KiB of RAM"
         % (*_held(first), *_held(last)),
         highlight=False,
     )
@@ -140,7 +140,7 @@ def _held(held: object) -> tuple[int, ...]:
     values = vars(held)
     return (
         values["day"] + 1,
-        values["objects"],
+        values["own"],
         values["tasks"],
         values["files"],
         values["flash"] // 1024,

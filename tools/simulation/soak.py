@@ -36,7 +36,8 @@ INTERVALS = (1800, 900)  # seconds, in turns
 LOAD_PROFILE = (7, "1.0.99.1.0.255")
 MOST_EXAMPLES = 5
 SETTLED_DAYS = 2  # before memory is judged: caches and histories fill first
-OURS = ("*/gateway/*", "*/hal/*", "*/board/*")
+OURS = ("gateway", "hal", "board")  # packages of the firmware
+FLASH = "*/hal/sim/storage.py"  # which is RAM here only
 
 
 class Watch:
@@ -83,11 +84,13 @@ class Watch:
 
 @dataclass
 class Held:
-    """What the process holds at one midnight. octets: allocated by the gateway's own code (0 where
-    tracemalloc does not run); objects: all that the collector knows; flash: octets in files."""
+    """What the process holds at one midnight. octets: allocated by the firmware's code (0 where
+    tracemalloc does not run); own: instances of its classes; objects: all that the collector knows,
+    meters and all; flash: octets in files."""
 
     day: int
     octets: int
+    own: int
     objects: int
     tasks: int
     files: int
@@ -242,14 +245,18 @@ def _held(district: District, day: int) -> Held:
     gc.collect()
     octets = 0
     if tracemalloc.is_tracing():
-        filters = [tracemalloc.Filter(True, pattern) for pattern in OURS]
+        filters = [tracemalloc.Filter(True, "*/%s/*" % package) for package in OURS]
+        filters.append(tracemalloc.Filter(False, FLASH))
         snapshot = tracemalloc.take_snapshot().filter_traces(filters)
         octets = sum(row.size for row in snapshot.statistics("filename"))
     storage = district.storage
+    objects = gc.get_objects()
+    own = sum(type(each).__module__.partition(".")[0] in OURS for each in objects)
     return Held(
         day,
         octets,
-        len(gc.get_objects()),
+        own,
+        len(objects),
         len(asyncio.all_tasks()),
         len(os.listdir("/proc/self/fd")),
         sum(storage.size(name) for name in storage.names()),
@@ -262,7 +269,7 @@ def _piled_up(held: list[Held]) -> list[str]:
         return []
     first, last = held[SETTLED_DAYS : len(held) // 2], held[-(len(held) // 3) :]
     complaints = []
-    for name, allowed in (("octets", 1.10), ("tasks", 1.2), ("files", 1.0)):
+    for name, allowed in (("octets", 1.10), ("own", 1.10), ("tasks", 1.2), ("files", 1.0)):
         before = max(getattr(each, name) for each in first)
         after = min(getattr(each, name) for each in last)
         if after > before * allowed:
@@ -271,12 +278,12 @@ def _piled_up(held: list[Held]) -> list[str]:
 
 
 def _of_the_day(held: Held, watch: Watch, wall_s: float) -> str:
-    return "day %d: %d answers, %d silences, %d tasks, %d objects%s; %.0f s" % (
+    return "day %d: %d answers, %d silences, %d tasks, %d own objects%s; %.0f s" % (
         held.day + 1,
         watch.answered.total(),
         watch.silent.total(),
         held.tasks,
-        held.objects,
+        held.own,
         ", %d KiB" % (held.octets // 1024) if held.octets else "",
         wall_s,
     )

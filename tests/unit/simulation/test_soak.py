@@ -37,9 +37,10 @@ def test_wrong_use_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -
 
 
 def test_what_piles_up_is_complained_of() -> None:
-    steady = [Held(day, 1000, 10, 20, 5, 100) for day in range(10)]
+    steady = [Held(day, 1000, 10, 10, 20, 5, 100) for day in range(10)]
     assert _piled_up(steady) == []
     assert _piled_up([replace(each, octets=1000 + 100 * each.day) for each in steady])
+    assert _piled_up([replace(each, own=10 + each.day) for each in steady])
     assert _piled_up([replace(each, files=5 + each.day // 6) for each in steady])
     assert _piled_up([replace(each, tasks=20 + 5 * each.day) for each in steady])
 
