@@ -119,23 +119,23 @@ class PtyLine:
         self._connected = connected
         self._in = Direction(self._came, self._baud, self.damage)
         self._out = Direction(self._write, self._baud, self.damage)
-        self._plug()
+        self.plug()
 
     async def stop(self) -> None:
-        if self._leader >= 0:
-            self._unplug()
-            if self._link is not None:
-                self._link.unlink(missing_ok=True)
+        self.unplug()
 
     def drop(self) -> None:
-        self._unplug()
-        self._plug()
+        self.unplug()
+        self.plug()
 
     def send(self, data: bytes) -> None:
         if self._open:
             self._out.send(data)
 
-    def _plug(self) -> None:
+    def plug(self) -> None:
+        """After unplug(): it is there again, under the same link."""
+        if self._leader >= 0:
+            return
         self._leader, follower = os.openpty()
         tty.setraw(follower)
         self.path = os.ttyname(follower)
@@ -148,7 +148,12 @@ class PtyLine:
             fresh.replace(self._link)
         self._look()
 
-    def _unplug(self) -> None:
+    def unplug(self) -> None:
+        """From now on there is no such device."""
+        if self._leader < 0:
+            return
+        if self._link is not None:
+            self._link.unlink(missing_ok=True)
         leader, self._leader = self._leader, -1
         asyncio.get_running_loop().remove_reader(leader)
         self._looking.cancel()

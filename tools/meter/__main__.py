@@ -440,7 +440,7 @@ async def _run_population(
     }
     await street.start_tcp()
     await street.start(lines)
-    control = ControlServer(members, stopped.set)
+    control = ControlServer(members, stopped.set, street)
     ready: dict[str, object] = {"ready": True, "meters": len(members)}
     for kind, emulator in ((PLC, street.plc), (RF, street.rf)):
         line = lines[kind]

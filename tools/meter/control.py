@@ -11,6 +11,10 @@ false and "error". Values are A-XDR in hex.
     {"op": "fault", "serial": .., "name": "dead", "value": true}    a field of model.Faults
     {"op": "lose-state", "serial": ..}
     {"op": "firmware", "serial": .., "value": "V01.08.00"}
+    {"op": "leave", "serial": ..}             off all networks without a word; "join": back again
+    {"op": "hang", "modem": "plc", "value": true}    it neither hears nor answers, until false
+    {"op": "noise", "modem": "plc", "share": 1.0, "ms": 60000}    so much more is lost on its medium
+    {"op": "unplug", "modem": "plc"}          its pseudo-terminal is gone; "plug": there again
     {"op": "shutdown"}
 """
 
@@ -25,20 +29,25 @@ from typing import Any
 
 from gateway.dlms import axdr
 from gateway.dlms.errors import ProtocolError
+from tools.emulator.line import PtyLine
 from tools.meter.kinds import Typed
 from tools.meter.model import Faults, Refused
 from tools.meter.population import Member
+from tools.meter.street import Street
 
 HOST = "127.0.0.1"
 MOST_LINE = 1 << 20
 
 
 class ControlServer:
-    """`stop` is called when a client asks for shutdown."""
+    """`stop` is called when a client asks for shutdown. `street`: the networks of the members."""
 
-    def __init__(self, members: list[Member], stop: Callable[[], None]) -> None:
+    def __init__(
+        self, members: list[Member], stop: Callable[[], None], street: Street | None = None
+    ) -> None:
         self._members = {member.serial: member for member in members}
         self._stop = stop
+        self._street = street
         self._server: asyncio.Server | None = None
         self._connections: set[asyncio.Task[None]] = set()
 
@@ -89,6 +98,8 @@ class ControlServer:
         if op == "shutdown":
             self._stop()
             return {}
+        if op in ("hang", "noise", "unplug", "plug"):
+            return self._trouble(op, request)
         member = self._members[request["serial"]]
         meter = member.server.meter
         if op == "read":
@@ -109,7 +120,33 @@ class ControlServer:
         if op == "firmware":
             meter.firmware = str(request["value"])
             return {}
+        if op in ("leave", "join"):
+            street = self._on_street()
+            change = street.leave if op == "leave" else street.join
+            change(member)
+            return {}
         raise ValueError("no op %r" % (op,))
+
+    def _on_street(self) -> Street:
+        if self._street is None:
+            raise ValueError("there is no network here")
+        return self._street
+
+    def _trouble(self, op: str, request: dict[str, Any]) -> dict[str, Any]:
+        modem = self._on_street().modem(request["modem"])
+        if op == "hang":
+            modem.hanging = bool(request["value"])
+            return {}
+        if op == "noise":
+            until = modem.air.now_ms() + int(request["ms"])
+            modem.air.channel.make_noise(float(request["share"]), until)
+            return {}
+        line = modem.line
+        if not isinstance(line, PtyLine):
+            raise ValueError("expected a modem on a pseudo-terminal")
+        change = line.unplug if op == "unplug" else line.plug
+        change()
+        return {}
 
 
 def _described(member: Member) -> dict[str, Any]:
@@ -197,6 +234,25 @@ class Control:
 
     def set_firmware(self, serial: str, firmware: str) -> None:
         self.ask("firmware", serial=serial, value=firmware)
+
+    def leave(self, serial: str) -> None:
+        self.ask("leave", serial=serial)
+
+    def join(self, serial: str) -> None:
+        self.ask("join", serial=serial)
+
+    def hang(self, modem: str, value: bool) -> None:
+        self.ask("hang", modem=modem, value=value)
+
+    def noise(self, modem: str, share: float, ms: int) -> None:
+        """`ms` in the channel's time."""
+        self.ask("noise", modem=modem, share=share, ms=ms)
+
+    def unplug(self, modem: str) -> None:
+        self.ask("unplug", modem=modem)
+
+    def plug(self, modem: str) -> None:
+        self.ask("plug", modem=modem)
 
     def shutdown(self) -> None:
         """End the population's process."""

@@ -196,6 +196,8 @@ NOWHERE = {"serial": SERIAL, "class": 1, "obis": "0.0.1.2.3.4", "attribute": 2}
         ("fault", {"serial": SERIAL, "name": "sleepy", "value": True}, "sleepy"),
         ("fault", {"serial": SERIAL, "name": "dead", "value": 1}, "takes a bool"),
         ("explode", {"serial": SERIAL}, "explode"),
+        ("hang", {"modem": "fax", "value": True}, "no fax modem"),
+        ("unplug", {"modem": "plc"}, "expected a modem on a pseudo-terminal"),
     ],
 )
 def test_the_back_door_says_what_is_wrong(
