@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections import OrderedDict
 from typing import Any
 
-from gateway.dlms import acse, apdu, axdr, envelope
+from gateway.dlms import acse, apdu, axdr, envelope, obis
 from gateway.dlms.errors import DlmsError, ProtocolError
 from gateway.dlms.gbt import Incoming
 from gateway.dlms.keyring import TITLE_SIZE
@@ -28,8 +28,10 @@ from hal.cpython.crypto import SystemCrypto
 from hal.ports import AesGcm, CryptoError
 from tools.dlms import shown
 from tools.dlms.trace import CIPHERED, Tracer
+from tools.package.names import ATTRIBUTE, METHOD, class_name, member_name
 from tools.sniff.frame import Carried, Layer, Part
 from tools.sniff.keys import Keys, KeySet
+from tools.sniff.lines import direction
 
 MOST = 2048  # conversations remembered
 _ASKED = 16  # as many as invoke ids
@@ -41,6 +43,11 @@ _OPEN = (
     apdu.GetRequest, apdu.GetResponse, apdu.GetNext, apdu.SetRequest, apdu.SetResponse,
     apdu.ActionRequest, apdu.ActionResponse, apdu.ExceptionResponse, apdu.ConfirmedServiceError,
     acse.Rlre,
+)  # fmt: skip
+
+_METHOD_LISTS = (apdu.ActionListRequest, apdu.ActionListFirstBlock)
+_LISTS = (
+    *_METHOD_LISTS, apdu.GetListRequest, apdu.SetListRequest, apdu.SetListFirstBlock,
 )  # fmt: skip
 
 Target = tuple[int, bytes, int]
@@ -91,6 +98,8 @@ class Cosem:
     def _apdu(
         self, raw: bytes, peer: str, outward: bool | None, said: _Conversation, depth: int
     ) -> list[Layer]:
+        if outward is None:
+            outward = direction(raw)
         if raw[:1] and raw[0] in PROTECTED and depth < _DEPTH:
             return self._protected(raw, peer, outward, said, depth)
         try:
@@ -166,6 +175,8 @@ class Cosem:
         try:
             if raw[0] == envelope.GENERAL_SIGNING:
                 parties, content, _, signature = envelope.signing_parts(raw)
+                if outward is None:
+                    outward = bytes(parties.originator) in self._titles
                 text = "%s by %s, not verified" % (name, parties.originator.hex())
                 parts = [
                     Part("signature", signature),
@@ -179,6 +190,8 @@ class Cosem:
         except (DlmsError, ValueError, IndexError) as error:
             return [Layer("ciphered", "%s, %d bytes: %s" % (name, len(raw), error))]
         self.ciphered += 1
+        if outward is None and sealed.title:
+            outward = sealed.title in self._titles
         plain, keys_of = self._open(sealed, peer, outward, said)
         if plain is None:
             return [
@@ -370,7 +383,13 @@ def _whole(block: apdu.GeneralBlock, outward: bool | None, said: _Conversation) 
 
 
 def _parts(raw: bytes, decoded: Any, said: _Conversation) -> list[Part]:
-    """Byte by byte what is no secret; of the rest how much it is."""
+    """Byte by byte what is no secret; of the rest how much it is, and what a list is about."""
     if isinstance(decoded, _OPEN) and not said.tracer.is_secret(decoded):
         return [Part("tag", raw[:1]), Part("content", raw[1:])]
-    return [Part("tag", raw[:1]), Part("content", b"", "%d bytes, not shown" % (len(raw) - 1))]
+    parts = [Part("tag", raw[:1]), Part("content", b"", "%d bytes, not shown" % (len(raw) - 1))]
+    if isinstance(decoded, _LISTS):
+        kind = METHOD if isinstance(decoded, _METHOD_LISTS) else ATTRIBUTE
+        for class_id, name, index, *_ in decoded.items:
+            words = class_name(class_id), obis.text(name), member_name(kind, class_id, index)
+            parts.append(Part("item", b"", " ".join(words)))
+    return parts

@@ -26,31 +26,19 @@ class _Line:
     def __init__(self, name: str) -> None:
         self.format = name
         self._framers: dict[bool | None, framing.Framer] = {}
-        self._offsets: Counter[bool | None] = Counter()
         self._nodes = Nodes()
         self._wrapper = WrapperLine()
         self._hdlc = HdlcLine()
         self._with_rssi = False
 
-    def feed(self, chunk: Chunk) -> list[tuple[int, Raw]]:
-        """[(offset, frame)]"""
+    def feed(self, chunk: Chunk) -> list[Raw]:
         framer = self._framers.get(chunk.outward)
         if framer is None:
             framer = self._framers[chunk.outward] = framing.framer(self.format)
-        return self._placed(chunk.outward, framer.feed(chunk.data, chunk.at_ms))
+        return framer.feed(chunk.data, chunk.at_ms)
 
-    def end(self) -> list[tuple[bool | None, int, Raw]]:
-        found = []
-        for outward, framer in self._framers.items():
-            found += [(outward, *each) for each in self._placed(outward, framer.end())]
-        return found
-
-    def _placed(self, outward: bool | None, raws: list[Raw]) -> list[tuple[int, Raw]]:
-        found = []
-        for raw in raws:
-            found.append((self._offsets[outward], raw))
-            self._offsets[outward] += raw.size
-        return found
+    def end(self) -> list[tuple[bool | None, Raw]]:
+        return [(way, raw) for way, framer in self._framers.items() for raw in framer.end()]
 
     def decode(self, raw: Raw, outward: bool | None) -> Decoded:
         if raw.damage:
@@ -115,7 +103,7 @@ class _Unknown:
         self.chunks.append(chunk)
         self._size += len(chunk.data)
         for name, line in self._lines.items():
-            for _, raw in line.feed(chunk):
+            for raw in line.feed(chunk):
                 self._weigh(name, raw)
         (best, size), (_, second) = ([*self._good.most_common(2), ("", 0), ("", 0)])[:2]
         if size >= _ENOUGH and size > 2 * second:
@@ -125,7 +113,7 @@ class _Unknown:
     def guess(self) -> str:
         """The best there is; "" where nothing is a frame of any kind."""
         for name, line in self._lines.items():
-            for _, _, raw in line.end():
+            for _, raw in line.end():
                 self._weigh(name, raw)
         best = self._good.most_common(1)
         return best[0][0] if best else ""
@@ -144,7 +132,7 @@ class _Unknown:
             return
         if name == framing.IMST and not raw.data[1] & 0x80 and len(raw.data) > 4:
             return
-        self._good[name] += raw.size
+        self._good[name] += len(raw.data)
 
 
 class Decoder:
@@ -189,8 +177,8 @@ class Decoder:
             found += self._settle(stream, line, line.guess() or framing.USI)
             line = self._lines.pop(stream)
             assert isinstance(line, _Line)
-        for outward, offset, raw in line.end():
-            found.append(self._frame(line, raw, Chunk(b"", None, outward, stream), offset))
+        for outward, raw in line.end():
+            found.append(self._frame(line, raw, Chunk(b"", None, outward, stream)))
         return found
 
     def _settle(self, stream: str, unknown: _Unknown, name: str) -> list[Frame]:
@@ -200,9 +188,9 @@ class Decoder:
         return [frame for chunk in unknown.chunks for frame in self._frames(line, chunk)]
 
     def _frames(self, line: _Line, chunk: Chunk) -> list[Frame]:
-        return [self._frame(line, raw, chunk, offset) for offset, raw in line.feed(chunk)]
+        return [self._frame(line, raw, chunk) for raw in line.feed(chunk)]
 
-    def _frame(self, line: _Line, raw: Raw, chunk: Chunk, offset: int) -> Frame:
+    def _frame(self, line: _Line, raw: Raw, chunk: Chunk) -> Frame:
         decoded = line.decode(raw, chunk.outward)
         outward = chunk.outward if chunk.outward is not None else decoded.outward
         carried = decoded.carried
@@ -224,5 +212,11 @@ class Decoder:
             if word in self.kinds or len(self.kinds) < _NAMES:
                 self.kinds[word] += 1
         return Frame(
-            self.frames, chunk.at_ms, outward, chunk.stream, offset, decoded.layers, decoded.damage
+            self.frames,
+            chunk.at_ms,
+            outward,
+            chunk.stream,
+            raw.offset,
+            decoded.layers,
+            decoded.damage,
         )

@@ -20,10 +20,10 @@ class Chunk:
 @dataclass(frozen=True)
 class Raw:
     """One frame without escapes, or what should have been one: then `damage` is its kind, and
-    `why` says what was expected and what came. `size`: bytes it took on the line."""
+    `why` says what was expected and what came. `offset`: bytes on the line before it."""
 
     data: bytes
-    size: int
+    offset: int
     damage: str = ""
     why: str = ""
 

@@ -41,6 +41,7 @@ class UsiFramer:
     def __init__(self) -> None:
         self._partial = bytearray()
         self._skipping = False
+        self._offset = 0  # of the bytes in _partial
 
     def feed(self, data: bytes, at_ms: int | None) -> list[Raw]:
         found: list[Raw] = []
@@ -48,7 +49,8 @@ class UsiFramer:
         for piece in whole:
             self._gather(piece, found)
             if self._partial and not self._skipping:
-                found.append(_usi_frame(bytes(self._partial)))
+                found.append(_usi_frame(bytes(self._partial), max(0, self._offset - 1)))
+            self._offset += len(self._partial) + 1
             self._partial = bytearray()
             self._skipping = False
         self._gather(last, found)
@@ -57,22 +59,22 @@ class UsiFramer:
     def end(self) -> list[Raw]:
         left = bytes(self._partial)
         self._partial = bytearray()
-        return [Raw(left[:SHOWN], len(left), CUT_SHORT, _cut(len(left)))] if left else []
+        return [Raw(left[:SHOWN], self._offset, CUT_SHORT, _cut(len(left)))] if left else []
 
     def _gather(self, piece: bytes, found: list[Raw]) -> None:
         if self._skipping:
+            self._offset += len(piece)
             return
         self._partial += piece
         if len(self._partial) > _MAX_ESCAPED:
-            size = len(self._partial)
             why = "expected a flag 7e within %d bytes, none came" % _MAX_ESCAPED
-            found.append(Raw(bytes(self._partial[:SHOWN]), size, TOO_LONG, why))
+            found.append(Raw(bytes(self._partial[:SHOWN]), self._offset, TOO_LONG, why))
+            self._offset += len(self._partial)
             self._partial = bytearray()
             self._skipping = True
 
 
-def _usi_frame(escaped: bytes) -> Raw:
-    size = len(escaped) + 2
+def _usi_frame(escaped: bytes, offset: int) -> Raw:
     body = bytearray()
     codes = iter(escaped)
     for byte in codes:
@@ -83,25 +85,28 @@ def _usi_frame(escaped: bytes) -> Raw:
         if code not in (0x5D, 0x5E):
             came = "nothing" if code is None else "%02x" % code
             why = "expected 5d or 5e after 7d, came %s" % came
-            return Raw(escaped[:SHOWN], size, BAD_ESCAPE, why)
+            return Raw(escaped[:SHOWN], offset, BAD_ESCAPE, why)
         body.append(code ^ 0x20)
     raw = bytes(body)
     if len(raw) < 3:
         return Raw(
-            raw, size, BAD_LENGTH, "expected at least 3 bytes between flags, came %s" % raw.hex(" ")
+            raw,
+            offset,
+            BAD_LENGTH,
+            "expected at least 3 bytes between flags, came %s" % raw.hex(" "),
         )
     protocol = raw[1] & 0x3F
     checked = usi.crc_size(protocol)
     if not checked:
-        return Raw(raw[:SHOWN], size, UNKNOWN_PROTOCOL, "protocol %02x is not known" % protocol)
+        return Raw(raw[:SHOWN], offset, UNKNOWN_PROTOCOL, "protocol %02x is not known" % protocol)
     length = raw[0] << 2 | raw[1] >> 6
     if protocol in usi.LONG_PROTOCOLS:
         length |= (raw[2] & 0x80) << 3
     if len(raw) != 2 + length + checked:
         why = "protocol %02x: expected %d bytes of data, came %d" % (
             protocol, length, len(raw) - 2 - checked)  # fmt: skip
-        return Raw(raw[:SHOWN], size, BAD_LENGTH, why)
-    return Raw(raw, size, *_compared("CRC", usi_crc(protocol, raw[:-checked]), raw[-checked:]))
+        return Raw(raw[:SHOWN], offset, BAD_LENGTH, why)
+    return Raw(raw, offset, *_compared("CRC", usi_crc(protocol, raw[:-checked]), raw[-checked:]))
 
 
 # ---------------------------------------------------------------- frames that tell their length
@@ -116,22 +121,26 @@ class _Kind(Protocol):
     fill: bytes
     stalled_ms: int
 
-    def size(self, data: bytes) -> int | Raw | None:
+    def size(self, data: bytes) -> int | tuple[str, str] | None:
         """Of the frame that `data` begins with; None: more bytes are needed to know, 0: it is none
-        here, Raw: it is one, but damaged already."""
+        here, (kind, what is wrong): it is one, but damaged already."""
 
     def check(self, frame: bytes) -> tuple[str, str]:
         """(kind, what is wrong) of a frame as long as it says; ("", "")."""
 
 
 class Scanner:
-    """Looks for frames of a kind. Behind damage it looks on from the next byte."""
+    """Looks for frames of a kind. Behind damage it looks on from the next byte, and is silent about
+    what is damaged inside what is damaged."""
 
     def __init__(self, kind: _Kind) -> None:
         self._kind = kind
         self._buffer = b""
+        self._offset = 0  # of the buffer
+        self._silent_until = 0
         self._noise = b""
         self._noise_size = 0
+        self._noise_offset = 0
         self._last_ms: int | None = None
 
     def feed(self, data: bytes, at_ms: int | None) -> list[Raw]:
@@ -143,7 +152,8 @@ class Scanner:
         )
         if late and self._buffer:
             self._give_up(found)
-        self._last_ms = at_ms
+        if data or late:
+            self._last_ms = at_ms
         self._buffer += data
         self._scan(found)
         if not self._buffer:
@@ -160,12 +170,13 @@ class Scanner:
     def _give_up(self, found: list[Raw]) -> None:
         """The frame begun will not go on."""
         buffer = self._buffer
-        if len(buffer.strip(self._kind.fill)) > len(self._kind.sync):
-            self._end_noise(found)
-            found.append(Raw(buffer[:SHOWN], 1, CUT_SHORT, _cut(len(buffer))))
+        fill = self._kind.fill
+        if len(buffer.strip(fill) if fill else buffer) > len(self._kind.sync):
+            self._damaged(found, buffer, len(buffer), CUT_SHORT, _cut(len(buffer)))
         else:
-            self._add_noise(buffer[:1])
+            self._add_noise(buffer[:1], self._offset)
         self._buffer = buffer[1:]
+        self._offset += 1
         self._scan(found)
 
     def _scan(self, found: list[Raw]) -> None:
@@ -178,41 +189,53 @@ class Scanner:
                 start = len(buffer)
                 if keep and buffer[at:].endswith(kind.sync[:keep]):
                     start -= keep
-                self._add_noise(buffer[at:start])
-                self._buffer = buffer[start:]
-                return
-            self._add_noise(buffer[at:start])
+                self._add_noise(buffer[at:start], self._offset + at)
+                break
+            self._add_noise(buffer[at:start], self._offset + at)
             size = kind.size(buffer[start:])
-            if isinstance(size, Raw):
-                self._end_noise(found)
-                found.append(size)
+            if size == 0:
+                self._add_noise(buffer[start : start + 1], self._offset + start)
                 at = start + 1
-            elif size == 0:
-                self._add_noise(buffer[start : start + 1])
-                at = start + 1
-            elif size is None or start + size > len(buffer):
-                self._buffer = buffer[start:]
-                return
-            else:
+                continue
+            if size is None or (isinstance(size, int) and start + size > len(buffer)):
+                break
+            if isinstance(size, int):
                 frame = buffer[start : start + size]
                 damage, why = kind.check(frame)
-                self._end_noise(found)
-                if damage:
-                    found.append(Raw(frame[:SHOWN], 1, damage, why))
-                    at = start + 1
-                else:
-                    found.append(Raw(frame, size - kind.shared))
+                if not damage:
+                    self._end_noise(found)
+                    found.append(Raw(frame, self._offset + start))
                     at = start + size - kind.shared
+                    continue
+                span = size - kind.shared
+            else:
+                frame, (damage, why), span = buffer[start:], size, 1
+            self._damaged(found, frame, span, damage, why, start)
+            at = start + 1
+        self._buffer = buffer[start:]
+        self._offset += start
 
-    def _add_noise(self, data: bytes) -> None:
+    def _damaged(
+        self, found: list[Raw], frame: bytes, span: int, damage: str, why: str, start: int = 0
+    ) -> None:
+        offset = self._offset + start
+        self._end_noise(found)
+        if offset >= self._silent_until:
+            found.append(Raw(frame[:SHOWN], offset, damage, why))
+            self._silent_until = offset + span
+
+    def _add_noise(self, data: bytes, offset: int) -> None:
+        data = data[max(0, self._silent_until - offset) :]
         data = data.strip(self._kind.fill) if self._kind.fill else data
+        if not self._noise_size:
+            self._noise_offset = offset
         self._noise_size += len(data)
         self._noise = (self._noise + data)[:SHOWN]
 
     def _end_noise(self, found: list[Raw]) -> None:
         if self._noise_size:
             why = "%d bytes outside frames" % self._noise_size
-            found.append(Raw(self._noise, self._noise_size, NOISE, why))
+            found.append(Raw(self._noise, self._noise_offset, NOISE, why))
         self._noise = b""
         self._noise_size = 0
 
@@ -223,7 +246,7 @@ class _Hci:
     fill = b""
     stalled_ms = 500
 
-    def size(self, data: bytes) -> int | Raw | None:
+    def size(self, data: bytes) -> int | tuple[str, str] | None:
         if len(data) < 4:
             return None
         control, endpoint = data[1] >> 4, data[1] & 0x0F
@@ -247,7 +270,7 @@ class _Amber:
     fill = b""
     stalled_ms = 1000
 
-    def size(self, data: bytes) -> int | Raw | None:
+    def size(self, data: bytes) -> int | tuple[str, str] | None:
         if len(data) < 3:
             return None
         return 4 + data[2] if data[2] <= amber_frames.MAX_DATA else 0
@@ -262,7 +285,7 @@ class _Wrapper:
     fill = b""
     stalled_ms = 60_000
 
-    def size(self, data: bytes) -> int | Raw | None:
+    def size(self, data: bytes) -> int | tuple[str, str] | None:
         if len(data) < wrapper.HEADER:
             return None
         return wrapper.HEADER + int.from_bytes(data[6:8], "big")
@@ -279,7 +302,7 @@ class _Hdlc:
     fill = b"\x7e"
     stalled_ms = 2000
 
-    def size(self, data: bytes) -> int | Raw | None:
+    def size(self, data: bytes) -> int | tuple[str, str] | None:
         if len(data) < 2:
             return None
         if data[1] & 0xF0 != 0xA0:
@@ -301,7 +324,7 @@ class _Hdlc:
                 return None
             expected, came = x25(data[1:header]), data[header : header + 2]
             if came != expected:
-                return Raw(data[:SHOWN], 1, *_compared("HCS", expected, came))
+                return _compared("HCS", expected, came)
         return length + 2
 
     def check(self, frame: bytes) -> tuple[str, str]:

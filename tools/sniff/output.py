@@ -49,7 +49,7 @@ class Lines:
         if frame.stream != self._stream:
             self._stream = frame.stream
             self._print(Text("-- %s" % printable(frame.stream), "bold"))
-        names = ", ".join(layer.name for layer in frame.layers)
+        names = ", ".join(dict.fromkeys(layer.name for layer in frame.layers))
         line = Text("%*s " % (_TIME, moment(frame.at_ms, frame.offset)))
         line.append("%s " % _ARROWS[frame.outward], _COLOURS[frame.outward])
         line.append("%-*s  " % (_NAMES, names), "dim")

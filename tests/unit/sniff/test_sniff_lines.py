@@ -1,0 +1,209 @@
+"""Captured and computed frames of every format, their damage, and what is made of noise."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from gateway.dlms import apdu, hdlc_frames, mode_e, obis
+from hal.modem import amber_frames, hci, usi, wmbus
+from hal.modem.wrapper import wrap
+from tests.unit.sniff.conftest import Tool
+from tools.sniff import framing
+from tools.sniff.decoder import AUTO, Decoder
+from tools.sniff.frame import Chunk, Frame
+
+CAPTURE = Path("tests/portable/data/usi-sniffer-with-timestamp.bin")
+HCI_CAPTURED = [
+    "a5820327442d2c5768663230028d20cb103407201d82040f26a7e808ff3449f9e9d2e4b28bd7e7c6f1c6df3885",
+    "a582032d442d2c5768663230028d20cc113407207a8a0a514fee3152ff6b30c18b865e189e5e3ecde8f77142dee9"
+    "3cd4578e2b",
+    "a5820327442d2c5768663230028d20cd12340720519df247ff65e751662a300bc4e5c67da86477f0182637c1ab",
+    "a5820327442d2c5768663230028d20ce13340720cf5fb58233baa470d6ccabe4d7de2e05ddebb50a60542b0ec3",
+]
+GET = apdu.GetRequest(0xC1, 8, obis.parse("0.0.1.0.0.255"), 2).encode()
+ANSWER = bytes.fromhex("c401c1000600000384")
+NAMED = "get-request invoke 1, clock 0.0.1.0.0.255 time"
+METER = wmbus.Telegram(bytes.fromhex("2d2c576866323002"), 1, 1, 1, GET)
+
+
+def hdlc(information: bytes, outward: bool, segmented: bool = False) -> bytes:
+    ends = hdlc_frames.server_address(1, 17), hdlc_frames.client_address(1)
+    return hdlc_frames.encode(*(ends if outward else ends[::-1]), 0x10, information, segmented)
+
+
+# format: (a frame to a meter, its answer)
+LINES = {
+    framing.USI: (
+        usi.frame(0x30, b"\x37\x01\x01\x00\x05" + len(GET).to_bytes(2, "big") + GET + b"\x00"),
+        usi.frame(
+            0x30,
+            b"\x38\x01\x01\x00\x00\x00\x05" + len(ANSWER).to_bytes(2, "big") + ANSWER + b"\x00",
+        ),
+    ),
+    framing.IMST: (
+        hci.frame(hci.RADIO, hci.SEND_REQUEST, wmbus.to_meter(bytes(8), METER)),
+        hci.frame(
+            hci.RADIO,
+            hci.INDICATION,
+            wmbus.from_meter(wmbus.Telegram(METER.address, 1, 1, 1, ANSWER)),
+            7,
+            85,
+        ),
+    ),
+    framing.AMBER: (
+        amber_frames.frame(amber_frames.DATA, wmbus.to_meter(bytes(8), METER)),
+        amber_frames.frame(
+            amber_frames.DATA_INDICATION,
+            wmbus.from_meter(wmbus.Telegram(METER.address, 1, 1, 1, ANSWER)),
+        ),
+    ),
+    framing.WRAPPER: (wrap(16, 1, GET), wrap(1, 16, ANSWER)),
+    framing.HDLC: (
+        hdlc(b"\xe6\xe6\x00" + GET, True),
+        hdlc(b"\xe6\xe7\x00" + ANSWER, False),
+    ),
+}
+
+
+def decoded(data: bytes, format: str = AUTO, piece: int = 1 << 20) -> tuple[list[Frame], Decoder]:
+    decoder = Decoder(format)
+    found = []
+    for at in range(0, len(data), piece):
+        found += decoder.feed(Chunk(data[at : at + piece]))
+    return found + decoder.end(), decoder
+
+
+def said(frame: Frame) -> str:
+    return " | ".join(layer.text for layer in frame.layers)
+
+
+def test_the_captured_session_of_the_vendors_sniffer(sniff: Tool) -> None:
+    ran = sniff(CAPTURE, "--json")
+    assert ran.status == 0
+    assert ran.summary["frames"] == 193 and ran.summary["damaged"] == {}
+    assert len(ran.frames) == 193
+    registering = ran.frames[1]["layers"]
+    assert [layer["name"] for layer in registering] == ["USI", "PRIME sniffer", "PRIME MAC"]
+    assert "2017-06-14 08:30:31.195Z" in registering[1]["text"]
+    assert "REG" in registering[2]["text"]
+
+
+def test_the_captured_radio_frames() -> None:
+    frames, decoder = decoded(bytes.fromhex("".join(HCI_CAPTURED)))
+    assert len(frames) == 4 and not decoder.damage
+    assert decoder.formats == {"": framing.IMST}
+    assert "KAM 32666857" in said(frames[0]) and "CI 8d" in said(frames[0])
+
+
+@pytest.mark.parametrize(
+    ("frame", "text"),
+    [
+        ("7e02f037010100050003c0018100837e", "data.request node 5"),
+        ("7e01f10c000002010000ff7e", "get parameter 201"),
+        ("a5010100", "ping.request"),
+        ("ff0a02008077", "get"),
+        ("ff1100ee", "factory reset"),
+        ("00010001000000010 3".replace(" ", ""), "enable, and tell of the nodes"),
+    ],
+)
+def test_computed_frames(frame: str, text: str) -> None:
+    formats = {"7e": framing.USI, "a5": framing.IMST, "ff": framing.AMBER}
+    frames, decoder = decoded(bytes.fromhex(frame), formats.get(frame[:2], framing.WRAPPER))
+    assert len(frames) == 1 and not decoder.damage
+    assert text in said(frames[0])
+
+
+@pytest.mark.parametrize("format", LINES)
+@pytest.mark.parametrize("piece", [1, 7, 1 << 20])
+def test_a_request_and_its_answer_by_name(format: str, piece: int) -> None:
+    frames, decoder = decoded(b"".join(LINES[format]), AUTO, piece)
+    assert decoder.formats == {"": format}
+    assert [frame.damage for frame in frames] == ["", ""]
+    assert [frame.outward for frame in frames] == [True, False]
+    assert NAMED in said(frames[0])
+    assert "get-response invoke 1, success, double-long-unsigned 900" in said(frames[1])
+
+
+@pytest.mark.parametrize("format", [each for each in LINES if each != framing.WRAPPER])
+def test_a_wrong_check_sequence_is_shown_and_the_next_frame_found(format: str) -> None:
+    request, answer = LINES[format]
+    place = request.index(GET) + 3
+    damaged = request[:place] + bytes((request[place] ^ 0x10,)) + request[place + 1 :]
+    frames, decoder = decoded(damaged + answer, format)
+    bad = [frame for frame in frames if frame.damage == framing.BAD_CRC]
+    assert len(bad) == 1 == decoder.damage[framing.BAD_CRC]
+    assert "expected " in said(bad[0]) and "came " in said(bad[0])
+    assert "double-long-unsigned 900" in said(frames[-1])
+
+
+@pytest.mark.parametrize("format", LINES)
+def test_noise_ahead_and_a_frame_cut_short(format: str) -> None:
+    request, answer = LINES[format]
+    frames, decoder = decoded(b"\x11\x22\x33" + request + answer[:-4], format)
+    assert any(NAMED in said(frame) for frame in frames)
+    assert frames[-1].damage and sum(decoder.damage.values()) >= 2
+
+
+@pytest.mark.parametrize("format", [framing.IMST, framing.AMBER, framing.HDLC])
+def test_a_pause_ends_a_frame(format: str) -> None:
+    request, answer = LINES[format]
+    decoder = Decoder(format)
+    assert not decoder.feed(Chunk(request[:-3], 1000))
+    frames = decoder.feed(Chunk(answer, 9000))
+    assert frames[0].damage == framing.CUT_SHORT
+    assert "double-long-unsigned 900" in said(frames[-1])
+
+
+def test_kinds_of_damage_of_usi() -> None:
+    for data, kind in (
+        (b"\x7e\x01\xb0\x7d\x00\x00\x7e", framing.BAD_ESCAPE),
+        (b"\x7e\x01\xb0\x00\x00\x7e", framing.BAD_LENGTH),
+        (b"\x7e\x01\xbf\x00\x00\x7e", framing.UNKNOWN_PROTOCOL),
+        (b"\x7e\x01\x7e", framing.BAD_LENGTH),
+        (b"\x7e" + bytes(5000) + b"\x7e", framing.TOO_LONG),
+    ):
+        frames, _ = decoded(data, framing.USI)
+        assert [frame.damage for frame in frames] == [kind], data[:8]
+
+
+def test_malformed_inside_a_good_frame() -> None:
+    short = usi.frame(0x30, b"\x37\x01\x01\x00\x05\x00\xff\xc0")
+    frames, decoder = decoded(short, framing.USI)
+    assert frames[0].damage == "malformed" and "expected 255 bytes" in said(frames[0])
+    assert decoder.damage == {"malformed": 1}
+
+
+def test_segments_of_hdlc_are_put_together() -> None:
+    whole = b"\xe6\xe7\x00" + ANSWER
+    line = hdlc(b"\xe6\xe6\x00" + GET, True)
+    line += hdlc(whole[:5], False, True) + hdlc(whole[5:], False)
+    frames, _ = decoded(line)
+    assert [frame.damage for frame in frames] == ["", "", ""]
+    assert "a segment" in said(frames[1])
+    assert "double-long-unsigned 900" in said(frames[2])
+
+
+def test_an_optical_probes_opening() -> None:
+    opening = mode_e.with_parity(mode_e.Identification("AMI", 9600, True, "E450").encode())
+    decoder = Decoder(framing.HDLC)
+    frames = decoder.feed(Chunk(opening, 0))
+    frames += decoder.feed(Chunk(LINES[framing.HDLC][0], 3000))
+    assert [layer.name for layer in frames[0].layers] == ["mode E"]
+    assert "E450" in said(frames[0]) and not decoder.damage
+
+
+def test_nodes_of_a_base_node_over_tcp() -> None:
+    new = b"\x01\x00\x05\x00\x01\x03AMI" + bytes.fromhex("0080e1000005")
+    frames, decoder = decoded(wrap(0, 1, new) + wrap(1, 5, GET) + wrap(5, 1, ANSWER))
+    assert decoder.formats == {"": framing.WRAPPER}
+    assert "0080e1000005" in said(frames[1]) and NAMED in said(frames[1])
+    assert "900" in said(frames[2])
+
+
+def test_an_answer_means_more_when_the_question_was_heard() -> None:
+    scaler = apdu.GetRequest(0xC2, 3, obis.parse("1.0.1.8.0.255"), 3).encode()
+    answer = bytes.fromhex("c401c200") + bytes.fromhex("02020f001 61e".replace(" ", ""))
+    frames, _ = decoded(wrap(16, 1, scaler) + wrap(1, 16, answer))
+    assert "x 10^0 Wh" in said(frames[1])
