@@ -32,12 +32,13 @@ CANARIES = 3  # meters that go first
 FIRMWARE = "V03.00.00"  # what the image makes of the meters
 IMAGE_BYTES = 8192
 LIMIT = 600  # seconds for one job; far above what it takes
+HELLO_S = 60
 
 Json = dict[str, Any]
 
 
 class Acts:
-    """They may be played in any order. `complaints`: what was found not to be as it must be."""
+    """From dry_run() to audit(). `complaints`: what was found not to be as it must be."""
 
     def __init__(self, stage: Stage, control: Control, console: Console) -> None:
         self.complaints: list[str] = []
@@ -120,18 +121,27 @@ class Acts:
         hes = ["tools.hes", "--db", str(self._stage.database)]
         self._command([*hes, "meters", CONCENTRATOR, "--unreachable"])
 
-    def audit(self) -> None:
-        """Its audit trail, held against what the HES heard of it."""
+    def audit(self, runtime: str) -> None:
+        """Its power fails; then its audit trail is held against what the HES hears of it."""
+        self.say("the concentrator loses its power (SIGKILL), starts again, and says hello")
+        self._stage.kill("gateway")
+        before = self._heard()
+        self._stage.start_gateway(runtime)
+        self._stage.wait_for("its hello", HELLO_S, lambda: self._heard()[0] > before[0])
+        records, head = self._heard()
         self._stage.stop("gateway")
-        heard = self._store.standing(CONCENTRATOR)
-        if heard is None:
-            raise StageProblem("the HES has heard of no audit trail")
         self.say(
-            "the concentrator is off; its flash, against what the HES heard: ami-audit verify"
-            " --records %d --head ..." % heard["records"]
+            "it is off; its flash, against what the HES heard: ami-audit verify --records %d"
+            " --head %s..." % (records, head[:8])
         )
-        known = ["--records", str(heard["records"]), "--head", bytes(heard["head"]).hex()]
+        known = ["--records", str(records), "--head", head]
         self._command(["tools.audit", "verify", str(self._stage.data), *known])
+
+    def _heard(self) -> tuple[int, str]:
+        """How many records the audit trail had at the last hello, and the last one's hash."""
+        standing = self._store.standing(CONCENTRATOR)
+        assert standing is not None  # it has said hello, or it would not be online
+        return standing["records"], bytes(standing["head"]).hex()
 
     def _terms(self, canary: Canary | None = None) -> order.Terms:
         now = int(time.time())

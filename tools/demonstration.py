@@ -100,7 +100,7 @@ def _run(stage: Stage, options: argparse.Namespace, console: Console) -> dict[st
         if not options.quick:
             outcome["image"] = acts.transfer()
             acts.network()
-            acts.audit()
+            acts.audit(options.runtime)
         outcome["complaints"] = acts.complaints
     return outcome
 
