@@ -37,8 +37,10 @@ if TYPE_CHECKING:
 
 WHERE = "work"
 FULL_MS = 250  # how often it looks while all slots of all modems are taken
+TURN_MS = 60000  # how often a worker that waits for its turn to look shows that it lives
 LOOK_MS = 1000  # how often a worker without work looks whether a modem has room or has come back
 STORAGE_PAUSE_MS = 5000  # after the flash refused a record
+BETWEEN_MS = 2000  # how often a conversation of a campaign looks whether it may go on
 PAUSED_MS = 1000  # how often a paused campaign looks whether it may go on
 LEAST_CAMPAIGN = 3  # meters for which a broadcast is worth its while
 BROADCAST_BYTES = 320  # a block of 200 bytes, ciphered, and some room
@@ -71,6 +73,7 @@ class Worker:
         self._attempts = attempts
         self._system_title = system_title
         self._patience = patience
+        self._looking = asyncio.Lock()
 
     async def run(self, progress: Progress) -> None:
         """For ever; `progress()` is called whenever there is some."""
@@ -96,21 +99,15 @@ class Worker:
             return lambda serial: self._is_of(fleet, serial)
 
         while True:
-            progress()
-            fleets.clear()
-            while claimed:
-                self._network.release(claimed.pop())
-            if self._network.full():
-                await self._clock.sleep_ms(FULL_MS)
-                continue
+            await self._my_turn(progress)
             try:
-                execution = await self._queue.begin(claim, together)
-            except OSError as error:
-                log.error(WHERE, "storage: cannot begin an attempt: %s" % error)
-                await self._clock.sleep_ms(STORAGE_PAUSE_MS)
-                continue
+                fleets.clear()
+                while claimed:
+                    self._network.release(claimed.pop())
+                execution = await self._next(claim, together)
+            finally:
+                self._looking.release()
             if execution is None:
-                await self._idle()
                 continue
             if not fleets:
                 await self._attempt(execution, progress)
@@ -119,9 +116,38 @@ class Worker:
                 self._network.release(claimed.pop())
             await self._campaign(execution, fleets[0], progress)
 
-    async def _idle(self) -> None:
+    async def _my_turn(self, progress: Progress) -> None:
+        """One worker at a time looks for work; the others wait here."""
+        while True:
+            progress()
+            try:
+                await self._clock.wait_for_ms(self._looking.acquire(), TURN_MS)
+                return
+            except asyncio.TimeoutError:
+                pass
+
+    async def _next(
+        self,
+        claim: Callable[[str], bool],
+        together: Callable[[Execution], Callable[[str], bool] | None],
+    ) -> Execution | None:
+        """None: nothing now; something may have come up since."""
+        if self._network.full():
+            await self._idle(FULL_MS)
+            return None
         try:
-            limit = min(self._queue.next_due_ms(), LOOK_MS)
+            execution = await self._queue.begin(claim, together)
+        except OSError as error:
+            log.error(WHERE, "storage: cannot begin an attempt: %s" % error)
+            await self._clock.sleep_ms(STORAGE_PAUSE_MS)
+            return None
+        if execution is None:
+            await self._idle(LOOK_MS)
+        return execution
+
+    async def _idle(self, most_ms: int) -> None:
+        try:
+            limit = min(self._queue.next_due_ms(), most_ms)
             await self._clock.wait_for_ms(self._queue.changed(), limit)
         except asyncio.TimeoutError:
             pass
@@ -267,6 +293,7 @@ class _Control:
         self._first = first
         self._began = began
         self._progress = progress
+        self._looked: dict[str, int] = {}  # serial of those in conversation: when (ticks)
         self._finished: set[str] = set()
 
     async def may_go_on(self) -> bool:
@@ -277,11 +304,26 @@ class _Control:
                 return standing == "go"
             await self._clock.sleep_ms(PAUSED_MS)
 
+    def goes_on(self, member: Member) -> bool:
+        self._progress()
+        execution = _execution(member)
+        now = self._clock.ticks_ms()
+        if now - self._looked[execution.serial] < BETWEEN_MS:
+            return True
+        self._looked[execution.serial] = now
+        return self._queue.standing(execution) == "go" and not self._queue.overtaken(execution)
+
     async def turn(self, member: Member) -> bool:
-        return self._queue.unpark(_execution(member))
+        execution = _execution(member)
+        if not self._queue.unpark(execution):
+            return False
+        self._looked[execution.serial] = self._clock.ticks_ms()
+        return True
 
     def over(self, member: Member) -> None:
-        self._queue.park(_execution(member))
+        execution = _execution(member)
+        del self._looked[execution.serial]
+        self._queue.park(execution)
 
     async def finish(self, member: Member, result: Result) -> None:
         execution = _execution(member)

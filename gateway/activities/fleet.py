@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 
-from gateway.activities.image_object import CLASS, NAME
+from gateway.activities.image_object import BLOCK_OVERHEAD, CLASS, NAME
 from gateway.dlms import acse
 from gateway.dlms.broadcast import CLIENT, Broadcast
 from gateway.dlms.client import Association, Client
@@ -35,17 +35,19 @@ if TYPE_CHECKING:
 
 WHERE = "fleet"
 SERVER = 1  # SAP of the management logical device
+PROTECTION = 24  # what ciphering adds to a broadcast
 # What the meters of a fleet offer this client, agreed when the fleet was ordered.
 CONFORMANCE = acse.GET | acse.ACTION | acse.MULTIPLE_REFERENCES | acse.BLOCK_GET
 
 
 class Unreached(Exception):
     """No conversation came about, or it broke off; the text says why. `silent`: it was the meter
-    that did not answer, and not the modem that failed."""
+    that did not answer, and not the modem that failed. `heard`: it had answered before."""
 
-    def __init__(self, silent: bool, text: str) -> None:
+    def __init__(self, silent: bool, text: str, heard: bool = False) -> None:
         super().__init__(text)
         self.silent = silent
+        self.heard = heard
 
 
 class Fleet:
@@ -92,9 +94,31 @@ class Fleet:
         """Whether every node that hears a broadcast is one of these meters."""
         addresses = {path[1] for meter in meters for path in meter.paths if path[0] == self.kind}
         for port in self._network.ports():
-            if port.kind == self.kind and port.alive() and not port.nodes() <= addresses:
+            if port.kind != self.kind or not port.alive():
+                continue
+            if not port.nodes() <= addresses:
                 return False
+            if not port.modem.capabilities.joins:  # who never spoke may listen all the same
+                for serial in self._inventory.serials():
+                    meter = self._inventory.meter(serial)
+                    paths = [] if meter is None else meter.paths
+                    if [
+                        path for path in paths if path[0] == self.kind and path[1] not in addresses
+                    ]:
+                        return False
         return True
+
+    def room(self) -> int:
+        """The largest image block that a broadcast carries now."""
+        return max(self._network.broadcast_mtu(self.kind) - BLOCK_OVERHEAD - PROTECTION, 0)
+
+    def up(self) -> bool:
+        """Whether a modem of the kind works, and its nodes have had time to register."""
+        return any(
+            port.alive() and port.settled()
+            for port in self._network.ports()
+            if port.kind == self.kind
+        )
 
     async def broadcast(self, method: int, data: bytes) -> None:
         """A method of the image transfer object, invoked in every meter that hears it. OSError or
@@ -105,8 +129,11 @@ class Fleet:
             raise OSError(str(error))
         await self._network.broadcast(self.kind, apdu, CLIENT, SERVER)
 
-    async def talk(self, meter: Meter, work: Callable[[Client], Awaitable[T]]) -> T:
-        """What work(client) returns. Unreached, or the DlmsError that the meter is at fault for."""
+    async def talk(
+        self, meter: Meter, work: Callable[[Client], Awaitable[T]], between: Callable[[], None]
+    ) -> T:
+        """What work(client) returns. Unreached, or the DlmsError that the meter is at fault for.
+        between() is called before each frame; what it raises ends the conversation."""
         path = self._path(meter)
         if path is None:
             raise Unreached(False, "%s: not registered" % self.kind)
@@ -118,6 +145,7 @@ class Fleet:
         link = None
         try:
             link = await self._network.open(meter.as_client(CLIENT), path)
+            link.progress = between
             client = Client(
                 link,
                 self.clock,
@@ -133,15 +161,18 @@ class Fleet:
                 found = await self._work(client, meter, work)
             finally:
                 self._received[meter.serial] = client.received
-            self._network.record(meter, path, True, min(100 * link.heard // max(link.sent, 1), 100))
+            percent = min(100 * link.heard // max(link.sent, 1), 100)
+            self._network.record(meter, path, True, percent, link.hops)
             return found
         except NoAnswer as error:
-            self._network.record(meter, path, False)
-            raise Unreached(True, str(error))
+            heard = link is not None and link.heard > 0
+            self._network.record(meter, path, heard, 0)
+            raise Unreached(True, str(error), heard)
         except CounterError as error:
             raise SecurityFailed(str(error))
         except (ModemError, OSError, asyncio.TimeoutError) as error:
-            raise Unreached(False, str(error) or type(error).__name__)
+            heard = link is not None and link.heard > 0
+            raise Unreached(False, str(error) or type(error).__name__, heard)
         finally:
             if link is not None:
                 await link.close()

@@ -20,6 +20,7 @@ from gateway.activities.image_object import (
     ENABLED,
     INITIATE,
     INITIATED,
+    NOT_INITIATED,
     NOTHING,
     STATUS,
     TO_ACTIVATE,
@@ -69,8 +70,10 @@ if TYPE_CHECKING:
             ...
 
 
-ROUNDS = 6  # of sending what the meter says it lacks
-SILENT = 3  # blocks in a row without an answer: the path is gone
+FRUITLESS = 6  # rounds in a row of sending what the meter says it lacks, that bring nothing
+UNSTUCK = 2  # such rounds in which it took blocks, and has none of them
+SILENT = 3  # blocks in a row without an answer: time to ask whether the path is gone
+TRIES = 3  # of a method that may be invoked twice
 SETTLE_MS = 15_000  # how long verification or activation is watched before others have their turn
 POLL_MS = 2_000
 WAIT_S = 30
@@ -142,18 +145,13 @@ async def _steps(client: Client, order: Order, found: Attributes) -> Result:
             await _confirm(client, order)
             return _applied(order)
         if status == VERIFIED and await _foreign(client, order.image):
-            status = INITIATED  # another image: ours takes its place
+            status = NOT_INITIATED  # another image: ours takes its place
         elif status == VERIFYING:
             status = await _settled(client, order, VERIFYING, "image-verifying")
+            if status == VERIFIED and await _foreign(client, order.image):
+                status = NOT_INITIATED
         if status != VERIFIED:
             await _bring_good(client, order, found, status)
-        told = await _foreign(client, order.image)
-        if told:
-            raise _Failed(
-                "image-not-ours",
-                "step 6: expected %s of %d bytes, the meter would activate %s; not activated"
-                % (order.image.identifier.hex(), order.image.size, told),
-            )
         await _activate(client, order)
         return _applied(order)
     except _Waits as waits:
@@ -170,71 +168,107 @@ async def _foreign(client: Client, image: Image) -> str:
 
 
 async def _bring_good(client: Client, order: Order, found: Attributes, status: int) -> None:
-    """Steps 1 to 5. What an interrupted transfer left may not have been ours: if the whole is not
+    """Steps 1 to 6. What an interrupted transfer left may not have been ours: if the whole is not
     good, it is brought anew, once."""
-    resumed = await _bring(client, order, found, status)
+    resumed = _resumed(found, status, _shape(order.image, found)[1]) is not None
     try:
-        await _verify(client, order)
+        await _bring_whole(client, order, found, status)
     except _Failed:
         if not resumed:
             raise
-        await _bring(client, order, found, VERIFY_FAILED)
-        await _verify(client, order)
+        await _bring_whole(client, order, found, NOT_INITIATED)
+
+
+async def _bring_whole(client: Client, order: Order, found: Attributes, status: int) -> None:
+    await _bring(client, order, found, status)
+    await _verify(client, order)
+    told = await _foreign(client, order.image)
+    if told:
+        raise _Failed(
+            "image-not-ours",
+            "step 6: expected %s of %d bytes, the meter would activate %s; not activated"
+            % (order.image.identifier.hex(), order.image.size, told),
+        )
 
 
 # ---------------------------------------------------------------- steps 1 to 4
 
 
-async def _bring(client: Client, order: Order, found: Attributes, status: int) -> bool:
-    """Until the meter has all blocks; whether it went on with what was there already."""
-    image = order.image
+def _shape(image: Image, found: Attributes) -> tuple[int, int]:
+    """Size and number of the meter's blocks."""
     size = image_object.number(found.value(BLOCK_SIZE), "image_block_size")
     count = -(-image.size // size) if size else 0
     if not 1 <= count <= MOST_BLOCKS:
         raise _Failed("block-too-large", "step 1: blocks of %d bytes make no sense" % size)
+    return size, count
+
+
+async def _bring(client: Client, order: Order, found: Attributes, status: int) -> None:
+    """Until the meter has all blocks; goes on with what may be ours already."""
+    image = order.image
+    size, count = _shape(image, found)
     has = _resumed(found, status, count)
-    resumed = has is not None
     if has is None:
         if not image_object.number(found.value(ENABLED), "image_transfer_enabled"):
             await _do_set(client)
-        await _do(client, INITIATE, image_object.initiate(image.identifier, image.size), "initiate")
+        try:
+            await initiate(client, image)
+        except ActionRefused as error:
+            if passing(error.result):
+                raise _Failed("meter-busy", "step 1: %s" % error)
+            raise _Failed("image-refused", "step 1: %s; too large for the meter?" % error)
         has = Bitmap(count)
-    held = -1
-    for _ in range(ROUNDS):
-        if has.complete():
-            return resumed
-        if has.held() == held:
-            break  # a whole round brought nothing
-        held = has.held()
-        await _send(client, image, size, has.lacking())
+    most, fruitless, unstuck = has.held(), 0, 0
+    while not has.complete() and fruitless < FRUITLESS and unstuck < UNSTUCK:
+        taken = await send(client, image, size, has.lacking())
         has = image_object.bitmap(await client.get(*BLOCKS), count)
-    lacking = has.lacking()
-    if lacking:
+        if has.held() > most:
+            most, fruitless, unstuck = has.held(), 0, 0
+        else:
+            fruitless += 1
+            unstuck += 1 if taken else 0
+    if not has.complete():
+        lacking = has.lacking()
         raise _Failed(
             "image-incomplete",
             "step 4: %d of %d blocks do not stick, the first is %d"
             % (len(lacking), count, lacking[0]),
         )
-    return resumed
+
+
+async def initiate(client: Client, image: Image) -> None:
+    """Step 1. Begun twice is as good as once, as long as nothing has been sent."""
+    data = image_object.initiate(image.identifier, image.size)
+    for tries in range(1, TRIES + 1):
+        try:
+            await client.action(image_object.CLASS, image_object.NAME, INITIATE, data)
+            return
+        except NoAnswer:
+            if tries == TRIES:
+                raise
 
 
 def _resumed(found: Attributes, status: int, count: int) -> Bitmap | None:
     """What an interrupted transfer has left in the meter, if it may be ours: in the end the meter
-    verifies the whole."""
-    if status != INITIATED or BLOCKS not in found.values:
+    verifies the whole. A verification that failed for want of blocks is no reason to begin anew."""
+    if status not in (INITIATED, VERIFY_FAILED) or BLOCKS not in found.values:
         return None
     data = found.values[BLOCKS]
     try:
         has = image_object.bitmap(data, count)
     except ProtocolError:
         return None  # of another image
-    return has if has.held() else None
+    if not has.held() or (status == VERIFY_FAILED and has.complete()):
+        return None
+    return has
 
 
-async def _send(client: Client, image: Image, size: int, lacking: list[int]) -> None:
-    """Several blocks in one APDU where they fit."""
+async def send(client: Client, image: Image, size: int, lacking: list[int]) -> bool:
+    """Several blocks in one APDU where they fit. Not all of them, where the path seems gone: the
+    question that follows will tell. Whether the meter took any."""
     at_once = max(1, client.capacity // (size + image_object.BLOCK_OVERHEAD))
     silent = 0
+    taken = False
     for start in range(0, len(lacking), at_once):
         items: list[tuple[Method, bytes | None]] = []
         for number in lacking[start : start + at_once]:
@@ -246,12 +280,14 @@ async def _send(client: Client, image: Image, size: int, lacking: list[int]) -> 
         except NoAnswer:
             silent += 1
             if silent == SILENT:
-                raise
+                break
             continue
         for result, _ in results:
             name = image_object.result_name(result)
             if name and not passing(name):
                 raise _Failed("image-refused", "step 3: the meter refuses a block: %s" % name)
+        taken = True
+    return taken
 
 
 # ---------------------------------------------------------------- step 5
@@ -352,12 +388,3 @@ async def _do_set(client: Client) -> None:
         await client.set(*ENABLED, TRUE)
     except AccessRefused as error:
         raise _Failed("image-refused", "image transfer is disabled in the meter: %s" % error)
-
-
-async def _do(client: Client, method: int, parameter: bytes, step: str) -> None:
-    try:
-        await client.action(image_object.CLASS, image_object.NAME, method, parameter)
-    except ActionRefused as error:
-        if passing(error.result):
-            raise _Failed("meter-busy", "%s: %s" % (step, error))
-        raise _Failed("image-refused", "%s: %s; too large for the meter?" % (step, error))

@@ -6,20 +6,24 @@
                 that a few sentinels had in the first)
     verify      by broadcast; a meter that lacks blocks refuses, and goes on taking them
     check       each meter is asked: verified, and what would it activate? else what does it lack?
-    repair      by broadcast what many lack; then the stragglers one by one, as image.py does it
+    repair      by broadcast what many lack, to each what few lack; then verify and check again
     activate    by broadcast, or one by one, now or at the set time
-    confirm     each meter's own firmware identity
+    end         each meter's own firmware identity; and who still lacks something one by one, as
+                image.py does it, without holding the others
 
 Where everybody who hears us is to have the image, and now, only the sentinels are checked before
 activation: if what they verified is ours, all are told to activate, and each is asked but once,
 what it runs then. A meter activates nothing that it has not verified itself, and one that held
-another verified image before was made to drop it; so no step is taken on a failed one.
+another transfer before was made to drop it; so no step is taken on a failed one.
 
 Each meter's result is told as soon as it is known. A power cut loses nothing but time: the meters
-know what they have, and a later campaign begins by asking them.
+know what they have, and a later campaign begins by asking them. A meter that is not to have the
+image was not told to begin one, and takes no blocks.
 """
 
 from __future__ import annotations
+
+import asyncio
 
 from gateway.activities import attributes, identity, image, image_object, spread, words
 from gateway.activities.attempt import explained
@@ -45,7 +49,7 @@ from gateway.activities.image_object import (
 )
 from gateway.activities.spread import Bitmap, Costs
 from gateway.activities.words import passing
-from gateway.dlms.errors import ActionRefused, DlmsError, NotSupported
+from gateway.dlms.errors import ActionRefused, DlmsError, NoAnswer, NotSupported
 from gateway.jobs.result import KO, OK, WAIT, Result
 from hal.ports import ModemError
 from hal.rt import log
@@ -62,12 +66,19 @@ if TYPE_CHECKING:
     from gateway.dlms.client import Client
     from gateway.meters.inventory import Meter
 
+    Verdict = int | Result | None  # ask it again in so many ms; its end; done with this phase
+
     class Control(Protocol):
         """How a campaign is bound to its job."""
 
         async def may_go_on(self) -> bool:
-            """Asked before each frame; returns late while the job is paused. False: stop at once
-            (canceled, the window has closed)."""
+            """Asked before each broadcast and each conversation; returns late while the job is
+            paused. False: stop at once (canceled, the window has closed)."""
+            ...
+
+        def goes_on(self, member: Member) -> bool:
+            """Asked before each frame of a conversation. False: break it off (paused, to be
+            stopped, or the meter is wanted by a job that is more urgent)."""
             ...
 
         async def turn(self, member: Member) -> bool:
@@ -83,39 +94,76 @@ if TYPE_CHECKING:
 
 WHERE = "mass"
 SENTINELS = 16
-TRIES = 3  # of a conversation with one meter
-AGAIN_MS = 10_000  # before the next of them, and before a meter that needs time is asked again
+SILENT = 3  # conversations in a row in which nothing is heard of a meter: it is not there
+MOST_TRIES = 20  # conversations that broke off, in all
+TALK_MS = 1_800_000  # the longest conversation with one meter
+AGAIN_MS = 10_000  # before the next try, and before a meter that needs time is asked again
 TURN_MS = 1_000  # when somebody else speaks to the meter
 PATIENCE_MS = 900_000  # for verification, and for activation, before the meter's result is WAIT
 SETTLE_MS = 5_000  # after activation, before the first meter is asked what it runs
-REPAIRS = 3  # passes of repair by broadcast
-GONE_MS = 600_000  # a modem that takes no broadcast for so long ends the campaign
+REPAIRS = 4  # passes of repair
+FEW = 4  # a meter that lacks more than this part of the blocks is no case for repair
+GONE_MS = 600_000  # a modem that is out of order for so long ends the campaign
 UNKNOWN_LOSS = (0.02, 0.1, 0.3, 0.5)  # assumed of a network nothing is known of
 UNICAST_SHARE = 0.6  # assumed: what a frame to one meter costs of one to all, hops against levels
+RESULTS_AT_ONCE = 32  # written down side by side
 
 
 _VERIFYING = Result(WAIT, "image-verifying", "the meter verifies", wait_s=image.WAIT_S)
 _ACTIVATING = Result(WAIT, "image-activating", "the meter starts the image", wait_s=image.WAIT_S)
+_BUSY = Result(KO, "meter-busy", "step 1: the meter does not begin the transfer now")
+_STOPPED = Result(WAIT, "interrupted", "the transfer was stopped", wait_s=1)
 
 
 class Member:
     """One meter of a campaign. `again`: the job has been at it before. `token`: the caller's."""
 
-    __slots__ = ("again", "begun_ms", "fails", "has", "meter", "stale", "token", "verified")
+    __slots__ = (
+        "activating",
+        "again",
+        "before",
+        "begun_ms",
+        "broken",
+        "foreign",
+        "has",
+        "heard",
+        "loss",
+        "meter",
+        "seen",
+        "silent",
+        "stale",
+        "token",
+        "verified",
+    )
 
     def __init__(self, meter: Meter, again: bool, token: Any) -> None:
         self.meter = meter
         self.again = again
         self.token = token
         self.has: Bitmap | None = None  # None: nothing, or not known
+        self.seen = 0  # how many rounds had been broadcast when it said so
+        self.loss = 0.0  # 0..1 of the blocks broadcast
+        self.before = NOT_INITIATED  # its status when it was asked first
+        self.stale = False  # what it has may be of an earlier transfer
+        self.foreign = False  # it would activate another image
         self.verified = False
-        self.stale = False  # it holds a verified image, and not ours
-        self.fails = 0
+        self.activating = False  # it has been told to
+        self.heard = False
+        self.silent = 0  # conversations in a row without an answer
+        self.broken = 0  # conversations that broke off, in all
         self.begun_ms = 0  # of what it is being waited for
 
 
 class Stopped(Exception):
     """The job is not to go on."""
+
+
+class _Gone(Exception):
+    """The modem is out of order; the text says how."""
+
+
+class _Interrupted(Exception):
+    """Between two frames of a conversation: not now."""
 
 
 class Campaign:
@@ -134,30 +182,30 @@ class Campaign:
         self._count = 0
         self._losses: list[float] = list(UNKNOWN_LOSS)
         self._costs = Costs(1.0, UNICAST_SHARE, 1.0)
-        self._alone = False  # every node that hears us is to have the image
+        self._sent: Sequence[int] = ()  # the blocks broadcast last
+        self._rounds = 0  # of broadcasting, so far
         self._gone_since: int | None = None
+        self._halted: Stopped | _Gone | None = None
         self._doubt = False  # a meter was found that would not activate what it was sent
+        self._told_all = False  # all have been told to activate
+        self._talked_ms = 0
+        self._talks = 0
 
     async def run(self, members: list[Member]) -> None:
         """Until every member has its result. Errors of ours come out; those of meters and modems
         are results."""
         self._members = list(members)
-        self._begin_waiting()
         try:
             await self._survey()
-            if self._members and self._count:
+            if self._members and 0 < self._size <= self._fleet.room():
                 await self._bring()
-                if await self._all_may_activate():
-                    await self._activate_all()
-                else:
-                    await self._check_all()
-                await self._repair()
                 await self._activate()
-            await self._stragglers([member for member in self._members if not member.verified])
-            await self._confirm()
+            await self._end_game()
         except Stopped:
-            for member in list(self._members):
-                await self._end(member, Result(KO, "interrupted", "the transfer was stopped"))
+            await self._end_all(self._members, _STOPPED)
+        except _Gone as gone:
+            result = Result(KO, "modem-gone", words.one_line(str(gone)))
+            await self._end_all(self._members, result)
 
     # ------------------------------------------------------------ survey
 
@@ -166,395 +214,537 @@ class Campaign:
         sizes: dict[int, int] = {}
         asked = spread.sentinels(len(self._members), SENTINELS)
         sentinels = [self._members[index] for index in asked]
+        others = [member for member in self._members if member not in sentinels]
+        states: list[tuple[Member, Attributes]] = []  # until the number of blocks is known
 
-        async def look(client: Client, member: Member) -> int | None:
+        async def look(client: Client, member: Member) -> Verdict:
             keys = [identity.MODEL, identity.FIRMWARE, STATUS]
-            if member in sentinels:
+            if not self._size:
                 keys.append(BLOCK_SIZE)
             if member.again:
-                keys.append(BLOCKS)
+                keys += [BLOCKS, TO_ACTIVATE]
             found = await attributes.read(client, keys)
-            result = image.unfit(found, self._order.image, member.again)
+            result = image.unfit(found, self._image, member.again)
             if result is not None:
-                await self._end(member, result)
+                return result
+            if self._size:
+                self._note_state(member, found)
                 return None
-            if member in sentinels:
-                size = image_object.number(found.value(BLOCK_SIZE), "image_block_size")
-                sizes[size] = sizes.get(size, 0) + 1
-            status = image_object.number(found.value(STATUS), "image_transfer_status")
-            if member.again:
-                self._note_state(member, found, status)
-            member.stale = status == VERIFIED and member.has is None
+            size = image_object.number(found.value(BLOCK_SIZE), "image_block_size")
+            sizes[size] = sizes.get(size, 0) + 1
+            states.append((member, found))
             return None
 
-        began = self._clock.ticks_ms()
         surveyed = len(self._members)
         await self._each(sentinels, look)
-        size = 0
         for each in sizes:
-            if each and sizes[each] > sizes.get(size, 0):
-                size = each
-        if size:
-            self._size, self._count = size, -(-self._image.size // size)
-        await self._each([member for member in self._members if member not in sentinels], look)
-        self._costs.exchange = (self._clock.ticks_ms() - began) / max(surveyed, 1)
+            sensible = each and -(-self._image.size // each) <= image.MOST_BLOCKS
+            if sensible and sizes[each] > sizes.get(self._size, 0):
+                self._size = each
+        if self._size:
+            self._count = -(-self._image.size // self._size)
+        for member, found in states:
+            self._note_state(member, found)
+        await self._each(others, look)
+        if self._talks:
+            self._costs.exchange = max(1.0, self._talked_ms / self._talks / self._at_once)
         log.info(
             WHERE,
             "%d of %d meters are to have %d blocks of %d bytes"
             % (len(self._members), surveyed, self._count, self._size),
         )
 
-    def _note_state(self, member: Member, found: Attributes, status: int) -> None:
-        """What an earlier campaign has left; what it may be worth, verification will tell."""
-        if status not in (INITIATED, VERIFYING, VERIFIED, ACTIVATING) or not self._count:
+    def _note_state(self, member: Member, found: Attributes) -> None:
+        """What an earlier transfer has left; what it may be worth, verification will tell."""
+        status = image_object.number(found.value(STATUS), "image_transfer_status")
+        member.before = status
+        member.stale = status not in (NOT_INITIATED, ACTIVATED, ACTIVATION_FAILED)
+        if not member.again or not self._count:
             return
+        member.verified = status == VERIFIED and not self._told(found)
+        if member.verified or status == ACTIVATING:
+            member.verified = True
+            member.has = Bitmap(self._count)
+        elif status in (INITIATED, VERIFYING, VERIFY_FAILED):
+            member.has = self._bitmap(found.values.get(BLOCKS, b""))
+            if status == VERIFY_FAILED and member.has is not None and member.has.complete():
+                member.has = None
+
+    def _told(self, found: Attributes) -> str:
+        """What it would activate instead of this image."""
+        data = found.value(TO_ACTIVATE)
+        return image_object.would_activate(data, self._image.identifier, self._image.size)
+
+    def _bitmap(self, data: bytes) -> Bitmap | None:
+        """None where it is not of this image."""
         try:
-            member.has = image_object.bitmap(found.values.get(BLOCKS, b""), self._count)
+            return image_object.bitmap(data, self._count)
         except DlmsError:
-            member.has = None  # of another image
+            return None
 
     # ------------------------------------------------------------ initiate, blocks, verify
 
     async def _bring(self) -> None:
-        self._alone = self._fleet.covered_by([member.meter for member in self._members])
         fresh = [member for member in self._members if member.has is None]
         if fresh:
             await self._initiate(fresh)
         blocks = self._worth()
         if blocks:
             await self._send(blocks)
-            rounds = 1 + await self._rounds_wanted(len(blocks))
+            rounds = await self._rounds_wanted(len(blocks))
             for _ in range(1, rounds):
                 await self._send(blocks)
-        await self._command(VERIFY, NOTHING, self._costs.exchange)
+            if not rounds:
+                return
+        await self._command(VERIFY, NOTHING)
+        if await self._all_may_activate():
+            self._told_all = await self._command(ACTIVATE, NOTHING, 0.0, self._alone)
+        if self._told_all:
+            for member in self._members:
+                member.verified, member.activating = False, True
+            await self._pause(SETTLE_MS)
+        await self._check_all()
+        await self._repair()
+
+    async def _all_may_activate(self) -> bool:
+        """By what the sentinels say: see the module's text."""
+        if self._clock.unix_time() < self._order.activation or not self._alone():
+            return False
+        if [member for member in self._members if member.stale]:
+            return False
+        asked = spread.sentinels(len(self._members), SENTINELS)
+        sentinels = [self._members[index] for index in asked]
+        self._begin_waiting(sentinels)
+        await self._each(sentinels, self._check)
+        return not self._doubt and bool([each for each in sentinels if each.verified])
 
     async def _initiate(self, fresh: list[Member]) -> None:
-        parameter = image_object.initiate(self._image.identifier, self._image.size)
-        if self._alone and len(fresh) == len(self._members):
+        data = image_object.initiate(self._image.identifier, self._image.size)
+        if len(fresh) == len(self._members):
             missed = self._count * self._costs.exchange
-            await self._command(INITIATE, parameter, missed)
-            for member in fresh:
-                member.has = Bitmap(self._count)
-            # Nobody may hold another verified image by the time all are told to activate.
-            fresh = [member for member in fresh if member.stale]
+            if await self._command(INITIATE, data, missed, self._alone):
+                for member in fresh:
+                    member.has = Bitmap(self._count)
+                # Nobody may hold another image by the time all are told to activate.
+                fresh = [member for member in fresh if member.stale]
 
-        async def start(client: Client, member: Member) -> int | None:
+        async def start(client: Client, member: Member) -> Verdict:
             try:
-                await client.action(image_object.CLASS, image_object.NAME, INITIATE, parameter)
+                await image.initiate(client, self._image)
             except ActionRefused as refused:
                 if passing(refused.result):
-                    return await self._later(member, Result(KO, "meter-busy", str(refused)))
-                await self._end(member, Result(KO, "image-refused", words.one_line(str(refused))))
-                return None
+                    return self._later(member, _BUSY)
+                return Result(KO, "image-refused", words.one_line("step 1: %s" % refused))
             member.has = Bitmap(self._count)
+            member.stale = False
             return None
 
+        self._begin_waiting(fresh)
         await self._each(fresh, start)
+
+    def _alone(self) -> bool:
+        """Whether every node that hears a broadcast is a meter that is to have this image, and
+        holds no other that it would activate."""
+        ours = [member.meter for member in self._members if not member.foreign]
+        return self._fleet.covered_by(ours)
 
     def _worth(self) -> list[int]:
         """The blocks that so many lack that a broadcast pays."""
-        lacking = []
+        lacking, losses = [], []
+        mean = sum(self._losses) / len(self._losses)
         for member in self._members:
             if member.has is not None and not member.verified:
                 lacking.append(member.has.lacking())
-        losses = [sum(self._losses) / len(self._losses)] * len(lacking)
+                losses.append(member.loss if member.seen else mean)
         return spread.worth_broadcasting(lacking, losses, self._costs)
 
     async def _send(self, blocks: Sequence[int]) -> None:
-        began = self._clock.ticks_ms()
+        took = 0
         for number in blocks:
             data = image_object.transfer(number, self._image.block(number, self._size))
-            await self._broadcast(TRANSFER, data)
-        took = (self._clock.ticks_ms() - began) / len(blocks)
-        self._costs.broadcast, self._costs.unicast = took, took * UNICAST_SHARE
+            took += await self._broadcast(TRANSFER, data)
+        self._sent = blocks
+        self._rounds += 1
+        self._costs.broadcast = max(1.0, took / len(blocks))
+        self._costs.unicast = self._costs.broadcast * UNICAST_SHARE
+
+    def _learn(self, member: Member, has: Bitmap | None) -> None:
+        """What it has got of the rounds since it was asked last."""
+        before = 0 if member.has is None else member.has.held()
+        wanted = min(self._count - before, len(self._sent))
+        rounds = self._rounds - member.seen
+        if wanted and rounds:
+            got = (0 if has is None else has.held()) - before
+            missed = min(max(1 - got / wanted, 0.0), 1.0)
+            member.loss = missed ** (1 / rounds)
+        member.has = has
+        member.seen = self._rounds
 
     async def _rounds_wanted(self, blocks: int) -> int:
-        """How many more rounds, by what the sentinels have got of the first."""
+        """How many rounds in all, by what the sentinels have got of the first; 0: they hear
+        nothing at all."""
         concerned = [member for member in self._members if not member.verified]
         asked = [concerned[index] for index in spread.sentinels(len(concerned), SENTINELS)]
-        losses: list[float] = []
+        answered: list[Member] = []
 
-        async def look(client: Client, member: Member) -> int | None:
-            had = member.has.held() if member.has is not None else 0
-            has = image_object.bitmap(await client.get(*BLOCKS), self._count)
-            wanted = min(self._count - had, blocks)
-            if has.held() and wanted:
-                losses.append(max(0.0, min(1.0, 1 - (has.held() - had) / wanted)))
+        async def look(client: Client, member: Member) -> Verdict:
+            self._learn(member, self._bitmap(await client.get(*BLOCKS)))
+            answered.append(member)
             return None
 
         await self._each(asked, look)
-        if losses:
-            self._losses = losses
+        if not answered:
+            return 1
+        # That none was missed does not mean that none ever will be.
+        least = 0.5 / (blocks * len(answered))
+        self._losses = [max(member.loss, least) for member in answered]
+        if min(self._losses) >= 1:
+            log.warning(WHERE, "no meter takes broadcasts: check the fleet's key; one by one")
+            return 0
         rounds = spread.blind_rounds(self._losses, blocks, len(concerned), self._costs)
         mean = sum(self._losses) / len(self._losses)
         log.info(WHERE, "sentinels lack %.1f %%: %d rounds" % (100 * mean, rounds))
-        return rounds - 1
+        return rounds
 
-    async def _command(self, method: int, data: bytes, missed_ms: float) -> None:
-        """To all, as often as it takes for nearly all to hear it."""
+    async def _command(
+        self,
+        method: int,
+        data: bytes,
+        missed_ms: float = 0.0,
+        may: Callable[[], bool] | None = None,
+    ) -> bool:
+        """To all, as often as it takes for nearly all to hear it. `missed_ms`: airtime it costs to
+        mend one that has not, at least an exchange. `may`: asked before each; False as soon as it
+        says no."""
+        missed_ms = max(missed_ms, self._costs.exchange)
         meters = len(self._members)
-        rounds = spread.control_rounds(self._losses, meters, self._costs, missed_ms)
-        for _ in range(rounds):
+        for _ in range(spread.control_rounds(self._losses, meters, self._costs, missed_ms)):
+            if may is not None and not may():
+                return False
             await self._broadcast(method, data)
+        return True
 
-    async def _broadcast(self, method: int, data: bytes) -> None:
+    async def _broadcast(self, method: int, data: bytes) -> int:
+        """How many ms it took."""
         while True:
             if not await self._control.may_go_on():
                 raise Stopped
             try:
+                began = self._clock.ticks_ms()
                 await self._fleet.broadcast(method, data)
                 self._gone_since = None
-                return
+                return self._clock.ticks_ms() - began
             except (OSError, ModemError) as error:
-                now = self._clock.ticks_ms()
-                if self._gone_since is None:
-                    self._gone_since = now
-                    log.warning(WHERE, "no broadcast: %s" % error)
-                if now - self._gone_since > GONE_MS:
-                    raise Stopped
-                await self._clock.sleep_ms(AGAIN_MS)
+                self._gone(str(error))
+                await self._pause(AGAIN_MS)
+
+    def _gone(self, text: str) -> None:
+        """The modem does not work just now."""
+        now = self._clock.ticks_ms()
+        if self._gone_since is None:
+            self._gone_since = now
+            log.warning(WHERE, "the transfer waits: %s" % text)
+        if now - self._gone_since > GONE_MS:
+            raise _Gone(text)
 
     # ------------------------------------------------------------ check and repair
 
     async def _check_all(self) -> None:
-        self._begin_waiting()
-        await self._each(list(self._members), self._check)
+        asked = [member for member in self._members if not member.verified]
+        self._begin_waiting(asked)
+        await self._each(asked, self._check)
 
-    async def _check(self, client: Client, member: Member) -> int | None:
-        """Verified and ours; or else what it lacks."""
-        found = await attributes.read(client, (STATUS, TO_ACTIVATE))
+    async def _check(self, client: Client, member: Member) -> Verdict:
+        """It runs the image; or it has verified it; or else what it lacks."""
+        other = identity.FIRMWARE if self._told_all else TO_ACTIVATE
+        found = await attributes.read(client, (STATUS, other))
+        if self._told_all and identity.text(found.value(other)) == self._image.firmware:
+            return self._applied()
+        member.activating = False
         status = image_object.number(found.value(STATUS), "image_transfer_status")
-        if status == VERIFIED:
-            told = image_object.would_activate(
-                found.value(TO_ACTIVATE), self._image.identifier, self._image.size
-            )
-            member.verified = not told
-            if told:
-                self._doubt = True
-                member.has = None  # image.py brings ours in its place
-            return None
         if status == VERIFYING:
-            return await self._later(member, _VERIFYING)
-        if status in (ACTIVATING, ACTIVATED, ACTIVATION_FAILED):
-            member.verified = True  # _confirm() is its next step
+            return self._later(member, _VERIFYING)
+        if status not in (NOT_INITIATED, INITIATED, VERIFY_FAILED):
+            told = self._told(found) if not self._told_all else await self._asked(client)
+            if status == VERIFIED:
+                member.foreign = told != ""
+                member.verified = not member.foreign
+                if member.foreign:
+                    self._doubt = True
+                    member.has = None  # image.py brings ours in its place
+            elif status == ACTIVATING or status != member.before or not told:
+                member.verified = member.activating = True  # to be confirmed
+            else:
+                self._learn(member, None)
             return None
         if status == NOT_INITIATED:
-            member.has = None
+            self._learn(member, None)
             return None
-        try:
-            member.has = image_object.bitmap(await client.get(*BLOCKS), self._count)
-        except DlmsError:
-            member.has = None
-            return None
-        if not member.has.complete():
+        self._learn(member, self._bitmap(await client.get(*BLOCKS)))
+        if member.has is None or not member.has.complete():
+            member.foreign = member.has is None
             return None
         if status == VERIFY_FAILED:
-            self._doubt = True
-            text = "step 5: verification failed; not activated"
-            await self._end(member, Result(KO, "image-verify-failed", text))
-            return None
+            return self._not_good(member, "verification failed")
         return await self._verify(client, member)
 
-    async def _verify(self, client: Client, member: Member) -> int | None:
+    def _not_good(self, member: Member, text: str) -> Verdict:
+        """It has all blocks, and does not verify them."""
+        self._doubt = True
+        if member.stale:
+            member.has = None  # not all of them may be ours: image.py brings them anew
+            return None
+        text = words.one_line("step 5: %s; not activated" % text)
+        return Result(KO, "image-verify-failed", text)
+
+    async def _asked(self, client: Client) -> str:
+        """As _told()."""
+        data = await client.get(*TO_ACTIVATE)
+        return image_object.would_activate(data, self._image.identifier, self._image.size)
+
+    async def _verify(self, client: Client, member: Member) -> Verdict:
         """It has every block, and has not heard that it is to verify."""
         try:
             await client.action(image_object.CLASS, image_object.NAME, VERIFY, NOTHING)
         except ActionRefused as refused:
             if not passing(refused.result):
-                text = words.one_line("step 5: %s; not activated" % refused)
-                await self._end(member, Result(KO, "image-verify-failed", text))
-                return None
-        return 0 if await self._later(member, _VERIFYING) is not None else None
+                return self._not_good(member, str(refused))
+            later = self._later(member, _VERIFYING)
+            return image.POLL_MS if isinstance(later, int) else later
+        return 0
 
     async def _repair(self) -> None:
-        """By broadcast, as long as that pays."""
+        """By broadcast what pays; to each the rest, where that is not much."""
         for _ in range(REPAIRS):
-            blocks = self._worth()
-            if not blocks:
+            broadcast = self._worth()
+            lacking = self._mendable(broadcast)
+            if not broadcast and not lacking:
                 return
-            await self._send(blocks)
-            await self._command(VERIFY, NOTHING, self._costs.exchange)
-            lacking = [member for member in self._members if not member.verified]
-            await self._each(lacking, self._check)
+            if broadcast:
+                await self._send(broadcast)
+            told = set(broadcast)
 
-    async def _stragglers(self, lacking: list[Member]) -> None:
-        """What few lack, one by one, to the very end."""
+            async def mend(client: Client, member: Member) -> Verdict:
+                assert member.has is not None
+                blocks = [block for block in member.has.lacking() if block not in told]  # noqa: B023
+                await image.send(client, self._image, self._size, blocks)
+                return None
 
-        async def bring(client: Client, member: Member) -> int | None:
-            order = image.Order(self._image, self._order.activation, member.again, self._clock)
-            found = await attributes.read(client, identity.KEYS + image.KEYS)
-            await self._end(member, await image.brought(client, order, found))
-            return None
+            await self._each(lacking, mend)
+            await self._command(VERIFY, NOTHING)
+            if self._told_all:
+                await self._command(ACTIVATE, NOTHING, 0.0, self._alone)
+            await self._check_all()
 
-        await self._each(lacking, bring)
-
-    # ------------------------------------------------------------ activate and confirm
-
-    async def _all_may_activate(self) -> bool:
-        """By what the sentinels say: see the module's text."""
-        if not self._alone or self._clock.unix_time() < self._order.activation:
-            return False
-        asked = spread.sentinels(len(self._members), SENTINELS)
-        sentinels = [self._members[index] for index in asked]
-        self._begin_waiting()
-        await self._each(sentinels, self._check)
-        return not self._doubt and any(member.verified for member in sentinels)
-
-    async def _activate_all(self) -> None:
-        """Tells all; those that run the image then are done, of the others it is known why not."""
-        await self._command(ACTIVATE, NOTHING, self._costs.exchange)
+    def _mendable(self, broadcast: Sequence[int]) -> list[Member]:
+        """Who lacks a few blocks that are not broadcast again."""
+        told = set(broadcast)
+        found = []
         for member in self._members:
-            member.verified = False
-        self._begin_waiting()
-        await self._pause(SETTLE_MS)
-        await self._each(list(self._members), self._runs_or_check)
+            if member.has is None or member.verified:
+                continue
+            rest = [block for block in member.has.lacking() if block not in told]
+            if rest and member.has.held() >= self._count - self._count // FEW:
+                found.append(member)
+        return found
 
-    async def _runs_or_check(self, client: Client, member: Member) -> int | None:
-        data = await client.get(*identity.FIRMWARE)
-        if identity.text(data) == self._image.firmware:
-            await self._end(member, Result(OK, "applied", "it runs %s" % self._image.firmware))
-            return None
-        return await self._check(client, member)
+    # ------------------------------------------------------------ activate, confirm, stragglers
 
     async def _activate(self) -> None:
-        verified = [member for member in self._members if member.verified]
+        verified = [each for each in self._members if each.verified and not each.activating]
         now = self._clock.unix_time()
         if self._order.activation and now < self._order.activation:
-            wait_s = self._order.activation - now
-            for member in verified:
-                text = "verified; waits for its time"
-                await self._end(member, Result(WAIT, "activation-waits", text, wait_s=wait_s))
+            text, wait_s = "verified; waits for its time", self._order.activation - now
+            result = Result(WAIT, "activation-waits", text, wait_s=wait_s)
+            await self._end_all(verified, result)
             return
-        self._alone = self._fleet.covered_by([member.meter for member in self._members])
-        if self._alone and verified:
-            await self._command(ACTIVATE, NOTHING, self._costs.exchange)
-        else:
+        if verified and not await self._command(ACTIVATE, NOTHING, 0.0, self._alone):
             await self._each(verified, self._activate_one)
-        self._begin_waiting()
+        for member in verified:
+            member.activating = True
+        self._begin_waiting([member for member in self._members if member.activating])
 
-    async def _activate_one(self, client: Client, member: Member) -> int | None:
+    async def _activate_one(self, client: Client, member: Member) -> Verdict:
         try:
             await client.action(image_object.CLASS, image_object.NAME, ACTIVATE, NOTHING)
         except ActionRefused as refused:
             if not passing(refused.result):
                 text = words.one_line("step 7: the meter refuses: %s" % refused)
-                await self._end(member, Result(KO, "activation-failed", text))
+                return Result(KO, "activation-failed", text)
+        except NoAnswer:
+            pass  # perhaps it has begun; it will be asked
         return None
 
-    async def _confirm(self) -> None:
-        waiting = [member for member in self._members if member.verified]
-        if waiting:
+    async def _end_game(self) -> None:
+        """Each to its end: those that activate confirm it, what few lack is brought one by one."""
+        activating = [member for member in self._members if member.activating]
+        lacking = [member for member in self._members if not member.activating]
+        if activating:
             await self._pause(SETTLE_MS)
-            await self._each(waiting, self._confirm_one, patient=True)
+        await self._each(activating + lacking, self._to_the_end)
 
-    async def _confirm_one(self, client: Client, member: Member) -> int | None:
+    async def _to_the_end(self, client: Client, member: Member) -> Verdict:
+        if member.activating:
+            return await self._confirm(client, member)
+        order = image.Order(self._image, self._order.activation, member.again, self._clock)
+        found = await attributes.read(client, identity.KEYS + image.KEYS)
+        return await image.brought(client, order, found)
+
+    def _applied(self) -> Result:
+        return Result(OK, "applied", "it runs %s" % self._image.firmware)
+
+    async def _confirm(self, client: Client, member: Member) -> Verdict:
         data = await client.get(*identity.FIRMWARE)
         if identity.text(data) == self._image.firmware:
-            await self._end(member, Result(OK, "applied", "it runs %s" % self._image.firmware))
-            return None
+            return self._applied()
         status = image_object.number(await client.get(*STATUS), "image_transfer_status")
         if status == VERIFIED:
-            await self._activate_one(client, member)
-        elif status == ACTIVATION_FAILED:
+            refused = await self._activate_one(client, member)
+            return self._later(member, _ACTIVATING) if refused is None else refused
+        if status == ACTIVATING:
+            return self._later(member, _ACTIVATING)
+        # It may have become active between the two questions.
+        data = await client.get(*identity.FIRMWARE)
+        if identity.text(data) == self._image.firmware:
+            return self._applied()
+        if status == ACTIVATION_FAILED:
             text = "step 7: activation failed; the old one should run"
-            await self._end(member, Result(KO, "activation-failed", text))
-            return None
-        elif status != ACTIVATING:
-            text = "step 7: %s, but it runs %s, not %s"
-            shown = words.shown(data)
-            text = text % (image_object.state_name(status), shown, self._image.firmware)
-            await self._end(member, Result(KO, "activation-failed", words.one_line(text)))
-            return None
-        return await self._later(member, _ACTIVATING)
+            return Result(KO, "activation-failed", text)
+        said = "activated" if status == ACTIVATED else image_object.state_name(status)
+        text = "step 7: %s, but it runs %s, not %s"
+        text = text % (said, words.shown(data), self._image.firmware)
+        return Result(KO, "activation-failed", words.one_line(text))
 
     # ------------------------------------------------------------ conversations
 
     async def _each(
-        self,
-        members: list[Member],
-        work: Callable[[Client, Member], Awaitable[int | None]],
-        patient: bool = False,
+        self, members: list[Member], work: Callable[[Client, Member], Awaitable[Verdict]]
     ) -> None:
-        """work() with each meter, several at once; it returns None, or in how many ms the meter is
-        to be asked again. `patient`: silence is not a failure yet, the meter may be starting."""
-        waiting = [(0, member) for member in members if member in self._members]
-        while waiting:
-            if not await self._control.may_go_on():
-                raise Stopped
-            now = self._clock.ticks_ms()
-            due = [member for at, member in waiting if at <= now]
-            if not due:
-                await self._pause(min([at for at, _ in waiting]) - now)
-                continue
-            waiting = [entry for entry in waiting if entry[0] > now]
-            due.reverse()  # the next is the last
-            again: list[tuple[int, Member]] = []
-            group = Group()
-            for _ in range(min(self._at_once, len(due))):
-                group.start(self._talk(due, work, patient, again))
-            await group.wait()
-            waiting += again
+        """work() with each meter, several at once."""
+        fresh = [member for member in members if member in self._members]
+        fresh.reverse()  # the next is the last
+        waiting: list[tuple[int, Member]] = []  # those to be asked again, and when
+        group = Group()
+        for _ in range(min(self._at_once, len(fresh))):
+            group.start(self._talks_with(fresh, waiting, work))
+        await group.wait()
+        if self._halted is not None:
+            raise self._halted
 
-    async def _talk(
+    async def _talks_with(
         self,
-        due: list[Member],
-        work: Callable[[Client, Member], Awaitable[int | None]],
-        patient: bool,
-        again: list[tuple[int, Member]],
+        fresh: list[Member],
+        waiting: list[tuple[int, Member]],
+        work: Callable[[Client, Member], Awaitable[Verdict]],
     ) -> None:
-        while due and await self._control.may_go_on():
-            member = due.pop()
-            if not await self._control.turn(member):
-                again.append((self._clock.ticks_ms() + TURN_MS, member))
-                continue
-            try:
-                wait_ms = await self._one(member, work, patient)
-            finally:
-                self._control.over(member)
-            if wait_ms is not None and member in self._members:
-                again.append((self._clock.ticks_ms() + wait_ms, member))
-        again += [(0, member) for member in due]
-        due.clear()
+        """One conversation after the other, until none is left. Who finds that it is not to go on
+        stops the others after theirs: none is torn from writing a result down."""
+        try:
+            while (fresh or waiting) and self._halted is None:
+                member = await self._next(fresh, waiting)
+                if member is None:
+                    continue
+                wait_ms: int | None = TURN_MS
+                if await self._control.turn(member):
+                    try:
+                        wait_ms = await self._one(member, work)
+                    finally:
+                        self._control.over(member)
+                if wait_ms is not None:
+                    waiting.append((self._clock.ticks_ms() + wait_ms, member))
+        except (Stopped, _Gone) as halt:
+            self._halted = halt
+
+    async def _next(self, fresh: list[Member], waiting: list[tuple[int, Member]]) -> Member | None:
+        """Whom to ask now; None: nobody yet."""
+        if not await self._control.may_go_on():
+            raise Stopped
+        now = self._clock.ticks_ms()
+        for entry in waiting:
+            if entry[0] <= now:
+                waiting.remove(entry)
+                return entry[1]
+        if fresh:
+            return fresh.pop()
+        if waiting:
+            await self._pause(min(min([at for at, _ in waiting]) - now, TURN_MS))
+        return None
 
     async def _one(
-        self,
-        member: Member,
-        work: Callable[[Client, Member], Awaitable[int | None]],
-        patient: bool,
+        self, member: Member, work: Callable[[Client, Member], Awaitable[Verdict]]
     ) -> int | None:
-        try:
-            wait_ms = await self._fleet.talk(member.meter, lambda client: work(client, member))
-            member.fails = 0
-            return wait_ms
-        except Unreached as unreached:
-            if patient:
-                return await self._later(member, _ACTIVATING)
-            member.fails += 1
-            if member.fails < TRIES:
-                return AGAIN_MS
-            reason = "no-answer" if unreached.silent else "link-lost"
-            await self._end(member, Result(KO, reason, words.one_line(str(unreached))))
-        except NotSupported as error:
-            await self._end(member, Result(KO, "block-too-large", words.one_line(str(error))))
-        except DlmsError as error:
-            await self._end(member, explained(error, True))
-        return None
+        """In how many ms it is to be asked again."""
 
-    async def _later(self, member: Member, last: Result) -> int | None:
-        """In how many ms to ask a meter that needs time; past our patience it ends with `last`."""
+        def between() -> None:
+            if not self._control.goes_on(member):
+                raise _Interrupted
+
+        began = self._clock.ticks_ms()
+        talk = self._fleet.talk(member.meter, lambda client: work(client, member), between)
+        try:
+            verdict = await self._clock.wait_for_ms(talk, TALK_MS)
+        except _Interrupted:
+            return TURN_MS
+        except asyncio.TimeoutError:
+            verdict = self._broken(member, Unreached(True, "no end within %d ms" % TALK_MS))
+        except Unreached as unreached:
+            verdict = self._broken(member, unreached)
+        except NotSupported as error:
+            verdict = Result(KO, "block-too-large", words.one_line(str(error)))
+        except DlmsError as error:
+            verdict = explained(error, True)
+        except Exception as error:  # a fault of ours must cost one attempt, not all
+            log.error(WHERE, "%s: %s: %s" % (member.meter.serial, type(error).__name__, error))
+            verdict = Result(KO, "gateway-error", type(error).__name__)
+        else:
+            self._talked_ms += self._clock.ticks_ms() - began
+            self._talks += 1
+            self._gone_since = None
+            member.silent, member.heard = 0, True
+        if isinstance(verdict, Result):
+            await self._end(member, verdict)
+            return None
+        return verdict
+
+    def _broken(self, member: Member, unreached: Unreached) -> Verdict:
+        """A conversation that broke off: whether there is another."""
+        member.heard = member.heard or unreached.heard
+        if not unreached.silent and not self._fleet.up():
+            self._gone(str(unreached))
+            return AGAIN_MS
+        member.broken += 1
+        member.silent = 0 if unreached.heard else member.silent + 1
+        if member.silent < SILENT and member.broken < MOST_TRIES:
+            return AGAIN_MS << max(member.silent - 1, 0)
+        if member.activating:
+            return _ACTIVATING  # it may be starting: the next attempt will tell
+        reason = "link-lost" if member.heard else "no-answer"
+        return Result(KO, reason, words.one_line(str(unreached)))
+
+    def _later(self, member: Member, last: Result) -> int | Result:
+        """In how many ms to ask a meter that needs time; past our patience, its end: `last`."""
         if self._clock.ticks_ms() - member.begun_ms < PATIENCE_MS:
             return AGAIN_MS
-        await self._end(member, last)
-        return None
+        return last
 
-    def _begin_waiting(self) -> None:
-        for member in self._members:
+    def _begin_waiting(self, members: list[Member]) -> None:
+        for member in members:
             member.begun_ms = self._clock.ticks_ms()
 
     async def _end(self, member: Member, result: Result) -> None:
         if member in self._members:
             self._members.remove(member)
             await self._control.finish(member, result)
+
+    async def _end_all(self, members: list[Member], result: Result) -> None:
+        """Many at once, which costs the flash less."""
+        left = list(members)
+        while left:
+            group = Group()
+            for member in left[:RESULTS_AT_ONCE]:
+                group.start(self._end(member, result))
+            await group.wait()
+            left = left[RESULTS_AT_ONCE:]
 
     async def _pause(self, duration: int) -> None:
         """Not longer than a cancel may wait."""

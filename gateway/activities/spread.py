@@ -16,6 +16,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+STRAGGLER = 3  # exchanges more with a meter that lacks anything, besides its blocks
 MOST_ROUNDS = 24  # of blind broadcast; a meter that loses more than that is reached by unicast
 
 
@@ -38,7 +39,7 @@ def blind_rounds(losses: Sequence[float], blocks: int, meters: int, costs: Costs
     """How often each block is broadcast before all meters are asked; at least 1.
 
     losses: of the sentinels, taken as a fair sample of the `meters`. A meter that lacks anything
-    after the rounds costs its lacking blocks by unicast and two exchanges more.
+    after the rounds costs its lacking blocks by unicast and STRAGGLER exchanges more.
     """
     best, least = 1, -1.0
     if not losses:
@@ -52,7 +53,7 @@ def blind_rounds(losses: Sequence[float], blocks: int, meters: int, costs: Costs
             share = meters / len(losses)
             repeats = 1 / (1 - min(loss, 0.95))
             airtime += share * blocks * lacking * costs.unicast * repeats
-            airtime += share * (1 - (1 - lacking) ** blocks) * 2 * costs.exchange * repeats
+            airtime += share * (1 - (1 - lacking) ** blocks) * STRAGGLER * costs.exchange * repeats
         if least < 0 or airtime < least:
             best, least = rounds, airtime
     return best

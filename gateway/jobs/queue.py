@@ -13,7 +13,7 @@ from __future__ import annotations
 import asyncio
 
 from gateway.jobs.forecast import Durations, fits, words
-from gateway.jobs.job import URGENT, State
+from gateway.jobs.job import IMAGE, URGENT, State
 from gateway.jobs.result import KO, WAIT, Result
 from gateway.jobs.window import opening
 
@@ -37,6 +37,7 @@ _IDLE_MS = 3600000
 # A meter that needs time (WAIT) is asked again for so long before that is a failure too.
 WAIT_LIMIT_MS = 7200000
 _LIMITED = ("image-verifying", "image-activating")
+_NONE = b"-"  # instead of the digest of the one image that may travel now
 
 # Reasons that leave the meter as it was, because the order does not fit it.
 _REJECTING = (
@@ -108,7 +109,14 @@ class Queue:
         """
         self.expire()
         now_ms = self._clock.ticks_ms()
+        image = self._image_in_work()
         for entry in self._by_urgency(now_ms):
+            if image and entry.job.kind == IMAGE and _image(entry.job) != image:
+                # One image at a time: a meter that is in the midst of another would take blocks
+                # that are broadcast. What is more urgent waits for what is in hand, no longer.
+                if self._any_due(entry, now_ms):
+                    image = _NONE
+                continue
             index = self._due_in(entry, now_ms, usable)
             if index is not None:
                 execution = self._started(entry, index)
@@ -117,6 +125,17 @@ class Queue:
                     execution.others = self._gathered(entry, now_ms, joins)
                 return execution
         return None
+
+    def _image_in_work(self) -> bytes:
+        """Its digest; empty: none."""
+        for held in (self._parked, self._working):
+            for execution in held.values():
+                if execution.job.kind == IMAGE:
+                    return _image(execution.job)
+        return b""
+
+    def _any_due(self, entry: Entry, now_ms: int) -> bool:
+        return any(entry.due.get(index, 0) <= now_ms for index in self._queued(entry))
 
     def _gathered(self, entry: Entry, now_ms: int, joins: Callable[[str], bool]) -> list[Execution]:
         taken = []
@@ -185,6 +204,20 @@ class Queue:
         self._parked.pop(execution.serial, None)
         self._working[execution.serial] = execution
         return True
+
+    def overtaken(self, execution: Execution) -> bool:
+        """Whether a more urgent job waits for its meter."""
+        now_ms, serial = self._clock.ticks_ms(), execution.serial
+        for entry in self._ledger.jobs():
+            if entry.job.priority > execution.job.priority and entry.job.kind != IMAGE:
+                if not entry.count(State.QUEUED) or not self._may_start(entry):
+                    continue
+                for index in self._queued(entry):
+                    if entry.job.serials[index] == serial:
+                        if entry.due.get(index, 0) <= now_ms:
+                            return True
+                        break
+        return False
 
     def standing(self, execution: Execution) -> str:
         """ "go", "pause", or "stop": its job is canceled, or its window not open any more."""
@@ -414,10 +447,10 @@ class Queue:
 
     def _is_free(self, serial: str, entry: Entry) -> bool:
         """Whether a job may speak to the meter: nobody does, or only in the breaks of a transfer
-        that is less urgent."""
-        parked = self._parked.get(serial)
+        of an image that is less urgent; two images at once are too many."""
+        parked, job = self._parked.get(serial), entry.job
         return serial not in self._working and (
-            parked is None or entry.job.priority > parked.job.priority
+            parked is None or (job.priority > parked.job.priority and job.kind != IMAGE)
         )
 
     def _closed(self, entry: Entry, wait_ms: int = 0) -> bool:
@@ -452,6 +485,10 @@ class Queue:
                     held = self._held(entry)
                     final = Result(KO, "package-unavailable" if held else "not-tried")
                 self._ledger.finished(entry.seq, index, State.TIMED_OUT, final)
+
+
+def _image(job: Job) -> bytes:
+    return b"" if job.package is None else job.package.digest
 
 
 def _last(result: Result) -> str:

@@ -78,7 +78,7 @@ REASONS = {
     "not-commissioned": (TECHNICIAN, False, "the inventory holds no path for the meter"),
     "gateway-error": (RETRY, True, "an error inside the gateway; its log says more"),
     "value-too-large": (FIX_ORDER, False, "the value does not fit a report; read less at once"),
-    "interrupted": (RETRY, True, "the gateway restarted during the attempt"),
+    "interrupted": (RETRY, True, "the attempt was broken off: a restart, or a stop of its job"),
     # of a whole job or message
     "accepted": (NOTHING, False, "in the ledger"),
     "ended": (NOTHING, False, "every meter of the job has its result"),

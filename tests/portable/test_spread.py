@@ -22,7 +22,7 @@ def _airtime(rounds: int, losses: list[float], blocks: int, meters: int) -> floa
             while rng.chance(loss):
                 total += COSTS.unicast
         if lacking:
-            total += 2 * COSTS.exchange
+            total += spread.STRAGGLER * COSTS.exchange
     return total
 
 
