@@ -113,6 +113,7 @@ class Gateway:
             ports.clock,
             ports.crypto.random,
             durations=Durations(ports.clock, ports.storage),
+            cost=self._cost,
         )
         counters = Counters(ports.storage)
         patience = {kind: (path.timeout_ms, path.tries) for kind, path in settings.paths.items()}
@@ -199,6 +200,10 @@ class Gateway:
         finally:
             self._upkeep.save()
             await self._session.farewell()
+
+    def _cost(self, serial: str) -> int:
+        meter = self._inventory.meter(serial)
+        return 0 if meter is None else self._network.cost(meter)  # an unknown one ends at once
 
     def _tell(self, name: str, detail: str) -> None:
         """A report of something that happened here."""

@@ -96,10 +96,12 @@ class _Course:
         self.counter = 0  # the invocation counter given out last
         self.sent = 0  # APDUs
         self.heard = 0
+        self.hops = 0
 
     def end(self, link: Link) -> None:
         self.sent += link.sent
         self.heard += link.heard
+        self.hops = link.hops or self.hops
 
     def percent(self) -> int:
         """Of what was sent, how much was answered."""
@@ -195,12 +197,12 @@ class Attempts:
                 if course.answered:
                     answered_over = path[0]
                     percent = course.percent() // 2 if failed.silent else course.percent()
-                    self._network.record(meter, path, True, percent)
+                    self._network.record(meter, path, True, percent, course.hops)
                 elif course.opened and failed.silent:
                     self._network.record(meter, path, False)
                 failures.append("%s: %s" % (path[0], failed))
                 continue
-            self._network.record(meter, path, True, course.percent())
+            self._network.record(meter, path, True, course.percent(), course.hops)
             return result, path[0]
         obstacles = [(path, self._network.obstacle(path)) for path in meter.paths]
         for path, obstacle in obstacles:

@@ -187,7 +187,8 @@ class Contents:
                 entry.states[index] = State.QUEUED
                 entry.attempts[index] = attempts
                 entry.last[index] = self._code(reason)
-                entry.due[index] = self._ticks_at(due)
+                if due:  # 0: interrupted, or the clock was unset
+                    entry.due[index] = self._ticks_at(due)
         elif kind == FINISHED:
             entry = self.entries.get(fields[2])
             if entry is not None:

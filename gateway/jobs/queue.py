@@ -15,11 +15,12 @@ import asyncio
 from gateway.jobs.forecast import Durations, fits, words
 from gateway.jobs.job import IMAGE, URGENT, State
 from gateway.jobs.result import KO, WAIT, Result
+from gateway.jobs.turns import Turns, queued
 from gateway.jobs.window import opening
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine, Iterator
+    from collections.abc import Callable, Coroutine
     from typing import Any
 
     from gateway.jobs.contents import Entry
@@ -68,7 +69,8 @@ class Execution:
 
 
 class Queue:
-    """`random(n)` gives n random bytes, for the jitter. Times as in hal.ports."""
+    """`random(n)` gives n random bytes, for the jitter; `cost(serial)`: what an exchange with the
+    meter is likely to take of its medium (gateway/jobs/turns.py). Times as in hal.ports."""
 
     def __init__(
         self,
@@ -78,6 +80,7 @@ class Queue:
         ageing_s: int = AGEING_S,
         max_backoff_s: int = MAX_BACKOFF_S,
         durations: Durations | None = None,
+        cost: Callable[[str], int] | None = None,
     ) -> None:
         self._ledger = ledger
         self._clock = clock
@@ -90,6 +93,7 @@ class Queue:
         self._released: set[bytes] = set()
         self._waits: dict[tuple[int, int], int] = {}  # (seq, index): since when (ticks)
         self._durations = durations or Durations(clock)
+        self._turns = Turns(cost or _alike)
         self._version = 0
         self._waiters: list[asyncio.Event] = []
         ledger.on_change = self.wake
@@ -135,11 +139,11 @@ class Queue:
         return b""
 
     def _any_due(self, entry: Entry, now_ms: int) -> bool:
-        return any(entry.due.get(index, 0) <= now_ms for index in self._queued(entry))
+        return any(entry.due.get(index, 0) <= now_ms for index in queued(entry))
 
     def _gathered(self, entry: Entry, now_ms: int, joins: Callable[[str], bool]) -> list[Execution]:
         taken = []
-        for index in self._queued(entry):
+        for index in queued(entry):
             serial = entry.job.serials[index]
             ripe = entry.due.get(index, 0) <= now_ms and not self._worn_out(entry, index)
             if ripe and self._is_free(serial, entry) and joins(serial):
@@ -188,7 +192,7 @@ class Queue:
     def due(self, execution: Execution) -> int:
         """How many more executions of the same job are due now."""
         entry, now_ms = self._ledger.entry_of(execution.seq), self._clock.ticks_ms()
-        return len([index for index in self._queued(entry) if entry.due.get(index, 0) <= now_ms])
+        return len([index for index in queued(entry) if entry.due.get(index, 0) <= now_ms])
 
     def park(self, execution: Execution) -> None:
         """Nobody speaks to its meter for now: a job of higher priority may."""
@@ -212,7 +216,7 @@ class Queue:
             if entry.job.priority > execution.job.priority and entry.job.kind != IMAGE:
                 if not entry.count(State.QUEUED) or not self._may_start(entry):
                     continue
-                for index in self._queued(entry):
+                for index in queued(entry):
                     if entry.job.serials[index] == serial:
                         if entry.due.get(index, 0) <= now_ms:
                             return True
@@ -299,7 +303,9 @@ class Queue:
     def expire(self) -> None:
         """End what still waits of the jobs whose window has closed. take() does it too."""
         self._ledger.settle()
-        for entry in self._ledger.jobs():
+        jobs = self._ledger.jobs()
+        self._turns.keep([entry.seq for entry in jobs if not entry.final_number])
+        for entry in jobs:
             if not entry.final_number and self._closed(entry):
                 self._end_queued(entry, None)
 
@@ -425,7 +431,8 @@ class Queue:
 
     def _due_in(self, entry: Entry, now_ms: int, usable: Callable[[str], bool]) -> int | None:
         """The first execution of the job that can be taken now."""
-        for index in self._queued(entry):
+        waited = [index for seq, index in self._waits if seq == entry.seq]
+        for index in self._turns.of(entry, waited, now_ms):
             serial = entry.job.serials[index]
             if entry.due.get(index, 0) <= now_ms and self._is_free(serial, entry):
                 if self._worn_out(entry, index):
@@ -434,13 +441,6 @@ class Queue:
                 elif usable(serial):
                     return index
         return None
-
-    def _queued(self, entry: Entry) -> Iterator[int]:
-        end = entry.first()
-        index = entry.states.find(b"\x00")
-        while 0 <= index < end:
-            yield index
-            index = entry.states.find(b"\x00", index + 1)
 
     def _worn_out(self, entry: Entry, index: int) -> bool:
         return entry.attempts[index] >= entry.job.max_attempts + _FOR_INTERRUPTIONS
@@ -485,6 +485,10 @@ class Queue:
                     held = self._held(entry)
                     final = Result(KO, "package-unavailable" if held else "not-tried")
                 self._ledger.finished(entry.seq, index, State.TIMED_OUT, final)
+
+
+def _alike(serial: str) -> int:
+    return 0
 
 
 def _image(job: Job) -> bytes:

@@ -26,6 +26,7 @@ class Link:
         self.handle = -1  # of the newest frame: only its fate is of interest
         self.sent = 0  # APDUs
         self.heard = 0
+        self.hops = 0  # by what the modem said of the newest frame heard; 0: it does not say
         self.progress: Callable[[], None] | None = None  # called with each APDU that goes out
         self._waiting: list[bytes | Exception] = []
         self._arrived = asyncio.Event()

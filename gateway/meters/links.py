@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 WHERE = "links"
 LOOK_MS = 5000  # how often the modems are looked after
 GRACE_MS = 30000  # what recovery did for a meter has so long to take effect
+NO_PATH_COST = 1 << 20
 MAX_GRACES = 64  # meters waited for like that
 
 
@@ -173,14 +174,22 @@ class Network:
             port.slot_free.clear()
             await port.slot_free.wait()
 
+    def cost(self, meter: Meter) -> int:
+        """What an exchange with the meter is likely to cost its medium, over its best path; more
+        than any where it has none now."""
+        paths = self.usable(meter)
+        return self.reachability.cost(meter, paths[0]) if paths else NO_PATH_COST
+
     # ------------------------------------------------------------ what attempts teach
 
-    def record(self, meter: Meter, path: Path, answered: bool, percent: int = 100) -> None:
+    def record(
+        self, meter: Meter, path: Path, answered: bool, percent: int = 100, hops: int = 0
+    ) -> None:
         """What an attempt over `path` taught: whether the meter answered, and to how many of a
-        hundred requests."""
+        hundred requests, from how many hops away (0: not known)."""
         self._count(path, "attempt-answered" if answered else "attempt-silent")
         if answered:
-            self.reachability.answered(meter, path, percent)
+            self.reachability.answered(meter, path, percent, hops)
             self._graces.pop(meter.serial, None)
             for recovery in self._recoveries_of(path):
                 recovery.answered(path[1])

@@ -309,6 +309,8 @@ class ModemPort:
         link = self.links.get((rx.address, rx.source_sap, rx.destination_sap))
         if link is not None:
             self._node_heard()
+            if rx.quality is not None and rx.quality.hops:
+                link.hops = rx.quality.hops
             if not link.deliver(bytes(rx.data)):
                 self.counts["link-overrun"] += 1
         elif rx.address in self._nodes:

@@ -32,6 +32,13 @@ def percent(rate: int) -> int:
     return rate // 2
 
 
+def cost(rate: int, hops: int, silent: int) -> int:
+    """Of the medium, for an exchange that succeeds: 100 is one with a neighbour that loses nothing.
+    Distance unknown counts as two hops. Attempts without an answer in a row cost far more than any
+    distance: most of their time is waiting in vain."""
+    return (hops or 2) * 100 * _FULL // max(rate, _FULL // 10) + 10000 * silent
+
+
 def worth(kind: str, rate: int) -> int:
     """What paths are ranked by."""
     return rate - 2 * _COST.get(kind, 0)

@@ -1,10 +1,10 @@
 """What is known of each path of each meter: is it reachable, since when, last heard, how good.
 
-Sixteen bytes a path in RAM. They are written to one file of the Storage now and then (`save()`) and
-read at the start; what happened since the last save is forgotten by a power cut, which costs a few
-attempts over the second-best path and nothing else.
+Seventeen bytes a path in RAM. They are written to one file of the Storage now and then (`save()`)
+and read at the start; what happened since the last save is forgotten by a power cut, which costs a
+few attempts over the second-best path and nothing else.
 
-File: "AMR1", then for each meter a byte with the length of its serial, the serial, a byte with the
+File: "AMR2", then for each meter a byte with the length of its serial, the serial, a byte with the
 number of paths and the records; at the end the CRC-32 of all before it, big-endian.
 """
 
@@ -30,14 +30,14 @@ FILE = "reachability"
 UNKNOWN, REACHABLE, UNREACHABLE = range(3)
 
 _NEW = "reachability.new"
-_MAGIC = b"AMR1"
-# since, before, heard (unix times, 0: unknown), changes, rate, flags, mark of the address
-_RECORD = "<IIIBBBB"
-_SIZE = 16
+_MAGIC = b"AMR2"
+# since, before, heard (unix times, 0: unknown), changes, rate, flags, mark of the address, hops
+_RECORD = "<IIIBBBBB"
+_SIZE = 17
 _STATE = 0x03
 _REGISTERED = 0x04
 _SILENT_SHIFT, _MOST_SILENT = 3, 31
-_FRESH = struct.pack(_RECORD, 0, 0, 0, 0, ranking.PRIOR, 0, 0)
+_FRESH = struct.pack(_RECORD, 0, 0, 0, 0, ranking.PRIOR, 0, 0, 0)
 _CHUNK = 2048
 _TIDY_METERS = 64
 
@@ -46,14 +46,25 @@ class PathState:
     """One path of a meter. state: UNKNOWN, REACHABLE or UNREACHABLE `since` a date; the state
     before it had begun `before`; `changes` so far (255: or more). heard: when the meter last
     answered over it. silent: attempts in a row without an answer (31: or more). rate: delivery in
-    percent. Dates are seconds since 1970 UTC; 0: never; 1: then, but the clock was unset.
+    percent. hops: how far away it was when last heard; 0: its modem does not say. Dates are
+    seconds since 1970 UTC; 0: never; 1: then, but the clock was unset.
     """
 
-    __slots__ = ("before", "changes", "heard", "rate", "registered", "silent", "since", "state")
+    __slots__ = (
+        "before",
+        "changes",
+        "heard",
+        "hops",
+        "rate",
+        "registered",
+        "silent",
+        "since",
+        "state",
+    )
 
     def __init__(self, record: bytes | bytearray | memoryview) -> None:
         fields = struct.unpack(_RECORD, record)
-        self.since, self.before, self.heard, self.changes, rate, flags, _ = fields
+        self.since, self.before, self.heard, self.changes, rate, flags, _, self.hops = fields
         self.rate = ranking.percent(rate)
         self.state = flags & _STATE
         self.registered = bool(flags & _REGISTERED)
@@ -84,11 +95,17 @@ class Reachability:
         """What paths are ranked by; see ranking.py."""
         return ranking.worth(path[0], self._record(meter, path)[13])
 
+    def cost(self, meter: Meter, path: Path) -> int:
+        """What an exchange over the path is likely to take of the medium; see ranking.py."""
+        record = self._record(meter, path)
+        silent = record[14] >> _SILENT_SHIFT
+        return ranking.cost(record[13], record[16], silent)
+
     # ------------------------------------------------------------ what happens
 
-    def answered(self, meter: Meter, path: Path, percent: int = 100) -> None:
-        """An attempt had answers to `percent` of its requests."""
-        self._note(meter, path, REACHABLE, percent, 0)
+    def answered(self, meter: Meter, path: Path, percent: int = 100, hops: int = 0) -> None:
+        """An attempt had answers to `percent` of its requests, from so many hops away."""
+        self._note(meter, path, REACHABLE, percent, 0, hops)
 
     def fell_silent(self, meter: Meter, path: Path) -> None:
         """An attempt had no answer at all."""
@@ -227,13 +244,16 @@ class Reachability:
         records[at : at + _SIZE] = record
         self._changed = True
 
-    def _note(self, meter: Meter, path: Path, state: int, percent: int, silent: int) -> None:
+    def _note(
+        self, meter: Meter, path: Path, state: int, percent: int, silent: int, hops: int = 0
+    ) -> None:
         record = self._own(meter, path)
         self._change(record, state)
         record[13] = ranking.learned(record[13], percent)
         record[14] = record[14] & (_STATE | _REGISTERED) | silent << _SILENT_SHIFT
         if state == REACHABLE:
             struct.pack_into("<I", record, 8, self._now())
+            record[16] = min(hops, 255) or record[16]
         self._put(meter, path, record)
 
     def _change(self, record: bytearray, state: int) -> None:

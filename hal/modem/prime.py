@@ -43,6 +43,7 @@ if TYPE_CHECKING:
     Event = TxDone | Rx | Joined | Left | ModemReset | Answer
 
 _MAX_KICKED = 32  # releases that are not confirmed
+_MOST_ANNOUNCED = 64  # nodes whose switch is told, and whose connection is still to come
 _RESET_TRIES = 3
 
 
@@ -86,6 +87,8 @@ class Prime:
         self._topology = Topology()
         self._walk = Walk(self._nodes, answer_ms, refresh_ms)
         self._in_flight = InFlight(in_flight)  # by node
+        # Address: switch that it hangs on; the event of it comes before the node's connection.
+        self._announced: dict[str, int] = {}
         self._question = Question()  # by command, and PIB where the answer tells
         self._kicked: list[int] = []
         self._resetting = False  # a reset was asked for, by us or by the supervisor
@@ -312,6 +315,9 @@ class Prime:
         self._left(node)
         self._left(self._nodes.node(address))
         if self._nodes.put(node, address):
+            switch = self._announced.pop(address, None)
+            if switch is not None:
+                self._topology.placed(node, switch)
             self._events.append(Joined(address))
         else:
             self._counts["table-full"] += 1
@@ -357,6 +363,10 @@ class Prime:
             self._topology.placed(node, sid)
             if kind == api.EVENT_ALIVE:
                 self._topology.alive(node, data[12], data[13])
+        elif len(self._announced) < _MOST_ANNOUNCED:
+            self._announced[data[2:8].hex()] = sid
+        else:
+            self._announced.clear()  # of nodes that never came
 
     def _answered(self, key: tuple[int, int], result: int, value: bytes) -> None:
         answers = (
@@ -386,6 +396,7 @@ class Prime:
     def _forget(self, why: str) -> None:
         self._nodes.clear()
         self._topology.clear()
+        self._announced.clear()
         self._in_flight.clear()
         self._kicked = []
         self._resetting = False

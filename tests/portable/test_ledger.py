@@ -406,7 +406,7 @@ def test_ledgers_with_the_clock_unset() -> None:
     world.ledger.started(1, 0)
     world.ledger.again(1, 0, "no-answer", 5000)
     assert world.ledger.jobs()[0].due[0] == world.clock.ticks_ms() + 5000
-    assert world.restart().jobs()[0].due[0] == world.clock.ticks_ms()
+    assert not world.restart().jobs()[0].due  # at once
     assert world.ledger.reports(0, 1)[0].finished_at == 0
 
 

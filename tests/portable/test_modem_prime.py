@@ -495,3 +495,16 @@ def test_lossy_line_settles_every_request() -> None:
     assert counts["sent"] - 4 <= settled <= counts["sent"]
     assert 0.7 < echoes / counts["sent"] < 0.9
     assert not driver.dead and len(driver.nodes()) == 40
+
+
+def test_the_event_of_a_node_may_come_before_its_connection() -> None:
+    driver = with_nodes()
+    for number in range(100):  # of nodes that never come: not kept for ever
+        driver.feed(event(0, "0080e1ff%04x" % number, 0), 1)
+    new = "0080e100000c"
+    driver.feed(event(0, new, 0) + join(9, new), 2)
+    (joined,) = driver.events()
+    assert isinstance(joined, Joined) and joined.address == new
+    driver.feed(said("38 10 01 0000 0009 0001 aa 00"), 3)
+    (rx,) = driver.events()
+    assert isinstance(rx, Rx) and rx.quality is not None and rx.quality.hops == 1

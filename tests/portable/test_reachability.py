@@ -119,7 +119,7 @@ def test_it_survives_a_restart():
         if number % 3 == 0:
             known.fell_silent(meter, RF)
     known.save()
-    assert storage.size(FILE) < 300 * 40 + 8
+    assert storage.size(FILE) < 300 * 42 + 8
     again = Reachability(clock, storage)
     for meter in meters:
         for path in meter.paths:
@@ -168,7 +168,7 @@ def test_a_damaged_file_is_not_believed():
         known.answered(Meter("S%d" % number, [PLC]), PLC)
     known.save()
     whole = storage.read(FILE)
-    damages = [b"", b"AMR1", whole[:-1], whole[:100], whole + b"x", random_bytes(1, 500)]
+    damages = [b"", b"AMR2", whole[:-1], whole[:100], whole + b"x", random_bytes(1, 500)]
     for at in range(0, len(whole), 37):
         damages.append(whole[:at] + bytes([whole[at] ^ 0x10]) + whole[at + 1 :])
     for damage in damages:
@@ -196,3 +196,21 @@ def test_a_storage_that_refuses_keeps_the_old_file():
     else:
         raise AssertionError("the storage refused, and nobody was told")
     assert storage.names() == []
+
+
+def test_what_a_meter_costs():
+    clock, storage = ManualClock(NOW), MemoryStorage()
+    known = Reachability(clock, storage)
+    near, far, noisy, silent = [Meter("S%d" % number, [PLC]) for number in range(4)]
+    known.answered(near, PLC, 100, 1)
+    known.answered(far, PLC, 100, 3)
+    known.answered(noisy, PLC, 20, 1)
+    known.answered(silent, PLC, 100, 1)
+    known.fell_silent(silent, PLC)
+    stranger = Meter("S9", [PLC])
+    costs = [known.cost(meter, PLC) for meter in (near, noisy, stranger, far, silent)]
+    assert costs == sorted(costs) and len(set(costs)) == 5
+    known.answered(far, PLC, 100)  # the modem does not say this time
+    known.save()
+    again = Reachability(clock, storage)
+    assert again.state(far, PLC).hops == 3 and again.cost(far, PLC) == known.cost(far, PLC)

@@ -39,7 +39,7 @@ def test_minimal_gets_sensible_defaults():
     assert settings.uplink.ca is None and settings.uplink.username is None
     assert settings.modems == []
     assert settings.paths["plc"].tries == 4 and settings.paths["ip"].timeout_ms == 10000
-    assert settings.workers == 8 and settings.log_level == "info"
+    assert settings.workers == 1 and settings.log_level == "info"
     assert settings.storage.jobs == 64
 
 
@@ -66,7 +66,10 @@ def test_everything_given():
     settings = parse(json.dumps(content).encode())
     assert settings.uplink.port == 8883 and settings.uplink.keepalive_s == 30
     assert [modem.kind for modem in settings.modems] == ["plc", "rf", "ip"]
-    assert [modem.meters_at_once for modem in settings.modems] == [4, 2, 16]
+    assert [modem.meters_at_once for modem in settings.modems] == [8, 2, 16]
+    assert settings.workers == 2
+    del content["workers"]
+    assert parse(json.dumps(content).encode()).workers == 8 + 2 + 16 + 1
     assert settings.paths["rf"].tries == 7 and settings.paths["rf"].timeout_ms == 8000
     assert settings.storage.jobs == 3 and settings.storage.free_bytes == 0
 

@@ -1,7 +1,7 @@
 """An urgent job overtakes: it starts before the rest of a job that was there first.
 
-All meters are on one PLC modem, which serves four at a time. They are silent until the urgent job
-is accepted, so only the four in hand may come before it; what came when shows in the numbers of
+All meters are on one PLC modem, which serves eight at a time. They are silent until the urgent job
+is accepted, so only those in hand may come before it; what came when shows in the numbers of
 the reports.
 """
 
@@ -15,8 +15,8 @@ from tests.system.scripted_hes import ScriptedHes
 from tools.meter.population import NORMAL
 from tools.stage import CONCENTRATOR, RUNTIMES, Stage
 
-METERS = 32
-AT_ONCE = 4  # meters_at_once of a PLC modem, gateway/settings.py
+METERS = 64
+AT_ONCE = 8  # meters_at_once of a PLC modem, gateway/settings.py
 
 
 @pytest.mark.parametrize("runtime", RUNTIMES)

@@ -60,7 +60,12 @@ class Watch:
         network.recover = self._given_up  # type: ignore[method-assign]
 
     def _seen(
-        self, meter: Meter, path: tuple[str, str], answered: bool, percent: int = 100
+        self,
+        meter: Meter,
+        path: tuple[str, str],
+        answered: bool,
+        percent: int = 100,
+        hops: int = 0,
     ) -> None:
         serial, kind = meter.serial, path[0]
         if answered:
@@ -74,7 +79,7 @@ class Watch:
         else:
             self.silent[kind] += 1
             self._failed[serial] = kind
-        self._record(meter, path, answered, percent)
+        self._record(meter, path, answered, percent, hops)
 
     async def _given_up(self, meter: Meter) -> str:
         self._failed.pop(meter.serial, None)
