@@ -253,7 +253,7 @@ def state_line(report: Json) -> Text:
     state, summary = report["state"], report["summary"]
     if state in UNANSWERED:
         line = Text("%s; the concentrator has not answered yet" % state, "yellow")
-    elif state == REJECTED:
+    elif state == REJECTED and report["reason"] != "ended":  # the job, and not all of its meters
         line = Text("rejected: %s (%s)" % (report["sentence"], report["reason"]), "bold red")
     elif report["finished"] and not summary["ko"]:
         line = Text("over, every meter done", "bold green")

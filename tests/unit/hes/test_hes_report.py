@@ -176,6 +176,16 @@ def test_a_refused_job_is_a_ko_for_each_meter(store, key) -> None:
     assert "next: add the signing key" in shown(made)
 
 
+def test_a_job_that_no_meter_could_take_was_not_refused_itself(store, key) -> None:
+    job_id = configure(store, key)
+    rejected = [ko(job_id, serial, "wrong-firmware") for serial in METERS]
+    for each in rejected:
+        each.state = State.NAMES[State.REJECTED]
+    take(store, accepted(job_id), *rejected, ended(job_id, State.REJECTED))
+    text = shown(report.build(store, job_id))
+    assert "over, 3 of 3 meters not done" in text and "rejected:" not in text
+
+
 def test_a_job_nobody_answered(store, key) -> None:
     made = report.build(store, configure(store, key))
     assert made["summary"]["pending"] == len(METERS)
