@@ -5,10 +5,10 @@ from __future__ import annotations
 import argparse
 import sys
 
-from tools.bench import dlms, ledger, modem
+from tools.bench import dlms, ledger, mass, modem
 from tools.bench.wrong import WrongWork
 
-PARTS = [dlms, ledger, modem]  # each adds its command with add_command(commands)
+PARTS = [dlms, ledger, modem, mass]  # each adds its command with add_command(commands)
 
 
 def main(arguments: list[str] | None = None) -> int:
