@@ -80,7 +80,7 @@ class Cosem:
     """All conversations on a line; the oldest is forgotten when there are too many."""
 
     def __init__(self, keys: Keys | None = None) -> None:
-        self.keys = keys or Keys()
+        self.keys = Keys() if keys is None else keys
         self.ciphered = 0
         self.deciphered = 0
         self._conversations: OrderedDict[tuple[str, str, int, int], _Conversation] = OrderedDict()

@@ -4,6 +4,7 @@ the layers together."""
 from __future__ import annotations
 
 from collections import Counter, OrderedDict
+from dataclasses import replace
 
 from gateway.dlms import mode_e
 from tools.sniff import framing, plc, radio
@@ -195,6 +196,8 @@ class Decoder:
         outward = chunk.outward if chunk.outward is not None else decoded.outward
         carried = decoded.carried
         if carried is not None:
+            if not carried.peer and chunk.peer:
+                carried = replace(carried, peer=chunk.peer)
             serial = self.cosem.keys.serial(carried.peer)
             if serial:
                 decoded.layers[-1].text += " [%s]" % serial

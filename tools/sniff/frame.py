@@ -9,12 +9,14 @@ from dataclasses import dataclass, field
 class Chunk:
     """Bytes seen at once. `at_ms`: since 1970 where above 1e11, else since the beginning; None: not
     known. `outward`: from the host to the modem or meter; None: not known. `stream`: which line or
-    connection, "" where there is one only."""
+    connection, "" where there is one only. `peer`: the meter there, as an inventory spells it,
+    where the source knows and the line does not say."""
 
     data: bytes
     at_ms: int | None = None
     outward: bool | None = None
     stream: str = ""
+    peer: str = ""
 
 
 @dataclass(frozen=True)

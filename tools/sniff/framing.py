@@ -104,7 +104,7 @@ def _usi_frame(escaped: bytes, offset: int) -> Raw:
         length |= (raw[2] & 0x80) << 3
     if len(raw) != 2 + length + checked:
         why = "protocol %02x: expected %d bytes of data, came %d" % (
-            protocol, length, len(raw) - 2 - checked)  # fmt: skip
+            protocol, length, max(0, len(raw) - 2 - checked))  # fmt: skip
         return Raw(raw[:SHOWN], offset, BAD_LENGTH, why)
     return Raw(raw, offset, *_compared("CRC", usi_crc(protocol, raw[:-checked]), raw[-checked:]))
 

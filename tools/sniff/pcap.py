@@ -37,8 +37,8 @@ def is_pcap(beginning: bytes) -> bool:
 
 
 def chunks(path: Path, port: int = PORT) -> Iterator[Chunk]:
-    """Payload to and from `port`; stream: the client's address. PcapProblem, OSError. A capture cut
-    short ends where it is cut."""
+    """Payload to and from `port`; stream: both ends, peer: the meter's. PcapProblem, OSError. A
+    capture cut short ends where it is cut."""
     flows: OrderedDict[tuple[bytes, bytes], _Flow] = OrderedDict()
     with path.open("rb") as file:
         head = file.read(24)
@@ -64,17 +64,18 @@ def chunks(path: Path, port: int = PORT) -> Iterator[Chunk]:
             found = _payload(_ip(packet, link), port)
             if found is None:
                 continue
-            outward, client, key, sequence, data = found
+            outward, client, meter, key, sequence, data = found
+            stream = "%s > %s" % (client, meter)
             if sequence is None:
                 if data:
-                    yield Chunk(data, at_ms, outward, client)
+                    yield Chunk(data, at_ms, outward, stream, meter)
                 continue
             flow = flows.setdefault(key, _Flow())
             flows.move_to_end(key)
             if len(flows) > _FLOWS:
                 flows.popitem(last=False)
             for piece in flow.take(sequence, data):
-                yield Chunk(piece, at_ms, outward, client)
+                yield Chunk(piece, at_ms, outward, stream, meter)
 
 
 class _Flow:
@@ -137,11 +138,11 @@ def _ip(packet: bytes, link: int) -> bytes:
     return packet[skip:]
 
 
-Found = tuple[bool, str, tuple[bytes, bytes], tuple[int, bool] | None, bytes]
+Found = tuple[bool, str, str, tuple[bytes, bytes], tuple[int, bool] | None, bytes]
 
 
 def _payload(ip: bytes, port: int) -> Found | None:
-    """(outward, client, flow, (sequence, SYN) of TCP, payload); None for all else."""
+    """(outward, client, meter, flow, (sequence, SYN) of TCP, payload); None for all else."""
     if len(ip) < 20:
         return None
     if ip[0] >> 4 == 4:
@@ -162,12 +163,15 @@ def _payload(ip: bytes, port: int) -> Found | None:
     if port not in ports:
         return None
     outward = ports[1] == port
-    address, number = (source, ports[0]) if outward else (destination, ports[1])
-    server = destination if outward else source
-    host = str(ipaddress.ip_address(address))
-    client = "%s:%d > %s" % (host, number, ipaddress.ip_address(server))
+    ends = [_spelt(source, ports[0]), _spelt(destination, ports[1])]
+    client, meter = ends if outward else ends[::-1]
     key = source + rest[:2], destination + rest[2:4]
     if protocol == _UDP:
-        return outward, client, key, None, rest[8:]
+        return outward, client, meter, key, None, rest[8:]
     sequence = int.from_bytes(rest[4:8], "big"), bool(rest[13] & 2)
-    return outward, client, key, sequence, rest[(rest[12] >> 4) * 4 :]
+    return outward, client, meter, key, sequence, rest[(rest[12] >> 4) * 4 :]
+
+
+def _spelt(address: bytes, port: int) -> str:
+    host = str(ipaddress.ip_address(address))
+    return ("[%s]:%d" if ":" in host else "%s:%d") % (host, port)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import socket
 import struct
@@ -84,10 +85,13 @@ def conversation() -> list[bytes]:
 @pytest.mark.parametrize("order", ["<", ">"])
 def test_a_capture_of_tcp(order: str, tmp_path: Path, sniff: Tool) -> None:
     (tmp_path / "a.pcap").write_bytes(pcap(conversation(), order))
-    ran = sniff("--json", tmp_path / "a.pcap")
+    place = {"serial": "AMI0000000007", "paths": [["ip", METER + ":4059"]]}
+    (tmp_path / "meters.jsonl").write_text(json.dumps(place))
+    ran = sniff("--json", "--meters", tmp_path / "meters.jsonl", tmp_path / "a.pcap")
     assert ran.status == 0 and ran.summary["damaged"] == {}
+    assert ran.frames[0]["layers"][0]["text"] == "16 to 1 [AMI0000000007]"
     assert [frame["outward"] for frame in ran.frames] == [True, False, True]
-    assert {frame["stream"] for frame in ran.frames} == {"10.0.0.1:50000 > 10.0.0.7"}
+    assert {frame["stream"] for frame in ran.frames} == {"10.0.0.1:50000 > 10.0.0.7:4059"}
     assert ran.frames[0]["at_ms"] == 1790000002005
     assert NAMED in ran.frames[2]["layers"][-1]["text"]
 
@@ -98,7 +102,7 @@ def test_a_capture_of_udp_over_ipv6_without_ethernet(tmp_path: Path, sniff: Tool
     (tmp_path / "a.pcap").write_bytes(pcap(packets, link=101))
     ran = sniff(tmp_path / "a.pcap")
     assert ran.status == 0 and NAMED in ran.out and "double-long-unsigned 900" in ran.out
-    assert "-- fd00::1:50000 > fd00::7" in ran.out
+    assert "-- [fd00::1]:50000 > [fd00::7]:4059" in ran.out
 
 
 def test_a_capture_that_lost_a_segment_goes_on(tmp_path: Path, sniff: Tool) -> None:
