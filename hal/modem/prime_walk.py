@@ -24,6 +24,7 @@ LIST_RESPONSE = 0x0F
 LIST_PAGE = 30
 LIST_RECORD = 25  # node, serial, its length, EUI-48: what we need of a record
 _TRIES = 3
+_AGAIN = 12  # a walk without an answer is repeated after so many times answer_ms
 
 
 class Walk:
@@ -63,6 +64,8 @@ class Walk:
             return self._ask(now_ms)
         self.unanswered += 1
         self._end(now_ms)
+        # The modem was not ready, or hung: until it tells of its nodes none can be reached.
+        self.due_ms = now_ms + min(self._refresh_ms, _AGAIN * self._answer_ms)
         return b""
 
     def answer(self, data: bytes, now_ms: int) -> tuple[list[tuple[int, bytes]], bytes] | None:

@@ -184,16 +184,19 @@ def test_nodes_from_before_the_start_page_by_page() -> None:
 
 
 def test_unanswered_list_is_asked_three_times_then_later() -> None:
-    driver = Prime(answer_ms=1000, refresh_ms=60000, silence_ms=10**9)
+    driver = Prime(answer_ms=1000, refresh_ms=900000, silence_ms=10**9)
     driver.start(0)
     asked = 0
-    for now in range(0, 59000, 500):
+    for now in range(0, 15000, 500):
         driver.tick(now)
         asked += len(usi.Parser().feed(driver.outgoing()))
     assert asked == 3
     assert driver.statistics()["list-unanswered"] == 1
-    driver.tick(70000)
+    driver.tick(15000)
     assert driver.outgoing() == LIST_QUERY
+    driver.feed(list_page(0, 3), 15001)
+    driver.tick(800000)
+    assert len(driver.nodes()) == 3 and driver.outgoing() == b""
 
 
 def test_refresh_finds_missed_joins_and_leaves() -> None:

@@ -187,7 +187,8 @@ def _show(found: dict[str, Any], console: Console) -> None:
 def _table(title: str, *columns: str) -> Table:
     table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD)
     for column in columns:
-        table.add_column(column)
+        # In a narrow window dates go on two lines; no serial is cut short.
+        table.add_column(column, overflow="fold", no_wrap=column in ("Meter", "Path", "State"))
     return table
 
 
