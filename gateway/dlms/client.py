@@ -90,6 +90,10 @@ _CURRENT_ASSOCIATION = b"\x00\x00\x28\x00\x00\xff"
 _REPLY_TO_HLS = 1
 
 
+class _ProofRefused(AssociationRefused):
+    """By the meter, after an AARE that may have been an earlier one."""
+
+
 class Client:
     """`timeout_ms` is how long one answer may take, `tries` how often a repeatable request is sent,
     `max_value` the largest value in bytes put together from blocks, `window` how many general
@@ -133,8 +137,14 @@ class Client:
     # ------------------------------------------------------------ association
 
     async def associate(self) -> None:
-        """AARQ, AARE, and both passes of HLS. Starts anew each time it is called."""
+        """AARQ, AARE, and both passes of HLS. Starts anew each time it is called.
+
+        On a bad path an AARE may belong to an AARQ before, even of a conversation before; then its
+        challenge is void and authentication fails though the keys are right. So a failure counts
+        only once the line has been silent before the AARQ; else it is NoAnswer.
+        """
         exchange = self._exchange
+        silent_before = exchange.tries == 1
         for attempt in range(1, exchange.tries + 1):
             exchange.conformance = 0
             self._open = True
@@ -150,11 +160,16 @@ class Client:
                         " check the path"
                         % (self._association.client_sap, exchange.timeout_ms, attempt)
                     )
-            except (SecurityFailed, AssociationRefused):
-                # After an AARQ without answer, an AARE may belong to that one; its challenge is
-                # void by now and authentication fails though the keys are right.
-                if attempt == 1 or attempt == exchange.tries:
-                    raise
+                silent_before = False
+            except (SecurityFailed, _ProofRefused) as error:
+                if silent_before:
+                    raise error
+                if attempt == exchange.tries:
+                    raise NoAnswer(
+                        "%s; or the answers come too late: tried %d times" % (error, attempt)
+                    )
+                await exchange.drain()
+                silent_before = True
             except ProtocolError as error:
                 await self._abandon()
                 raise error
@@ -312,7 +327,7 @@ class Client:
                 raise ProtocolError("%s: the meter's HLS proof is not an octet-string" % step)
             proving.check(typed[1], challenge, answer.value, answer.title)
         except ActionRefused as refused:
-            raise AssociationRefused(
+            raise _ProofRefused(
                 "authentication-failure",
                 "%s: the meter refused our HLS proof (%s); check the keys" % (step, refused.result),
             )

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from gateway.dlms.security import Ciphering
     from hal.ports import Clock, Link
 
+_MOST_LATE = 64  # frames dropped while waiting for silence
 _CONFIRMED = 0x40  # invoke-id-and-priority: confirmed service, normal priority
 _PROTECTION = 512  # what protection adds to a long answer, at most
 
@@ -209,6 +210,14 @@ class Exchange:
         """Send a request that is not confirmed: nothing comes back."""
         transfer = self._transfer(self._protected(plain), step, False)
         await transfer.send_unconfirmed()
+
+    async def drain(self) -> None:
+        """Until nothing has come for as long as one answer may take: what was late is over."""
+        for _ in range(_MOST_LATE):
+            try:
+                await self.link.receive(self.timeout_ms)
+            except asyncio.TimeoutError:
+                return
 
     async def listen(self, timeout_ms: int) -> Any:
         """The next notification within `timeout_ms`, None when there was none; it goes to
