@@ -18,6 +18,7 @@ from tools.hes.watch import service_problem
 
 STATES = ("unknown", "reachable", "unreachable")
 _STYLES = ("", "green", "red")
+_WHOLE = ("Meter", "Path", "State", "Delivery", "Silent")  # columns too short to be folded
 _EVERY = 0.2  # seconds between two looks for an answer
 
 
@@ -185,10 +186,13 @@ def _show(found: dict[str, Any], console: Console) -> None:
 
 
 def _table(title: str, *columns: str) -> Table:
-    table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD)
+    table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD, collapse_padding=True)
     for column in columns:
-        # In a narrow window dates go on two lines; no serial is cut short.
-        table.add_column(column, overflow="fold", no_wrap=column in ("Meter", "Path", "State"))
+        # In a narrow window dates go on two lines, and no serial is cut short.
+        if column in ("Since", "Last heard"):
+            table.add_column(column, min_width=len("2026-11-23"))
+        else:
+            table.add_column(column, overflow="fold", no_wrap=column in _WHOLE)
     return table
 
 
