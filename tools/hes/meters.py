@@ -18,7 +18,7 @@ from tools.hes.watch import service_problem
 
 STATES = ("unknown", "reachable", "unreachable")
 _STYLES = ("", "green", "red")
-_WHOLE = ("Meter", "Path", "State", "Delivery", "Silent")  # columns too short to be folded
+_WHOLE = ("Meter", "Path", "State", "Rate", "Silent", "Changes")  # columns too short to be folded
 _EVERY = 0.2  # seconds between two looks for an answer
 
 
@@ -151,7 +151,7 @@ def _show(found: dict[str, Any], console: Console) -> None:
         "State",
         "Since",
         "Last heard",
-        "Delivery",
+        "Rate",
         "Silent",
         "Changes",
     )
