@@ -11,13 +11,24 @@ from typing import TYPE_CHECKING, Any
 from rich.console import Console
 
 from hal.sim.channel import Channel
-from tools.bench import mass_channel, mass_configure, mass_model, mass_show, mass_sizes
+from tools.bench import (
+    mass_channel,
+    mass_configure,
+    mass_growth,
+    mass_micropython,
+    mass_model,
+    mass_plots,
+    mass_show,
+    mass_sizes,
+)
 from tools.bench.mass_transfer import FIRMWARE, Transfer, image, transfer
 
 if TYPE_CHECKING:
     Commands = argparse._SubParsersAction[argparse.ArgumentParser]
 
-PARTS = ("transfer", "configure", "urgent")
+PARTS = ("transfer", "configure", "urgent", "growth", "micropython")
+QUICK = ("transfer", "configure", "urgent")
+LOSS = 0.02  # of the urgent job's transfer
 URGENT_AFTER = 0.4  # of the transfer's time
 
 
@@ -36,29 +47,44 @@ def add_command(commands: Commands) -> None:
         "--only", choices=PARTS, action="append", help="this part (several times: these)"
     )
     command.add_argument("--json", type=Path, metavar="FILE", help="write the figures there too")
+    command.add_argument("--plots", type=Path, metavar="FOLDER", help="draw pictures there")
     command.set_defaults(run=run)
 
 
 def run(options: argparse.Namespace) -> int:
     meters, size = (60, 8192) if options.quick else (options.meters, options.size * 1024)
-    parts = options.only or PARTS
+    parts = options.only or (QUICK if options.quick else PARTS)
+    seed, plots = options.seed, options.plots
+    if plots is not None:
+        mass_plots.check()
     console = Console(width=None if Console().is_terminal else 130)
-    sizes = mass_sizes.measure(image(size), FIRMWARE.encode(), options.seed)
+    sizes = mass_sizes.measure(image(size), FIRMWARE.encode(), seed)
     mass_show.notes(console, sizes)
-    report: dict[str, Any] = {"meters": meters, "size": size, "seed": options.seed}
-    report["sizes"] = vars(sizes)
+    report: dict[str, Any] = {"meters": meters, "size": size, "seed": seed, "sizes": vars(sizes)}
     if "transfer" in parts or "urgent" in parts:
-        losses = list(mass_show.AIMS) if "transfer" in parts else [0.02]
-        found = [(loss, transfer(meters, size, loss, options.seed)) for loss in losses]
-        rows = [_compared(loss, one, sizes, options.seed) for loss, one in found]
+        losses = list(mass_show.AIMS) if "transfer" in parts else [LOSS]
+        found = {loss: transfer(meters, size, loss, seed) for loss in losses}
+        rows = [_compared(loss, one, sizes, seed) for loss, one in found.items()]
         report["transfer"] = rows
         mass_show.transfers(console, rows)
-    if "configure" in parts:
-        report["configure"] = _configurations(meters, options.seed)
-        mass_show.configurations(console, report["configure"])
+        if plots is not None:
+            loss = losses[len(losses) // 2]
+            mass_plots.timeline(found[loss], loss, plots)
     if "urgent" in parts:
-        report["urgent"] = _urgency(found[0][1], size, options.seed)
+        report["urgent"] = _urgency(found[LOSS], size, seed)
         mass_show.urgency(console, report["urgent"])
+    if "configure" in parts:
+        report["configure"] = _configurations(meters, seed)
+        mass_show.configurations(console, report["configure"])
+    if "growth" in parts:
+        counts = [count for count in mass_growth.METERS if count <= 2 * meters]
+        report["growth"] = [mass_growth.grown(count, size, seed) for count in counts]
+        mass_show.growth(console, report["growth"])
+        if plots is not None:
+            mass_plots.growth(report["growth"], plots)
+    if "micropython" in parts:
+        report["micropython"] = mass_micropython.measure(seed=seed)
+        mass_show.micropython(console, report["micropython"])
     if options.json:
         options.json.write_text(json.dumps(report, indent=2) + "\n")
     return 0
@@ -96,5 +122,5 @@ def _configurations(meters: int, seed: int) -> list[dict[str, Any]]:
 
 def _urgency(without: Transfer, size: int, seed: int) -> dict[str, Any]:
     after_s = without.took * URGENT_AFTER / 1000
-    found = transfer(without.meters, size, 0.02, seed, after_s)
+    found = transfer(without.meters, size, LOSS, seed, after_s)
     return {**found.record(), "lost": found.took / without.took - 1}

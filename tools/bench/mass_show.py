@@ -58,6 +58,9 @@ def transfers(console: Console, rows: list[dict[str, Any]]) -> None:
         cells = [_seconds(row["phases"][name]) for name in names]
         table.add_row("%d %%" % (100 * row["loss"]), *cells)
     console.print(table)
+    for row in rows:
+        text = "gateway CPU time, %d %% loss: %.1f s (sampled; of %.1f s with the simulated world)"
+        console.print(text % (100 * row["loss"], row["gateway_cpu_s"], row["cpu_s"]))
     table = _table("Blocks sent", ["loss", "broadcast", "unicast", "O broadcast", "O unicast"])
     for row in rows:
         sent, oracle = row["blocks_sent"], row["oracle"]
@@ -98,6 +101,31 @@ def urgency(console: Console, row: dict[str, Any]) -> None:
     aim(console, "urgent job starts after its order by", text, "25 s", starts <= 25)
     lost = 100 * row["lost"]
     aim(console, "the transfer loses by it", "%.2f %%" % lost, "1 %", lost < 1)
+
+
+def growth(console: Console, rows: list[dict[str, Any]]) -> None:
+    heads = ["meters", "time", "gateway CPU", "CPU with meters", "gateway's objects", "a meter"]
+    table = _table("An image of %d blocks, %d %% loss" % (rows[0]["blocks"], 2), heads)
+    for row in rows:
+        table.add_row(
+            str(row["meters"]),
+            _seconds(row["took"]),
+            "%.1f s" % row["gateway_cpu_s"],
+            "%.1f s" % row["cpu_s"],
+            "%.0f KiB" % (row["memory"] / 1024),
+            "%.1f KiB" % (row["memory"] / 1024 / row["meters"]),
+        )
+    console.print(table)
+
+
+def micropython(console: Console, row: dict[str, Any]) -> None:
+    text = (
+        "MicroPython, heap of %.2f MB, %d meters, image of %d KiB: all done; at most %.2f MB used,"
+        " %.2f MB of it bytecode (which a board has in its flash); %.0f s"
+    )
+    megabytes = [row[name] / 1e6 for name in ("heap", "live", "code")]
+    values = (megabytes[0], row["meters"], row["size"] // 1024, *megabytes[1:], row["seconds"])
+    console.print(text % values, soft_wrap=True)
 
 
 def aim(console: Console, what: str, is_: str, wanted: str, reached: bool) -> None:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from collections import Counter
 from dataclasses import dataclass, field
 from typing import Any
 
 from tools.bench.mass_channel import BLOCK, SEED
-from tools.bench.mass_watch import Town, Watch, phases
+from tools.bench.mass_cost import CpuShare, Memory
+from tools.bench.mass_watch import PHASES, Town, Watch, phases
 from tools.bench.wrong import WrongWork
 from tools.meter.image import make_image
 from tools.simulation import run
@@ -29,24 +29,28 @@ def image(size: int) -> bytes:
 class Transfer:
     """Times in ms: `took` from the gateway's first frame to the last meter's result, `ordered` from
     the HES's order to the last result there, `busy` that the medium was occupied during `took`.
-    samples: (time, busy so far, meters done), both times counted from the first frame."""
+    cpu_s: of this process, simulated world and all; gateway_cpu_s:
+    the gateway's share. samples: (time, busy so far, meters done), the time counted from the first
+    frame; sends: (time, kind) of each block; spans: (phase, from, until)."""
 
     meters: int
     blocks: int
     took: int
     ordered: int
     busy: int
-    wall_s: float
+    cpu_s: float = 0.0
+    gateway_cpu_s: float = 0.0
     phases: dict[str, int] = field(default_factory=dict)
     blocks_sent: dict[str, int] = field(default_factory=dict)
     samples: list[tuple[int, int, int]] = field(default_factory=list)
     sends: list[tuple[int, str]] = field(default_factory=list)
+    spans: list[tuple[str, int, int]] = field(default_factory=list)
     urgent_starts: int = -1  # after its order
     urgent_ends: int = -1
 
     def record(self) -> dict[str, Any]:
         found = dict(vars(self))
-        for name in ("samples", "sends"):
+        for name in ("samples", "sends", "spans"):
             del found[name]
         return found
 
@@ -57,21 +61,21 @@ def transfer(
     loss: float,
     seed: int = SEED,
     urgent_after: float = 0.0,
-    settings: dict[str, Any] | None = None,
+    memory: Memory | None = None,
 ) -> Transfer:
     """`urgent_after`: a reading of one meter with priority is ordered after this many seconds of
-    the transfer. WrongWork when not every meter runs the image in
+    the transfer. `memory`: watches the gateway's. WrongWork when not every meter runs the image in
     the end."""
-    began = time.process_time()
-    found = run(_play(meters, size, loss, seed, urgent_after, settings or SETTINGS))
-    found.wall_s = time.process_time() - began
+    with CpuShare() as cpu:
+        found = run(_play(meters, size, loss, seed, urgent_after, memory))
+    found.cpu_s, found.gateway_cpu_s = cpu.total_s, cpu.gateway_s
     return found
 
 
 async def _play(
-    meters: int, size: int, loss: float, seed: int, urgent_after: float, settings: dict[str, Any]
+    meters: int, size: int, loss: float, seed: int, urgent_after: float, memory: Memory | None
 ) -> Transfer:
-    async with Town(meters, loss, seed, settings) as town:
+    async with Town(meters, loss, seed, SETTINGS, memory=memory) as town:
         await town.settle()
         with town.watched() as watch:
             ordered = town.clock.ticks_ms()
@@ -86,6 +90,8 @@ async def _play(
                 urgent = await _urgent(town)
             await town.finished(job, 7 * 86400)
             sampling.cancel()
+            if memory is not None:
+                memory.end()
             outcomes = Counter(row["outcome"] for row in town.meters_of(job))
         running = Counter(member.server.meter.firmware for member in town.members.values())
         if outcomes != {"OK": meters} or running != {FIRMWARE: meters}:
@@ -103,10 +109,11 @@ def _measured(
 ) -> Transfer:
     first, last = watch.frames[0][0], max(at for at, _ in watch.done)
     busy = town.plc.air.busy_ms - next(busy for at, busy, _ in samples if at >= ordered)
-    found = Transfer(
-        len(town.members), blocks, last - first, town.clock.ticks_ms() - ordered, busy, 0.0
-    )
-    found.phases = phases(watch, last)
+    found = Transfer(len(town.members), blocks, last - first, town.clock.ticks_ms() - ordered, busy)
+    found.phases = dict.fromkeys(PHASES, 0)
+    for name, since, until in phases(watch, last):
+        found.phases[name] += until - since
+        found.spans.append((name, since - first, until - first))
     found.blocks_sent = dict(watch.blocks())
     found.samples = [(at - first, busy, done) for at, busy, done in samples]
     found.sends = [(at - first, kind) for at, kind, size in watch.frames if size > BLOCK]

@@ -13,6 +13,7 @@ import gateway.work
 from gateway.activities import image_object
 from gateway.activities.fleet import Fleet
 from tools.bench import mass_channel
+from tools.bench.mass_cost import Memory
 from tools.emulator import PrimeEmulator
 from tools.emulator.prime_network import Node
 from tools.meter.street import Street
@@ -54,7 +55,8 @@ class Base(PrimeEmulator):
 
 
 class Town(District):
-    """`meters` healthy ones on the bench's channel. Other arguments as District's."""
+    """`meters` healthy ones on the bench's channel. `memory` watches the gateway. Other arguments
+    as District's."""
 
     def __init__(
         self,
@@ -63,10 +65,12 @@ class Town(District):
         seed: int = mass_channel.SEED,
         settings: dict[str, Any] | None = None,
         meter_ms: int = mass_channel.THINK_MS,
+        memory: Memory | None = None,
     ) -> None:
         scene = mass_channel.scenario(meters, loss)
         super().__init__(scene, seed, settings=settings, baud=mass_channel.BAUD)
         self.watch = Watch()
+        self._memory = memory
         members = list(self.members.values())
         make = mass_channel.modem(Base, meter_ms)
         self.street = Street(members, scene, seed, clock=self.clock, plc_modem=make)
@@ -79,6 +83,8 @@ class Town(District):
         return self
 
     def boot(self) -> None:
+        if self._memory is not None:
+            self._memory.begin(self.clock.sleep_ms)
         super().boot()
         queue, watch, clock = self.gateway._queue, self.watch, self.clock
         finish = queue.finish
@@ -140,23 +146,23 @@ PHASES = (
 )
 
 
-def phases(watch: Watch, ends: int) -> dict[str, int]:
-    """How long, in ms, a campaign was at what; by what it broadcasts and whom it speaks to. What
-    is brought to one meter after the last other meter has been asked is for stragglers."""
+def phases(watch: Watch, ends: int) -> list[tuple[str, int, int]]:
+    """(name, from, until) in ms: what a campaign was at, by what it broadcasts and whom it speaks
+    to. What is brought to one meter after the last other meter has been asked is for stragglers."""
     happened = [(begins, "bring" if blocks else "ask", 0) for begins, _, blocks in watch.talks]
     happened += [(at, "", method) for at, method in watch.methods]
-    found = dict.fromkeys(PHASES, 0)
-    now, since = "survey", watch.frames[0][0]
+    found = [("survey", watch.frames[0][0], ends)]
     for at, talk, method in sorted(happened):
+        now, since, _ = found[-1]
         after = _after_talk(now, talk) if talk else _after_broadcast(now, method)
-        found[now] += max(at - since, 0)
-        now, since = after, max(at, since)
+        if after != now:
+            found[-1] = (now, since, max(at, since))
+            found.append((after, max(at, since), ends))
+    now, since, _ = found[-1]
     asked = max([end for _, end, blocks in watch.talks if not blocks], default=ends)
-    found[now] += ends - since
-    if now == "confirm" and asked < ends:
-        late = ends - max(asked, since)
-        found["confirm"] -= late
-        found["stragglers"] += late
+    if now == "confirm" and since < asked < ends:
+        found[-1] = (now, since, asked)
+        found.append(("stragglers", asked, ends))
     return found
 
 

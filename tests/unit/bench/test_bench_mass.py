@@ -9,7 +9,16 @@ from pathlib import Path
 import pytest
 
 from hal.sim.channel import Channel
-from tools.bench import mass_channel, mass_configure, mass_model, mass_sizes
+from tests.conftest import find_micropython
+from tools.bench import (
+    mass_channel,
+    mass_configure,
+    mass_growth,
+    mass_micropython,
+    mass_model,
+    mass_plots,
+    mass_sizes,
+)
 from tools.bench.__main__ import main
 from tools.bench.mass_sizes import Sizes
 from tools.bench.mass_transfer import FIRMWARE, image, transfer
@@ -19,7 +28,7 @@ SIZES = Sizes(240, (240, 20), (50, 20), (30, 30), (30, 20), (40, 80), (30, 20), 
 
 def test_quick(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     file = tmp_path / "figures.json"
-    assert main(["mass", "--quick", "--json", str(file)]) == 0
+    assert main(["mass", "--quick", "--json", str(file), "--plots", str(tmp_path)]) == 0
     report = json.loads(file.read_text())
     assert [row["loss"] for row in report["transfer"]] == [0.02, 0.1, 0.2]
     for row in report["transfer"]:
@@ -30,6 +39,7 @@ def test_quick(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert fast["busy"] >= 0.9 * fast["took"] and fast["took"] <= 1.3 * fast["least"]
     assert single["took"] > 2 * slow["took"]
     assert 0 <= report["urgent"]["urgent_starts"] <= 25000
+    assert "meters finished" in (tmp_path / "mass-timeline.svg").read_text()
     printed = capsys.readouterr().out
     assert "O = sum over the blocks" in printed and "21400 bit/s" in printed
 
@@ -39,6 +49,19 @@ def test_the_same_seed_gives_the_same_figures() -> None:
         return transfer(12, 2000, 0.1, seed).sends
 
     assert figures(5) == figures(5) != figures(6)
+
+
+def test_time_and_memory_grow_with_the_meters(tmp_path: Path) -> None:
+    rows = [mass_growth.grown(meters, 1000, 1) for meters in (3, 30)]
+    assert 0 < rows[0]["took"] < rows[1]["took"] and 0 < rows[0]["memory"] < rows[1]["memory"]
+    mass_plots.growth(rows, tmp_path)
+    assert (tmp_path / "mass-growth.svg").stat().st_size > 5000
+
+
+@pytest.mark.skipif(not find_micropython(), reason="no micropython: run ./tools/test once")
+def test_the_heap_of_micropython_is_measured() -> None:
+    found = mass_micropython.measure(5, 1000)
+    assert 200_000 < found["code"] < found["live"] < found["heap"] <= 2 << 20
 
 
 def test_sizes_are_those_of_real_frames() -> None:
