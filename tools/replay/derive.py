@@ -17,6 +17,8 @@ Row = dict[str, Any]
 # A trace's clock and the gateway's tasks are not the driver's: what it writes by itself may stand
 # in the trace so much earlier or later.
 TOLERANCE_MS = 2000
+# What the driver will write by itself within this time it was not told to write.
+SOON_MS = 50
 MOST_DIFFERENCES = 50
 
 
@@ -79,8 +81,16 @@ class _Derivation:
                 for raw in self._written.feed(bytes.fromhex(row["write"]), row["at"]):
                     self._wrote(row["at"], raw)
             self._settle(row["at"])
-        self._settle(1 << 60)
+        self._end(rows[-1]["at"] if rows else 0)
         return Derived(self._state.rows, sorted(self._differences)[:MOST_DIFFERENCES])
+
+    def _end(self, at: int) -> None:
+        """What is owed still may come soon; what else comes then is behind the trace's end."""
+        self._state.player.advance(at + SOON_MS)
+        self._gather(self._state)
+        self._settle(at)
+        self._state.ahead = [each for each in self._state.ahead if each[0] <= at]
+        self._settle(1 << 60)
 
     def _put(self, row: Row) -> None:
         _step(self._state, row)
@@ -100,6 +110,9 @@ class _Derivation:
         self._since.append(wanted)
         if self._found(self._state, wanted):
             return
+        if self._writes_soon(at, wanted):
+            self._owed.append((at, raw))
+            return
         call = self._trace.order(raw)
         if call is None or not (
             self._called_after(at, call, wanted) or self._called_before(at, call)
@@ -112,6 +125,12 @@ class _Derivation:
                 del state.ahead[place]
                 return True
         return False
+
+    def _writes_soon(self, at: int, wanted: bytes) -> bool:
+        trial = copy.deepcopy(self._state)
+        trial.player.advance(at + SOON_MS)
+        self._gather(trial)
+        return self._found(trial, wanted)
 
     def _called_after(self, at: int, call: Call, wanted: bytes) -> bool:
         trial = copy.deepcopy(self._state)

@@ -10,6 +10,7 @@ import pytest
 
 from hal.modem import usi
 from tests.unit.sniff.conftest import Tool
+from tools.replay.player import Player, make_driver
 
 LIST = usi.frame(0x06, b"\x0e\x82\x50\x1e\x00\x00").hex()
 NODE = "0080e1000001"
@@ -62,6 +63,26 @@ def test_calls_of_every_kind_are_found_out(tmp_path: Path, replay: Tool) -> None
     ]
     assert found[0] == {**HEAD, "driver": "prime-usi"}
     assert [row["event"] for row in found if "event" in row] == [["joined", NODE]]
+
+
+@pytest.mark.parametrize("early", [0, 3, 40])
+def test_what_the_driver_does_by_itself_is_no_order(
+    early: int, tmp_path: Path, replay: Tool
+) -> None:
+    """Its sign of life after a silence, which the trace has a little earlier than the replay."""
+    alone = Player(make_driver({"driver": "prime-usi"}))
+    for row in BEGINNING:
+        for kind in ("line", "read"):
+            if kind in row:
+                alone.put(row["at"], kind, row[kind])
+    done = len(alone.outcome)
+    alone.advance(10_000_000)
+    at, _, probe = alone.outcome[done]
+    path = put(tmp_path / "a.jsonl", HEAD, *BEGINNING, {"at": at - early, "write": probe})
+    test = tmp_path / "test.jsonl"
+    ran = replay("--driver", "prime-usi", "--update", "-o", test, path)
+    assert ran.status == 0, ran.out
+    assert not any("call" in json.loads(line) for line in test.read_text().splitlines())
 
 
 def test_a_trace_without_its_beginning_is_played_as_far_as_it_goes(
