@@ -79,6 +79,8 @@ HELP = [
     (["ami-meter", "serve"], ["--port", "--serial", "--keys", "--dead"]),
     (["ami-meter", "population"], ["--meters", "--seed", "--loss", "--inventory"]),
     (["ami-meter", "show"], ["usage"]),
+    (["ami-sniff"], ["--format", "--keys", "--record", "--offer", "ATPLSF", "ami-replay --help"]),
+    (["ami-replay"], ["--driver", "--update", "From a trace of the field to a test"]),
 ]
 
 
