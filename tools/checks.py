@@ -22,7 +22,8 @@ STATIC = [
     ("types, MicroPython", ["basedpyright", "--typeshedpath", sysconfig.get_path("purelib")]),
     ("import arrows", ["lint-imports"]),
 ]
-PYTEST = ["python", "-m", "pytest"]
+# Many tests wait for processes and lines: three side by side keep two cores busy.
+PYTEST = ["python", "-m", "pytest", "-n", "3", "--dist", "loadfile"]
 PORTABLE = ["python", "-m", "tests.portable.on_micropython"]
 SUMMARY = re.compile(r"(\d+) passed")
 UNHAPPY = re.compile(r"\d+ (?:failed|errors?|skipped)")

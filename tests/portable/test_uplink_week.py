@@ -30,7 +30,7 @@ FIRMEST = 12  # attempts a job allows
 # What may be in RAM beyond the first day's: of an execution with its report unacknowledged, and in
 # all. An execution that has ended keeps but a few octets; its report is on the flash.
 EXECUTION_OCTETS = 24
-SPARE_OCTETS = 16384
+SPARE_OCTETS = 32768
 
 
 def work(world: World, attempts: dict[tuple[bytes, str], int], most: int) -> int:
