@@ -128,9 +128,12 @@ def test_a_modem_is_unplugged_in_the_middle_of_a_job_and_plugged_in_again(
 ) -> None:
     package = period_package(WANTED)
     serials = [meter["serial"] for meter in scene.control.meters()]
-    for meter in scene.control.meters():
+    for number, meter in enumerate(scene.control.meters()):
         if meter["role"] == DEAD:
             scene.control.fault(meter["serial"], "dead", False)
+        scene.control.fault(meter["serial"], "slow_ms", 100 * number)  # not all at the same time
+    silent = scene.plc[-1]  # so that the job is not over before
+    scene.control.fault(silent, "dead", True)
     scene.start_gateway(runtime)
     to = (scene.store, scene.stage.key, CONCENTRATOR, serials, scene.terms(tries=8))
     job = order.configure(*to, signed(package, scene.stage.key))
@@ -142,7 +145,8 @@ def test_a_modem_is_unplugged_in_the_middle_of_a_job_and_plugged_in_again(
     scene.wait_for("a first result", lambda: any(ended([serial]) for serial in scene.plc))
     scene.control.unplug(PLC)
     scene.wait_for("all on RF", lambda: ended(scene.rf + scene.both))
-    assert not ended(scene.plc)
+    scene.control.fault(silent, "dead", False)
+    assert not ended([silent])
     scene.control.plug(PLC)
     scene.wait_for_the_end(job)
     made = report.build(scene.store, job)
