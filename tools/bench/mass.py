@@ -21,6 +21,7 @@ from tools.bench import (
     mass_show,
     mass_sizes,
 )
+from tools.bench.mass_growth import LOSS
 from tools.bench.mass_transfer import FIRMWARE, Transfer, image, transfer
 
 if TYPE_CHECKING:
@@ -28,7 +29,6 @@ if TYPE_CHECKING:
 
 PARTS = ("transfer", "configure", "urgent", "growth", "micropython")
 QUICK = ("transfer", "configure", "urgent")
-LOSS = 0.02  # of the urgent job's transfer
 URGENT_AFTER = 0.4  # of the transfer's time
 
 
@@ -61,6 +61,7 @@ def run(options: argparse.Namespace) -> int:
     sizes = mass_sizes.measure(image(size), FIRMWARE.encode(), seed)
     mass_show.notes(console, sizes)
     report: dict[str, Any] = {"meters": meters, "size": size, "seed": seed, "sizes": vars(sizes)}
+    found: dict[float, Transfer] = {}
     if "transfer" in parts or "urgent" in parts:
         losses = list(mass_show.AIMS) if "transfer" in parts else [LOSS]
         found = {loss: transfer(meters, size, loss, seed) for loss in losses}
@@ -78,7 +79,10 @@ def run(options: argparse.Namespace) -> int:
         mass_show.configurations(console, report["configure"])
     if "growth" in parts:
         counts = [count for count in mass_growth.METERS if count <= 2 * meters]
-        report["growth"] = [mass_growth.grown(count, size, seed) for count in counts]
+        report["growth"] = [
+            mass_growth.grown(count, size, seed, found.get(LOSS) if count == meters else None)
+            for count in counts
+        ]
         mass_show.growth(console, report["growth"])
         if plots is not None:
             mass_plots.growth(report["growth"], plots)
@@ -110,13 +114,12 @@ def _compared(loss: float, one: Transfer, sizes: mass_sizes.Sizes, seed: int) ->
 def _configurations(meters: int, seed: int) -> list[dict[str, Any]]:
     rows = []
     for settings, write_ms in (
-        (mass_configure.ALL_AT_ONCE, 0),
-        (mass_configure.ALL_AT_ONCE, mass_configure.WRITE_MS),
+        (mass_configure.DEFAULTS, 0),
+        (mass_configure.DEFAULTS, mass_configure.WRITE_MS),
         (mass_configure.ONE_BY_ONE, mass_configure.WRITE_MS),
     ):
         found = mass_configure.configure(meters, settings, write_ms, seed=seed).record()
-        at_once = settings["modems"][0]["meters_at_once"]
-        rows.append({"at_once": at_once, "write_ms": write_ms, **found})
+        rows.append({"write_ms": write_ms, **found})
     return rows
 
 

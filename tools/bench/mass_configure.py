@@ -23,10 +23,7 @@ BYTES = 2048  # of A-XDR, in
 PARAMETERS = ["0.128.96.0.%d.255" % number for number in range(32)]  # the maker's own
 LOSS = 0.02
 WRITE_MS = 500  # a slow meter takes for each attribute
-ALL_AT_ONCE: dict[str, Any] = {
-    "modems": [{"driver": "prime-usi", "url": "tcp://plc:1", "meters_at_once": 9}],
-    "workers": 10,
-}
+DEFAULTS: dict[str, Any] = {}  # of the gateway
 ONE_BY_ONE: dict[str, Any] = {
     "modems": [{"driver": "prime-usi", "url": "tcp://plc:1", "meters_at_once": 1}],
     "workers": 1,
@@ -44,6 +41,7 @@ class Configured:
     the medium was occupied meanwhile, `least` as FORMULA says."""
 
     meters: int
+    at_once: int
     took: int
     busy: int
     least: int
@@ -127,7 +125,7 @@ async def _play(
             raise WrongWork("the configuration ended with %s" % outcomes)
         frames = town.watch.frames
         took = max(at for at, _ in town.watch.done) - frames[0][0]
-        found = Configured(meters, took, town.plc.air.busy_ms - busy, 0, 0.0)
+        found = Configured(meters, town.at_once, took, town.plc.air.busy_ms - busy, 0, 0.0)
         return found, [size for _, _, size in frames]
 
 

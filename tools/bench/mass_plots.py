@@ -38,7 +38,7 @@ def timeline(run: Transfer, loss: float, folder: Path) -> None:
     middles = [(a[0] + b[0]) / 120_000 for a, b in pairs]
     medium.fill_between(
         middles,
-        [100 * (b[1] - a[1]) / (b[0] - a[0]) for a, b in pairs],
+        [min(100.0, 100 * (b[1] - a[1]) / (b[0] - a[0])) for a, b in pairs],
         step="mid",
         color=BLUE,
         alpha=0.5,
@@ -89,10 +89,10 @@ def _figure(rows: int) -> tuple[Figure, list[Axes]]:
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(7, 1.9 * rows), layout="constrained")
-    axes = [figure.add_subplot(rows, 1, row + 1) for row in range(rows)]
+    axes = [figure.add_subplot(rows, 1, 1)]
+    axes += [figure.add_subplot(rows, 1, row + 1, sharex=axes[0]) for row in range(1, rows)]
     for one in axes:
         one.spines[["top", "right"]].set_visible(False)
-        one.set_xlim(auto=True)
         one.margins(x=0.01)
     return figure, axes
 

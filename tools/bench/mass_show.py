@@ -8,6 +8,7 @@ from rich.console import Console
 from rich.table import Table
 
 from tools.bench import mass_channel, mass_configure, mass_model
+from tools.bench.mass_growth import LOSS
 from tools.bench.mass_sizes import Sizes
 
 AIMS = {0.02: 1.3, 0.1: 1.4, 0.2: 1.6}  # times the oracle's time, by loss a frame and hop
@@ -105,7 +106,7 @@ def urgency(console: Console, row: dict[str, Any]) -> None:
 
 def growth(console: Console, rows: list[dict[str, Any]]) -> None:
     heads = ["meters", "time", "gateway CPU", "CPU with meters", "gateway's objects", "a meter"]
-    table = _table("An image of %d blocks, %d %% loss" % (rows[0]["blocks"], 2), heads)
+    table = _table("An image of %d blocks, %d %% loss" % (rows[0]["blocks"], 100 * LOSS), heads)
     for row in rows:
         table.add_row(
             str(row["meters"]),
@@ -121,10 +122,10 @@ def growth(console: Console, rows: list[dict[str, Any]]) -> None:
 def micropython(console: Console, row: dict[str, Any]) -> None:
     text = (
         "MicroPython, heap of %.2f MB, %d meters, image of %d KiB: all done; at most %.2f MB used,"
-        " %.2f MB of it bytecode (which a board has in its flash); %.0f s"
+        " %.2f MB of it bytecode (which a board has in its flash); %.1f s of CPU"
     )
     megabytes = [row[name] / 1e6 for name in ("heap", "live", "code")]
-    values = (megabytes[0], row["meters"], row["size"] // 1024, *megabytes[1:], row["seconds"])
+    values = (megabytes[0], row["meters"], row["size"] // 1024, *megabytes[1:], row["cpu_s"])
     console.print(text % values, soft_wrap=True)
 
 

@@ -16,7 +16,6 @@ from tools.simulation import run
 
 FIRMWARE = "V03.00.00"
 SAMPLE_MS = 5000
-SETTINGS = {"modems": [{"driver": "prime-usi", "url": "tcp://plc:1", "meters_at_once": 9}]}
 
 
 def image(size: int) -> bytes:
@@ -75,7 +74,7 @@ def transfer(
 async def _play(
     meters: int, size: int, loss: float, seed: int, urgent_after: float, memory: Memory | None
 ) -> Transfer:
-    async with Town(meters, loss, seed, SETTINGS, memory=memory) as town:
+    async with Town(meters, loss, seed, memory=memory) as town:
         await town.settle()
         with town.watched() as watch:
             ordered = town.clock.ticks_ms()

@@ -104,6 +104,11 @@ class Town(District):
 
         queue.begin = begun  # type: ignore[method-assign, assignment]
 
+    @property
+    def at_once(self) -> int:
+        """How many meters the gateway serves side by side."""
+        return self._settings.modems[0].meters_at_once
+
     async def settle(self) -> None:
         """Until all nodes are registered."""
         while self.network.statistics()[0][1]["nodes"] < len(self.members):
