@@ -54,6 +54,7 @@ class FleetClient:
 
     def __init__(self, meter: Meter, security: SecuritySetup, fleet: Fleet, limit: int) -> None:
         self._fleet = fleet
+        self._faults = meter.faults
         self._guard = Guard(security, fleet.client_title)
         association = AssociationLN(meter, FLEET, acse.NONE, ciphered=True)
         association.status = ASSOCIATED
@@ -80,7 +81,7 @@ class FleetClient:
         else:
             return False
         request = _request(plain)
-        if request is not None and request.class_id == IMAGE:
+        if request is not None and request.class_id == IMAGE and not self._faults.no_broadcast:
             self._access.invoke(request.class_id, request.obis, request.method, request.data)
         return True
 

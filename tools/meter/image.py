@@ -72,7 +72,13 @@ class ImageTransfer(CosemObject):
         return int(self.value(2)[1])
 
     def _bitmap(self) -> Typed:
-        return (axdr.BIT_STRING, "".join(map(str, self._have)))
+        have = "".join(map(str, self._have))
+        said = self.meter.faults.false_blocks
+        if said == "short":
+            have = have[: len(have) // 2]
+        elif said:
+            have = ("1" if said == "all" else "0") * len(have)
+        return (axdr.BIT_STRING, have)
 
     def _first_not_transferred(self) -> Typed:
         first = self._have.find(0)
@@ -82,7 +88,9 @@ class ImageTransfer(CosemObject):
         (_, identification), (_, size) = typed[1]
         if not self.value(5)[1]:
             raise Refused("read-write-denied")
-        if not 0 < size <= MOST_BYTES or not identification:
+        if not self._block_size():
+            raise Refused("other-reason")
+        if not 0 < size <= (self.meter.faults.image_memory or MOST_BYTES) or not identification:
             raise Refused("other-reason")
         self._identification = identification
         self.image = bytearray(size)
@@ -99,8 +107,9 @@ class ImageTransfer(CosemObject):
             raise Refused("data-block-unavailable")
         if len(block) != min(self._block_size(), len(self.image) - start):
             raise Refused("other-reason")
-        self.image[start : start + len(block)] = block
-        self._have[number] = 1
+        if number != self.meter.faults.drop_block:
+            self.image[start : start + len(block)] = block
+            self._have[number] = 1
 
     def _verify(self) -> None:
         status = self.status()
@@ -122,7 +131,7 @@ class ImageTransfer(CosemObject):
             model, _ = read_image(bytes(self.image))
         except ValueError:
             model = ""
-        if model != self.meter.model:
+        if model != self.meter.model or self.meter.faults.verify_fails:
             self._status = VERIFY_FAILED
             return
         self._status = VERIFIED
@@ -142,10 +151,15 @@ class ImageTransfer(CosemObject):
         if status != VERIFIED:
             raise Refused("other-reason")
         self._status = ACTIVATING
-        self._due = self.meter.source() + self.activate_s
+        self._due = self.meter.source() + max(self.activate_s, self.meter.faults.slow_activate_s)
         if self.status() == ACTIVATING:
             raise Refused("temporary-failure")
+        if self._status == ACTIVATION_FAILED:
+            raise Refused("other-reason")
 
     def _finish_activate(self) -> None:
+        if self.meter.faults.activate_fails:
+            self._status = ACTIVATION_FAILED
+            return
         _, self.meter.firmware = read_image(bytes(self.image))
         self._status = ACTIVATED

@@ -179,6 +179,15 @@ class Faults:
     lose_blocks: int = 0  # of so many general blocks it sends next, every second is lost
     lose_received_blocks: int = 0  # so many of the next general blocks to it are lost on the way
     slow_verify_s: int = 0  # image_verify takes so many seconds; meanwhile: temporary-failure
+    slow_activate_s: int = 0  # image_activate likewise
+    verify_fails: bool = False  # whatever the image
+    activate_fails: bool = False
+    image_memory: int = 0  # bytes it has for an image; 0: enough
+    no_broadcast: bool = False  # it takes unicast only
+    false_blocks: str = (
+        ""  # what it says of the blocks it has: "all", "none", "short" (half as many)
+    )
+    drop_block: int = -1  # this block of an image never sticks, though it is accepted
 
 
 @dataclass

@@ -203,12 +203,13 @@ class District:
         delivery: str,
         serials: Sequence[str] | None = None,
         activation: int = 0,
+        targets: Sequence[str] = ("AMI-E450",),
         **terms: Any,
     ) -> bytes:
-        """Order an image, which makes meters run `firmware`, by `delivery` (image_file.DELIVERIES);
-        returns the job's id."""
+        """Order an image, which makes meters run `firmware`, by `delivery` (image_file.DELIVERIES)
+        on `targets` (as tools.package.image.describe); returns the job's id."""
         described = image.describe(
-            content, "firmware", "1", "", ["AMI-E450"], firmware, firmware, delivery
+            content, "firmware", "1", "", list(targets), firmware, firmware, delivery
         )
         return order.transfer_image(
             self.store,
