@@ -55,6 +55,7 @@ class Image(GXDLMSImageTransfer):  # type: ignore[misc]
             self.blocks[number] = bytes(data)
         elif e.index == 3 and len(self.data) != self.imageSize:
             e.error = ErrorCode.OTHER_REASON
+            return
         count = -(-self.imageSize // self.imageBlockSize)
         self.imageTransferredBlocksStatus = "".join("01"[n in self.blocks] for n in range(count))
         missing = [n for n in range(count) if n not in self.blocks]
