@@ -263,6 +263,7 @@ class Worker:
             members.append(Member(meter, execution.again, execution))
         at_once = self._network.slots(fleet.kind) - 1  # one is left for urgent jobs
         campaign = Campaign(fleet, self._image_order(first), control, at_once)
+        self._queue.transfers(first, campaign.standing)
         try:
             await campaign.run(members)
         except Exception as error:  # a fault of ours, or the flash, must not cost the gateway
@@ -271,6 +272,8 @@ class Worker:
                 if not control.finished(member):
                     result = Result(KO, "gateway-error", type(error).__name__)
                     await control.finish(member, result)
+        finally:
+            self._queue.transfers(first, None)
 
 
 class _Control:

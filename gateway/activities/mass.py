@@ -47,6 +47,7 @@ from gateway.activities.image_object import (
     VERIFY_FAILED,
     VERIFYING,
 )
+from gateway.activities.outlook import Outlook
 from gateway.activities.spread import Bitmap, Costs
 from gateway.activities.words import passing
 from gateway.dlms.errors import ActionRefused, DlmsError, NoAnswer, NotSupported
@@ -190,11 +191,13 @@ class Campaign:
         self._told_all = False  # all have been told to activate
         self._talked_ms = 0
         self._talks = 0
+        self._outlook = Outlook(fleet.clock, at_once, 0)
 
     async def run(self, members: list[Member]) -> None:
         """Until every member has its result. Errors of ours come out; those of meters and modems
         are results."""
         self._members = list(members)
+        self._outlook = Outlook(self._clock, self._at_once, len(members))
         try:
             await self._survey()
             if self._members and 0 < self._size <= self._fleet.room():
@@ -206,6 +209,10 @@ class Campaign:
         except _Gone as gone:
             result = Result(KO, "modem-gone", words.one_line(str(gone)))
             await self._end_all(self._members, result)
+
+    def standing(self) -> tuple[str, int, int]:
+        """(phase, ms it has taken, ms likely left; 0: not known yet)."""
+        return self._outlook.now(len(self._members))
 
     # ------------------------------------------------------------ survey
 
@@ -292,10 +299,12 @@ class Campaign:
         if blocks:
             await self._send(blocks)
             rounds = await self._rounds_wanted(len(blocks))
+            self._outlook.blocks = max(rounds - 1, 0) * len(blocks)
             for _ in range(1, rounds):
                 await self._send(blocks)
             if not rounds:
                 return
+        self._outlook.phase = "verify"
         await self._command(VERIFY, NOTHING)
         if await self._all_may_activate():
             self._told_all = await self._command(ACTIVATE, NOTHING, 0.0, self._alone)
@@ -303,6 +312,7 @@ class Campaign:
             for member in self._members:
                 member.verified, member.activating = False, True
             await self._pause(SETTLE_MS)
+        self._outlook.phase, self._outlook.rounds = "check", 1
         await self._check_all()
         await self._repair()
 
@@ -360,9 +370,13 @@ class Campaign:
 
     async def _send(self, blocks: Sequence[int]) -> None:
         took = 0
+        self._outlook.phase = "blocks"
+        self._outlook.blocks = max(self._outlook.blocks, len(blocks))
         for number in blocks:
             data = image_object.transfer(number, self._image.block(number, self._size))
-            took += await self._broadcast(TRANSFER, data)
+            each = await self._broadcast(TRANSFER, data)
+            self._outlook.sent(each)
+            took += each
         self._sent = blocks
         self._rounds += 1
         self._costs.broadcast = max(1.0, took / len(blocks))
@@ -520,6 +534,7 @@ class Campaign:
             lacking = self._mendable(broadcast)
             if not broadcast and not lacking:
                 return
+            self._outlook.phase = "repair"
             if broadcast:
                 await self._send(broadcast)
             told = set(broadcast)
@@ -551,6 +566,7 @@ class Campaign:
     # ------------------------------------------------------------ activate, confirm, stragglers
 
     async def _activate(self) -> None:
+        self._outlook.phase = "activate"
         verified = [each for each in self._members if each.verified and not each.activating]
         now = self._clock.unix_time()
         if self._order.activation and now < self._order.activation:
@@ -579,6 +595,7 @@ class Campaign:
         """Each to its end: those that activate confirm it, what few lack is brought one by one."""
         activating = [member for member in self._members if member.activating]
         lacking = [member for member in self._members if not member.activating]
+        self._outlook.phase, self._outlook.rounds = "confirm", 0
         if activating:
             await self._pause(SETTLE_MS)
         await self._each(activating + lacking, self._to_the_end)
@@ -624,6 +641,7 @@ class Campaign:
         fresh = [member for member in members if member in self._members]
         fresh.reverse()  # the next is the last
         waiting: list[tuple[int, Member]] = []  # those to be asked again, and when
+        self._outlook.talks = len(fresh)
         group = Group()
         for _ in range(min(self._at_once, len(fresh))):
             group.start(self._talks_with(fresh, waiting, work))
@@ -697,8 +715,10 @@ class Campaign:
             log.error(WHERE, "%s: %s: %s" % (member.meter.serial, type(error).__name__, error))
             verdict = Result(KO, "gateway-error", type(error).__name__)
         else:
-            self._talked_ms += self._clock.ticks_ms() - began
+            took_ms = self._clock.ticks_ms() - began
+            self._talked_ms += took_ms
             self._talks += 1
+            self._outlook.talked(took_ms)
             self._gone_since = None
             member.silent, member.heard = 0, True
         if isinstance(verdict, Result):

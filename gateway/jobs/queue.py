@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import asyncio
 
+from gateway.jobs import progress
 from gateway.jobs.forecast import Durations, fits, words
 from gateway.jobs.job import IMAGE, URGENT, State
 from gateway.jobs.result import KO, WAIT, Result
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from gateway.jobs.contents import Entry
     from gateway.jobs.job import Job
     from gateway.jobs.ledger import Ledger
+    from gateway.jobs.progress import Progress, Transfer
     from hal.ports import Clock
 
 AGEING_S = 3600
@@ -90,6 +92,7 @@ class Queue:
         self._working: dict[str, Execution] = {}
         # Of a transfer to many meters, while none of its conversations is with this one.
         self._parked: dict[str, Execution] = {}
+        self._transfers: dict[int, Transfer] = {}  # by the job's seq
         self._released: set[bytes] = set()
         self._waits: dict[tuple[int, int], int] = {}  # (seq, index): since when (ticks)
         self._durations = durations or Durations(clock)
@@ -223,6 +226,13 @@ class Queue:
                         break
         return False
 
+    def transfers(self, execution: Execution, transfer: Transfer | None) -> None:
+        """Whom progress() is to ask about the execution's job; None: it is over."""
+        if transfer is not None:
+            self._transfers[execution.seq] = transfer
+        else:
+            self._transfers.pop(execution.seq, None)
+
     def standing(self, execution: Execution) -> str:
         """ "go", "pause", or "stop": its job is canceled, or its window not open any more."""
         entry = self._ledger.entry_of(execution.seq)
@@ -329,6 +339,19 @@ class Queue:
         done = max(room_s * 1000 - before_ms, 0) // each_ms
         detail = "about %d of %d meters have their turn within the window" % (done, meters)
         return "window-short", detail + ", at %d ms a meter" % each_ms
+
+    def progress(self) -> list[Progress]:
+        """How far the open jobs are, the most urgent first."""
+        now_ms = self._clock.ticks_ms()
+        entries = [entry for entry in self._ledger.jobs() if entry.open()]
+        entries.sort(key=lambda entry: self._rank(entry, now_ms))
+        now = self._clock.unix_time()
+        reason_of = self._ledger.reason_of
+        return progress.of(entries, self._transfers, self._durations, reason_of, now, now_ms)
+
+    def open_jobs(self) -> list[bytes]:
+        """Ids of the jobs that progress() tells of, in any order."""
+        return [entry.job.id for entry in self._ledger.jobs() if entry.open()]
 
     def cancel(self, job_id: bytes) -> bool:
         """See Ledger.cancel()."""

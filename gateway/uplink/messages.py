@@ -14,6 +14,8 @@ hello  | Hello   | After each birth and every few minutes: the jobs the gateway 
 report | Reports | Numbered reports, oldest first; sent again until acknowledged.
 pull   | Pull    | Asks for one piece of a package, by its SHA-256.
 meters | Meters  | The page asked for: how the meters stand (standing.py).
+progress | Progress | While jobs are open, at most once a minute: how far they are, and when
+       |         | each is likely to end. Not numbered: what is lost, the next one makes good.
 
 down   | message | purpose
 -------|---------|---------------------------------------------------------------------------------
@@ -41,6 +43,7 @@ starts again at 1.
 
 from __future__ import annotations
 
+from gateway.jobs.progress import MOST_JOBS, MOST_REASONS
 from gateway.uplink.refused import Refused
 from gateway.uplink.reports import REPORT, Report
 from gateway.uplink.shape import (
@@ -53,6 +56,7 @@ from gateway.uplink.shape import (
     decoded,
     octets,
     require,
+    row,
     text,
     uint,
 )
@@ -69,7 +73,7 @@ REPORTS_SIZE = 16384  # octets of reports in one message, unless a single one is
 MAX_JOBS_IN_HELLO = 4096
 MAX_PACKAGE = 0xFFFFFFFF
 
-UP_TOPICS = ("state", "hello", "report", "pull", "meters")
+UP_TOPICS = ("state", "hello", "report", "pull", "meters", "progress")
 DOWN_TOPICS = (
     "job",
     "cancel",
@@ -325,6 +329,40 @@ class Meters:
     @classmethod
     def decode(cls, payload: bytes) -> Meters:
         return cls(*_fields(payload, "meters", cls.NAMES, cls.RULES))
+
+
+class Progress:
+    """Up. How the open jobs are at `time`, as far as they have changed since the message before:
+    each [id, phase, permille done, meters queued, in hand, done, [[reason, how many queued meters
+    wait after it]], expected end], see gateway/jobs/progress.py. phase: of a transfer to many
+    meters at once, else "". The end is unix time, 0 while it cannot be judged.
+    """
+
+    __slots__ = ("jobs", "time")
+
+    def __init__(self, time: int, jobs: list[list[Any]]) -> None:
+        self.time = time
+        self.jobs = jobs
+
+    JOB = row(
+        _ID,
+        text(16),
+        uint(1000),
+        uint(UINT32),
+        uint(UINT32),
+        uint(UINT32),
+        array_of(row(text(32, 1), uint(UINT32)), MOST_REASONS),
+        _TIME,
+    )
+    NAMES = "version time jobs"
+    RULES = [VERSION, _TIME, array_of(JOB, MOST_JOBS, 1)]
+
+    def encode(self) -> bytes:
+        return cbor.encode([1, self.time, self.jobs])
+
+    @classmethod
+    def decode(cls, payload: bytes) -> Progress:
+        return cls(*_fields(payload, "progress", cls.NAMES, cls.RULES))
 
 
 class Cancel:

@@ -19,6 +19,7 @@ from gateway.uplink.messages import Ack, Ask, Chunk, Hello, Resend, State
 from gateway.uplink.orders import Orders, digest_of
 from gateway.uplink.outbox import Outbox
 from gateway.uplink.refused import Refused
+from gateway.uplink.telling import Telling
 from gateway.uplink.trust import KEYS, ORDERS, PACKAGES, TrustStore, check_address
 from hal.ports import Message, PortError
 from hal.rt import log
@@ -110,6 +111,7 @@ class Session:
         )
         self._time = HesTime(concentrator, orders, clock, crypto, ledger)
         self._outbox = Outbox(ledger)
+        self._telling = Telling(queue, clock)
         self._session = 0
         self._hello_due = 0
         self._heard = 0  # ticks
@@ -164,6 +166,7 @@ class Session:
         log.info(_WHERE, "connected, %d reports wait" % waiting)
         self.online = True
         self._outbox.connected()
+        self._telling.connected()
         self.files.disconnected()
         self._hello_due = self._heard = self._clock.ticks_ms()
         group = Group()
@@ -206,6 +209,10 @@ class Session:
         if batch is not None:
             await self._publish("report", batch.encode())
             self._outbox.published(self._clock.ticks_ms())
+            sent = True
+        told = self._telling.message()
+        if told is not None:
+            await self._publish("progress", told.encode())
             sent = True
         if self._asked is not None and now - self._answered >= ASK_MS:
             after, self._asked, self._answered = self._asked, None, now

@@ -32,6 +32,7 @@ RULE = {
     "report": "report",
     "pull": "pull",
     "meters": "meters-message",
+    "progress": "progress",
     "job": "job-payload",
     "cancel": "cancel-payload",
     "pause": "pause-payload",

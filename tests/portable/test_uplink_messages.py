@@ -11,6 +11,7 @@ from gateway.uplink.messages import (
     Hello,
     Meters,
     Pause,
+    Progress,
     Pull,
     Reports,
     Resend,
@@ -26,7 +27,21 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-CLASSES = (State, Hello, Reports, Pull, Meters, Cancel, Pause, Chunk, Ack, Resend, Ask, Time)
+CLASSES = (
+    State,
+    Hello,
+    Reports,
+    Pull,
+    Meters,
+    Progress,
+    Cancel,
+    Pause,
+    Chunk,
+    Ack,
+    Resend,
+    Ask,
+    Time,
+)
 
 
 def test_there_and_back() -> None:

@@ -142,6 +142,10 @@ def every_message() -> list[Any]:
         State(HERE, 1, True, 1, 1, 1, 0, "", "", 0, 9, 9, [["plc", True, 9, {"a": 1 << 40}]]),
         Meters("", False, []),
         Meters("A1", True, [["A2", [["rf", 2, NOW, 0, NOW, 90, 31, 255, False]]], ["A3", []]]),
+        messages.Progress(NOW, [[bytes(16), "", 0, 3, 0, 0, [], 0]]),
+        messages.Progress(
+            0, [[bytes(range(16)), "blocks", 431, 4, 290, 6, [["no-answer", 3]], NOW + 900]]
+        ),
         Ask(""),
         Ask("A1"),
         Hello(77, NOW, [bytes(16), bytes(range(16))]),
@@ -203,6 +207,7 @@ class Hes:
             "report": Reports,
             "pull": Pull,
             "meters": Meters,
+            "progress": messages.Progress,
         }
         content = kinds[name].decode(message.payload)
         assert message.retain == (name == "state")

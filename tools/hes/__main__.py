@@ -191,7 +191,7 @@ def _list(options: argparse.Namespace) -> int:
     store = Store(options.db)
     console = Console()
     jobs = Table(title="Jobs", title_justify="left", box=box.SIMPLE_HEAD)
-    for name in ("Job", "Submitted", "Concentrator", "Kind", "State", "Meters", "OK", "KO"):
+    for name in ("Job", "Submitted", "Concentrator", "Kind", "State", "Meters", "OK", "KO", "Ends"):
         jobs.add_column(name)
     for job in store.jobs():
         jobs.add_row(
@@ -205,6 +205,7 @@ def _list(options: argparse.Namespace) -> int:
             str(job["meters"]),
             str(job["ok"] + job["value"]),
             str(job["ko"]),
+            _ends(job),
         )
     places = Table(title="Concentrators", title_justify="left", box=box.SIMPLE_HEAD)
     for name in ("Concentrator", "Line", "Last heard", "Firmware", "Runtime", "Jobs", "Meters"):
@@ -231,6 +232,13 @@ def _list(options: argparse.Namespace) -> int:
     problem = service_problem(store)
     console.print(problem or "`ami-hes serve` is connected to the broker.", markup=False)
     return 0
+
+
+def _ends(job: sqlite3.Row) -> str:
+    """When the concentrator expects it to."""
+    if not job["ends"] or job["ok"] + job["value"] + job["ko"] == job["meters"]:
+        return "-"
+    return report.ends(job["ends"], time.time())
 
 
 def _cancel(options: argparse.Namespace) -> int:

@@ -21,7 +21,7 @@ from gateway.activities.attributes import same
 from gateway.dlms import axdr, obis
 from gateway.dlms.errors import ProtocolError
 from gateway.jobs import result
-from gateway.jobs.job import COMPARE, CONFIGURE, IMAGE, KINDS
+from gateway.jobs.job import COMPARE, CONFIGURE, IMAGE, KINDS, Job
 from gateway.jobs.window import Daily
 from gateway.uplink import envelope
 from gateway.uplink.orders import MAX_PACKAGE
@@ -46,6 +46,17 @@ WITH_PACKAGE = {
     KINDS[CONFIGURE]: "Configure with",
     KINDS[IMAGE]: "Image",
     KINDS[COMPARE]: "Dry run of",
+}
+
+# of a transfer to many meters at once, gateway/activities/mass.py
+PHASES = {
+    "survey": "asking each meter what it has",
+    "blocks": "broadcasting the blocks",
+    "verify": "having them verified",
+    "check": "asking what is lacking",
+    "repair": "repairing",
+    "activate": "activating",
+    "confirm": "asking each what it runs",
 }
 
 WORK_ORDER = ("serial", "reason", "sentence", "detail", "attempts", "attempts_in_all", "earlier")
@@ -92,6 +103,7 @@ def build(store: Store, job_id: bytes) -> Json:
         "not_before": job["not_before"],
         "not_after": job["not_after"],
         "daily": daily_text(Daily(*daily)) if daily else "",
+        "activation": _activation(job),
         "canary": {"meters": canary[0], "percent": canary[1]} if canary else None,
         "retry_of": str(uuid.UUID(bytes=bytes(job["retry_of"]))) if job["retry_of"] else None,
         "tries": job["tries"],
@@ -107,6 +119,7 @@ def build(store: Store, job_id: bytes) -> Json:
         "pause": ("pause" if pause["paused"] else "resume") if pause and pause["state"] else "",
         "pause_reason": pause["reason"] if pause else "",
         "finished": finished,
+        "progress": _progress(store, job_id),
         "summary": {
             "meters": len(meters),
             "ok": counts[result.OK],
@@ -121,6 +134,31 @@ def build(store: Store, job_id: bytes) -> Json:
             for meter in meters
             if meter["next_step"] == result.TECHNICIAN
         ],
+    }
+
+
+def _activation(job: Any) -> int | None:
+    """When an image is to become active; None: as soon as it is verified."""
+    if job["kind"] != KINDS[IMAGE]:
+        return None
+    _, payload, _ = envelope.split(job["envelope"])
+    return Job.decode(payload).activation or None
+
+
+def _progress(store: Store, job_id: bytes) -> Json | None:
+    """How far it was when the concentrator told so last; None: it has not."""
+    row = store.progress(job_id)
+    if row is None:
+        return None
+    return {
+        "told": row["time"],
+        "phase": row["phase"],
+        "percent": row["permille"] / 10,
+        "queued": row["queued"],
+        "in_hand": row["in_hand"],
+        "done": row["done"],
+        "waiting": dict(json.loads(row["waiting"])),
+        "expected_end": row["ends"] or None,
     }
 
 
@@ -237,6 +275,8 @@ def _heading(report: Json) -> RenderableType:
     )
     if report["daily"]:
         rows.add_row("Only", report["daily"])
+    if report["activation"]:
+        rows.add_row("Activation", "at %s" % date(report["activation"]))
     if report["canary"]:
         canary = report["canary"]
         rows.add_row(
@@ -245,6 +285,8 @@ def _heading(report: Json) -> RenderableType:
     if report["retry_of"]:
         rows.add_row("Orders again", report["retry_of"])
     rows.add_row("State", state_line(report))
+    if outlook(report):
+        rows.add_row("Now", outlook(report))
     return rows
 
 
@@ -280,6 +322,43 @@ def state_line(report: Json) -> Text:
     elif report["cancel"]:
         line.append("; canceled", "yellow")
     return line
+
+
+def outlook(report: Json) -> Text:
+    """How far a job is that runs, and when it is likely to end; empty if nothing is known."""
+    progress, text = report["progress"], Text()
+    if progress is None or report["finished"]:
+        return text
+    parts = []
+    if progress["phase"]:
+        phase = PHASES.get(progress["phase"], progress["phase"])
+        parts.append("%s, %.0f %%" % (phase, progress["percent"]))
+    if progress["in_hand"] and not progress["phase"]:
+        parts.append("%s in hand" % meters(progress["in_hand"]))
+    for reason, count in progress["waiting"].items():
+        parts.append("%s: %s" % (meters(count), _sentence(reason)))
+    if progress["expected_end"]:
+        parts.append("expected to end %s" % ends(progress["expected_end"], time.time()))
+    return text.append("; ".join(parts), "cyan")
+
+
+def ends(at: int, now: float) -> str:
+    """ "03:12 (1 h 20 min)", with the date where it is not soon."""
+    left = max(int(at - now), 0)
+    form = "%H:%M" if left < 12 * 3600 else "%Y-%m-%d %H:%M"
+    return "%s (%s)" % (time.strftime(form, time.localtime(at)), duration(left))
+
+
+def duration(seconds: int) -> str:
+    """For people, of the two largest units."""
+    minutes = seconds // 60
+    if not minutes:
+        return "less than a minute"
+    if minutes < 60:
+        return "%d min" % minutes
+    if minutes < 24 * 60:
+        return "%d h %d min" % (minutes // 60, minutes % 60)
+    return "%d d %d h" % (minutes // 1440, minutes // 60 % 24)
 
 
 def meters_table(report: Json) -> Table:

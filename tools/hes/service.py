@@ -30,6 +30,7 @@ from gateway.uplink.messages import (
     Chunk,
     Hello,
     Meters,
+    Progress,
     Pull,
     Reports,
     Resend,
@@ -273,6 +274,8 @@ class Service:
             await self._take_reports(client, concentrator, Reports.decode(payload))
         elif name == "meters":
             self._store.take_meters(concentrator, Meters.decode(payload))
+        elif name == "progress":
+            self._store.take_progress(concentrator, Progress.decode(payload))
         elif name == "pull":
             pull = Pull.decode(payload)
             total, data = self._store.package_piece(pull.digest, pull.offset, pull.size)

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from gateway.jobs.job import State
-from gateway.uplink.messages import Hello, Meters, Reports
+from gateway.uplink.messages import Hello, Meters, Progress, Reports
 from gateway.uplink.messages import State as Birth
 from gateway.uplink.orders import digest_of
 from gateway.uplink.reports import Dropped, Event, JobReport, MeterReport, Refusal
@@ -101,6 +101,17 @@ CREATE TABLE IF NOT EXISTS pauses (
     digest BLOB NOT NULL,
     state TEXT NOT NULL,
     reason TEXT NOT NULL DEFAULT ''
+) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS progress (
+    job BLOB PRIMARY KEY REFERENCES jobs,
+    time INTEGER NOT NULL,
+    phase TEXT NOT NULL,
+    permille INTEGER NOT NULL,
+    queued INTEGER NOT NULL,
+    in_hand INTEGER NOT NULL,
+    done INTEGER NOT NULL,
+    waiting TEXT NOT NULL,
+    ends INTEGER NOT NULL
 ) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS positions (
     concentrator TEXT NOT NULL,
@@ -391,11 +402,13 @@ class Store:
         return self._one("SELECT rowid, * FROM jobs WHERE id = ?", job_id)
 
     def jobs(self) -> list[sqlite3.Row]:
-        """Newest first, with the counts of meters as `meters`, `ok`, `ko`, `value`."""
+        """Newest first, with the counts of meters as `meters`, `ok`, `ko`, `value`, and the
+        expected end as `ends` (None, 0: not known)."""
         return self._db.execute(
-            "SELECT jobs.*, count(*) AS meters, sum(meters.outcome = 'OK') AS ok,"
+            "SELECT jobs.*, progress.ends, count(*) AS meters, sum(meters.outcome = 'OK') AS ok,"
             " sum(meters.outcome = 'KO') AS ko, sum(meters.outcome = 'VALUE') AS value"
             " FROM jobs JOIN meters ON meters.job = jobs.id"
+            " LEFT JOIN progress ON progress.job = jobs.id"
             " GROUP BY jobs.id ORDER BY submitted DESC, jobs.rowid DESC"
         ).fetchall()
 
@@ -539,6 +552,27 @@ class Store:
         return self._db.execute(
             "SELECT * FROM modems WHERE concentrator = ? ORDER BY place", (concentrator,)
         ).fetchall()
+
+    def take_progress(self, concentrator: str, message: Progress) -> None:
+        """Of jobs of this concentrator; others are none of its business."""
+        now = int(self._now())
+        with self._transaction() as db:
+            for job_id, *standing, waiting, ends in message.jobs:
+                # The end by our clock, should the concentrator's be another.
+                if ends and message.time:
+                    ends = max(0, now + ends - message.time)
+                db.execute(
+                    "INSERT OR REPLACE INTO progress SELECT id, ?, ?, ?, ?, ?, ?, ?, ? FROM jobs"
+                    " WHERE id = ? AND concentrator = ?",
+                    (now, *standing, json.dumps(waiting), ends, job_id, concentrator),
+                )
+
+    def progress(self, job_id: bytes) -> sqlite3.Row | None:
+        """How far the job was when its concentrator told so last, at `time`; ends: unix time, 0 if
+        it did not know; waiting: JSON, [[reason, meters]]."""
+        query = "SELECT * FROM progress WHERE job = ?"
+        row: sqlite3.Row | None = self._db.execute(query, (job_id,)).fetchone()
+        return row
 
     # -------------------------------------------------------- how meters stand
 

@@ -35,7 +35,7 @@ def watch(store: Store, job_id: bytes, console: Console) -> report.Json:
 
 def _lines(store: Store, job_id: bytes, console: Console) -> report.Json:
     shown: dict[str, tuple[str, str]] = {}
-    warned = ""
+    warned = told = ""
     while True:
         current = report.build(store, job_id)
         for meter in current["meters"]:
@@ -48,6 +48,10 @@ def _lines(store: Store, job_id: bytes, console: Console) -> report.Json:
                 )
         if current["finished"]:
             return current
+        now = report.outlook(current).plain
+        if now and now != told:
+            console.print(Text(now), soft_wrap=True)
+        told = now
         warning = service_problem(store) or ""
         if warning and warning != warned:
             console.print(Text(warning, "yellow"), soft_wrap=True)
@@ -81,7 +85,8 @@ def progress(current: report.Json, store: Store) -> RenderableType:
     heading.append_text(report.state_line(current))
     problem = service_problem(store)
     tail = Text(problem, "yellow") if problem else report.summary_line(current)
-    return Group(heading, bar, rows, tail)
+    now = report.outlook(current)
+    return Group(heading, bar, *([now] if now else []), rows, tail)
 
 
 def _why(meter: report.Json) -> str:

@@ -10,7 +10,7 @@ from rich.console import Console
 
 from gateway.jobs.job import State
 from gateway.jobs.result import REASONS
-from gateway.uplink.messages import Reports
+from gateway.uplink.messages import Progress, Reports
 from gateway.uplink.orders import digest_of
 from gateway.uplink.reports import Refusal
 from tests.unit.hes.orders import (
@@ -19,6 +19,7 @@ from tests.unit.hes.orders import (
     accepted,
     configure,
     ended,
+    image_file,
     ko,
     numbered,
     ok,
@@ -205,3 +206,41 @@ def test_a_reason_of_a_newer_gateway_is_shown_as_it_is(store, key) -> None:
     job_id = configure(store, key)
     take(store, ko(job_id, "AMI01", "eaten-by-a-grue"))
     assert "eaten-by-a-grue" in shown(report.build(store, job_id))
+
+
+def test_how_far_it_is_and_when_it_is_likely_to_end(store, key) -> None:
+    job_id = configure(store, key)
+    take(store, accepted(job_id))
+    assert report.build(store, job_id)["progress"] is None
+    there = int(store.now()) - 7200  # the concentrator's clock is slow
+    standing = [job_id, "blocks", 431, 1, 2, 0, [["activation-waits", 1]], there + 4800]
+    store.take_progress("another", Progress(there, [standing]))
+    assert report.build(store, job_id)["progress"] is None
+    store.take_progress(CONCENTRATOR, Progress(there, [standing, [bytes(16), *standing[1:]]]))
+    made = report.build(store, job_id)
+    progress = made["progress"]
+    assert (progress["phase"], progress["percent"], progress["in_hand"]) == ("blocks", 43.1, 2)
+    assert abs(progress["expected_end"] - store.now() - 4800) < 10
+    text = " ".join(shown(made).split())
+    assert "broadcasting the blocks, 43 %" in text and "(1 h " in text
+    assert "1 meter: the image is verified and waits for its time" in text
+    assert store.jobs()[0]["ends"] == progress["expected_end"]
+    take(store, ok(job_id, "AMI01"), ok(job_id, "AMI02"), ok(job_id, "AMI03"))
+    take(store, ended(job_id))
+    assert "expected" not in shown(report.build(store, job_id))
+
+
+def test_when_an_image_is_to_become_active(store, key) -> None:
+    at = int(store.now()) + 600
+    raw = image_file(key)
+    to = (store, key, CONCENTRATOR, METERS, terms(), raw)
+    made = report.build(store, order.transfer_image(*to, activation=at))
+    assert made["activation"] == at and report.date(at) in shown(made)
+    assert report.build(store, order.transfer_image(*to))["activation"] is None
+
+
+def test_words_for_a_time_to_come() -> None:
+    assert report.ends(1000, 990.0).endswith("(less than a minute)")
+    assert report.ends(4800, 0.0).endswith("(1 h 20 min)")
+    assert report.ends(93600, 0.0).startswith("1970-01-02") and report.duration(93600) == "1 d 2 h"
+    assert report.ends(5, 900.0).endswith("(less than a minute)")
