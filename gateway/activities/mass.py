@@ -106,6 +106,7 @@ REPAIRS = 4  # passes of repair
 FEW = 4  # a meter that lacks more than this part of the blocks is no case for repair
 GONE_MS = 600_000  # a modem that is out of order for so long ends the campaign
 UNKNOWN_LOSS = (0.02, 0.1, 0.3, 0.5)  # assumed of a network nothing is known of
+USUAL_ROUNDS = 2  # expected before the sentinels have been asked
 UNICAST_SHARE = 0.6  # assumed: what a frame to one meter costs of one to all, hops against levels
 RESULTS_AT_ONCE = 32  # written down side by side
 
@@ -297,6 +298,7 @@ class Campaign:
             await self._initiate(fresh)
         blocks = self._worth()
         if blocks:
+            self._outlook.blocks = USUAL_ROUNDS * len(blocks)
             await self._send(blocks)
             rounds = await self._rounds_wanted(len(blocks))
             self._outlook.blocks = max(rounds - 1, 0) * len(blocks)

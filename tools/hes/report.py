@@ -27,7 +27,7 @@ from gateway.uplink import envelope
 from gateway.uplink.orders import MAX_PACKAGE
 from gateway.uplink.package import Check, Package
 from tools.hes.order import daily_text
-from tools.hes.store import FINAL, REJECTED, UNANSWERED, Store
+from tools.hes.store import FINAL, IN_PROGRESS, REJECTED, UNANSWERED, Store
 from tools.package import names, render
 
 PENDING = "PENDING"
@@ -304,7 +304,7 @@ def state_line(report: Json) -> Text:
     elif report["reason"] == "window-not-open":
         line = Text("accepted, waits for its window", "bold")
     else:
-        line = Text(state, "bold")
+        line = Text(IN_PROGRESS if _at_work(report) else state, "bold")
     if report["detail"]:
         line.append("; %s" % report["detail"], "dim")
     if state == REJECTED and NEXT_STEPS[report["next_step"]]:
@@ -322,6 +322,12 @@ def state_line(report: Json) -> Text:
     elif report["cancel"]:
         line.append("; canceled", "yellow")
     return line
+
+
+def _at_work(report: Json) -> bool:
+    """By what the concentrator told last; that a job begins is no report of its own."""
+    progress = report["progress"]
+    return progress is not None and bool(progress["in_hand"] or progress["done"])
 
 
 def outlook(report: Json) -> Text:

@@ -222,6 +222,7 @@ def test_how_far_it_is_and_when_it_is_likely_to_end(store, key) -> None:
     assert (progress["phase"], progress["percent"], progress["in_hand"]) == ("blocks", 43.1, 2)
     assert abs(progress["expected_end"] - store.now() - 4800) < 10
     text = " ".join(shown(made).split())
+    assert "State in-progress" in text
     assert "broadcasting the blocks, 43 %" in text and "(1 h " in text
     assert "1 meter: the image is verified and waits for its time" in text
     assert store.jobs()[0]["ends"] == progress["expected_end"]
