@@ -130,7 +130,7 @@ async def _urgent(town: Town) -> tuple[int, int]:
     """How many ms after its order the reading of a meter begins, and its result is at the HES."""
     serial = next(iter(town.members))
     ordered = town.clock.ticks_ms()
-    job = town.read("clock 0.0.1.0.0.255 time", [serial], priority=0)
+    job = town.read("clock 0.0.1.0.0.255 time", [serial], priority=9)
     await town.finished(job)
     (row,) = town.meters_of(job)
     if row["outcome"] != "VALUE":
