@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from gateway.meters.inventory import (
+    BROADCAST,
     KEYS,
     MAX_METERS,
     MAX_REPORTED,
@@ -274,3 +275,14 @@ def test_meters_of_a_mesh_with_ip_addresses():
     for address in ("fd00::7", "[fd00::7]:0", "0080e100000", ":4059"):
         _, inventory = inventory_of('{"serial": "AMI1", "paths": [["plc", "%s"]]}\n' % address)
         assert "expected 12 hex digits or host:port" in inventory.problems[0]
+
+
+def test_the_fleets_broadcast_key_is_replaced_like_a_meters():
+    storage, _ = inventory_of(A)
+    fleet = MeterKeys(bytes(range(16)), bytes(range(16, 32)))
+    inventory = Inventory(storage, VAULT)
+    inventory.replace_keys([(BROADCAST, VAULT.wrap(BROADCAST, fleet))])
+    for each in (inventory, Inventory(storage, VAULT)):
+        found = each.keys(BROADCAST)
+        assert (found.ek, found.ak) == (fleet.ek, fleet.ak)
+        assert list(each.serials()) == ["AMI0000000001"]

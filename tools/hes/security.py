@@ -83,7 +83,8 @@ def add_parsers(commands: Any, add_key: Callable[[argparse.ArgumentParser], None
         type=Path,
         required=True,
         metavar="keys.jsonl",
-        help='one {"serial": ..., "ek": HEX, "ak": HEX} a line; "suite": 1 or 2 where it is not 0',
+        help='one {"serial": ..., "ek": HEX, "ak": HEX} a line; "suite": 1 or 2 where it is not 0;'
+        ' serial "broadcast": the keys of broadcasts to the fleet',
     )
     add_key(keys)
     keys.set_defaults(run=_keys)
