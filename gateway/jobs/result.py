@@ -24,7 +24,7 @@ FIX_TRUST = "fix-trust"
 # reason: (next step when it is final, tried again inside the window?, sentence for people)
 REASONS = {
     # of a meter
-    "applied": (NOTHING, False, "written and read back as ordered"),
+    "applied": (NOTHING, False, "done as ordered, and confirmed by the meter"),
     "already-as-wanted": (
         NOTHING,
         False,

@@ -214,6 +214,8 @@ def label(value: object) -> str:
     if isinstance(value, Protection):
         parts = [value.form, "%02x" % value.policy, value.key]
         return "-".join(parts + (["signed"] if value.signed else []))
+    if isinstance(value, dict):
+        return "-".join(value)  # not the keys themselves, some of which are new each time
     return str(value)
 
 

@@ -331,7 +331,7 @@ def test_submit_watch_with_a_serve_that_is_killed(desk, broker, capsys) -> None:
     capsys.readouterr()
     assert main(["watch", "last"]) == 0
     shown = capsys.readouterr().out
-    assert "AMI01 OK written and read back as ordered" in shown
+    assert "AMI01 OK done as ordered, and confirmed by the meter" in shown
     assert "2 meters  2 OK" in shown
     assert main(["list"]) == 0
     listed = capsys.readouterr().out
