@@ -12,11 +12,10 @@ from __future__ import annotations
 import asyncio
 
 from gateway.activities import configure, image, read
-from gateway.activities.words import one_line, passing
+from gateway.activities.explained import explained
+from gateway.activities.words import one_line
 from gateway.dlms.client import HIGH_GMAC, Association, Client
 from gateway.dlms.errors import (
-    AccessRefused,
-    ActionRefused,
     AssociationRefused,
     DlmsError,
     NoAnswer,
@@ -344,22 +343,3 @@ def _may_be_the_counter(error: DlmsError) -> bool:
     if isinstance(error, ServiceRefused):
         return error.counter is None and error.service == "invocation-counter-error"
     return isinstance(error, AssociationRefused) and error.diagnostic == "authentication-failure"
-
-
-def explained(error: DlmsError, associated: bool) -> Result:
-    """The KO that an error about the meter means; its text names the object and what came."""
-    if isinstance(error, AssociationRefused):
-        reason = "association-refused"
-    elif isinstance(error, SecurityFailed):
-        reason = "security-failed"
-    elif isinstance(error, AccessRefused):
-        # A refused write is judged by the activity that wrote; what is left are reads.
-        reason = "meter-busy" if passing(error.result) else "read-refused"
-    elif isinstance(error, ActionRefused):
-        # Before the association stands the only method is the HLS reply.
-        reason = "action-refused" if associated else "association-refused"
-    elif isinstance(error, ServiceRefused) and error.service == "deciphering-error":
-        reason = "security-failed"
-    else:
-        reason = "meter-protocol-error"
-    return Result(KO, reason, one_line(str(error)))

@@ -6,14 +6,21 @@ own check does not hold yet; then every check is read back, and what must hold o
 is written to it (conditions.py). What a lost answer left open, reading tells: so an attempt that
 begins again never writes a second time what the first one achieved.
 
-When the meter refuses a step, or reads back otherwise, what was written is put back as it was read
-before, and the result says whether that succeeded, and what cannot be put back.
+When the meter refuses a step, breaks the protocol, reads back otherwise or does not measure as it
+did, what was written is put back as it was read before, and the result says whether that succeeded,
+and what cannot be put back. When it falls silent, nothing more can be done to it: the next attempt
+goes on from what it finds.
+
+Values that are written one after the other share an exchange (lists; blocks where they are long).
+ACCESS is not used: it would save the exchange that reads back, but a value would be read in the
+moment it is written, before the meter has had time to do otherwise.
 """
 
 from __future__ import annotations
 
 from gateway.activities import attributes, conditions, guarded, identity, words
 from gateway.activities.attributes import same
+from gateway.activities.explained import explained
 from gateway.activities.words import passing
 from gateway.dlms import apdu, axdr, obis
 from gateway.dlms.errors import AccessRefused, ActionRefused, DlmsError, NoAnswer, ProtocolError
@@ -79,6 +86,12 @@ async def run(client: Client, serial: str, package: Package) -> Result:
         return await _judge(client, package, before, change)
     except _Refused as refused:
         reason, text = refused.reason, str(refused)
+    except NoAnswer:
+        raise
+    except DlmsError as error:
+        if not change.done:
+            raise
+        reason, text = explained(error, True).reason, str(error)
     return await change.put_back(reason, text)
 
 
@@ -244,7 +257,7 @@ async def _judge(client: Client, package: Package, before: Attributes, change: _
     ordered = [_key(step) for step in package.steps if not is_action(step)]
     broken = conditions.broken(before, after, ordered)
     if broken:
-        return Result(KO, "condition-broken", words.one_line(broken))
+        raise _Refused("condition-broken", broken)
     return Result(OK, "applied", change.words() + " were needed")
 
 

@@ -26,7 +26,7 @@ from __future__ import annotations
 import asyncio
 
 from gateway.activities import attributes, identity, image, image_object, spread, words
-from gateway.activities.attempt import explained
+from gateway.activities.explained import explained
 from gateway.activities.fleet import Unreached
 from gateway.activities.image_object import (
     ACTIVATE,
