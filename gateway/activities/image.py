@@ -105,7 +105,7 @@ async def brought(client: Client, order: Order, found: Attributes) -> Result:
     """As run(), for a meter that is to have it; `found` holds KEYS."""
     try:
         return await _steps(client, order, found)
-    except _Failed as failed:
+    except Failed as failed:
         return Result(KO, failed.reason, words.one_line(str(failed)))
     except NotSupported as error:
         return Result(KO, "block-too-large", words.one_line(str(error)))
@@ -124,7 +124,9 @@ def unfit(found: Attributes, image: Image, again: bool) -> Result | None:
     return identity.wrong_target(found, image.targets)
 
 
-class _Failed(Exception):
+class Failed(Exception):
+    """A step did not succeed; `reason` of REASONS."""
+
     def __init__(self, reason: str, text: str) -> None:
         super().__init__(text)
         self.reason = reason
@@ -173,7 +175,7 @@ async def _bring_good(client: Client, order: Order, found: Attributes, status: i
     resumed = _resumed(found, status, _shape(order.image, found)[1]) is not None
     try:
         await _bring_whole(client, order, found, status)
-    except _Failed:
+    except Failed:
         if not resumed:
             raise
         await _bring_whole(client, order, found, NOT_INITIATED)
@@ -184,7 +186,7 @@ async def _bring_whole(client: Client, order: Order, found: Attributes, status: 
     await _verify(client, order)
     told = await _foreign(client, order.image)
     if told:
-        raise _Failed(
+        raise Failed(
             "image-not-ours",
             "step 6: expected %s of %d bytes, the meter would activate %s; not activated"
             % (order.image.identifier.hex(), order.image.size, told),
@@ -199,7 +201,7 @@ def _shape(image: Image, found: Attributes) -> tuple[int, int]:
     size = image_object.number(found.value(BLOCK_SIZE), "image_block_size")
     count = -(-image.size // size) if size else 0
     if not 1 <= count <= MOST_BLOCKS:
-        raise _Failed("block-too-large", "step 1: blocks of %d bytes make no sense" % size)
+        raise Failed("block-too-large", "step 1: blocks of %d bytes make no sense" % size)
     return size, count
 
 
@@ -215,8 +217,8 @@ async def _bring(client: Client, order: Order, found: Attributes, status: int) -
             await initiate(client, image)
         except ActionRefused as error:
             if passing(error.result):
-                raise _Failed("meter-busy", "step 1: %s" % error)
-            raise _Failed("image-refused", "step 1: %s; too large for the meter?" % error)
+                raise Failed("meter-busy", "step 1: %s" % error)
+            raise Failed("image-refused", "step 1: %s; too large for the meter?" % error)
         has = Bitmap(count)
     most, fruitless, unstuck = has.held(), 0, 0
     while not has.complete() and fruitless < FRUITLESS and unstuck < UNSTUCK:
@@ -229,7 +231,7 @@ async def _bring(client: Client, order: Order, found: Attributes, status: int) -
             unstuck += 1 if taken else 0
     if not has.complete():
         lacking = has.lacking()
-        raise _Failed(
+        raise Failed(
             "image-incomplete",
             "step 4: %d of %d blocks do not stick, the first is %d"
             % (len(lacking), count, lacking[0]),
@@ -265,7 +267,7 @@ def _resumed(found: Attributes, status: int, count: int) -> Bitmap | None:
 
 async def send(client: Client, image: Image, size: int, lacking: list[int]) -> bool:
     """Several blocks in one APDU where they fit. Not all of them, where the path seems gone: the
-    question that follows will tell. Whether the meter took any."""
+    question that follows will tell. Whether the meter took any. Failed when it refuses one."""
     at_once = max(1, client.capacity // (size + image_object.BLOCK_OVERHEAD))
     silent = 0
     taken = False
@@ -285,7 +287,7 @@ async def send(client: Client, image: Image, size: int, lacking: list[int]) -> b
         for result, _ in results:
             name = image_object.result_name(result)
             if name and not passing(name):
-                raise _Failed("image-refused", "step 3: the meter refuses a block: %s" % name)
+                raise Failed("image-refused", "step 3: the meter refuses a block: %s" % name)
         taken = True
     return taken
 
@@ -297,7 +299,7 @@ async def _verify(client: Client, order: Order) -> None:
     said = await _begin(client, VERIFY)
     status = await _settled(client, order, VERIFYING, "image-verifying", said == "passing")
     if status != VERIFIED:
-        raise _Failed(
+        raise Failed(
             "image-verify-failed",
             "step 5: %s%s; not activated" % (state_name(status), said and " (%s)" % said),
         )
@@ -315,7 +317,7 @@ async def _activate(client: Client, order: Order) -> None:
             raise _Waits(Result(WAIT, "activation-waits", text, wait_s=order.activation - now))
     said = await _begin(client, ACTIVATE)
     if said and said not in ("passing", "silent"):
-        raise _Failed("activation-failed", "step 7: the meter refuses: %s" % said)
+        raise Failed("activation-failed", "step 7: the meter refuses: %s" % said)
     await _confirm(client, order)
 
 
@@ -335,9 +337,9 @@ async def _confirm(client: Client, order: Order) -> None:
             return
         status = image_object.number(found.value(STATUS), "image_transfer_status")
         if status == ACTIVATION_FAILED:
-            raise _Failed("activation-failed", "step 7: activation failed; the old one should run")
+            raise Failed("activation-failed", "step 7: activation failed; the old one should run")
         if status not in (VERIFIED, ACTIVATING):
-            raise _Failed(
+            raise Failed(
                 "activation-failed",
                 "step 7: %s, but it runs %s, not %s"
                 % (
@@ -387,4 +389,4 @@ async def _do_set(client: Client) -> None:
     try:
         await client.set(*ENABLED, TRUE)
     except AccessRefused as error:
-        raise _Failed("image-refused", "image transfer is disabled in the meter: %s" % error)
+        raise Failed("image-refused", "image transfer is disabled in the meter: %s" % error)

@@ -544,7 +544,10 @@ class Campaign:
             async def mend(client: Client, member: Member) -> Verdict:
                 assert member.has is not None
                 blocks = [block for block in member.has.lacking() if block not in told]  # noqa: B023
-                await image.send(client, self._image, self._size, blocks)
+                try:
+                    await image.send(client, self._image, self._size, blocks)
+                except image.Failed:
+                    pass  # the check tells what it lacks, and image.py why
                 return None
 
             await self._each(lacking, mend)

@@ -493,6 +493,24 @@ def test_each_fault_is_named_and_confined():
         assert meter.values[FIRMWARE] != octets(NEW)
 
 
+def test_a_meter_that_refuses_the_rest():
+    """It has nearly all by broadcast, and refuses what is to follow by itself."""
+
+    def spoil(meter):
+        taken = meter._take
+        meter.drops = [7, 8]
+
+        def take(number, block):
+            if number in meter.drops and meter.have.count("1") == BLOCKS - 2:
+                return OTHER
+            return taken(number, block)
+
+        meter._take = take
+
+    found, _, _ = one_of(spoil)
+    assert found == ("KO", "image-refused")
+
+
 def test_too_large_for_the_meter():
     fleet = ScriptedFleet(meters(4), [FleetMeter("X")])  # not alone: each is told by itself
     fleet.meters["M1"].refuses[1] = OTHER
