@@ -304,8 +304,6 @@ def test_power_cuts_at_some_blocks() -> None:
         assert night.broadcasts <= last + 3 * 24 + BLOCKS
 
 
-@pytest.mark.long
-@pytest.mark.timeout(1800)
 def test_a_power_cut_at_every_block() -> None:
     for number in range(1, whole() + 1):
         all_applied(with_cuts(number).outcome())
@@ -341,6 +339,21 @@ def test_night_after_night() -> None:
     )
     all_applied(night.outcome())
     assert night.took_s > DAY_S + 7000
+
+
+def test_activation_at_a_set_time_over_a_power_cut() -> None:
+    at = START + 3 * HOUR_S
+    night = Night(5, activation=at)
+
+    async def meanwhile(district: District, job: bytes) -> None:
+        await asyncio.sleep(2 * HOUR_S)
+        assert {image_of(each).status() for each in night.members.values()} == {3}
+        await cut(night, district)
+        assert {runs(each) for each in night.members.values()} == {OLD}
+
+    night.meanwhile = meanwhile
+    all_applied(night.outcome())
+    assert 3 * HOUR_S - 120 < night.took_s < 3 * HOUR_S + 300
 
 
 def test_canceled() -> None:
