@@ -72,7 +72,7 @@ def growth(rows: list[dict[str, Any]], folder: Path) -> None:
     times.plot(meters, [row["took"] / 60_000 for row in rows], "o-", color=BLUE)
     times.set(ylabel="minutes", ylim=(0, None))
     memory.plot(meters, [row["memory"] / 1024 for row in rows], "o-", color=BLUE)
-    memory.set(ylabel="gateway's objects, KiB", xlabel="meters", ylim=(0, None))
+    memory.set(ylabel="gateway, KiB", xlabel="meters", ylim=(0, None))
     figure.suptitle("An image of %d blocks of %d bytes" % (rows[0]["blocks"], BLOCK), fontsize=10)
     _save(figure, folder / GROWTH)
 
