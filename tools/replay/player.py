@@ -66,6 +66,9 @@ def load(path: str) -> list[Row]:
         return [json.loads(line) for line in file if line.strip()]
 
 
+CALLS = ("send", "discover", "kick", "get", "set", "reset")
+
+
 class Player:
     """`outcome`: [(at, "write" or "event", value)], as it happened."""
 
@@ -114,6 +117,8 @@ class Player:
 
     def _call(self, call: list[Any]) -> None:
         driver, now = self.driver, self._now
+        if call[0] not in CALLS:
+            raise ValueError("call: no driver has %r" % call[0])
         try:
             if call[0] == "send":
                 driver.send(call[1], bytes.fromhex(call[4]), call[2], call[3], now)
@@ -125,11 +130,9 @@ class Player:
                 driver.get(call[1], now)
             elif call[0] == "set":
                 driver.set(call[1], bytes.fromhex(call[2]), now)
-            elif call[0] == "reset":
-                driver.reset(now)
             else:
-                raise ValueError("call: no driver has %r" % call[0])
-        except (ModemError, PortError) as error:
+                driver.reset(now)
+        except (ModemError, PortError, ValueError) as error:  # ValueError: not of this driver's
             self.outcome.append((now, "event", ["refused", type(error).__name__]))
 
     def _collect(self) -> None:
