@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import asyncio
 
+from gateway.activities.crowd import Member
 from gateway.activities.fleet import Fleet
 from gateway.activities.image import Order as ImageOrder
-from gateway.activities.mass import Campaign, Member
+from gateway.activities.mass import Campaign
 from gateway.jobs.job import IMAGE
 from gateway.jobs.ledger import LedgerError
 from gateway.jobs.result import KO, Result
@@ -277,7 +278,7 @@ class Worker:
 
 
 class _Control:
-    """A campaign's bond to its job: mass.Control."""
+    """A campaign's bond to its job: crowd.Control."""
 
     def __init__(
         self,

@@ -23,11 +23,8 @@ image was not told to begin one, and takes no blocks.
 
 from __future__ import annotations
 
-import asyncio
-
 from gateway.activities import attributes, identity, image, image_object, spread, words
-from gateway.activities.explained import explained
-from gateway.activities.fleet import Unreached
+from gateway.activities.crowd import STARTING, Crowd, Gone, Stopped
 from gateway.activities.image_object import (
     ACTIVATE,
     ACTIVATED,
@@ -47,125 +44,35 @@ from gateway.activities.image_object import (
     VERIFY_FAILED,
     VERIFYING,
 )
-from gateway.activities.outlook import Outlook
 from gateway.activities.spread import Bitmap, Costs
 from gateway.activities.words import passing
-from gateway.dlms.errors import ActionRefused, DlmsError, NoAnswer, NotSupported
+from gateway.dlms.errors import ActionRefused, DlmsError, NoAnswer
 from gateway.jobs.result import KO, OK, WAIT, Result
-from hal.ports import ModemError
 from hal.rt import log
-from hal.rt.group import Group
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Sequence
-    from typing import Any, Protocol
+    from collections.abc import Callable, Sequence
 
     from gateway.activities.attributes import Attributes
+    from gateway.activities.crowd import Control, Member, Verdict
     from gateway.activities.fleet import Fleet
     from gateway.activities.image import Order
     from gateway.dlms.client import Client
-    from gateway.meters.inventory import Meter
-
-    Verdict = int | Result | None  # ask it again in so many ms; its end; done with this phase
-
-    class Control(Protocol):
-        """How a campaign is bound to its job."""
-
-        async def may_go_on(self) -> bool:
-            """Asked before each broadcast and each conversation; returns late while the job is
-            paused. False: stop at once (canceled, the window has closed)."""
-            ...
-
-        def goes_on(self, member: Member) -> bool:
-            """Asked before each frame of a conversation. False: break it off (paused, to be
-            stopped, or the meter is wanted by a job that is more urgent)."""
-            ...
-
-        async def turn(self, member: Member) -> bool:
-            """Whether the meter is free for a conversation now; if so, it is ours until over()."""
-            ...
-
-        def over(self, member: Member) -> None: ...
-
-        async def finish(self, member: Member, result: Result) -> None:
-            """The result is known."""
-            ...
-
 
 WHERE = "mass"
 SENTINELS = 16
-SILENT = 3  # conversations in a row in which nothing is heard of a meter: it is not there
-MOST_TRIES = 20  # conversations that broke off, in all
-TALK_MS = 1_800_000  # the longest conversation with one meter
-AGAIN_MS = 10_000  # before the next try, and before a meter that needs time is asked again
-TURN_MS = 1_000  # when somebody else speaks to the meter
-PATIENCE_MS = 900_000  # for verification, and for activation, before the meter's result is WAIT
 SETTLE_MS = 5_000  # after activation, before the first meter is asked what it runs
 REPAIRS = 4  # passes of repair
 FEW = 4  # a meter that lacks more than this part of the blocks is no case for repair
-GONE_MS = 600_000  # a modem that is out of order for so long ends the campaign
 UNKNOWN_LOSS = (0.02, 0.1, 0.3, 0.5)  # assumed of a network nothing is known of
 USUAL_ROUNDS = 2  # expected before the sentinels have been asked
 UNICAST_SHARE = 0.6  # assumed: what a frame to one meter costs of one to all, hops against levels
-RESULTS_AT_ONCE = 32  # written down side by side
 
 
 _VERIFYING = Result(WAIT, "image-verifying", "the meter verifies", wait_s=image.WAIT_S)
-_ACTIVATING = Result(WAIT, "image-activating", "the meter starts the image", wait_s=image.WAIT_S)
 _BUSY = Result(KO, "meter-busy", "step 1: the meter does not begin the transfer now")
 _STOPPED = Result(WAIT, "interrupted", "the transfer was stopped", wait_s=1)
-
-
-class Member:
-    """One meter of a campaign. `again`: the job has been at it before. `token`: the caller's."""
-
-    __slots__ = (
-        "activating",
-        "again",
-        "before",
-        "begun_ms",
-        "broken",
-        "foreign",
-        "has",
-        "heard",
-        "loss",
-        "meter",
-        "seen",
-        "silent",
-        "stale",
-        "token",
-        "verified",
-    )
-
-    def __init__(self, meter: Meter, again: bool, token: Any) -> None:
-        self.meter = meter
-        self.again = again
-        self.token = token
-        self.has: Bitmap | None = None  # None: nothing, or not known
-        self.seen = 0  # how many rounds had been broadcast when it said so
-        self.loss = 0.0  # 0..1 of the blocks broadcast
-        self.before = NOT_INITIATED  # its status when it was asked first
-        self.stale = False  # what it has may be of an earlier transfer
-        self.foreign = False  # it would activate another image
-        self.verified = False
-        self.activating = False  # it has been told to
-        self.heard = False
-        self.silent = 0  # conversations in a row without an answer
-        self.broken = 0  # conversations that broke off, in all
-        self.begun_ms = 0  # of what it is being waited for
-
-
-class Stopped(Exception):
-    """The job is not to go on."""
-
-
-class _Gone(Exception):
-    """The modem is out of order; the text says how."""
-
-
-class _Interrupted(Exception):
-    """Between two frames of a conversation: not now."""
 
 
 class Campaign:
@@ -177,52 +84,43 @@ class Campaign:
         self._clock = fleet.clock
         self._order = order
         self._image = order.image
-        self._control = control
-        self._at_once = max(at_once, 1)
-        self._members: list[Member] = []  # those without a result
+        self._crowd = Crowd(fleet, control, at_once)
         self._size = 0  # of a block
         self._count = 0
         self._losses: list[float] = list(UNKNOWN_LOSS)
         self._costs = Costs(1.0, UNICAST_SHARE, 1.0)
         self._sent: Sequence[int] = ()  # the blocks broadcast last
         self._rounds = 0  # of broadcasting, so far
-        self._gone_since: int | None = None
-        self._halted: Stopped | _Gone | None = None
         self._doubt = False  # a meter was found that would not activate what it was sent
         self._told_all = False  # all have been told to activate
-        self._talked_ms = 0
-        self._talks = 0
-        self._outlook = Outlook(fleet.clock, at_once, 0)
 
     async def run(self, members: list[Member]) -> None:
         """Until every member has its result. Errors of ours come out; those of meters and modems
         are results."""
-        self._members = list(members)
-        self._outlook = Outlook(self._clock, self._at_once, len(members))
+        self._crowd.begin(members)
         try:
             await self._survey()
-            if self._members and 0 < self._size <= self._fleet.room():
+            if self._crowd.members and 0 < self._size <= self._fleet.room():
                 await self._bring()
                 await self._activate()
             await self._end_game()
         except Stopped:
-            await self._end_all(self._members, _STOPPED)
-        except _Gone as gone:
-            result = Result(KO, "modem-gone", words.one_line(str(gone)))
-            await self._end_all(self._members, result)
+            await self._crowd.end_all(_STOPPED)
+        except Gone as gone:
+            await self._crowd.end_all(Result(KO, "modem-gone", words.one_line(str(gone))))
 
     def standing(self) -> tuple[str, int, int]:
         """(phase, ms it has taken, ms likely left; 0: not known yet)."""
-        return self._outlook.now(len(self._members))
+        return self._crowd.outlook.now(len(self._crowd.members))
 
     # ------------------------------------------------------------ survey
 
     async def _survey(self) -> None:
         """Finishes those not concerned; learns the block size and what is there already."""
         sizes: dict[int, int] = {}
-        asked = spread.sentinels(len(self._members), SENTINELS)
-        sentinels = [self._members[index] for index in asked]
-        others = [member for member in self._members if member not in sentinels]
+        asked = spread.sentinels(len(self._crowd.members), SENTINELS)
+        sentinels = [self._crowd.members[index] for index in asked]
+        others = [member for member in self._crowd.members if member not in sentinels]
         states: list[tuple[Member, Attributes]] = []  # until the number of blocks is known
 
         async def look(client: Client, member: Member) -> Verdict:
@@ -243,8 +141,8 @@ class Campaign:
             states.append((member, found))
             return None
 
-        surveyed = len(self._members)
-        await self._each(sentinels, look)
+        surveyed = len(self._crowd.members)
+        await self._crowd.each(sentinels, look)
         for each in sizes:
             sensible = each and -(-self._image.size // each) <= image.MOST_BLOCKS
             if sensible and sizes[each] > sizes.get(self._size, 0):
@@ -253,13 +151,12 @@ class Campaign:
             self._count = -(-self._image.size // self._size)
         for member, found in states:
             self._note_state(member, found)
-        await self._each(others, look)
-        if self._talks:
-            self._costs.exchange = max(1.0, self._talked_ms / self._talks / self._at_once)
+        await self._crowd.each(others, look)
+        self._costs.exchange = max(1.0, self._crowd.exchange_ms())
         log.info(
             WHERE,
             "%d of %d meters are to have %d blocks of %d bytes"
-            % (len(self._members), surveyed, self._count, self._size),
+            % (len(self._crowd.members), surveyed, self._count, self._size),
         )
 
     def _note_state(self, member: Member, found: Attributes) -> None:
@@ -293,28 +190,28 @@ class Campaign:
     # ------------------------------------------------------------ initiate, blocks, verify
 
     async def _bring(self) -> None:
-        fresh = [member for member in self._members if member.has is None]
+        fresh = [member for member in self._crowd.members if member.has is None]
         if fresh:
             await self._initiate(fresh)
         blocks = self._worth()
         if blocks:
-            self._outlook.blocks = USUAL_ROUNDS * len(blocks)
+            self._crowd.outlook.blocks = USUAL_ROUNDS * len(blocks)
             await self._send(blocks)
             rounds = await self._rounds_wanted(len(blocks))
-            self._outlook.blocks = max(rounds - 1, 0) * len(blocks)
+            self._crowd.outlook.blocks = max(rounds - 1, 0) * len(blocks)
             for _ in range(1, rounds):
                 await self._send(blocks)
             if not rounds:
                 return
-        self._outlook.phase = "verify"
+        self._crowd.outlook.phase = "verify"
         await self._command(VERIFY, NOTHING)
         if await self._all_may_activate():
             self._told_all = await self._command(ACTIVATE, NOTHING, 0.0, self._alone)
         if self._told_all:
-            for member in self._members:
+            for member in self._crowd.members:
                 member.verified, member.activating = False, True
-            await self._pause(SETTLE_MS)
-        self._outlook.phase, self._outlook.rounds = "check", 1
+            await self._crowd.pause(SETTLE_MS)
+        self._crowd.outlook.phase, self._crowd.outlook.rounds = "check", 1
         await self._check_all()
         await self._repair()
 
@@ -322,17 +219,17 @@ class Campaign:
         """By what the sentinels say: see the module's text."""
         if self._clock.unix_time() < self._order.activation or not self._alone():
             return False
-        if [member for member in self._members if member.stale]:
+        if [member for member in self._crowd.members if member.stale]:
             return False
-        asked = spread.sentinels(len(self._members), SENTINELS)
-        sentinels = [self._members[index] for index in asked]
-        self._begin_waiting(sentinels)
-        await self._each(sentinels, self._check)
+        asked = spread.sentinels(len(self._crowd.members), SENTINELS)
+        sentinels = [self._crowd.members[index] for index in asked]
+        self._crowd.begin_waiting(sentinels)
+        await self._crowd.each(sentinels, self._check)
         return not self._doubt and bool([each for each in sentinels if each.verified])
 
     async def _initiate(self, fresh: list[Member]) -> None:
         data = image_object.initiate(self._image.identifier, self._image.size)
-        if len(fresh) == len(self._members):
+        if len(fresh) == len(self._crowd.members):
             missed = self._count * self._costs.exchange
             if await self._command(INITIATE, data, missed, self._alone):
                 for member in fresh:
@@ -345,26 +242,26 @@ class Campaign:
                 await image.initiate(client, self._image)
             except ActionRefused as refused:
                 if passing(refused.result):
-                    return self._later(member, _BUSY)
+                    return self._crowd.later(member, _BUSY)
                 return Result(KO, "image-refused", words.one_line("step 1: %s" % refused))
             member.has = Bitmap(self._count)
             member.stale = False
             return None
 
-        self._begin_waiting(fresh)
-        await self._each(fresh, start)
+        self._crowd.begin_waiting(fresh)
+        await self._crowd.each(fresh, start)
 
     def _alone(self) -> bool:
         """Whether every node that hears a broadcast is a meter that is to have this image, and
         holds no other that it would activate."""
-        ours = [member.meter for member in self._members if not member.foreign]
+        ours = [member.meter for member in self._crowd.members if not member.foreign]
         return self._fleet.covered_by(ours)
 
     def _worth(self) -> list[int]:
         """The blocks that so many lack that a broadcast pays."""
         lacking, losses = [], []
         mean = sum(self._losses) / len(self._losses)
-        for member in self._members:
+        for member in self._crowd.members:
             if member.has is not None and not member.verified:
                 lacking.append(member.has.lacking())
                 losses.append(member.loss if member.seen else mean)
@@ -372,12 +269,12 @@ class Campaign:
 
     async def _send(self, blocks: Sequence[int]) -> None:
         took = 0
-        self._outlook.phase = "blocks"
-        self._outlook.blocks = max(self._outlook.blocks, len(blocks))
+        self._crowd.outlook.phase = "blocks"
+        self._crowd.outlook.blocks = max(self._crowd.outlook.blocks, len(blocks))
         for number in blocks:
             data = image_object.transfer(number, self._image.block(number, self._size))
-            each = await self._broadcast(TRANSFER, data)
-            self._outlook.sent(each)
+            each = await self._crowd.broadcast(TRANSFER, data)
+            self._crowd.outlook.sent(each)
             took += each
         self._sent = blocks
         self._rounds += 1
@@ -399,7 +296,7 @@ class Campaign:
     async def _rounds_wanted(self, blocks: int) -> int:
         """How many rounds in all, by what the sentinels have got of the first; 0: they hear
         nothing at all."""
-        concerned = [member for member in self._members if not member.verified]
+        concerned = [member for member in self._crowd.members if not member.verified]
         asked = [concerned[index] for index in spread.sentinels(len(concerned), SENTINELS)]
         answered: list[Member] = []
 
@@ -408,7 +305,7 @@ class Campaign:
             answered.append(member)
             return None
 
-        await self._each(asked, look)
+        await self._crowd.each(asked, look)
         if not answered:
             return 1
         # That none was missed does not mean that none ever will be.
@@ -433,42 +330,19 @@ class Campaign:
         mend one that has not, at least an exchange. `may`: asked before each; False as soon as it
         says no."""
         missed_ms = max(missed_ms, self._costs.exchange)
-        meters = len(self._members)
+        meters = len(self._crowd.members)
         for _ in range(spread.control_rounds(self._losses, meters, self._costs, missed_ms)):
             if may is not None and not may():
                 return False
-            await self._broadcast(method, data)
+            await self._crowd.broadcast(method, data)
         return True
-
-    async def _broadcast(self, method: int, data: bytes) -> int:
-        """How many ms it took."""
-        while True:
-            if not await self._control.may_go_on():
-                raise Stopped
-            try:
-                began = self._clock.ticks_ms()
-                await self._fleet.broadcast(method, data)
-                self._gone_since = None
-                return self._clock.ticks_ms() - began
-            except (OSError, ModemError) as error:
-                self._gone(str(error))
-                await self._pause(AGAIN_MS)
-
-    def _gone(self, text: str) -> None:
-        """The modem does not work just now."""
-        now = self._clock.ticks_ms()
-        if self._gone_since is None:
-            self._gone_since = now
-            log.warning(WHERE, "the transfer waits: %s" % text)
-        if now - self._gone_since > GONE_MS:
-            raise _Gone(text)
 
     # ------------------------------------------------------------ check and repair
 
     async def _check_all(self) -> None:
-        asked = [member for member in self._members if not member.verified]
-        self._begin_waiting(asked)
-        await self._each(asked, self._check)
+        asked = [member for member in self._crowd.members if not member.verified]
+        self._crowd.begin_waiting(asked)
+        await self._crowd.each(asked, self._check)
 
     async def _check(self, client: Client, member: Member) -> Verdict:
         """It runs the image; or it has verified it; or else what it lacks."""
@@ -479,7 +353,7 @@ class Campaign:
         member.activating = False
         status = image_object.number(found.value(STATUS), "image_transfer_status")
         if status == VERIFYING:
-            return self._later(member, _VERIFYING)
+            return self._crowd.later(member, _VERIFYING)
         if status not in (NOT_INITIATED, INITIATED, VERIFY_FAILED):
             told = self._told(found) if not self._told_all else await self._asked(client)
             if status == VERIFIED:
@@ -525,7 +399,7 @@ class Campaign:
         except ActionRefused as refused:
             if not passing(refused.result):
                 return self._not_good(member, str(refused))
-            later = self._later(member, _VERIFYING)
+            later = self._crowd.later(member, _VERIFYING)
             return image.POLL_MS if isinstance(later, int) else later
         return 0
 
@@ -536,7 +410,7 @@ class Campaign:
             lacking = self._mendable(broadcast)
             if not broadcast and not lacking:
                 return
-            self._outlook.phase = "repair"
+            self._crowd.outlook.phase = "repair"
             if broadcast:
                 await self._send(broadcast)
             told = set(broadcast)
@@ -550,7 +424,7 @@ class Campaign:
                     pass  # the check tells what it lacks, and image.py why
                 return None
 
-            await self._each(lacking, mend)
+            await self._crowd.each(lacking, mend)
             await self._command(VERIFY, NOTHING)
             if self._told_all:
                 await self._command(ACTIVATE, NOTHING, 0.0, self._alone)
@@ -560,7 +434,7 @@ class Campaign:
         """Who lacks a few blocks that are not broadcast again."""
         told = set(broadcast)
         found = []
-        for member in self._members:
+        for member in self._crowd.members:
             if member.has is None or member.verified:
                 continue
             rest = [block for block in member.has.lacking() if block not in told]
@@ -571,19 +445,19 @@ class Campaign:
     # ------------------------------------------------------------ activate, confirm, stragglers
 
     async def _activate(self) -> None:
-        self._outlook.phase = "activate"
-        verified = [each for each in self._members if each.verified and not each.activating]
+        self._crowd.outlook.phase = "activate"
+        verified = [each for each in self._crowd.members if each.verified and not each.activating]
         now = self._clock.unix_time()
         if self._order.activation and now < self._order.activation:
             text, wait_s = "verified; waits for its time", self._order.activation - now
             result = Result(WAIT, "activation-waits", text, wait_s=wait_s)
-            await self._end_all(verified, result)
+            await self._crowd.end_all(result, verified)
             return
         if verified and not await self._command(ACTIVATE, NOTHING, 0.0, self._alone):
-            await self._each(verified, self._activate_one)
+            await self._crowd.each(verified, self._activate_one)
         for member in verified:
             member.activating = True
-        self._begin_waiting([member for member in self._members if member.activating])
+        self._crowd.begin_waiting([member for member in self._crowd.members if member.activating])
 
     async def _activate_one(self, client: Client, member: Member) -> Verdict:
         try:
@@ -598,12 +472,12 @@ class Campaign:
 
     async def _end_game(self) -> None:
         """Each to its end: those that activate confirm it, what few lack is brought one by one."""
-        activating = [member for member in self._members if member.activating]
-        lacking = [member for member in self._members if not member.activating]
-        self._outlook.phase, self._outlook.rounds = "confirm", 0
+        activating = [member for member in self._crowd.members if member.activating]
+        lacking = [member for member in self._crowd.members if not member.activating]
+        self._crowd.outlook.phase, self._crowd.outlook.rounds = "confirm", 0
         if activating:
-            await self._pause(SETTLE_MS)
-        await self._each(activating + lacking, self._to_the_end)
+            await self._crowd.pause(SETTLE_MS)
+        await self._crowd.each(activating + lacking, self._to_the_end)
 
     async def _to_the_end(self, client: Client, member: Member) -> Verdict:
         if member.activating:
@@ -622,9 +496,9 @@ class Campaign:
         status = image_object.number(await client.get(*STATUS), "image_transfer_status")
         if status == VERIFIED:
             refused = await self._activate_one(client, member)
-            return self._later(member, _ACTIVATING) if refused is None else refused
+            return self._crowd.later(member, STARTING) if refused is None else refused
         if status == ACTIVATING:
-            return self._later(member, _ACTIVATING)
+            return self._crowd.later(member, STARTING)
         # It may have become active between the two questions.
         data = await client.get(*identity.FIRMWARE)
         if identity.text(data) == self._image.firmware:
@@ -636,148 +510,3 @@ class Campaign:
         text = "step 7: %s, but it runs %s, not %s"
         text = text % (said, words.shown(data), self._image.firmware)
         return Result(KO, "activation-failed", words.one_line(text))
-
-    # ------------------------------------------------------------ conversations
-
-    async def _each(
-        self, members: list[Member], work: Callable[[Client, Member], Awaitable[Verdict]]
-    ) -> None:
-        """work() with each meter, several at once."""
-        fresh = [member for member in members if member in self._members]
-        fresh.reverse()  # the next is the last
-        waiting: list[tuple[int, Member]] = []  # those to be asked again, and when
-        self._outlook.talks = len(fresh)
-        group = Group()
-        for _ in range(min(self._at_once, len(fresh))):
-            group.start(self._talks_with(fresh, waiting, work))
-        await group.wait()
-        if self._halted is not None:
-            raise self._halted
-
-    async def _talks_with(
-        self,
-        fresh: list[Member],
-        waiting: list[tuple[int, Member]],
-        work: Callable[[Client, Member], Awaitable[Verdict]],
-    ) -> None:
-        """One conversation after the other, until none is left. Who finds that it is not to go on
-        stops the others after theirs: none is torn from writing a result down."""
-        try:
-            while (fresh or waiting) and self._halted is None:
-                member = await self._next(fresh, waiting)
-                if member is None:
-                    continue
-                wait_ms: int | None = TURN_MS
-                if await self._control.turn(member):
-                    try:
-                        wait_ms = await self._one(member, work)
-                    finally:
-                        self._control.over(member)
-                if wait_ms is not None:
-                    waiting.append((self._clock.ticks_ms() + wait_ms, member))
-        except (Stopped, _Gone) as halt:
-            self._halted = halt
-
-    async def _next(self, fresh: list[Member], waiting: list[tuple[int, Member]]) -> Member | None:
-        """Whom to ask now; None: nobody yet."""
-        if not await self._control.may_go_on():
-            raise Stopped
-        now = self._clock.ticks_ms()
-        for entry in waiting:
-            if entry[0] <= now:
-                waiting.remove(entry)
-                return entry[1]
-        if fresh:
-            return fresh.pop()
-        if waiting:
-            await self._pause(min(min([at for at, _ in waiting]) - now, TURN_MS))
-        return None
-
-    async def _one(
-        self, member: Member, work: Callable[[Client, Member], Awaitable[Verdict]]
-    ) -> int | None:
-        """In how many ms it is to be asked again."""
-
-        def between() -> None:
-            if not self._control.goes_on(member):
-                raise _Interrupted
-
-        began = self._clock.ticks_ms()
-        talk = self._fleet.talk(member.meter, lambda client: work(client, member), between)
-        try:
-            verdict = await self._clock.wait_for_ms(talk, TALK_MS)
-        except _Interrupted:
-            return TURN_MS
-        except asyncio.TimeoutError:
-            verdict = self._broken(member, Unreached(True, "no end within %d ms" % TALK_MS))
-        except Unreached as unreached:
-            verdict = self._broken(member, unreached)
-        except NotSupported as error:
-            verdict = Result(KO, "block-too-large", words.one_line(str(error)))
-        except DlmsError as error:
-            verdict = explained(error, True)
-        except Exception as error:  # a fault of ours must cost one attempt, not all
-            log.error(WHERE, "%s: %s: %s" % (member.meter.serial, type(error).__name__, error))
-            verdict = Result(KO, "gateway-error", type(error).__name__)
-        else:
-            took_ms = self._clock.ticks_ms() - began
-            self._talked_ms += took_ms
-            self._talks += 1
-            self._outlook.talked(took_ms)
-            self._gone_since = None
-            member.silent, member.heard = 0, True
-        if isinstance(verdict, Result):
-            await self._end(member, verdict)
-            return None
-        return verdict
-
-    def _broken(self, member: Member, unreached: Unreached) -> Verdict:
-        """A conversation that broke off: whether there is another."""
-        member.heard = member.heard or unreached.heard
-        if not unreached.silent and not self._fleet.up():
-            self._gone(str(unreached))
-            return AGAIN_MS
-        member.broken += 1
-        member.silent = 0 if unreached.heard else member.silent + 1
-        if member.silent < SILENT and member.broken < MOST_TRIES:
-            return AGAIN_MS << max(member.silent - 1, 0)
-        if member.activating:
-            return _ACTIVATING  # it may be starting: the next attempt will tell
-        reason = "link-lost" if member.heard else "no-answer"
-        return Result(KO, reason, words.one_line(str(unreached)))
-
-    def _later(self, member: Member, last: Result) -> int | Result:
-        """In how many ms to ask a meter that needs time; past our patience, its end: `last`."""
-        if self._clock.ticks_ms() - member.begun_ms < PATIENCE_MS:
-            return AGAIN_MS
-        return last
-
-    def _begin_waiting(self, members: list[Member]) -> None:
-        for member in members:
-            member.begun_ms = self._clock.ticks_ms()
-
-    async def _end(self, member: Member, result: Result) -> None:
-        if member in self._members:
-            self._members.remove(member)
-            await self._control.finish(member, result)
-
-    async def _end_all(self, members: list[Member], result: Result) -> None:
-        """Many at once, which costs the flash less."""
-        left = list(members)
-        while left:
-            group = Group()
-            for member in left[:RESULTS_AT_ONCE]:
-                group.start(self._end(member, result))
-            await group.wait()
-            left = left[RESULTS_AT_ONCE:]
-
-    async def _pause(self, duration: int) -> None:
-        """Not longer than a cancel may wait."""
-        end = self._clock.ticks_ms() + duration
-        while True:
-            if not await self._control.may_go_on():
-                raise Stopped
-            left = end - self._clock.ticks_ms()
-            if left <= 0:
-                return
-            await self._clock.sleep_ms(min(left, TURN_MS))

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from gateway.activities import image, image_object, mass
+from gateway.activities import crowd, image, image_object, mass
+from gateway.activities.crowd import Member
 from gateway.activities.fleet import Unreached
 from gateway.activities.image import Order
-from gateway.activities.mass import Campaign, Member
+from gateway.activities.mass import Campaign
 from gateway.dlms import axdr
 from gateway.dlms.errors import ActionRefused, NoAnswer, ServiceRefused
 from gateway.jobs.result import WAIT
@@ -527,7 +528,7 @@ def test_verification_that_never_ends():
 
     found, meter, _ = one_of(slow)
     assert found == (WAIT, "image-verifying") and meter.activated == 0
-    assert meter.talks <= 5 + 2 * mass.PATIENCE_MS // mass.AGAIN_MS
+    assert meter.talks <= 5 + 2 * crowd.PATIENCE_MS // crowd.AGAIN_MS
 
 
 def test_slow_verification_and_activation():
@@ -544,7 +545,7 @@ def test_activation_that_never_ends():
 
     found, meter, _ = one_of(slow)
     assert found == (WAIT, "image-activating")
-    assert meter.talks <= 10 + mass.PATIENCE_MS // mass.AGAIN_MS
+    assert meter.talks <= 10 + crowd.PATIENCE_MS // crowd.AGAIN_MS
 
 
 def test_a_meter_that_starts_anew_for_its_image_and_is_silent_meanwhile():
@@ -587,7 +588,7 @@ def test_a_meter_that_restarts_in_the_midst_and_forgets_all():
 
 def test_a_meter_that_answers_seldom_is_not_given_up():
     def seldom(meter):
-        meter.gone = mass.SILENT - 1
+        meter.gone = crowd.SILENT - 1
         meter.deaf = True
         meter.capacity = 50
         meter.lose = [number % 3 > 0 for number in range(300)]
@@ -601,7 +602,7 @@ def test_conversations_that_break_off_come_to_an_end():
         meter.deaf, meter.breaks_after = True, 1
 
     found, meter, _ = one_of(breaks)
-    assert found == ("KO", "link-lost") and meter.talks <= 2 * mass.MOST_TRIES
+    assert found == ("KO", "link-lost") and meter.talks <= 2 * crowd.MOST_TRIES
 
 
 def test_an_error_of_the_meters_security_is_its_own():
@@ -697,7 +698,7 @@ def test_a_modem_that_is_gone_for_a_while():
     fleet = ScriptedFleet(meters(5))
     fleet.after_broadcasts[20] = lambda: setattr(fleet, "failing", 10**6)
     assert set(transfer(fleet).values()) == {("KO", "modem-gone")}
-    assert fleet.clock.ticks_ms() < 2 * mass.GONE_MS
+    assert fleet.clock.ticks_ms() < 2 * crowd.GONE_MS
 
 
 def test_a_modem_that_is_gone_when_meters_are_asked():
