@@ -49,6 +49,17 @@ def verify(raw: bytes, trust: Sequence[tuple[bytes, bytes]], crypto: Crypto) -> 
     raise Refused("bad-signature", "the key with id %s did not sign this content" % kid.hex())
 
 
+def verify_package(raw: bytes, trust: Sequence[tuple[bytes, bytes]], crypto: Crypto) -> bytes:
+    """The payload, as verify(); what is no envelope is refused as `bad-package`."""
+    try:
+        payload, _ = verify(raw, trust, crypto)
+    except Refused as refused:
+        if refused.reason != "malformed":
+            raise
+        raise Refused("bad-package", refused.detail)
+    return payload
+
+
 def split(raw: bytes) -> tuple[bytes, bytes, bytes]:
     """(kid, payload, signature) of an envelope, nothing proven. Refused `malformed`."""
     if bytes(raw[:1]) != TAG_SIGN1:

@@ -91,13 +91,8 @@ class ImageFile:
         """The file `name` of the storage, proven: a key of `trust` signed the manifest, and the
         image is the one it describes. Refused `bad-package`, `unknown-signer`, `bad-signature`."""
         length = _manifest_length(storage.read(name, 0, HEAD))
-        try:
-            payload, _ = envelope.verify(storage.read(name, HEAD, length), trust, crypto)
-        except Refused as refused:
-            if refused.reason != "malformed":
-                raise
-            raise Refused("bad-package", refused.detail)
-        image = cls.from_payload(payload)
+        signed = storage.read(name, HEAD, length)
+        image = cls.from_payload(envelope.verify_package(signed, trust, crypto))
         image._storage, image._name, image._offset = storage, name, HEAD + length
         size = storage.size(name) - image._offset
         if size != image.size:

@@ -10,7 +10,6 @@ check is read back.
 from __future__ import annotations
 
 from gateway.uplink import envelope
-from gateway.uplink.refused import Refused
 from gateway.uplink.shape import (
     NULL,
     VERSION,
@@ -130,13 +129,7 @@ class Package:
         Refused: `bad-package` for whatever is not as the format describes, `unknown-signer`, `bad-
         signature`.
         """
-        try:
-            payload, _ = envelope.verify(raw, trust, crypto)
-        except Refused as refused:
-            if refused.reason != "malformed":
-                raise
-            raise Refused("bad-package", refused.detail)
-        return cls.from_payload(payload)
+        return cls.from_payload(envelope.verify_package(raw, trust, crypto))
 
     @classmethod
     def from_payload(cls, payload: bytes) -> Package:

@@ -24,6 +24,27 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
+from gateway.activities import image_object
+from gateway.activities.identity import FIRMWARE
+from gateway.activities.image_object import (
+    ACTIVATE,
+    ACTIVATED,
+    ACTIVATING,
+    ACTIVATION_FAILED,
+    BLOCK_SIZE,
+    BLOCKS,
+    ENABLED,
+    INITIATE,
+    INITIATED,
+    NOTHING,
+    STATUS,
+    TO_ACTIVATE,
+    TRANSFER,
+    VERIFIED,
+    VERIFY,
+    VERIFY_FAILED,
+    VERIFYING,
+)
 from gateway.dlms import axdr, obis
 from gateway.dlms.client import Client
 from gateway.dlms.errors import (
@@ -38,18 +59,11 @@ from tools.dlms.failure import DONE, CallProblem, Failed, one_line
 from tools.dlms.output import console, print_json, printable
 from tools.dlms.session import Settings, conversation
 from tools.dlms.shown import IMAGE_STATUS
-from tools.package import render
+from tools.package import render, values
 
-IMAGE_TRANSFER = 18
-BLOCK_SIZE, BLOCKS_STATUS, FIRST_MISSING, ENABLED, STATUS, TO_ACTIVATE = 2, 3, 4, 5, 6, 7
-INITIATE, BLOCK, VERIFY, ACTIVATE = 1, 2, 3, 4
-INITIATED, VERIFYING, VERIFIED, VERIFY_FAILED = 1, 2, 3, 4
-ACTIVATING, ACTIVATED, ACTIVATION_FAILED = 5, 6, 7
-FIRMWARE = (1, obis.parse("1.0.0.2.0.255"), 2)
 MOST_BYTES = 64 << 20
 MOST_BLOCKS = 1 << 20
 _SILENT = 3  # blocks in a row without an answer: the path is gone
-_NOTHING = axdr.encode((axdr.INTEGER, 0))
 
 
 class _PathLost(Exception):
@@ -166,22 +180,14 @@ class Transfer:
         if self._resume and await self._may_resume(client):
             self._started = True
             return
-        parameter = axdr.encode(
-            (
-                axdr.STRUCTURE,
-                [
-                    (axdr.OCTET_STRING, self._identifier),
-                    (axdr.DOUBLE_LONG_UNSIGNED, len(self._data)),
-                ],
-            )
-        )
+        parameter = image_object.initiate(self._identifier, len(self._data))
         await self._do(client, INITIATE, parameter, "2 initiate")
         self._started = True
         self._say("2 initiated: %s, %d bytes" % (render.octets(self._identifier), len(self._data)))
 
     async def _may_resume(self, client: Client) -> bool:
         status = await self._get(client, STATUS, axdr.ENUM)
-        have = await self._get(client, BLOCKS_STATUS, axdr.BIT_STRING)
+        have = await self._get(client, BLOCKS, axdr.BIT_STRING)
         if status not in (INITIATED, VERIFY_FAILED) or len(have) != self._count:
             self._say("nothing to resume (%s): starting anew" % _status_name(status))
             return False
@@ -217,7 +223,7 @@ class Transfer:
         self._say("3 sent and 4 complete: %d blocks" % self._count)
 
     async def _missing(self, client: Client) -> list[int]:
-        have = await self._get(client, BLOCKS_STATUS, axdr.BIT_STRING)
+        have = await self._get(client, BLOCKS, axdr.BIT_STRING)
         if len(have) < self._count:
             raise Failed(
                 "step 4: the meter tells of %d blocks, %d are due; start anew, without --resume"
@@ -229,14 +235,9 @@ class Transfer:
         silent = 0
         for number in missing:
             block = self._data[number * self._size : (number + 1) * self._size]
-            parameter = axdr.encode(
-                (
-                    axdr.STRUCTURE,
-                    [(axdr.DOUBLE_LONG_UNSIGNED, number), (axdr.OCTET_STRING, block)],
-                )
-            )
+            parameter = image_object.transfer(number, block)
             try:
-                await client.action(IMAGE_TRANSFER, self._name, BLOCK, parameter)
+                await client.action(image_object.CLASS, self._name, TRANSFER, parameter)
                 silent = 0
             except NoAnswer as error:
                 silent += 1
@@ -312,7 +313,7 @@ class Transfer:
     async def _start(self, client: Client, method: int, step: str) -> None:
         """A method that may take longer than one answer: temporary-failure means it has begun."""
         try:
-            await client.action(IMAGE_TRANSFER, self._name, method, _NOTHING)
+            await client.action(image_object.CLASS, self._name, method, NOTHING)
         except ActionRefused as refused:
             if refused.result not in ("temporary-failure", "other-reason"):
                 raise Failed("step %s: %s" % (step, one_line(refused))) from None
@@ -321,7 +322,7 @@ class Transfer:
 
     async def _do(self, client: Client, method: int, parameter: bytes, step: str) -> None:
         try:
-            await client.action(IMAGE_TRANSFER, self._name, method, parameter)
+            await client.action(image_object.CLASS, self._name, method, parameter)
         except ActionRefused as refused:
             raise Failed("step %s: %s" % (step, one_line(refused))) from None
 
@@ -340,8 +341,10 @@ class Transfer:
                 )
             await clock.sleep_ms(self._poll_ms)
 
-    async def _get(self, client: Client, attribute: int, tag: int) -> Any:
-        typed = axdr.decode(await client.get(IMAGE_TRANSFER, self._name, attribute))
+    async def _get(self, client: Client, member: tuple[int, bytes, int], tag: int) -> Any:
+        """`member` as image_object names it; of the object that the options name."""
+        attribute = member[2]
+        typed = axdr.decode(await client.get(image_object.CLASS, self._name, attribute))
         if typed[0] != tag:
             raise ProtocolError(
                 "attribute %d of image_transfer: expected %s, got %s"
@@ -377,13 +380,11 @@ def _content(path: Path) -> bytes:
 
 
 def octets(text: str) -> bytes:
-    """Text, or octets as 0x and hex digits."""
-    if not text.lower().startswith("0x"):
-        return text.encode()
+    """As values.octets()."""
     try:
-        return bytes.fromhex(text[2:])
-    except ValueError:
-        raise CallProblem("%r: expected pairs of hex digits after 0x" % text) from None
+        return values.octets(text)
+    except ValueError as error:
+        raise CallProblem(str(error)) from None
 
 
 def obis_name(text: str) -> bytes:

@@ -7,6 +7,7 @@ import hashlib
 from gateway.uplink import envelope, image_file
 from gateway.uplink.image_file import DELIVERIES, MAX_IMAGE, ImageFile
 from gateway.uplink.refused import Refused
+from tools.package import values
 from tools.package.keys import SigningKey
 
 
@@ -71,9 +72,7 @@ def _target(text: str) -> tuple[str, list[str]]:
 
 
 def _octets(text: str) -> bytes:
-    if not text.lower().startswith("0x"):
-        return text.encode()
     try:
-        return bytes.fromhex(text[2:])
-    except ValueError:
-        raise ImageProblem("identifier: expected pairs of hex digits after 0x") from None
+        return values.octets(text)
+    except ValueError as error:
+        raise ImageProblem("identifier: %s" % error) from None

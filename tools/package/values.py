@@ -192,3 +192,13 @@ _SCALARS: dict[int, Callable[[Item], Any]] = {
     axdr.DATE: _CALENDAR["date"],
     axdr.TIME: _CALENDAR["time"],
 }
+
+
+def octets(text: str) -> bytes:
+    """Text, or octets as 0x and hex digits. ValueError says what was expected."""
+    if not text.lower().startswith("0x"):
+        return text.encode()
+    try:
+        return bytes.fromhex(text[2:])
+    except ValueError:
+        raise ValueError("%r: expected pairs of hex digits after 0x" % text) from None
