@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import os
 
+from gateway.contract.messages import MAX_MESSAGE
 from gateway.local.access import LocalPort
 from gateway.settings import RADIO, SettingsError
-from gateway.uplink.messages import MAX_MESSAGE
-from hal.modem import wmbus
-from hal.modem.amber import Amber
 from hal.modem.attached import Attached
 from hal.modem.dlmsotcp import DlmsOTcp
-from hal.modem.imst import Imst
 from hal.modem.ip import Ip
-from hal.modem.mam import MetersAndMore
-from hal.modem.prime import Prime
+from hal.modem.mam.mam import MetersAndMore
+from hal.modem.prime.prime import Prime
 from hal.modem.udp import Udp
+from hal.modem.wmbus import wmbus
+from hal.modem.wmbus.amber import Amber
+from hal.modem.wmbus.imst import Imst
 from hal.rt import log, port_url
 from hal.rt.tls_files import TlsFiles
 

@@ -10,23 +10,23 @@ watchdog is fed no more, which comes to the same.
 
 from __future__ import annotations
 
-from gateway.about import FIRMWARE, About
 from gateway.activities.attempt import Attempts
 from gateway.audit import Audit
 from gateway.jobs.forecast import Durations
 from gateway.jobs.ledger import Ledger
 from gateway.jobs.queue import Queue
+from gateway.liveness import Vital
 from gateway.local.assemble import local_access
 from gateway.meters.counters import Counters
 from gateway.meters.inventory import Inventory
 from gateway.meters.keys import Vault
-from gateway.meters.links import Network
+from gateway.meters.network import Network
 from gateway.meters.reachability import Reachability
 from gateway.meters.strangers import Strangers
 from gateway.meters.survey import Survey
 from gateway.meters.upkeep import Upkeep
+from gateway.status import FIRMWARE, About
 from gateway.uplink.session import Session
-from gateway.vital import Vital
 from gateway.work import Worker
 from hal.rt import log
 from hal.rt.group import Group

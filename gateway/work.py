@@ -1,22 +1,22 @@
 """The workers: each takes one execution after the other from the queue, has it carried out, and
 puts its result into the ledger. An image for many meters is one worker's campaign for all of them
-(activities/mass.py); the others go on with what else there is.
+(activities/image/campaign.py); the others go on with what else there is.
 """
 
 from __future__ import annotations
 
 import asyncio
 
-from gateway.activities.crowd import Member
-from gateway.activities.fleet import Fleet
-from gateway.activities.image import Order as ImageOrder
-from gateway.activities.mass import Campaign
-from gateway.jobs.job import IMAGE
+from gateway.activities.image.campaign import Campaign
+from gateway.activities.image.conversations import Member
+from gateway.activities.image.fleet import Fleet
+from gateway.activities.image.transfer import Order as ImageOrder
+from gateway.contract.image_file import CIPHERED, UNICAST
+from gateway.contract.job import IMAGE
+from gateway.contract.refused import Refused
+from gateway.contract.result import KO, Result
 from gateway.jobs.ledger import LedgerError
-from gateway.jobs.result import KO, Result
 from gateway.meters.inventory import InventoryError
-from gateway.uplink.image_file import CIPHERED, UNICAST
-from gateway.uplink.refused import Refused
 from hal.rt import log
 
 TYPE_CHECKING = False
@@ -25,12 +25,12 @@ if TYPE_CHECKING:
     from typing import Any
 
     from gateway.activities.attempt import Attempts
+    from gateway.contract.image_file import ImageFile
     from gateway.jobs.queue import Execution, Queue
     from gateway.meters.counters import Counters
     from gateway.meters.inventory import Inventory, Meter
-    from gateway.meters.links import Network
+    from gateway.meters.network import Network
     from gateway.uplink.files import Files
-    from gateway.uplink.image_file import ImageFile
     from hal.ports import Clock, Crypto
 
     Progress = Callable[[], None]

@@ -352,7 +352,7 @@ class ModemReset:
 
 class Modem(Protocol):
     """A modem and the nodes behind it. Addresses are text, spelt as in the inventory and as
-    `capabilities.addresses` says: "0080e1000001", "2d2c576866323002" (hal/modem/imst.py),
+    `capabilities.addresses` says: "0080e1000001", "2d2c576866323002" (hal/modem/wmbus/imst.py),
     "host:port".
 
     It never retries end to end and never segments: that is the queue's and DLMS's business. All

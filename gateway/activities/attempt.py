@@ -11,10 +11,13 @@ from __future__ import annotations
 
 import asyncio
 
-from gateway.activities import configure, image, read
-from gateway.activities.explained import explained
-from gateway.activities.words import one_line
-from gateway.dlms.client import HIGH_GMAC, Association, Client
+from gateway.activities import configure, read
+from gateway.activities.image import transfer
+from gateway.activities.readable import one_line
+from gateway.activities.verdict import explained
+from gateway.contract.job import COMPARE, CONFIGURE, IMAGE, READ
+from gateway.contract.result import KO, Result
+from gateway.dlms.client.client import HIGH_GMAC, Association, Client
 from gateway.dlms.errors import (
     AssociationRefused,
     DlmsError,
@@ -22,10 +25,8 @@ from gateway.dlms.errors import (
     SecurityFailed,
     ServiceRefused,
 )
-from gateway.dlms.keys import invocation_counter
-from gateway.dlms.security import Keys
-from gateway.jobs.job import COMPARE, CONFIGURE, IMAGE, READ
-from gateway.jobs.result import KO, Result
+from gateway.dlms.protection.security import Keys
+from gateway.dlms.protection.security_setup import invocation_counter
 from gateway.meters.counters import CounterError
 from gateway.meters.inventory import InventoryError
 from hal.ports import ModemError
@@ -39,7 +40,7 @@ if TYPE_CHECKING:
     from gateway.meters.counters import Counters
     from gateway.meters.inventory import Inventory, Meter
     from gateway.meters.link import Link
-    from gateway.meters.links import Network
+    from gateway.meters.network import Network
     from hal.ports import Clock, Crypto
 
     T = TypeVar("T")
@@ -59,7 +60,7 @@ PUBLIC_CLIENT = 16  # SAP that may read the invocation counter, without authenti
 ACTIVITIES: dict[int, Activity] = {
     CONFIGURE: configure.run,  # order: the decoded package
     READ: read.run,  # order: [(class_id, obis, attribute)]
-    IMAGE: image.run,  # order: image.Order
+    IMAGE: transfer.run,  # order: transfer.Order
     COMPARE: configure.compare,  # order: the decoded package
 }
 

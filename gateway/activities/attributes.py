@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from gateway.dlms import apdu, axdr
-from gateway.dlms.reading import step_of
-from gateway.dlms.refusals import access_refused
+from gateway.dlms import apdu
+from gateway.dlms.client.reading import step_of
+from gateway.dlms.client.refusals import access_refused
+from gateway.dlms.data import axdr
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from gateway.dlms.client import Client
+    from gateway.dlms.client.client import Client
 
     Key = tuple[int, bytes, int]  # class_id, obis, attribute
 

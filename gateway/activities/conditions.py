@@ -4,8 +4,8 @@ measures, its clock runs, and its load profile has the columns it had."""
 from __future__ import annotations
 
 from gateway.activities.attributes import same
-from gateway.activities.words import attribute, shown
-from gateway.dlms import axdr
+from gateway.activities.readable import attribute, shown
+from gateway.dlms.data import axdr
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

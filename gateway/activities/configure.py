@@ -18,17 +18,18 @@ moment it is written, before the meter has had time to do otherwise.
 
 from __future__ import annotations
 
-from gateway.activities import attributes, conditions, guarded, identity, words
+from gateway.activities import attributes, conditions, identity, protected_objects, readable
 from gateway.activities.attributes import same
-from gateway.activities.explained import explained
-from gateway.activities.words import passing
-from gateway.dlms import apdu, axdr, obis
+from gateway.activities.readable import passing
+from gateway.activities.verdict import explained
+from gateway.contract.result import KO, OK, VALUE, Result
+from gateway.dlms import apdu
+from gateway.dlms.client.invoking import step_of as method_of
+from gateway.dlms.client.refusals import access_refused
+from gateway.dlms.client.writing import step_of
+from gateway.dlms.data import axdr, obis
 from gateway.dlms.errors import AccessRefused, ActionRefused, DlmsError, NoAnswer, ProtocolError
-from gateway.dlms.invoking import step_of as method_of
-from gateway.dlms.refusals import access_refused
-from gateway.dlms.writing import step_of
 from gateway.jobs.ledger import MAX_VALUE
-from gateway.jobs.result import KO, OK, VALUE, Result
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -36,7 +37,7 @@ if TYPE_CHECKING:
     from typing import Any, Protocol
 
     from gateway.activities.attributes import Attributes, Key
-    from gateway.dlms.client import Client
+    from gateway.dlms.client.client import Client
 
     class Check(Protocol):
         """The attribute has the value `data` (A-XDR)."""
@@ -47,10 +48,10 @@ if TYPE_CHECKING:
         data: bytes
 
     class Package(Protocol):
-        """As gateway/uplink/package.py makes it.
+        """As gateway/contract/package.py makes it.
 
         A step is a Check to write (set), or an action: class_id, obis, method, data | None, check.
-        `permits`: words of guarded.WORDS.
+        `permits`: words of protected_objects.WORDS.
         """
 
         @property
@@ -161,7 +162,7 @@ class _Change:
         """The KO, after what was written has been restored as far as it can be."""
         if self._written or self._invoked:
             text += "; " + await self._restore()
-        return Result(KO, reason, words.one_line(text))
+        return Result(KO, reason, readable.one_line(text))
 
     async def _set(self, wanted: list[tuple[Key, bytes]]) -> None:
         """Write what differs; none of `wanted` twice."""
@@ -229,14 +230,14 @@ class _Change:
                 if key not in [item[0] for item in items]:
                     items.append((key, self._before.values[key]))
             else:
-                lost.append("the former %s is not known" % words.attribute(*key))
+                lost.append("the former %s is not known" % readable.attribute(*key))
         try:
             if items:
                 await self._client.set_list([(key + (None,), data) for key, data in items])
             found = await attributes.read(self._client, [key for key, _ in items])
             for key, data in items:
                 if not found.has(key, data):
-                    lost.append("%s does not take its former value" % words.attribute(*key))
+                    lost.append("%s does not take its former value" % readable.attribute(*key))
         except (DlmsError, OSError) as error:
             lost.append("putting back failed: %s" % error)
         if lost:
@@ -285,7 +286,11 @@ def _differences(found: Attributes, checks: Sequence[Check]) -> list[str]:
         if not same(check.data, came):
             differences.append(
                 "%s: expected %s, came %s"
-                % (words.attribute(*_key(check)), words.shown(check.data), words.shown(came))
+                % (
+                    readable.attribute(*_key(check)),
+                    readable.shown(check.data),
+                    readable.shown(came),
+                )
             )
     return differences
 
@@ -293,7 +298,7 @@ def _differences(found: Attributes, checks: Sequence[Check]) -> list[str]:
 def _forbidden(package: Package) -> Result | None:
     """The KO for a step that touches the switch or billing data without saying so."""
     for number, step in enumerate(package.steps, 1):
-        word = guarded.touches(step, is_action(step))
+        word = protected_objects.touches(step, is_action(step))
         if word and word not in package.permits:
             text = "step %d touches the meter's %s; a package that means it permits %r" % (
                 number,
@@ -317,5 +322,5 @@ def _malformed(package: Package) -> Result | None:
             axdr.decode(value.data)
         except ProtocolError as error:
             text = "the data for class %d %s: %s" % (value.class_id, obis.text(value.obis), error)
-            return Result(KO, "bad-package", words.one_line(text))
+            return Result(KO, "bad-package", readable.one_line(text))
     return None

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from gateway.activities.words import shown
-from gateway.dlms import axdr
-from gateway.jobs.result import KO, Result
+from gateway.activities.readable import shown
+from gateway.contract.result import KO, Result
+from gateway.dlms.data import axdr
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

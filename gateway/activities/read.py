@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from gateway.activities import attributes, identity
+from gateway.contract.result import KO, VALUE, Result
 from gateway.jobs.ledger import MAX_VALUE
-from gateway.jobs.result import KO, VALUE, Result
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from gateway.activities.attributes import Key
-    from gateway.dlms.client import Client
+    from gateway.dlms.client.client import Client
 
 
 async def run(client: Client, serial: str, wanted: Sequence[Key]) -> Result:

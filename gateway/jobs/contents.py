@@ -5,7 +5,7 @@ Records are CBOR arrays; the first element is the kind. Times are unix, 0 while 
 
 from __future__ import annotations
 
-from gateway.jobs.job import Job, State, digest_of
+from gateway.contract.job import Job, State, digest_of
 from gateway.jobs.report import Report
 from gateway.journal import segment_of
 from hal.rt import cbor

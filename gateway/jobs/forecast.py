@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import json
 
-from gateway.jobs.job import KINDS
-from gateway.jobs.window import DAY_S, opening
+from gateway.contract.job import KINDS
+from gateway.contract.window import DAY_S, opening
 from hal.rt import log
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from gateway.jobs.window import Windowed
+    from gateway.contract.window import Windowed
     from hal.ports import Clock, Storage
 
 FILE = "durations.json"

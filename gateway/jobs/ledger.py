@@ -18,13 +18,13 @@ from __future__ import annotations
 
 import asyncio
 
+from gateway.contract.job import State, digest_of
+from gateway.contract.result import KO, Result
+from gateway.contract.window import opening
 from gateway.jobs import contents as kinds
 from gateway.jobs.contents import WITH_REPORT, Contents, payload_of
-from gateway.jobs.job import State, digest_of
 from gateway.jobs.rate import Rate
 from gateway.jobs.report import Report
-from gateway.jobs.result import KO, Result
-from gateway.jobs.window import opening
 from gateway.journal import Journal
 from hal.rt import cbor, log
 
@@ -34,8 +34,8 @@ if TYPE_CHECKING:
     from typing import Any, Protocol
 
     from gateway.audit import Audit
+    from gateway.contract.job import Job
     from gateway.jobs.contents import Entry
-    from gateway.jobs.job import Job
     from gateway.journal import Recovery
     from hal.ports import Clock, Storage
 

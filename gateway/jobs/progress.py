@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from gateway.contract.job import State
 from gateway.jobs.forecast import fits
-from gateway.jobs.job import State
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

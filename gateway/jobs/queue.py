@@ -12,20 +12,20 @@ from __future__ import annotations
 
 import asyncio
 
+from gateway.contract.job import IMAGE, URGENT, State
+from gateway.contract.result import KO, WAIT, Result
+from gateway.contract.window import opening
 from gateway.jobs import progress
 from gateway.jobs.forecast import Durations, fits, words
-from gateway.jobs.job import IMAGE, URGENT, State
-from gateway.jobs.result import KO, WAIT, Result
-from gateway.jobs.turns import Turns, queued
-from gateway.jobs.window import opening
+from gateway.jobs.meter_order import Turns, queued
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
     from typing import Any
 
+    from gateway.contract.job import Job
     from gateway.jobs.contents import Entry
-    from gateway.jobs.job import Job
     from gateway.jobs.ledger import Ledger
     from gateway.jobs.progress import Progress, Transfer
     from hal.ports import Clock
@@ -72,7 +72,7 @@ class Execution:
 
 class Queue:
     """`random(n)` gives n random bytes, for the jitter; `cost(serial)`: what an exchange with the
-    meter is likely to take of its medium (gateway/jobs/turns.py). Times as in hal.ports."""
+    meter is likely to take of its medium (gateway/jobs/meter_order.py). Times as in hal.ports."""
 
     def __init__(
         self,

@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import asyncio
 
-from gateway.dlms.hdlc_numbered import Parameters
-from gateway.dlms.hdlc_server import HdlcServer
-from gateway.dlms.mode_e import FIRST_BAUD, Identification, ModeEServer
+from gateway.dlms.hdlc.mode_e import FIRST_BAUD, Identification, ModeEServer
+from gateway.dlms.hdlc.numbered import Parameters
+from gateway.dlms.hdlc.server import HdlcServer
 from gateway.local import header
 from gateway.local.server import NOT_ALLOWED, NOT_POSSIBLE, exception
 from hal.ports import PortError
@@ -21,7 +21,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
-    from gateway.dlms.hdlc_server import Request
+    from gateway.dlms.hdlc.server import Request
     from gateway.local.meters import Meters
     from gateway.local.server import LocalServer
     from hal.ports import BytePort, Clock

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from gateway.dlms.keyring import Keys
+from gateway.dlms.protection.keyring import Keys
 from gateway.local.access import LocalAccess
 from gateway.local.meters import Meters
 from gateway.local.objects import Objects
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from gateway.local.objects import About
     from gateway.meters.counters import Counters
     from gateway.meters.inventory import Inventory
-    from gateway.meters.links import Network
+    from gateway.meters.network import Network
     from gateway.settings import LocalSettings, Settings
     from hal.ports import Clock, Crypto
 

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from gateway.meters.inventory import Inventory
     from gateway.meters.link import Link
-    from gateway.meters.links import Network
+    from gateway.meters.network import Network
     from hal.ports import Clock
 
     Path = tuple[str, str]

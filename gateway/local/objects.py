@@ -12,8 +12,8 @@ from __future__ import annotations
 
 import time
 
-from gateway.dlms import axdr
-from gateway.dlms.datetime import parse_date_time
+from gateway.dlms.data import axdr
+from gateway.dlms.data.datetime import parse_date_time
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -10,12 +10,14 @@ second, then two, up to a quarter of an hour. A right key takes that back.
 
 from __future__ import annotations
 
-from gateway.dlms import acse, apdu, axdr
-from gateway.dlms.association import HIGH_GMAC
+from gateway.dlms import apdu
+from gateway.dlms.apdu import acse
+from gateway.dlms.client.association import HIGH_GMAC
+from gateway.dlms.data import axdr
 from gateway.dlms.errors import ProtocolError, Replayed, SecurityFailed
-from gateway.dlms.hls import Hls, challenge_size, check_challenge
-from gateway.dlms.keyring import TITLE_SIZE, Keys
-from gateway.dlms.security import Ciphering
+from gateway.dlms.protection.hls import Hls, challenge_size, check_challenge
+from gateway.dlms.protection.keyring import TITLE_SIZE, Keys
+from gateway.dlms.protection.security import Ciphering
 from gateway.local.objects import ASSOCIATION, ASSOCIATION_NAME, Objects
 
 TYPE_CHECKING = False

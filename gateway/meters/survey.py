@@ -9,8 +9,8 @@ from __future__ import annotations
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from gateway.meters.inventory import Inventory
-    from gateway.meters.links import Network
     from gateway.meters.modem_port import ModemPort
+    from gateway.meters.network import Network
     from gateway.meters.strangers import Strangers
     from hal.ports import Clock
 

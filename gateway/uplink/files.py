@@ -9,15 +9,15 @@ from __future__ import annotations
 
 import hashlib
 
-from gateway.uplink.image_file import ImageFile
-from gateway.uplink.messages import Pull
-from gateway.uplink.package import Package
+from gateway.contract.image_file import ImageFile
+from gateway.contract.messages import Pull
+from gateway.contract.package import Package
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from gateway.uplink.messages import Chunk
+    from gateway.contract.messages import Chunk
     from hal.ports import Crypto, Storage
 
 CHUNK = 4096

@@ -9,9 +9,9 @@ nor held back for later.
 
 from __future__ import annotations
 
-from gateway.uplink import envelope
-from gateway.uplink.messages import SignedTime, Time
-from gateway.uplink.refused import Refused
+from gateway.contract import envelope
+from gateway.contract.messages import SignedTime, Time
+from gateway.contract.refused import Refused
 from hal.rt import log
 
 TYPE_CHECKING = False

@@ -7,13 +7,13 @@ from __future__ import annotations
 
 import hashlib
 
-from gateway.jobs.job import IMAGE, Job, JobError, State
+from gateway.contract import envelope
+from gateway.contract.image_file import MAX_IMAGE
+from gateway.contract.job import IMAGE, Job, JobError, State
+from gateway.contract.messages import Cancel, Pause
+from gateway.contract.refused import Refused
+from gateway.contract.result import KO, Result
 from gateway.jobs.ledger import ACCEPTING
-from gateway.jobs.result import KO, Result
-from gateway.uplink import envelope
-from gateway.uplink.image_file import MAX_IMAGE
-from gateway.uplink.messages import Cancel, Pause
-from gateway.uplink.refused import Refused
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -6,18 +6,18 @@ Sans-IO: batch() gives the next message to publish, acknowledged() and resend() 
 
 from __future__ import annotations
 
-from gateway.jobs.job import State
-from gateway.uplink.messages import REPORTS_SIZE, Reports
-from gateway.uplink.reports import Dropped, Event, JobReport, MeterReport, Refusal, Report
+from gateway.contract.job import State
+from gateway.contract.messages import REPORTS_SIZE, Reports
+from gateway.contract.reports import Dropped, Event, JobReport, MeterReport, Refusal, Report
 from hal.rt import cbor
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from gateway.contract.messages import Ack, Resend
+    from gateway.contract.reports import Body
     from gateway.jobs.contents import Entry
     from gateway.jobs.ledger import Ledger
     from gateway.jobs.report import Report as Noted
-    from gateway.uplink.messages import Ack, Resend
-    from gateway.uplink.reports import Body
 
 WINDOW = 4  # messages sent and not acknowledged
 MOST = 64  # reports in one message

@@ -9,17 +9,17 @@ from __future__ import annotations
 
 import asyncio
 
-from gateway.jobs.job import IMAGE
+from gateway.contract import envelope, messages
+from gateway.contract.job import IMAGE
+from gateway.contract.key_change import KeyChange
+from gateway.contract.messages import Ack, Ask, Chunk, Hello, Resend, State
+from gateway.contract.refused import Refused
 from gateway.meters.inventory import InventoryError
-from gateway.uplink import envelope, messages
 from gateway.uplink.files import BAD_DIGEST, COMPLETE, Files
 from gateway.uplink.hes_time import HesTime
-from gateway.uplink.key_change import KeyChange
-from gateway.uplink.messages import Ack, Ask, Chunk, Hello, Resend, State
 from gateway.uplink.orders import Orders, digest_of
 from gateway.uplink.outbox import Outbox
-from gateway.uplink.refused import Refused
-from gateway.uplink.telling import Telling
+from gateway.uplink.progress_pace import Telling
 from gateway.uplink.trust import KEYS, ORDERS, PACKAGES, TrustStore, check_address
 from hal.ports import Message, PortError
 from hal.rt import log
@@ -48,7 +48,7 @@ if TYPE_CHECKING:
         def meters_reachable(self) -> int: ...
 
         def modems(self) -> list[list[Any]]:
-            """Each as MODEM in standing.py."""
+            """Each as MODEM in gateway/contract/status.py."""
             ...
 
         def meters(self, after: str) -> messages.Meters:

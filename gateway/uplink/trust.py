@@ -20,9 +20,9 @@ from __future__ import annotations
 
 import hashlib
 
-from gateway.uplink import envelope
-from gateway.uplink.refused import Refused
-from gateway.uplink.shape import (
+from gateway.contract import envelope
+from gateway.contract.refused import Refused
+from gateway.contract.shape import (
     UINT32,
     VERSION,
     Rule,

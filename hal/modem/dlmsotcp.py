@@ -30,7 +30,7 @@ from __future__ import annotations
 
 from hal.modem import supervisor
 from hal.modem.in_flight import InFlight
-from hal.modem.prime_nodes import FIRST_RESERVED, NodeTable
+from hal.modem.prime.nodes import FIRST_RESERVED, NodeTable
 from hal.modem.wrapper import Unwrapper, wrap
 from hal.ports import (
     BROADCAST,

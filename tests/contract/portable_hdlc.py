@@ -9,10 +9,10 @@ from __future__ import annotations
 import asyncio
 import os
 
-from gateway.dlms import axdr, obis
-from gateway.dlms.client import Association, Client
-from gateway.dlms.hdlc import HdlcLink, Settings
-from gateway.dlms.mode_e import open_mode_e
+from gateway.dlms.client.client import Association, Client
+from gateway.dlms.data import axdr, obis
+from gateway.dlms.hdlc.link import HdlcLink, Settings
+from gateway.dlms.hdlc.mode_e import open_mode_e
 from hal.ports import PortError
 from tests.contract.here import SystemClock, SystemCrypto, open_port
 from tests.portable.support import run

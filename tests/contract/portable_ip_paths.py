@@ -9,10 +9,10 @@ from __future__ import annotations
 import asyncio
 import os
 
-from gateway.dlms import axdr, obis
-from gateway.dlms.client import Association, Client
+from gateway.dlms.client.client import Association, Client
+from gateway.dlms.data import axdr, obis
 from gateway.meters.inventory import Meter
-from gateway.meters.links import Network
+from gateway.meters.network import Network
 from hal.modem.ip import Ip
 from hal.modem.udp import MAX_APDU, Udp
 from hal.modem.wrapper import wrap

@@ -10,15 +10,15 @@ from __future__ import annotations
 import os
 
 from gateway.activities.attempt import Attempts
-from gateway.dlms import axdr, obis
-from gateway.jobs.job import CONFIGURE
+from gateway.contract.job import CONFIGURE
+from gateway.contract.package import Action, Check, Package, Set
+from gateway.dlms.data import axdr, obis
 from gateway.meters.counters import Counters
 from gateway.meters.inventory import Inventory
-from gateway.meters.links import Network
-from gateway.uplink.package import Action, Check, Package, Set
-from hal.modem.amber import Amber
+from gateway.meters.network import Network
 from hal.modem.attached import Attached
-from hal.modem.mam import MTU, MetersAndMore
+from hal.modem.mam.mam import MTU, MetersAndMore
+from hal.modem.wmbus.amber import Amber
 from hal.rt.group import Group
 from tests.contract.here import FolderStorage, SystemClock, SystemCrypto, open_port
 from tests.portable.support import run

@@ -9,7 +9,7 @@ import asyncio
 import os
 
 from hal.modem.attached import Attached
-from hal.modem.prime import Prime
+from hal.modem.prime.prime import Prime
 from hal.ports import ModemReset, PortError
 from hal.rt import log
 from tests.contract.here import SystemClock, open_port

@@ -12,17 +12,17 @@ from pathlib import Path
 
 import pytest
 
-from gateway.uplink.messages import MAX_MESSAGE, topic
+from gateway.contract.messages import MAX_MESSAGE, topic
 from hal.cpython.mqtt import MqttUplink
 from hal.ports import Message
 from tests.brokers import BROKERS, PASSWORD, USER, Broker, running
 from tests.contract.conftest import certificates
 from tests.system.orders import normal_meters, period_of, period_package, signed
+from tools.demonstration.stage import CONCENTRATOR, RUNTIMES, Stage
 from tools.hes import report
 from tools.hes.__main__ import main as ami_hes
 from tools.hes.store import Store
 from tools.meter.control import Control
-from tools.stage import CONCENTRATOR, RUNTIMES, Stage
 
 __all__ = ["certificates"]
 

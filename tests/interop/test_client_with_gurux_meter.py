@@ -14,12 +14,14 @@ from cryptography.hazmat.primitives import ciphers
 from cryptography.hazmat.primitives.ciphers import algorithms, modes
 from gurux_dlms.enums import Authentication, Conformance
 
-from gateway.dlms import apdu, axdr, client, obis
-from gateway.dlms.client import Association, Client
+from gateway.dlms import apdu
+from gateway.dlms.client import client
+from gateway.dlms.client.client import Association, Client
+from gateway.dlms.data import axdr, obis
 from gateway.dlms.errors import AccessRefused, ActionRefused, AssociationRefused
-from gateway.dlms.hdlc import HdlcLink
-from gateway.dlms.mode_e import open_mode_e
-from gateway.dlms.security import (
+from gateway.dlms.hdlc.link import HdlcLink
+from gateway.dlms.hdlc.mode_e import open_mode_e
+from gateway.dlms.protection.security import (
     AUTHENTICATED,
     AUTHENTICATED_ENCRYPTED,
     DED,

@@ -14,13 +14,13 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cwt import COSE, COSEKey, Signer, VerifyError
 from cwt.cose_key_interface import COSEKeyInterface
 
-from gateway.uplink import envelope
-from gateway.uplink.messages import Cancel, Pause, SignedTime
-from gateway.uplink.package import Package
-from gateway.uplink.refused import Refused
+from gateway.contract import envelope
+from gateway.contract.messages import Cancel, Pause, SignedTime
+from gateway.contract.package import Package
+from gateway.contract.refused import Refused
 from gateway.uplink.trust import EVERYTHING, TrustChange, TrustKey
 from hal.cpython.crypto import SystemCrypto
-from tests.portable.uplink_support import HERE, KID, PUBLIC, World, package, read_job
+from tests.portable.uplink.support import HERE, KID, PUBLIC, World, package, read_job
 from tests.unit.hes.orders import CONCENTRATOR, EXAMPLES, METERS
 from tools.hes.__main__ import main as ami_hes
 from tools.hes.store import UNANSWERED, Store

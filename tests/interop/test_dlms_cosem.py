@@ -16,11 +16,14 @@ from dlms_cosem.protocol.xdlms import GeneralGlobalCipher
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gateway.dlms import acse, apdu, axdr, hdlc_frames
+from gateway.dlms import apdu
+from gateway.dlms.apdu import acse
+from gateway.dlms.data import axdr
 from gateway.dlms.errors import SecurityFailed
-from gateway.dlms.security import GENERAL_GLO, Ciphering, Keys, Protection
+from gateway.dlms.hdlc import frames as hdlc_frames
+from gateway.dlms.protection.security import GENERAL_GLO, Ciphering, Keys, Protection
 from hal.cpython.crypto import SystemCrypto
-from tests.portable import published
+from tests.portable.dlms import published
 
 EK, AK = bytes(range(16)), bytes(range(0xD0, 0xE0))
 CLIENT, METER = b"CLIENT00", b"METER000"

@@ -33,7 +33,8 @@ from gurux_dlms.objects import (
 )
 from gurux_dlms.objects.enums import SecuritySuite
 
-from gateway.dlms import acse, apdu
+from gateway.dlms import apdu
+from gateway.dlms.apdu import acse
 from hal.modem.wrapper import Unwrapper
 from tests.interop.gurux_client import GuruxClient, Refused
 from tools.meter import device

@@ -6,7 +6,8 @@ import datetime
 
 import pytest
 
-from gateway.dlms import apdu, axdr, obis, selection
+from gateway.dlms import apdu
+from gateway.dlms.data import axdr, obis, selection
 
 gurux = pytest.importorskip("gurux_dlms")
 enums = pytest.importorskip("gurux_dlms.enums")

@@ -15,17 +15,17 @@ from cddl_verifier import Validator
 from cwt import COSE, COSEKey
 from pycddl import Schema
 
-import gateway.uplink.messages
-from gateway.uplink import envelope
-from gateway.uplink.messages import DOWN_TOPICS, UP_TOPICS, Chunk, Hello, topic
+import gateway.contract.messages
+from gateway.contract import envelope
+from gateway.contract.messages import DOWN_TOPICS, UP_TOPICS, Chunk, Hello, topic
 from tests.mosquitto import Mosquitto
 from tests.system.orders import normal_meters, period_package, signed
+from tools.demonstration.stage import CONCENTRATOR, RUNTIMES, Stage
 from tools.hes.__main__ import main as ami_hes
 from tools.hes.store import Store
 from tools.package.keys import SigningKey
-from tools.stage import CONCENTRATOR, RUNTIMES, Stage
 
-CDDL = Path(gateway.uplink.messages.__file__).with_name("messages.cddl").read_text()
+CDDL = Path(gateway.contract.messages.__file__).with_name("messages.cddl").read_text()
 RULE = {
     "state": "state",
     "hello": "hello",

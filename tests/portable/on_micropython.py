@@ -16,6 +16,7 @@ from tests.conftest import ROOT, find_micropython, micropython_environment
 
 COUNTS = re.compile(rb"(\d+) passed, (\d+) failed\n$")
 LIMIT = 300  # seconds for one topic
+FOLDER = ROOT / "tests/portable"
 
 
 def run(topic: str) -> tuple[int, int, str]:
@@ -39,7 +40,7 @@ def run(topic: str) -> tuple[int, int, str]:
 
 
 def main() -> int:
-    topics = sorted(path.stem for path in (ROOT / "tests/portable").glob("test_*.py"))
+    topics = sorted(str(path.relative_to(FOLDER)) for path in FOLDER.glob("*/test_*.py"))
     passed = failed = 0
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         for topic, (right, wrong, text) in zip(topics, pool.map(run, topics), strict=True):

@@ -1,8 +1,8 @@
 """Run the portable tests without pytest: `micropython tests/portable/run.py [topic ...]` from the
 project's root.
 
-Every `test_` function of every tests/portable/test_<topic>.py is called. Ends with "N passed, M
-failed".
+Every `test_` function of every tests/portable/<room>/test_<topic>.py is called. Ends with "N
+passed, M failed".
 """
 
 from __future__ import annotations
@@ -22,22 +22,27 @@ if "" not in sys.path and "." not in sys.path:
 
 
 def topics(wanted: list[str]) -> list[str]:
-    """Module names to run: all, or those of the topics asked ("cbor", "test_cbor" or a path to the
-    file)."""
-    there = sorted(
-        [n[:-3] for n in os.listdir(FOLDER) if n.startswith("test_") and n[-3:] == ".py"]
-    )
+    """Modules to run, as "room.test_topic": all, or those asked for ("hal/cbor", "cbor", or the
+    path to the file)."""
+    there = []
+    for room in sorted(os.listdir(FOLDER)):
+        if "." not in room and room != "__pycache__" and room != "data":
+            for name in sorted(os.listdir(FOLDER + "/" + room)):
+                if name.startswith("test_") and name[-3:] == ".py":
+                    there.append("%s.%s" % (room, name[:-3]))
     if not wanted:
         return there
     chosen = []
     for name in wanted:
-        name = name.split("/")[-1]
-        name = name[:-3] if name[-3:] == ".py" else name
-        name = name if name.startswith("test_") else "test_" + name
-        if name not in there:
-            print("no %s/%s.py; there are: %s" % (FOLDER, name, ", ".join(there)))
+        parts = name.split("/")
+        topic = parts[-1][:-3] if parts[-1][-3:] == ".py" else parts[-1]
+        topic = topic if topic.startswith("test_") else "test_" + topic
+        room = parts[-2] if len(parts) > 1 else ""
+        found = [each for each in there if each.split(".") == [room or each.split(".")[0], topic]]
+        if not found:
+            print("no %s in %s; there are: %s" % (name, FOLDER, ", ".join(there)))
             sys.exit(2)
-        chosen.append(name)
+        chosen += found
     return chosen
 
 

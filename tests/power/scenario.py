@@ -9,10 +9,10 @@ from __future__ import annotations
 import hashlib
 
 from gateway.audit import Audit, verify
-from gateway.jobs.job import CONFIGURE, READ, Canary, Job, PackageRef, State, digest_of
+from gateway.contract.job import CONFIGURE, READ, Canary, Job, PackageRef, State, digest_of
+from gateway.contract.result import KO, OK, VALUE, Result
 from gateway.jobs.ledger import Ledger
 from gateway.jobs.queue import Execution, Queue
-from gateway.jobs.result import KO, OK, VALUE, Result
 from hal.rt import cbor
 from hal.sim.clock import ManualClock
 from hal.sim.storage import PowerCut

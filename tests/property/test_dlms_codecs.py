@@ -6,10 +6,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gateway.dlms import acse, apdu, axdr, gbt, obis
-from gateway.dlms.datetime import parse_date_time, text_date_time
+from gateway.dlms import apdu
+from gateway.dlms.apdu import acse, gbt
+from gateway.dlms.data import axdr, obis
+from gateway.dlms.data.datetime import parse_date_time, text_date_time
 from gateway.dlms.errors import ProtocolError, SecurityFailed
-from gateway.dlms.security import Ciphering, Keys
+from gateway.dlms.protection.security import Ciphering, Keys
 from hal.cpython.crypto import SystemCrypto
 from hal.modem.wrapper import HEADER, Unwrapper, wrap
 

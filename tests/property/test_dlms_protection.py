@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gateway.dlms.errors import ProtocolError, SecurityFailed
-from gateway.dlms.security import (
+from gateway.dlms.protection.security import (
     AUTHENTICATED,
     AUTHENTICATED_ENCRYPTED,
     DED,
@@ -27,7 +27,7 @@ from gateway.dlms.security import (
     Keys,
     Protection,
 )
-from gateway.dlms.suites import SUITES
+from gateway.dlms.protection.suites import SUITES
 from hal.cpython.crypto import SystemCrypto
 from tools.meter.device import derive_test_keys
 from tools.meter.protection import Damaged, Demand, Guard, Stale

@@ -8,9 +8,9 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gateway.dlms.client import HIGH_GMAC, Association, Client
+from gateway.dlms.client.client import HIGH_GMAC, Association, Client
 from gateway.dlms.errors import ProtocolError
-from gateway.dlms.keyring import Keys
+from gateway.dlms.protection.keyring import Keys
 from gateway.local import header
 from gateway.local.objects import Objects
 from gateway.local.server import LocalServer
@@ -18,8 +18,8 @@ from hal.cpython.crypto import SystemCrypto
 from hal.modem.udp import Udp
 from hal.modem.wrapper import wrap
 from hal.sim.clock import ManualClock
-from tests.portable.test_local_server import AK, EK, OURS, THEIRS, About
-from tests.portable.test_modem_udp import Air
+from tests.portable.local.test_server import AK, EK, OURS, THEIRS, About
+from tests.portable.modem.test_udp import Air
 
 first_bytes = st.sampled_from([b"\x60", b"\x62", b"\xc0", b"\xc8", b"\xcb", b"\xdb", b"\xdd", b""])
 apdus = st.builds(lambda first, rest: first + rest, first_bytes, st.binary(max_size=120))

@@ -10,21 +10,23 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hal.modem import amber_frames, hci, mam_frames, usi, wmbus, wrapper
-from hal.modem.amber import Amber
+from hal.modem import usi, wrapper
 from hal.modem.dlmsotcp import DlmsOTcp
-from hal.modem.imst import Imst
-from hal.modem.mam import MetersAndMore
-from hal.modem.prime import Prime
-from hal.modem.prime_upgrade import Firmware, Upgrade
+from hal.modem.mam import frames as mam_frames
+from hal.modem.mam.mam import MetersAndMore
+from hal.modem.prime.prime import Prime
+from hal.modem.prime.upgrade import Firmware, Upgrade
+from hal.modem.wmbus import amber_frames, hci, wmbus
+from hal.modem.wmbus.amber import Amber
+from hal.modem.wmbus.imst import Imst
 from hal.ports import ModemError
-from tests.portable.mam_network import MODEM, Network
-from tests.portable.modem_ends import ENTRIES
-from tests.portable.test_modem_contract import Bench, traffic
+from tests.portable.modem.mam_network import MODEM, Network
+from tests.portable.modem.modem_ends import ENTRIES
+from tests.portable.modem.test_contract import Bench, traffic
 
 if TYPE_CHECKING:
     from hal.modem.attached import Driver
-    from tests.portable.modem_ends import Entry
+    from tests.portable.modem.modem_ends import Entry
 
 NODE = "0080e1000001"
 METER = "2d2c576866323002"

@@ -7,9 +7,9 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gateway.uplink import envelope, messages
-from gateway.uplink.key_change import KeyChange
-from gateway.uplink.messages import (
+from gateway.contract import envelope, messages
+from gateway.contract.key_change import KeyChange
+from gateway.contract.messages import (
     Ack,
     Cancel,
     Chunk,
@@ -21,13 +21,13 @@ from gateway.uplink.messages import (
     State,
     Time,
 )
-from gateway.uplink.package import Package
-from gateway.uplink.refused import Refused
+from gateway.contract.package import Package
+from gateway.contract.refused import Refused
 from gateway.uplink.trust import TrustChange
 from hal.cpython.crypto import SystemCrypto
 from hal.ports import Message
 from hal.rt import cbor
-from tests.portable.uplink_support import (
+from tests.portable.uplink.support import (
     HERE,
     NOW,
     TRUST,

@@ -9,7 +9,7 @@ import pytest
 
 from tests.contract.conftest import broker, certificates
 from tests.mosquitto import Broker
-from tools.stage import Stage
+from tools.demonstration.stage import Stage
 
 __all__ = ["broker", "certificates"]
 

@@ -9,14 +9,14 @@ import os
 import time
 from typing import Any
 
-from gateway.dlms import axdr, obis
-from gateway.jobs.job import CONFIGURE, READ, Job, PackageRef
-from gateway.uplink import envelope
-from gateway.uplink.package import Check, Package, Set
+from gateway.contract import envelope
+from gateway.contract.job import CONFIGURE, READ, Job, PackageRef
+from gateway.contract.package import Check, Package, Set
+from gateway.dlms.data import axdr, obis
+from tools.demonstration.stage import CONCENTRATOR
 from tools.meter.control import Control
 from tools.meter.population import NORMAL
 from tools.package.keys import SigningKey
-from tools.stage import CONCENTRATOR
 
 PERIOD = (7, "1.0.99.1.0.255", 4)  # capture_period of the load profile, double-long-unsigned
 CLOCK = (8, obis.parse("0.0.1.0.0.255"), 2)

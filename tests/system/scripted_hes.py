@@ -13,10 +13,10 @@ from typing import Any
 from paho.mqtt import client as paho
 from paho.mqtt.enums import CallbackAPIVersion
 
-from gateway.jobs.job import State as JobState
-from gateway.uplink import messages
-from gateway.uplink.messages import Ack, Chunk, Pull, Reports, Resend, State
-from gateway.uplink.reports import JobReport, MeterReport, Refusal, Report
+from gateway.contract import messages
+from gateway.contract.job import State as JobState
+from gateway.contract.messages import Ack, Chunk, Pull, Reports, Resend, State
+from gateway.contract.reports import JobReport, MeterReport, Refusal, Report
 from tools.package.keys import SigningKey
 
 PATIENCE = 60  # seconds for an answer; only a defect takes so long

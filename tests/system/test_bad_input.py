@@ -12,13 +12,13 @@ from pathlib import Path
 
 import pytest
 
-from gateway.jobs.job import MAX_METERS, PackageRef
-from gateway.jobs.result import KO, OK
-from gateway.uplink import envelope, messages
-from gateway.uplink.key_change import KeyChange
-from gateway.uplink.messages import MAX_MESSAGE, Cancel, Chunk, SignedTime, Time
+from gateway.contract import envelope, messages
+from gateway.contract.job import MAX_METERS, PackageRef
+from gateway.contract.key_change import KeyChange
+from gateway.contract.messages import MAX_MESSAGE, Cancel, Chunk, SignedTime, Time
+from gateway.contract.reports import MeterReport, Refusal
+from gateway.contract.result import KO, OK
 from gateway.uplink.orders import MAX_PACKAGE
-from gateway.uplink.reports import MeterReport, Refusal
 from gateway.uplink.trust import ORDERS, TrustChange, TrustKey
 from hal.rt import cbor
 from tests.mosquitto import Broker
@@ -32,10 +32,10 @@ from tests.system.orders import (
     signed,
 )
 from tests.system.scripted_hes import ScriptedHes
+from tools.demonstration.stage import CONCENTRATOR, RUNTIMES, Stage
 from tools.meter.control import Control
 from tools.meter.population import OTHER_FIRMWARE
 from tools.package.keys import SigningKey
-from tools.stage import CONCENTRATOR, RUNTIMES, Stage
 
 METERS = 6
 UNKNOWN = "AMI9999999999"

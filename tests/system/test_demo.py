@@ -12,12 +12,12 @@ import pytest
 
 from tests.conftest import ROOT
 from tests.mosquitto import Mosquitto
-from tools.acts import FIRMWARE
-from tools.stage import RUNTIMES
+from tools.demonstration.acts import FIRMWARE
+from tools.demonstration.stage import RUNTIMES
 
 
 def demo(*arguments: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "tools.demonstration", *arguments]
+    command = [sys.executable, "-m", "tools.demonstration.__main__", *arguments]
     return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=170)
 
 

@@ -12,10 +12,10 @@ import pytest
 
 from tests.mosquitto import Broker
 from tests.system.orders import normal_meters, period_of, period_package, signed
+from tools.demonstration.stage import CONCENTRATOR, RUNTIMES, Stage
 from tools.hes import order, report
 from tools.hes.store import Store
 from tools.meter.control import Control
-from tools.stage import CONCENTRATOR, RUNTIMES, Stage
 
 METERS = 9
 WANTED = 900  # seconds, capture period

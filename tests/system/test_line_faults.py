@@ -10,15 +10,15 @@ from collections.abc import Iterator
 
 import pytest
 
-from gateway.dlms import axdr, obis
+from gateway.dlms.data import axdr, obis
 from gateway.uplink.session import HELLO_MS
 from tests.mosquitto import Broker
 from tests.system.faulty_line import DOWN, UP, FaultyLine
 from tests.system.orders import normal_meters, period_package, signed
+from tools.cosem.names import ATTRIBUTE, Member
+from tools.demonstration.stage import CONCENTRATOR, RUNTIMES, Stage
 from tools.hes import order, report
 from tools.meter.control import Control
-from tools.package.names import ATTRIBUTE, Member
-from tools.stage import CONCENTRATOR, RUNTIMES, Stage
 
 METERS = 5
 KEEPALIVE = 5  # seconds, the least there is

@@ -15,14 +15,14 @@ from typing import Any
 
 import pytest
 
-from gateway.jobs.result import VALUE
+from gateway.contract.result import VALUE
 from tests.conftest import ROOT
 from tests.system.orders import normal_meters, period_package, signed
-from tools import judge
+from tools.demonstration import judge
+from tools.demonstration.stage import CONCENTRATOR, RUNTIMES, Stage
 from tools.hes import order, report
 from tools.meter.control import Control
 from tools.meter.population import DEAD, PLC, RF
-from tools.stage import CONCENTRATOR, RUNTIMES, Stage
 
 METERS = 12
 SPEED = 20.0

@@ -10,12 +10,12 @@ from dataclasses import dataclass
 
 import pytest
 
-from gateway.uplink import messages
+from gateway.contract import messages
 from tests.mosquitto import Broker
 from tests.system.faulty_line import UP, FaultyLine
 from tests.system.orders import normal_meters, period_package, signed
+from tools.demonstration.stage import CONCENTRATOR, RUNTIMES, Stage
 from tools.hes import order
-from tools.stage import CONCENTRATOR, RUNTIMES, Stage
 
 CONNECT, PUBLISH, SUBSCRIBE, DISCONNECT = 1, 3, 8, 14
 ALLOWED = (CONNECT, 2, PUBLISH, 4, SUBSCRIBE, 9, 12, 13, DISCONNECT)  # none of QoS 2

@@ -12,8 +12,8 @@ import pytest
 from tests.mosquitto import Broker
 from tests.system.orders import configure_job, period_package, read_job, sign, signed
 from tests.system.scripted_hes import ScriptedHes
+from tools.demonstration.stage import CONCENTRATOR, RUNTIMES, Stage
 from tools.meter.population import NORMAL
-from tools.stage import CONCENTRATOR, RUNTIMES, Stage
 
 METERS = 64
 AT_ONCE = 8  # meters_at_once of a PLC modem, gateway/settings.py

@@ -14,12 +14,12 @@ from pathlib import Path
 
 import pytest
 
-from gateway.uplink import envelope
+from gateway.contract import envelope
 from tests.mosquitto import Broker
+from tools.demonstration.stage import CONCENTRATOR, RUNTIMES, Stage
 from tools.hes import order, security
 from tools.package.__main__ import EXAMPLES
 from tools.package.compile import compile_file
-from tools.stage import CONCENTRATOR, RUNTIMES, Stage
 
 METERS = 6
 

@@ -11,15 +11,15 @@ from pathlib import Path
 
 import pytest
 
-from gateway.uplink import envelope
-from gateway.uplink.package import Package
-from tools import judge
+from gateway.contract import envelope
+from gateway.contract.package import Package
+from tools.demonstration import judge
+from tools.demonstration.stage import CONCENTRATOR, RUNTIMES, Stage
 from tools.hes import order, report
 from tools.meter.control import Control
 from tools.meter.population import DEAD
 from tools.package.__main__ import EXAMPLES
 from tools.package.compile import compile_file
-from tools.stage import CONCENTRATOR, RUNTIMES, Stage
 
 CALENDAR = EXAMPLES / "tariff-calendar.yaml"  # many steps, one of them a method
 METERS = 12

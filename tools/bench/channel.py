@@ -15,16 +15,16 @@ from collections.abc import Callable
 from functools import partial
 from itertools import count
 
-from gateway.dlms.client import HIGH_GMAC, Association, Client
+from gateway.dlms.client.client import HIGH_GMAC, Association, Client
 from gateway.dlms.errors import DlmsError
-from gateway.dlms.security import Keys
+from gateway.dlms.protection.security import Keys
 from gateway.meters.inventory import Meter
-from gateway.meters.links import Network
+from gateway.meters.network import Network
 from hal.cpython.clock import SystemClock
 from hal.cpython.crypto import SystemCrypto
 from hal.cpython.ports import open_port
 from hal.modem.attached import Attached
-from hal.modem.prime import Prime
+from hal.modem.prime.prime import Prime
 from tools.bench.wrong import WrongWork
 from tools.emulator.line import TcpLine
 from tools.emulator.scenario import Figures, Scenario

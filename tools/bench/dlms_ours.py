@@ -13,8 +13,10 @@ import hashlib
 import json
 import sys
 
-from gateway.dlms import apdu, axdr, hdlc_frames
-from gateway.dlms.security import Ciphering, Keys
+from gateway.dlms import apdu
+from gateway.dlms.data import axdr
+from gateway.dlms.hdlc import frames as hdlc_frames
+from gateway.dlms.protection.security import Ciphering, Keys
 from tools.bench import dlms_work as work
 from tools.bench.rounds import measure
 

@@ -26,9 +26,9 @@ from pathlib import Path
 from typing import Any
 
 from gateway.audit import Audit
-from gateway.jobs.job import READ, Job, State
+from gateway.contract.job import READ, Job, State
+from gateway.contract.result import OK, Result
 from gateway.jobs.ledger import Ledger
-from gateway.jobs.result import OK, Result
 from gateway.journal import Journal
 from hal.cpython.clock import SystemClock
 from hal.cpython.storage import FolderStorage
@@ -241,7 +241,7 @@ def ram_cpython() -> float:
 _MICROPYTHON = """
 import gc, sys, os
 from gateway.audit import Audit
-from gateway.jobs.job import Job, READ
+from gateway.contract.job import Job, READ
 from gateway.jobs.ledger import Ledger
 from hal.sim.clock import ManualClock
 from hal.micropython.storage import FolderStorage

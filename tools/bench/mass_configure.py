@@ -7,8 +7,8 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import Any
 
-from gateway.dlms import axdr, obis
-from gateway.uplink.package import Action, Check, Package, Set
+from gateway.contract.package import Action, Check, Package, Set
+from gateway.dlms.data import axdr, obis
 from tools.bench import mass_channel
 from tools.bench.mass_channel import SEED
 from tools.bench.mass_watch import Town

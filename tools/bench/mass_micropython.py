@@ -16,9 +16,9 @@ from tools.bench import mass_channel
 from tools.bench.mass_transfer import FIRMWARE, image
 from tools.bench.wrong import WrongWork
 from tools.bootstrap import VENV
+from tools.demonstration.stage import CONCENTRATOR, Stage, StageProblem
 from tools.hes import order
 from tools.package import image as image_package
-from tools.stage import CONCENTRATOR, Stage, StageProblem
 
 HEAP = "2m"
 METERS, SIZE = 300, 16384

@@ -6,14 +6,15 @@ from __future__ import annotations
 import asyncio
 from dataclasses import dataclass
 
-from gateway.activities import attributes, identity, image_object
-from gateway.activities.fleet import CONFORMANCE, SERVER
-from gateway.dlms.broadcast import CLIENT, Broadcast
-from gateway.dlms.client import Association, Client
-from gateway.dlms.security import Keys
+from gateway.activities import attributes, identity
+from gateway.activities.image import image_object
+from gateway.activities.image.fleet import CONFORMANCE, SERVER
+from gateway.dlms.client.broadcast import CLIENT, Broadcast
+from gateway.dlms.client.client import Association, Client
+from gateway.dlms.protection.security import Keys
 from hal.cpython.clock import SystemClock
 from hal.cpython.crypto import SystemCrypto
-from hal.modem.prime_api import MAX_PAYLOAD
+from hal.modem.prime.api import MAX_PAYLOAD
 from tools.bench.mass_channel import BLOCK
 from tools.bench.wrong import WrongWork
 from tools.meter.population import CLIENT_TITLE, Member, Mix, build_population

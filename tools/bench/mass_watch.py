@@ -10,8 +10,8 @@ from typing import Any
 from unittest import mock
 
 import gateway.work
-from gateway.activities import image_object
-from gateway.activities.fleet import Fleet
+from gateway.activities.image import image_object
+from gateway.activities.image.fleet import Fleet
 from tools.bench import mass_channel
 from tools.bench.mass_cost import Memory
 from tools.emulator import PrimeEmulator

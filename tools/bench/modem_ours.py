@@ -10,14 +10,16 @@ from __future__ import annotations
 import json
 import sys
 
-from hal.modem import amber_frames, hci, mam_frames, usi, wmbus
-from hal.modem import prime_api as api
-from hal.modem.amber import Amber
+from hal.modem import usi
 from hal.modem.dlmsotcp import DlmsOTcp
-from hal.modem.imst import Imst
-from hal.modem.mam import MetersAndMore
-from hal.modem.prime import Prime
-from hal.modem.prime_walk import LIST_RECORD, LIST_RESPONSE
+from hal.modem.mam import frames as mam_frames
+from hal.modem.mam.mam import MetersAndMore
+from hal.modem.prime import api
+from hal.modem.prime.prime import Prime
+from hal.modem.prime.walk import LIST_RECORD, LIST_RESPONSE
+from hal.modem.wmbus import amber_frames, hci, wmbus
+from hal.modem.wmbus.amber import Amber
+from hal.modem.wmbus.imst import Imst
 from hal.modem.wrapper import wrap
 from hal.ports import Rx, TxDone
 from tools.bench.rounds import measure

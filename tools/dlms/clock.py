@@ -8,16 +8,16 @@ from typing import Any
 
 from rich.text import Text
 
-from gateway.dlms import axdr, datetime, obis
+from gateway.dlms.data import axdr, datetime, obis
 from gateway.dlms.errors import DlmsError, ProtocolError
+from tools.cosem import render
+from tools.cosem.names import ATTRIBUTE, Member
 from tools.dlms import failure, shown
 from tools.dlms.failure import DONE, CallProblem
 from tools.dlms.members import Answer, answer_json, read, value_of
 from tools.dlms.moment import NOT_SPECIFIED, from_unix, to_unix, with_seconds
 from tools.dlms.output import console, print_json, row, table
 from tools.dlms.session import Settings, conversation
-from tools.package import render
-from tools.package.names import ATTRIBUTE, Member
 
 CLOCK, TIME, TIME_ZONE, STATUS = 8, 2, 3, 4
 NAME = obis.parse("0.0.1.0.0.255")

@@ -5,15 +5,15 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
-from gateway.dlms import obis
+from gateway.dlms.data import obis
 from gateway.dlms.errors import DlmsError
+from tools.cosem import render
+from tools.cosem.names import ATTRIBUTE, Member
 from tools.dlms import shown
 from tools.dlms.failure import DONE
 from tools.dlms.members import answer_json, read, value_of
 from tools.dlms.output import console, print_json, row, table
 from tools.dlms.session import Settings, conversation
-from tools.package import render
-from tools.package.names import ATTRIBUTE, Member
 
 _QUESTIONS = [
     ("logical device name", 1, "0.0.42.0.0.255", 2),

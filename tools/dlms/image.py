@@ -24,9 +24,9 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
-from gateway.activities import image_object
 from gateway.activities.identity import FIRMWARE
-from gateway.activities.image_object import (
+from gateway.activities.image import image_object
+from gateway.activities.image.image_object import (
     ACTIVATE,
     ACTIVATED,
     ACTIVATING,
@@ -45,8 +45,8 @@ from gateway.activities.image_object import (
     VERIFY_FAILED,
     VERIFYING,
 )
-from gateway.dlms import axdr, obis
-from gateway.dlms.client import Client
+from gateway.dlms.client.client import Client
+from gateway.dlms.data import axdr, obis
 from gateway.dlms.errors import (
     AccessRefused,
     ActionRefused,
@@ -55,11 +55,11 @@ from gateway.dlms.errors import (
     ProtocolError,
     ServiceRefused,
 )
+from tools.cosem import render, values
 from tools.dlms.failure import DONE, CallProblem, Failed, one_line
 from tools.dlms.output import console, print_json, printable
 from tools.dlms.session import Settings, conversation
 from tools.dlms.shown import IMAGE_STATUS
-from tools.package import render, values
 
 MOST_BYTES = 64 << 20
 MOST_BLOCKS = 1 << 20

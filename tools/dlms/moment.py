@@ -36,8 +36,8 @@ def from_unix(unix: int, deviation: int, status: int) -> bytes:
 
 
 def with_seconds(text: str) -> str:
-    """ISO 8601 in the spelling of gateway/dlms/datetime.py: a T for the space, an offset set apart;
-    a bare date is its midnight."""
+    """ISO 8601 in the spelling of gateway/dlms/data/datetime.py: a T for the space, an offset set
+    apart; a bare date is its midnight."""
     spelt = re.sub(r"(?<=\d)[Tt](?=\d)", " ", text.strip())
     spelt = re.sub(r"(?<=:\d\d)([+-]\d\d:\d\d|[Zz])", r" \1", spelt)
     return spelt if ":" in spelt else spelt + " 00:00"

@@ -12,18 +12,25 @@ import asyncio
 import json
 from typing import Any
 
-from gateway.dlms import apdu, datetime
-from gateway.dlms.axdr import bytes_at
+from gateway.dlms import apdu
+from gateway.dlms.data import datetime
+from gateway.dlms.data.axdr import bytes_at
 from gateway.dlms.errors import DlmsError, ProtocolError
-from gateway.dlms.security import GENERAL_GLO, GENERAL_GLO_TAG, PROTECTED, Ciphering, Protection
+from gateway.dlms.protection.security import (
+    GENERAL_GLO,
+    GENERAL_GLO_TAG,
+    PROTECTED,
+    Ciphering,
+    Protection,
+)
 from hal.modem.wrapper import Unwrapper, unwrap
+from tools.cosem import render
+from tools.cosem.names import ATTRIBUTE, Member
 from tools.dlms import shown
 from tools.dlms.failure import DONE, REFUSED, CallProblem, one_line
 from tools.dlms.output import console, printable
 from tools.dlms.place import TCP, UDP
 from tools.dlms.session import Settings, conversation
-from tools.package import render
-from tools.package.names import ATTRIBUTE, Member
 
 _CONNECTIONS = 64  # meters pushing at once; more wait
 

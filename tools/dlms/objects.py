@@ -5,13 +5,13 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
-from gateway.dlms import axdr, cosem, obis
-from gateway.dlms.client import Client
+from gateway.dlms.client.client import Client
+from gateway.dlms.data import axdr, cosem, obis
 from gateway.dlms.errors import ProtocolError
+from tools.cosem.names import class_name
 from tools.dlms.failure import DONE
 from tools.dlms.output import console, print_json, row, table
 from tools.dlms.session import Settings, conversation
-from tools.package.names import class_name
 
 ASSOCIATION_LN, OBJECT_LIST = 15, 2
 CURRENT = obis.parse("0.0.40.0.0.255")

@@ -7,11 +7,14 @@ from typing import TYPE_CHECKING, Any
 
 from rich.text import Text
 
-from gateway.dlms import acse, axdr, datetime, obis
-from gateway.dlms.client import Client
+from gateway.dlms.apdu import acse
+from gateway.dlms.client.client import Client
+from gateway.dlms.data import axdr, datetime, obis
+from gateway.dlms.data.selection import by_entry, by_range
+from gateway.dlms.data.selection import column as definition
 from gateway.dlms.errors import AccessRefused, NotSupported, ProtocolError
-from gateway.dlms.selection import by_entry, by_range
-from gateway.dlms.selection import column as definition
+from tools.cosem import render
+from tools.cosem.names import ATTRIBUTE, Member
 from tools.dlms import shown
 from tools.dlms.failure import DONE, CallProblem, Failed
 from tools.dlms.members import read, value_of
@@ -20,11 +23,9 @@ from tools.dlms.output import console, print_json, row, table
 from tools.dlms.session import Settings, conversation
 from tools.dlms.shown import CaptureObject
 from tools.dlms.units import ScalerUnit, read_scaler_unit
-from tools.package import render
-from tools.package.names import ATTRIBUTE, Member
 
 if TYPE_CHECKING:
-    from gateway.dlms.apdu_parts import Selection
+    from gateway.dlms.apdu.parts import Selection
 
 PROFILE_GENERIC = 7
 BUFFER, CAPTURE_OBJECTS, CAPTURE_PERIOD, ENTRIES_IN_USE = 2, 3, 4, 7

@@ -12,15 +12,16 @@ import json
 import os
 from pathlib import Path
 
-from gateway.dlms import axdr, keys, obis
-from gateway.dlms.client import Client
+from gateway.dlms.client.client import Client
+from gateway.dlms.data import axdr, obis
 from gateway.dlms.errors import ActionRefused, DlmsError, ProtocolError
-from gateway.dlms.security import Keys
+from gateway.dlms.protection import security_setup as keys
+from gateway.dlms.protection.security import Keys
+from tools.cosem.names import ATTRIBUTE
 from tools.dlms.failure import DONE, CallProblem, Failed, one_line
 from tools.dlms.members import member
 from tools.dlms.output import print_json, say
 from tools.dlms.session import Settings, conversation
-from tools.package.names import ATTRIBUTE
 
 _NAME = obis.text(keys.DEFAULT_NAME)
 

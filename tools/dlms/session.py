@@ -11,7 +11,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
-from gateway.dlms.client import (
+from gateway.dlms.client.client import (
     HIGH_ECDSA,
     HIGH_GMAC,
     HIGH_MD5,
@@ -23,15 +23,15 @@ from gateway.dlms.client import (
     Client,
 )
 from gateway.dlms.errors import DlmsError, NoAnswer, ServiceRefused
-from gateway.dlms.keys import invocation_counter
-from gateway.dlms.security import (
+from gateway.dlms.protection.security import (
     AUTHENTICATED,
     AUTHENTICATED_ENCRYPTED,
     ENCRYPTED,
     Keys,
     Protection,
 )
-from gateway.dlms.suites import SUITES
+from gateway.dlms.protection.security_setup import invocation_counter
+from gateway.dlms.protection.suites import SUITES
 from hal.cpython.clock import SystemClock
 from hal.cpython.crypto import SystemCrypto
 from hal.ports import Crypto, Link, PortError

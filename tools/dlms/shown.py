@@ -1,6 +1,6 @@
 """Values for people and for programs.
 
-JSON has the spelling that `set` and `action` take (tools/package/values.py), so what was read can
+JSON has the spelling that `set` and `action` take (tools/cosem/values.py), so what was read can
 be written back: {"double-long-unsigned": 900}, {"array": [...]}, {"octet-string": "0x0a0b"}.
 """
 
@@ -9,11 +9,12 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from gateway.dlms import acse, axdr, datetime, obis
+from gateway.dlms.apdu import acse
+from gateway.dlms.data import axdr, datetime, obis
 from gateway.dlms.errors import ProtocolError
+from tools.cosem import render
+from tools.cosem.names import ATTRIBUTE, class_name, member_name
 from tools.dlms.units import read_scaler_unit
-from tools.package import render
-from tools.package.names import ATTRIBUTE, class_name, member_name
 
 Typed = tuple[int, Any]
 Json = dict[str, Any]

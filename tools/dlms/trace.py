@@ -11,12 +11,14 @@ import sys
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from gateway.dlms import acse, apdu, cosem, obis
+from gateway.dlms import apdu
+from gateway.dlms.apdu import acse
+from gateway.dlms.data import cosem, obis
 from gateway.dlms.errors import DlmsError
+from tools.cosem import render
+from tools.cosem.names import ATTRIBUTE, METHOD, class_name, member_name
 from tools.dlms.output import printable
 from tools.dlms.shown import MECHANISMS
-from tools.package import render
-from tools.package.names import ATTRIBUTE, METHOD, class_name, member_name
 
 if TYPE_CHECKING:
     from hal.ports import AesGcm, Crypto, Link

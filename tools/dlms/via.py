@@ -8,9 +8,9 @@ from __future__ import annotations
 import asyncio
 from pathlib import Path
 
-from gateway.dlms.client import HIGH_GMAC, Association, Client
+from gateway.dlms.client.client import HIGH_GMAC, Association, Client
 from gateway.dlms.errors import DlmsError, ServiceRefused
-from gateway.dlms.keyring import Keys
+from gateway.dlms.protection.keyring import Keys
 from gateway.local import header
 from hal.ports import Clock, Crypto, Link, PortError
 from tools.dlms.counter_file import CounterFile

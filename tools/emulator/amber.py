@@ -1,10 +1,10 @@
-"""An Amber (Würth) wireless M-Bus module and its meters; hal/modem/amber.py faces it."""
+"""An Amber (Würth) wireless M-Bus module and its meters; hal/modem/wmbus/amber.py faces it."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 
-from hal.modem import amber_frames as frames
+from hal.modem.wmbus import amber_frames as frames
 from hal.sim.channel import Channel
 from tools.emulator.air import Meter, Time
 from tools.emulator.wmbus import WmbusEmulator

@@ -1,10 +1,10 @@
-"""An IMST wireless M-Bus module and the meters in its reach; hal/modem/imst.py faces it."""
+"""An IMST wireless M-Bus module and the meters in its reach; hal/modem/wmbus/imst.py faces it."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 
-from hal.modem import hci
+from hal.modem.wmbus import hci
 from hal.sim.channel import Channel
 from tools.emulator.air import Meter, Time
 from tools.emulator.wmbus import WmbusEmulator

@@ -1,5 +1,5 @@
-"""A Meters and More modem and the network behind it, seen from the serial line; hal/modem/mam.py
-faces it.
+"""A Meters and More modem and the network behind it, seen from the serial line;
+hal/modem/mam/mam.py faces it.
 
 As in Microchip's public stack, the modem carries out one request at a time and refuses others
 meanwhile. The channel decides who hears whom: a node of level 2 hears only nodes of level 1 and 2,
@@ -11,8 +11,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from hal.modem import mam, usi
-from hal.modem import mam_frames as frames
+from hal.modem import usi
+from hal.modem.mam import frames, mam
 from hal.sim.channel import Channel, Rng
 from tools.emulator.air import Meter, Time
 from tools.emulator.emulator import Emulator

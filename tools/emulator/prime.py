@@ -1,11 +1,12 @@
-"""A PRIME base node, seen from the serial line; hal/modem/prime.py faces it."""
+"""A PRIME base node, seen from the serial line; hal/modem/prime/prime.py faces it."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 
-from hal.modem import prime_api as api
-from hal.modem import prime_walk, usi
+from hal.modem import usi
+from hal.modem.prime import api
+from hal.modem.prime import walk as prime_walk
 from hal.sim.channel import Channel
 from tools.emulator.air import Meter, Time
 from tools.emulator.prime_network import Node, PrimeNetwork

@@ -9,8 +9,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from hal.modem.prime_api import MAX_PAYLOAD
-from hal.modem.prime_nodes import FIRST_RESERVED, MAX_NODES
+from hal.modem.prime.api import MAX_PAYLOAD
+from hal.modem.prime.nodes import FIRST_RESERVED, MAX_NODES
 from hal.sim.channel import Channel
 from tools.emulator.air import Meter, Time
 from tools.emulator.emulator import Emulator

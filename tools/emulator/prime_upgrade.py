@@ -1,4 +1,4 @@
-"""The base node's side of upgrading its nodes' modems; hal/modem/prime_upgrade.py faces it.
+"""The base node's side of upgrading its nodes' modems; hal/modem/prime/upgrade.py faces it.
 
 The image is cut into pages. With multicast each page is said once to all, and what a node missed
 once more to it alone; else every page goes to every node alone, repeated by the link layer. Then
@@ -9,8 +9,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Coroutine
 
-from hal.modem import prime_api as api
 from hal.modem import usi
+from hal.modem.prime import api
 from tools.emulator.prime_network import Node, PrimeNetwork
 
 ALL = b"\xff" * 6

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from hal.modem import wmbus
-from hal.modem.wmbus_module import MAX_FRAME, parse_address
+from hal.modem.wmbus import wmbus
+from hal.modem.wmbus.module import MAX_FRAME, parse_address
 from hal.sim.channel import Channel
 from tools.emulator.air import Meter, Time
 from tools.emulator.emulator import Emulator

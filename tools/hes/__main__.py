@@ -20,7 +20,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from gateway.jobs.window import Daily
+from gateway.contract.window import Daily
 from hal.rt import log
 from tools.hes import meters, order, report, security
 from tools.hes.service import Broker, BrokerProblem, Service

@@ -12,7 +12,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from gateway.jobs.job import (
+from gateway.contract import envelope, messages
+from gateway.contract.job import (
     COMPARE,
     CONFIGURE,
     IMAGE,
@@ -24,14 +25,14 @@ from gateway.jobs.job import (
     JobError,
     PackageRef,
 )
-from gateway.jobs.result import OK, VALUE
-from gateway.jobs.window import EVERY_DAY, MAX_SHIFT_S, MAX_SHIFTS, Daily
-from gateway.uplink import envelope, messages
+from gateway.contract.package import Package
+from gateway.contract.refused import Refused
+from gateway.contract.result import OK, VALUE
+from gateway.contract.window import EVERY_DAY, MAX_SHIFT_S, MAX_SHIFTS, Daily
 from gateway.uplink.orders import MAX_PACKAGE
-from gateway.uplink.package import Package
-from gateway.uplink.refused import Refused
+from tools.cosem import names
 from tools.hes.store import FINAL, NewJob, Store
-from tools.package import image, names
+from tools.package import image
 from tools.package.keys import SigningKey
 
 DAY = 86400

@@ -18,17 +18,16 @@ from rich.table import Table
 from rich.text import Text
 
 from gateway.activities.attributes import same
-from gateway.dlms import axdr, obis
+from gateway.contract import envelope, result
+from gateway.contract.job import COMPARE, CONFIGURE, IMAGE, KINDS, Job
+from gateway.contract.package import Check, Package
+from gateway.contract.window import Daily
+from gateway.dlms.data import axdr, obis
 from gateway.dlms.errors import ProtocolError
-from gateway.jobs import result
-from gateway.jobs.job import COMPARE, CONFIGURE, IMAGE, KINDS, Job
-from gateway.jobs.window import Daily
-from gateway.uplink import envelope
 from gateway.uplink.orders import MAX_PACKAGE
-from gateway.uplink.package import Check, Package
+from tools.cosem import names, render
 from tools.hes.order import daily_text
 from tools.hes.store import FINAL, IN_PROGRESS, REJECTED, UNANSWERED, Store
-from tools.package import names, render
 
 PENDING = "PENDING"
 STYLES = {result.OK: "green", result.VALUE: "green", result.KO: "bold red", PENDING: "yellow"}
@@ -48,7 +47,7 @@ WITH_PACKAGE = {
     KINDS[COMPARE]: "Dry run of",
 }
 
-# of a transfer to many meters at once, gateway/activities/mass.py
+# of a transfer to many meters at once, gateway/activities/image/campaign.py
 PHASES = {
     "survey": "asking each meter what it has",
     "blocks": "broadcasting the blocks",

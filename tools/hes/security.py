@@ -20,9 +20,9 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from gateway.contract import envelope, messages
+from gateway.contract.key_change import MAX_METERS, SERIAL, KeyChange
 from gateway.meters.keys import MeterKeys, Vault
-from gateway.uplink import envelope, messages
-from gateway.uplink.key_change import MAX_METERS, SERIAL, KeyChange
 from gateway.uplink.trust import NAMES, TrustChange, TrustKey, purposes_text
 from hal.cpython.crypto import SystemCrypto
 from tools.hes import report

@@ -3,7 +3,7 @@
 It stores reports before it acknowledges them, asks for those that are missing, sends jobs and
 cancels until each is answered, hands out packages piece by piece, and tells the time. What it knows
 is in the store, so it may be killed and started again at any moment. The messages are those of
-gateway/uplink/messages.py.
+gateway/contract/messages.py.
 """
 
 from __future__ import annotations
@@ -22,9 +22,8 @@ from typing import Any
 
 import aiomqtt
 
-from gateway.uplink import envelope, messages
-from gateway.uplink.hes_time import FORCED_S
-from gateway.uplink.messages import (
+from gateway.contract import envelope, messages
+from gateway.contract.messages import (
     Ack,
     Ask,
     Chunk,
@@ -38,7 +37,8 @@ from gateway.uplink.messages import (
     State,
     Time,
 )
-from gateway.uplink.refused import Refused
+from gateway.contract.refused import Refused
+from gateway.uplink.hes_time import FORCED_S
 from hal.ports import TOPICS_AT_ONCE
 from hal.rt import log
 from tools.hes.store import SUBMITTED, UNANSWERED, Store

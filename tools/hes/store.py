@@ -17,15 +17,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from gateway.jobs.job import State
-from gateway.uplink.messages import Hello, Meters, Progress, Reports
-from gateway.uplink.messages import State as Birth
+from gateway.contract.job import State
+from gateway.contract.messages import Hello, Meters, Progress, Reports
+from gateway.contract.messages import State as Birth
+from gateway.contract.reports import Dropped, Event, JobReport, MeterReport, Refusal
 from gateway.uplink.orders import digest_of
-from gateway.uplink.reports import Dropped, Event, JobReport, MeterReport, Refusal
 from tools.hes.migrate import Newer, migrate
 
-# States of a job. The first two are the HES's own, the others those of gateway/jobs/job.py, as are
-# the states of a meter.
+# States of a job. The first two are the HES's own, the others those of gateway/contract/job.py, as
+# are the states of a meter.
 SUBMITTED = "submitted"  # here only
 SENT = "sent"  # published; the concentrator has not answered yet
 QUEUED = State.NAMES[State.QUEUED]
@@ -235,7 +235,7 @@ class NewJob:
     attributes: list[tuple[int, bytes, int]]
     meters: list[str]
     envelope: bytes
-    daily: list[Any] | None = None  # opens, closes, days, shifts; see gateway/jobs/window.py
+    daily: list[Any] | None = None  # opens, closes, days, shifts; see gateway/contract/window.py
     canary: tuple[int, int] | None = None  # meters, percent
     retry_of: bytes | None = None  # the job that this one orders again
 

@@ -10,8 +10,9 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 
-from gateway.dlms import acse, cosem, obis
-from gateway.dlms.mode_e import Identification
+from gateway.dlms.apdu import acse
+from gateway.dlms.data import cosem, obis
+from gateway.dlms.hdlc.mode_e import Identification
 from tools.emulator.line import PtyLine, TcpLine
 from tools.emulator.scenario import (
     MAM_FIGURES,

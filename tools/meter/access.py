@@ -3,7 +3,8 @@ number. The services (services.py) are ways to ask for them."""
 
 from __future__ import annotations
 
-from gateway.dlms import apdu, axdr, obis
+from gateway.dlms import apdu
+from gateway.dlms.data import axdr, obis
 from gateway.dlms.errors import ProtocolError
 from tools.meter.association import CURRENT, AssociationLN
 from tools.meter.model import CosemObject, Meter, Refused

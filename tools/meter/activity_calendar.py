@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import date, timedelta
 
-from gateway.dlms import axdr
+from gateway.dlms.data import axdr
 from tools.meter import kinds
 from tools.meter.clock import Clock, check_date_time, day_matches
 from tools.meter.kinds import Typed

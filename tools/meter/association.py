@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 
 from cryptography.hazmat.primitives.keywrap import InvalidUnwrap, aes_key_unwrap
 
-from gateway.dlms import acse, axdr, cosem, obis
+from gateway.dlms.apdu import acse
+from gateway.dlms.data import axdr, cosem, obis
 from tools.meter import kinds, protection
 from tools.meter.kinds import Typed
 from tools.meter.model import MANAGEMENT, CosemObject, Meter, Refused

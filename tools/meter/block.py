@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from gateway.dlms.gbt import OVERHEAD, GeneralBlock, Incoming, Outgoing
+from gateway.dlms.apdu.gbt import OVERHEAD, GeneralBlock, Incoming, Outgoing
 
 MOST_COLLECTED = (1 << 16) + 64  # bytes of one request, protected
 

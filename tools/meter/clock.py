@@ -7,7 +7,7 @@ import calendar
 from datetime import UTC, date, datetime, timedelta
 from functools import lru_cache
 
-from gateway.dlms import axdr
+from gateway.dlms.data import axdr
 from tools.meter import kinds
 from tools.meter.kinds import Typed
 from tools.meter.model import CosemObject, Meter, Refused

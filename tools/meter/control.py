@@ -27,7 +27,7 @@ import socket
 from collections.abc import Callable
 from typing import Any
 
-from gateway.dlms import axdr
+from gateway.dlms.data import axdr
 from gateway.dlms.errors import ProtocolError
 from tools.emulator.line import PtyLine
 from tools.meter.kinds import Typed

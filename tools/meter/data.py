@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 
-from gateway.dlms import axdr
+from gateway.dlms.data import axdr
 from tools.meter import kinds
 from tools.meter.kinds import Kind, Typed
 from tools.meter.model import CosemObject, Meter

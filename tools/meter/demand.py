@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from gateway.dlms import axdr
+from gateway.dlms.data import axdr
 from tools.meter import kinds
 from tools.meter.clock import Clock
 from tools.meter.data import scaler_unit

@@ -7,7 +7,8 @@ import time
 from collections.abc import Callable
 from dataclasses import replace
 
-from gateway.dlms import acse, axdr, obis
+from gateway.dlms.apdu import acse
+from gateway.dlms.data import axdr, obis
 from tools.meter import data, protection
 from tools.meter.activity_calendar import ActivityCalendar, SpecialDaysTable
 from tools.meter.association import BY_SECRET, AssociationLN, SecuritySetup

@@ -9,7 +9,9 @@ import hashlib
 from collections import OrderedDict
 from dataclasses import dataclass
 
-from gateway.dlms import acse, apdu, axdr
+from gateway.dlms import apdu
+from gateway.dlms.apdu import acse
+from gateway.dlms.data import axdr
 from gateway.dlms.errors import ProtocolError
 from tools.meter.access import Access
 from tools.meter.association import ASSOCIATED, AssociationLN, SecuritySetup

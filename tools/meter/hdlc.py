@@ -12,9 +12,9 @@ import time
 import tty
 from typing import Protocol
 
-from gateway.dlms.hdlc_numbered import Parameters
-from gateway.dlms.hdlc_server import HdlcServer, Request
-from gateway.dlms.mode_e import FIRST_BAUD, Identification, ModeEServer
+from gateway.dlms.hdlc.mode_e import FIRST_BAUD, Identification, ModeEServer
+from gateway.dlms.hdlc.numbered import Parameters
+from gateway.dlms.hdlc.server import HdlcServer, Request
 from tools.meter.server import SERVER_SAP, MeterServer
 
 LOWER = 17  # the physical device's address

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 
-from gateway.dlms import axdr
+from gateway.dlms.data import axdr
 from tools.meter import kinds
 from tools.meter.kinds import Typed
 from tools.meter.model import CosemObject, Meter, Refused

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from gateway.dlms import axdr
+from gateway.dlms.data import axdr
 
 Typed = tuple[int, Any]
 

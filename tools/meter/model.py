@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from gateway.dlms import axdr, obis
+from gateway.dlms.data import axdr, obis
 from tools.meter.kinds import NAME, Kind, Typed
 
 if TYPE_CHECKING:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from gateway.dlms import axdr, obis
+from gateway.dlms.data import axdr, obis
 from tools.meter import kinds
 from tools.meter.kinds import Typed
 from tools.meter.model import CosemObject, Meter, Refused

@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections import deque
 from typing import Any
 
-from gateway.dlms import axdr, obis
+from gateway.dlms.data import axdr, obis
 from tools.meter import kinds
 from tools.meter.clock import Clock
 from tools.meter.kinds import Typed

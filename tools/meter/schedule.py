@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections import deque
 from datetime import datetime, timedelta
 
-from gateway.dlms import apdu, axdr, obis
+from gateway.dlms import apdu
+from gateway.dlms.data import axdr, obis
 from tools.meter import kinds
 from tools.meter.clock import Clock, day_matches
 from tools.meter.kinds import Typed

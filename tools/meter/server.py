@@ -11,7 +11,9 @@ from __future__ import annotations
 import secrets
 from collections.abc import Callable
 
-from gateway.dlms import acse, apdu, axdr
+from gateway.dlms import apdu
+from gateway.dlms.apdu import acse
+from gateway.dlms.data import axdr
 from gateway.dlms.errors import ProtocolError
 from tools.meter import device, protection
 from tools.meter.association import (

@@ -10,7 +10,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from gateway.dlms import acse, apdu
+from gateway.dlms import apdu
+from gateway.dlms.apdu import acse
 from gateway.dlms.errors import ProtocolError
 from tools.meter.access import ACCESS, ACTION, Access
 from tools.meter.association import AssociationLN

@@ -3,7 +3,7 @@ it when too much is drawn."""
 
 from __future__ import annotations
 
-from gateway.dlms import axdr, obis
+from gateway.dlms.data import axdr, obis
 from tools.meter import kinds
 from tools.meter.kinds import Typed
 from tools.meter.model import CosemObject, Meter

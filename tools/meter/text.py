@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from gateway.dlms import axdr, datetime, obis
+from gateway.dlms.data import axdr, datetime, obis
 from tools.meter.kinds import Typed
 
 MOST = 60  # characters

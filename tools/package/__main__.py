@@ -12,10 +12,10 @@ from pathlib import Path
 from rich.console import Console
 from rich.text import Text
 
-from gateway.uplink import envelope, image_file
-from gateway.uplink.image_file import DELIVERIES, ImageFile
-from gateway.uplink.package import Package
-from gateway.uplink.refused import Refused
+from gateway.contract import envelope, image_file
+from gateway.contract.image_file import DELIVERIES, ImageFile
+from gateway.contract.package import Package
+from gateway.contract.refused import Refused
 from hal.cpython.crypto import SystemCrypto
 from tools.package import image
 from tools.package.compile import compile_file

@@ -1,4 +1,4 @@
-"""From the YAML an author wrote to the package a gateway carries out (gateway/uplink/package.py).
+"""From the YAML an author wrote to the package a gateway carries out (gateway/contract/package.py).
 
     name: calendar
     version: "1.0"
@@ -29,9 +29,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from gateway.activities import guarded
-from gateway.dlms import axdr
-from gateway.uplink.package import (
+from gateway.activities import protected_objects
+from gateway.contract.package import (
     MAX_CHECKS,
     MAX_DATA,
     MAX_PERMITS,
@@ -42,7 +41,8 @@ from gateway.uplink.package import (
     Package,
     Set,
 )
-from tools.package import names, values
+from gateway.dlms.data import axdr
+from tools.cosem import names, values
 from tools.package.source import Item, Problem, Problems, load, nearest
 
 
@@ -151,10 +151,12 @@ class _Compiler:
         return targets
 
     def permit(self, item: Item) -> None:
-        known = " or ".join(guarded.WORDS)
-        for entry in self.entries(item, "a list such as `[%s]`" % guarded.SWITCH, MAX_PERMITS):
+        known = " or ".join(protected_objects.WORDS)
+        for entry in self.entries(
+            item, "a list such as `[%s]`" % protected_objects.SWITCH, MAX_PERMITS
+        ):
             word = self.text(entry, known, 16)
-            if word and word not in guarded.WORDS:
+            if word and word not in protected_objects.WORDS:
                 self.problems.append(entry.expected(known))
             self.permits.append(word)
 
@@ -190,7 +192,7 @@ class _Compiler:
         self._keep(until, fields.get("check"))
 
     def _add(self, step: Set | Action, where: Item) -> None:
-        word = guarded.touches(step, isinstance(step, Action))
+        word = protected_objects.touches(step, isinstance(step, Action))
         if word and word not in self.permits:
             raise where.problem(
                 "this touches the meter's %s; if that is meant, say `permits: [%s]`" % (word, word)

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import hashlib
 
-from gateway.uplink import envelope, image_file
-from gateway.uplink.image_file import DELIVERIES, MAX_IMAGE, ImageFile
-from gateway.uplink.refused import Refused
-from tools.package import values
+from gateway.contract import envelope, image_file
+from gateway.contract.image_file import DELIVERIES, MAX_IMAGE, ImageFile
+from gateway.contract.refused import Refused
+from tools.cosem import values
 from tools.package.keys import SigningKey
 
 

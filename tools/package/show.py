@@ -7,10 +7,10 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from gateway.dlms import obis
-from gateway.uplink.image_file import CIPHERED, CLEAR, UNICAST, ImageFile
-from gateway.uplink.package import Action, Check, Package, Set
-from tools.package import names, render
+from gateway.contract.image_file import CIPHERED, CLEAR, UNICAST, ImageFile
+from gateway.contract.package import Action, Check, Package, Set
+from gateway.dlms.data import obis
+from tools.cosem import names, render
 
 DELIVERY_WORDS = {
     UNICAST: "meter by meter",

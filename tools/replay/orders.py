@@ -6,8 +6,10 @@ from __future__ import annotations
 from typing import Any
 
 from gateway.dlms.errors import DlmsError
-from hal.modem import amber_frames, dlmsotcp, hci, mam_frames, usi, wmbus
-from hal.modem import prime_api as api
+from hal.modem import dlmsotcp, usi
+from hal.modem.mam import frames as mam_frames
+from hal.modem.prime import api
+from hal.modem.wmbus import amber_frames, hci, wmbus
 from tools.sniff import framing, plc, radio
 from tools.sniff.frame import Decoded, Raw
 from tools.sniff.lines import WrapperLine

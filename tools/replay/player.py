@@ -18,13 +18,13 @@ from __future__ import annotations
 
 import json
 
-from hal.modem import wmbus
-from hal.modem.amber import Amber
 from hal.modem.answer import Answer
 from hal.modem.dlmsotcp import DlmsOTcp
-from hal.modem.imst import Imst
-from hal.modem.mam import MetersAndMore
-from hal.modem.prime import Prime
+from hal.modem.mam.mam import MetersAndMore
+from hal.modem.prime.prime import Prime
+from hal.modem.wmbus import wmbus
+from hal.modem.wmbus.amber import Amber
+from hal.modem.wmbus.imst import Imst
 from hal.ports import Joined, Left, ModemError, PortError, Rx, TxDone
 
 TYPE_CHECKING = False

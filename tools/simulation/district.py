@@ -20,11 +20,11 @@ from typing import Any
 
 from board import wiring
 from gateway.app import Gateway, Ports
+from gateway.contract import envelope
+from gateway.contract.package import Package
 from gateway.meters.inventory import KEYS, METERS
-from gateway.meters.links import Network
+from gateway.meters.network import Network
 from gateway.settings import parse
-from gateway.uplink import envelope
-from gateway.uplink.package import Package
 from hal.cpython.crypto import SystemCrypto
 from hal.ports import Datagrams
 from hal.rt import log

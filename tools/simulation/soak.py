@@ -18,11 +18,11 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import Any
 
-from gateway.dlms import axdr, obis
-from gateway.jobs.result import OK, VALUE
+from gateway.contract.package import Check, Package, Set
+from gateway.contract.result import OK, VALUE
+from gateway.dlms.data import axdr, obis
 from gateway.meters.inventory import Meter
-from gateway.meters.links import Network
-from gateway.uplink.package import Check, Package, Set
+from gateway.meters.network import Network
 from tools.emulator.scenario import Scenario
 from tools.meter.device import FACTORY_MODEL
 from tools.meter.population import NORMAL

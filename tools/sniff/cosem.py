@@ -11,12 +11,15 @@ from __future__ import annotations
 from collections import OrderedDict
 from typing import Any
 
-from gateway.dlms import acse, apdu, axdr, envelope, obis
+from gateway.dlms import apdu
+from gateway.dlms.apdu import acse
+from gateway.dlms.apdu.gbt import Incoming
+from gateway.dlms.data import axdr, obis
 from gateway.dlms.errors import DlmsError, ProtocolError
-from gateway.dlms.gbt import Incoming
-from gateway.dlms.keyring import TITLE_SIZE
-from gateway.dlms.protection import AUTHENTICATED, BROADCAST, COMPRESSED, ENCRYPTED
-from gateway.dlms.security import (
+from gateway.dlms.protection import envelope
+from gateway.dlms.protection.keyring import TITLE_SIZE
+from gateway.dlms.protection.policy import AUTHENTICATED, BROADCAST, COMPRESSED, ENCRYPTED
+from gateway.dlms.protection.security import (
     GENERAL_DED_TAG,
     GENERAL_GLO_TAG,
     PLAIN_OF,
@@ -26,9 +29,9 @@ from gateway.dlms.security import (
 )
 from hal.cpython.crypto import SystemCrypto
 from hal.ports import AesGcm, CryptoError
+from tools.cosem.names import ATTRIBUTE, METHOD, class_name, member_name
 from tools.dlms import shown
 from tools.dlms.trace import CIPHERED, Tracer
-from tools.package.names import ATTRIBUTE, METHOD, class_name, member_name
 from tools.sniff.frame import Carried, Layer, Part
 from tools.sniff.keys import Keys, KeySet
 from tools.sniff.lines import direction

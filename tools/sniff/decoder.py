@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections import Counter, OrderedDict
 from dataclasses import replace
 
-from gateway.dlms import mode_e
+from gateway.dlms.hdlc import mode_e
 from tools.sniff import framing, plc, radio
 from tools.sniff.cosem import Cosem
 from tools.sniff.frame import Chunk, Decoded, Frame, Layer, Part, Raw

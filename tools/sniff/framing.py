@@ -8,8 +8,9 @@ from __future__ import annotations
 
 from typing import Protocol
 
-from gateway.dlms import hdlc_frames
-from hal.modem import amber_frames, hci, usi, wrapper
+from gateway.dlms.hdlc import frames as hdlc_frames
+from hal.modem import usi, wrapper
+from hal.modem.wmbus import amber_frames, hci
 from hal.rt.crc import x25
 from tools.sniff.frame import Raw
 

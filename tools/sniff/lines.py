@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections import OrderedDict
 
-from gateway.dlms import hdlc_frames
-from gateway.dlms.acse import AARE, AARQ, RLRE, RLRQ
+from gateway.dlms.apdu.acse import AARE, AARQ, RLRE, RLRQ
 from gateway.dlms.errors import ProtocolError
+from gateway.dlms.hdlc import frames as hdlc_frames
 from hal.modem import dlmsotcp, wrapper
 from tools.sniff import prime
 from tools.sniff.frame import Carried, Decoded, Layer, Part

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
-from hal.modem import mam_frames as mam
 from hal.modem import usi
+from hal.modem.mam import frames as mam
 from tools.sniff import prime
 from tools.sniff.frame import Carried, Decoded, Layer, Part, Reader
 from tools.sniff.prime import reader_name

@@ -1,12 +1,13 @@
 """PRIME API (USI protocol 30), the base node's lists (06 and 07), and DLMSoTCP's own messages.
 
-Layouts as in hal/modem/prime_api.py, prime_walk.py, prime_upgrade.py and dlmsotcp.py, computed and
+Layouts as in hal/modem/prime/api.py, prime_walk.py, prime_upgrade.py and dlmsotcp.py, computed and
 not seen on a wire."""
 
 from __future__ import annotations
 
-from hal.modem import dlmsotcp, prime_walk
-from hal.modem import prime_api as api
+from hal.modem import dlmsotcp
+from hal.modem.prime import api
+from hal.modem.prime import walk as prime_walk
 from tools.sniff.frame import Carried, Decoded, Layer, Reader
 
 _TO_MODEM = True

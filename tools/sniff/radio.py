@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from hal.modem import amber_frames as amber
-from hal.modem import hci, wmbus
+from hal.modem.wmbus import amber_frames as amber
+from hal.modem.wmbus import hci, wmbus
 from tools.sniff.frame import Carried, Decoded, Layer, Part
 
 _DEVICE = {

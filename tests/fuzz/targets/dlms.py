@@ -6,9 +6,13 @@ import asyncio
 from collections.abc import Coroutine, Iterator
 from typing import Any
 
-from gateway.dlms import acse, apdu, axdr, client, security
-from gateway.dlms.apdu_access import AccessAction, AccessGet, AccessSet
+from gateway.dlms import apdu
+from gateway.dlms.apdu import acse
+from gateway.dlms.apdu.access import AccessAction, AccessGet, AccessSet
+from gateway.dlms.client import client
+from gateway.dlms.data import axdr
 from gateway.dlms.errors import DlmsError, ProtocolError, SecurityFailed
+from gateway.dlms.protection import security
 from tests.fuzz.target import OpenCrypto, pieces, same, target
 from tools.meter import device
 from tools.meter.server import MeterServer

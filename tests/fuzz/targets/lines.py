@@ -5,18 +5,21 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from gateway.dlms import hdlc_client, hdlc_frames, mode_e
 from gateway.dlms.errors import ProtocolError
-from gateway.dlms.hdlc_numbered import Parameters
-from gateway.dlms.hdlc_server import HdlcServer
-from hal.modem import amber_frames, hci, usi, wmbus
-from hal.modem.amber import Amber
+from gateway.dlms.hdlc import client as hdlc_client
+from gateway.dlms.hdlc import frames as hdlc_frames
+from gateway.dlms.hdlc import mode_e
+from gateway.dlms.hdlc.numbered import Parameters
+from gateway.dlms.hdlc.server import HdlcServer
+from hal.modem import usi
 from hal.modem.dlmsotcp import DlmsOTcp
-from hal.modem.imst import Imst
-from hal.modem.mam import MetersAndMore
-from hal.modem.prime import Prime
-from hal.modem.prime_api import FUP_ACK
-from hal.modem.prime_upgrade import Firmware, Upgrade
+from hal.modem.mam.mam import MetersAndMore
+from hal.modem.prime.api import FUP_ACK
+from hal.modem.prime.prime import Prime
+from hal.modem.prime.upgrade import Firmware, Upgrade
+from hal.modem.wmbus import amber_frames, hci, wmbus
+from hal.modem.wmbus.amber import Amber
+from hal.modem.wmbus.imst import Imst
 from hal.modem.wrapper import HEADER, Unwrapper, wrap
 from hal.ports import ModemError
 from tests.fuzz.target import pieces, target

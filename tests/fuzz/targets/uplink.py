@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any
 
 import hal.micropython
-from gateway.jobs import job
-from gateway.uplink import envelope, messages, package, trust
-from gateway.uplink.refused import Refused
+from gateway.contract import envelope, job, messages, package
+from gateway.contract.refused import Refused
+from gateway.uplink import trust
 from hal.rt import cbor
 from tests.fuzz.target import OpenCrypto, same, target
 

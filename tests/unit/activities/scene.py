@@ -8,10 +8,10 @@ from collections.abc import Callable
 from typing import Any
 
 from gateway.activities.attempt import Attempts
-from gateway.jobs.result import Result
+from gateway.contract.result import Result
 from gateway.meters.counters import Counters
 from gateway.meters.inventory import KEYS, METERS, Inventory
-from gateway.meters.links import Network
+from gateway.meters.network import Network
 from hal.cpython.crypto import SystemCrypto
 from hal.ports import (
     Capabilities,

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from gateway.dlms import axdr, obis
-from gateway.jobs.job import CONFIGURE, READ
-from gateway.uplink.package import Action, Check, Package, Set
+from gateway.contract.job import CONFIGURE, READ
+from gateway.contract.package import Action, Check, Package, Set
+from gateway.dlms.data import axdr, obis
 from hal.sim.storage import MemoryStorage
 from tests.unit.activities.scene import PLC, RF, SERIAL, TRIES, Scene, losing
 from tools.meter.device import CALENDAR, LOAD_PROFILE

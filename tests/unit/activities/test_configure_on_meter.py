@@ -5,9 +5,10 @@ from __future__ import annotations
 
 import pytest
 
-from gateway.dlms import acse, axdr, obis
-from gateway.jobs.job import COMPARE, CONFIGURE
-from gateway.uplink.package import Action, Check, Package, Set
+from gateway.contract.job import COMPARE, CONFIGURE
+from gateway.contract.package import Action, Check, Package, Set
+from gateway.dlms.apdu import acse
+from gateway.dlms.data import axdr, obis
 from tests.unit.activities.scene import Scene
 from tools.meter.device import ALARM_FILTER, CALENDAR, LIMITER, LOAD_PROFILE, SUPPLY
 from tools.meter.server import CONFORMANCE

@@ -10,7 +10,7 @@ from board.wiring import modems
 from gateway.settings import DRIVERS, LINK_MODES, RADIO, WITHOUT_LINE, parse
 from hal.cpython.datagrams import UdpPort
 from hal.cpython.ports import open_port
-from hal.modem import wmbus
+from hal.modem.wmbus import wmbus
 from hal.ports import Capabilities
 from hal.sim.clock import ManualClock
 

@@ -6,11 +6,11 @@ import asyncio
 
 import pytest
 
-from gateway.dlms import keys as changing
-from gateway.dlms.association import HIGH_ECDSA, HIGH_GMAC, NONE, Association
+from gateway.dlms.client.association import HIGH_ECDSA, HIGH_GMAC, NONE, Association
 from gateway.dlms.errors import ActionRefused, AssociationRefused, SecurityFailed
-from gateway.dlms.keys import AUTHENTICATION, BROADCAST, MASTER, UNICAST
-from gateway.dlms.security import AUTHENTICATED, DED, GLO, Keys, Protection
+from gateway.dlms.protection import security_setup as changing
+from gateway.dlms.protection.security import AUTHENTICATED, DED, GLO, Keys, Protection
+from gateway.dlms.protection.security_setup import AUTHENTICATION, BROADCAST, MASTER, UNICAST
 from hal.cpython.crypto import SystemCrypto
 from tests.unit.dlms.test_protections import (
     ALARMS,

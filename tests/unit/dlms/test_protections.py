@@ -9,8 +9,7 @@ from itertools import count
 
 import pytest
 
-from gateway.dlms import axdr, obis
-from gateway.dlms.association import (
+from gateway.dlms.client.association import (
     HIGH,
     HIGH_ECDSA,
     HIGH_GMAC,
@@ -21,7 +20,8 @@ from gateway.dlms.association import (
     NONE,
     Association,
 )
-from gateway.dlms.client import Client
+from gateway.dlms.client.client import Client
+from gateway.dlms.data import axdr, obis
 from gateway.dlms.errors import (
     AssociationRefused,
     DlmsError,
@@ -29,7 +29,7 @@ from gateway.dlms.errors import (
     SecurityFailed,
     ServiceRefused,
 )
-from gateway.dlms.security import (
+from gateway.dlms.protection.security import (
     AUTHENTICATED,
     AUTHENTICATED_ENCRYPTED,
     DED,

@@ -11,11 +11,13 @@ from itertools import count
 
 import pytest
 
-from gateway.dlms import acse, apdu, axdr, obis
-from gateway.dlms.client import HIGH_GMAC, LOW, Association, Client
+from gateway.dlms import apdu
+from gateway.dlms.apdu import acse
+from gateway.dlms.client.client import HIGH_GMAC, LOW, Association, Client
+from gateway.dlms.data import axdr, obis
+from gateway.dlms.data.selection import by_range, column
 from gateway.dlms.errors import AccessRefused, ActionRefused, NoAnswer, NotSupported
-from gateway.dlms.security import Keys
-from gateway.dlms.selection import by_range, column
+from gateway.dlms.protection.security import Keys
 from hal.cpython.crypto import SystemCrypto
 from hal.sim.clock import ManualClock
 from tools.meter import device, kinds

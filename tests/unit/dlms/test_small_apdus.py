@@ -8,10 +8,10 @@ import asyncio
 
 import pytest
 
-from gateway.dlms import acse
-from gateway.dlms.association import HIGH_ECDSA, HIGH_GMAC, HIGH_SHA256, LOW
+from gateway.dlms.apdu import acse
+from gateway.dlms.client.association import HIGH_ECDSA, HIGH_GMAC, HIGH_SHA256, LOW
 from gateway.dlms.errors import NotSupported
-from gateway.dlms.security import (
+from gateway.dlms.protection.security import (
     AUTHENTICATED_ENCRYPTED,
     DED,
     GENERAL_CIPHERING,
@@ -23,7 +23,7 @@ from gateway.dlms.security import (
     WRAPPED,
     Protection,
 )
-from hal.modem.mam import MTU
+from hal.modem.mam.mam import MTU
 from tests.unit.dlms.test_protections import association, client_keys, exercise, meter, over
 from tests.unit.meter.links import MemoryLink
 from tools.meter.model import MANAGEMENT

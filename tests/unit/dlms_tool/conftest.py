@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 
 import pytest
 
-from gateway.dlms.mode_e import Identification
+from gateway.dlms.hdlc.mode_e import Identification
 from tools.dlms.__main__ import main
 from tools.meter.device import build_meter, derive_test_keys
 from tools.meter.hdlc import MeterHdlc

@@ -10,7 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.dlms import apdu, axdr, obis
+from gateway.dlms import apdu
+from gateway.dlms.data import axdr, obis
 from tests.unit.dlms_tool.conftest import Stand, Tool
 from tools.dlms.trace import Tracer
 from tools.meter.model import CosemObject

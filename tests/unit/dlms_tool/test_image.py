@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from gateway.dlms import axdr
+from gateway.dlms.data import axdr
 from tests.unit.dlms_tool.conftest import Stand, Tool
 from tools.meter.image import ImageTransfer, make_image
 from tools.meter.kinds import Typed

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from gateway.dlms import axdr
+from gateway.dlms.data import axdr
 from tests.unit.dlms_tool.conftest import KEYS, PASSWORD, SERIAL, Stand, Tool
 
 NAME = "data 0.0.42.0.0.255 value"
@@ -51,7 +51,7 @@ def test_some_refused(stand: Stand, tool: Tool) -> None:
 
 
 def test_one_by_one_where_the_meter_has_no_lists(stand: Stand, tool: Tool, keys: list[str]) -> None:
-    from gateway.dlms import acse
+    from gateway.dlms.apdu import acse
 
     plain = Stand(stand.world, stand.meter, conformance=acse.GET | acse.ACTION)
     ran = tool(plain.tcp, "get", NAME, PERIOD, "--json", "--trace", *keys)

@@ -10,8 +10,9 @@ from itertools import count
 
 import pytest
 
-from gateway.dlms import apdu, axdr, obis
-from gateway.dlms.security import GENERAL_GLO, Ciphering, Keys, Protection
+from gateway.dlms import apdu
+from gateway.dlms.data import axdr, obis
+from gateway.dlms.protection.security import GENERAL_GLO, Ciphering, Keys, Protection
 from hal.cpython.crypto import SystemCrypto
 from hal.modem.wrapper import wrap
 from tests.conftest import find_free_port

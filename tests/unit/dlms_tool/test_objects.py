@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from gateway.dlms import obis
+from gateway.dlms.data import obis
 from tests.unit.dlms_tool.conftest import SERIAL, Stand, Tool
 from tools.dlms.objects import Entry, rights
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from gateway.dlms import acse, axdr, obis
+from gateway.dlms.apdu import acse
+from gateway.dlms.data import axdr, obis
 from tests.unit.dlms_tool.conftest import KEYS, SERIAL, Stand, Tool, World
 from tools.dlms.profile import filled, rows_of
 from tools.dlms.shown import CaptureObject

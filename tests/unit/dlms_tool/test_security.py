@@ -14,7 +14,7 @@ from cryptography.hazmat.primitives.serialization import (
     PublicFormat,
 )
 
-from gateway.dlms import acse
+from gateway.dlms.apdu import acse
 from tests.unit.dlms_tool.conftest import KEYS, PASSWORD, SERIAL, Stand, Tool, World
 from tools.dlms import key_files
 from tools.dlms.failure import CallProblem

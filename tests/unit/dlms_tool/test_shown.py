@@ -8,11 +8,11 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.dlms import axdr
+from gateway.dlms.data import axdr
+from tools.cosem.values import INTEGERS
 from tools.dlms import shown
 from tools.dlms.members import typed_value
 from tools.dlms.units import ScalerUnit, read_scaler_unit
-from tools.package.values import INTEGERS
 
 Typed = tuple[int, Any]
 

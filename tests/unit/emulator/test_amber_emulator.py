@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
-from hal.modem.amber import Amber
+from hal.modem.wmbus.amber import Amber
 from hal.ports import Busy, ModemReset, Rx, TxDone
 from hal.sim.channel import Channel
 from tests.unit.emulator.harness import EchoMeter, Traffic, attached

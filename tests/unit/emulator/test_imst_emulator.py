@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 
 from hal.modem.attached import Attached
-from hal.modem.imst import Imst
+from hal.modem.wmbus.imst import Imst
 from hal.ports import ModemReset, Rx, TxDone
 from hal.sim.channel import Channel
 from tests.unit.emulator.harness import EchoMeter, Traffic, attached

@@ -11,8 +11,8 @@ import serial
 from hal.cpython.clock import SystemClock
 from hal.cpython.serial import SerialPort
 from hal.modem.attached import Attached
-from hal.modem.imst import Imst
-from hal.modem.prime import Prime
+from hal.modem.prime.prime import Prime
+from hal.modem.wmbus.imst import Imst
 from hal.ports import Joined, ModemReset, Rx, TxDone
 from hal.sim.channel import Channel
 from tests.unit.emulator.harness import EchoMeter, Traffic

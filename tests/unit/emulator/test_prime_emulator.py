@@ -6,10 +6,10 @@ import asyncio
 
 import pytest
 
-from hal.modem import prime_api as prime
 from hal.modem import usi
 from hal.modem.attached import Attached
-from hal.modem.prime import Prime
+from hal.modem.prime import api as prime
+from hal.modem.prime.prime import Prime
 from hal.ports import Joined, Left, ModemReset, NoRoute, PortError
 from hal.sim.channel import Bursts, Channel
 from tests.unit.emulator.harness import EchoMeter, Traffic, attached

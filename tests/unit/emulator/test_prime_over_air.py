@@ -9,8 +9,8 @@ from collections.abc import Awaitable, Callable
 import pytest
 
 from hal.modem.attached import Attached
-from hal.modem.prime import Prime
-from hal.modem.prime_upgrade import PAGE_192, Firmware, Options, Upgrade
+from hal.modem.prime.prime import Prime
+from hal.modem.prime.upgrade import PAGE_192, Firmware, Options, Upgrade
 from hal.ports import ModemReset, Rx
 from hal.sim.channel import Channel
 from tests.unit.emulator.test_prime_emulator import joins, population, until

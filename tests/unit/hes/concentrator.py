@@ -7,8 +7,8 @@ from typing import Any
 
 import aiomqtt
 
-from gateway.uplink import messages
-from gateway.uplink.messages import Hello, Pull, Reports, State
+from gateway.contract import messages
+from gateway.contract.messages import Hello, Pull, Reports, State
 from tests.unit.hes.orders import CONCENTRATOR, numbered
 
 EPOCH = 0xABCD

@@ -5,9 +5,9 @@ from __future__ import annotations
 import time
 from pathlib import Path
 
-from gateway.jobs.job import State
-from gateway.uplink import envelope
-from gateway.uplink.reports import JobReport, MeterReport, Report
+from gateway.contract import envelope
+from gateway.contract.job import State
+from gateway.contract.reports import JobReport, MeterReport, Report
 from tools.hes import order
 from tools.hes.store import Store
 from tools.package import image

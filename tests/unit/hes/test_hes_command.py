@@ -18,10 +18,10 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from gateway.jobs.job import COMPARE, IMAGE, Job
-from gateway.jobs.window import opening
-from gateway.uplink import envelope
-from gateway.uplink.messages import Pause, Reports
+from gateway.contract import envelope
+from gateway.contract.job import COMPARE, IMAGE, Job
+from gateway.contract.messages import Pause, Reports
+from gateway.contract.window import opening
 from tests.unit.hes.concentrator import Concentrator
 from tests.unit.hes.orders import accepted, ended, image_file, ko, numbered, ok, package
 from tools.hes import order

@@ -6,9 +6,9 @@ import json
 from pathlib import Path
 from typing import Any
 
-from gateway.uplink import messages
-from gateway.uplink.messages import Ask, Meters, State
-from gateway.uplink.reports import Event, Report
+from gateway.contract import messages
+from gateway.contract.messages import Ask, Meters, State
+from gateway.contract.reports import Event, Report
 from tests.unit.hes.concentrator import Concentrator
 from tests.unit.hes.orders import CONCENTRATOR
 from tests.unit.hes.test_hes_service import run, serving, until

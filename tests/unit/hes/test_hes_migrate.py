@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from gateway.jobs.job import Canary
-from gateway.jobs.window import Daily
+from gateway.contract.job import Canary
+from gateway.contract.window import Daily
 from tests.unit.hes.orders import CONCENTRATOR, METERS
 from tools.hes import order, report
 from tools.hes.migrate import VERSION

@@ -8,8 +8,8 @@ import time
 
 import pytest
 
-from gateway.uplink import envelope
-from gateway.uplink.messages import Hello, SignedTime, Time
+from gateway.contract import envelope
+from gateway.contract.messages import Hello, SignedTime, Time
 from hal.cpython.crypto import SystemCrypto
 from tests.unit.hes.concentrator import Concentrator
 from tests.unit.hes.orders import CONCENTRATOR, METERS, configure

@@ -11,9 +11,9 @@ from typing import Any
 
 import pytest
 
-from gateway.jobs.job import Job
-from gateway.uplink import envelope, messages
-from gateway.uplink.messages import Cancel, Time
+from gateway.contract import envelope, messages
+from gateway.contract.job import Job
+from gateway.contract.messages import Cancel, Time
 from hal.cpython.crypto import SystemCrypto
 from tests.mosquitto import Authority, Mosquitto
 from tests.unit.hes.concentrator import PATIENCE, Concentrator

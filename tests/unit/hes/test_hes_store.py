@@ -6,10 +6,10 @@ import hashlib
 
 import pytest
 
-from gateway.uplink.messages import Reports
-from gateway.uplink.messages import State as Birth
+from gateway.contract.messages import Reports
+from gateway.contract.messages import State as Birth
+from gateway.contract.reports import Dropped, Event, Refusal
 from gateway.uplink.orders import digest_of
-from gateway.uplink.reports import Dropped, Event, Refusal
 from tests.unit.hes.orders import (
     CONCENTRATOR,
     METERS,

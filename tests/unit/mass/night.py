@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from typing import Any
 
-from gateway.activities import image_object
+from gateway.activities.image import image_object
 from tests.portable.support import random_bytes
 from tools.emulator.scenario import Figures, Scenario
 from tools.meter.image import ImageTransfer, make_image

@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from gateway.activities import image_object
-from gateway.dlms import axdr
+from gateway.activities.image import image_object
+from gateway.dlms.data import axdr
 from tests.unit.mass.night import (
     APPLIED,
     BLOCKS,

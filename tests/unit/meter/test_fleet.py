@@ -7,11 +7,12 @@ from typing import Any
 
 import pytest
 
-from gateway.activities import attributes, identity, image_object
-from gateway.dlms.broadcast import CLIENT, Broadcast
-from gateway.dlms.client import Association, Client
+from gateway.activities import attributes, identity
+from gateway.activities.image import image_object
+from gateway.dlms.client.broadcast import CLIENT, Broadcast
+from gateway.dlms.client.client import Association, Client
 from gateway.dlms.errors import AccessRefused, ActionRefused, ServiceRefused
-from gateway.dlms.keyring import Keys
+from gateway.dlms.protection.keyring import Keys
 from hal.cpython.crypto import SystemCrypto
 from hal.sim.clock import ManualClock
 from tests.portable.support import run

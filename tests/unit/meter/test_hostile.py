@@ -9,8 +9,10 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gateway.dlms import acse, apdu, axdr, obis
-from gateway.dlms.client import LOW
+from gateway.dlms import apdu
+from gateway.dlms.apdu import acse
+from gateway.dlms.client.client import LOW
+from gateway.dlms.data import axdr, obis
 from tests.unit.meter.conftest import SERIAL, Time
 from tools.meter import device
 from tools.meter.kinds import Typed

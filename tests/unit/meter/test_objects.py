@@ -6,8 +6,9 @@ from typing import Any
 
 import pytest
 
-from gateway.dlms import apdu, axdr, obis
-from gateway.dlms.axdr import (
+from gateway.dlms import apdu
+from gateway.dlms.data import axdr, obis
+from gateway.dlms.data.axdr import (
     ARRAY,
     BOOLEAN,
     DOUBLE_LONG_UNSIGNED,

@@ -16,8 +16,10 @@ from typing import Any
 
 import pytest
 
-from gateway.dlms import acse, apdu, axdr, obis
-from gateway.dlms.axdr import DOUBLE_LONG_UNSIGNED, LONG_UNSIGNED
+from gateway.dlms import apdu
+from gateway.dlms.apdu import acse
+from gateway.dlms.data import axdr, obis
+from gateway.dlms.data.axdr import DOUBLE_LONG_UNSIGNED, LONG_UNSIGNED
 from gateway.meters.inventory import Inventory
 from hal.cpython.storage import FolderStorage
 from hal.modem.wrapper import Unwrapper, wrap

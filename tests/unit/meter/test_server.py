@@ -8,8 +8,11 @@ from typing import Any
 
 import pytest
 
-from gateway.dlms import acse, apdu, axdr, obis
-from gateway.dlms.axdr import (
+from gateway.dlms import apdu
+from gateway.dlms.apdu import acse
+from gateway.dlms.client.client import HIGH_GMAC, LOW, Association
+from gateway.dlms.data import axdr, obis
+from gateway.dlms.data.axdr import (
     ARRAY,
     DOUBLE_LONG_UNSIGNED,
     INTEGER,
@@ -18,7 +21,6 @@ from gateway.dlms.axdr import (
     STRUCTURE,
     UNSIGNED,
 )
-from gateway.dlms.client import HIGH_GMAC, LOW, Association
 from gateway.dlms.errors import (
     AccessRefused,
     ActionRefused,
@@ -28,7 +30,7 @@ from gateway.dlms.errors import (
     SecurityFailed,
     ServiceRefused,
 )
-from gateway.dlms.security import Keys
+from gateway.dlms.protection.security import Keys
 from hal.modem.wrapper import Unwrapper, wrap
 from tests.unit.meter.conftest import SERIAL
 from tests.unit.meter.links import TITLE, MemoryLink, client, management, public

@@ -14,21 +14,21 @@ from typing import TYPE_CHECKING
 import pytest
 
 from gateway.activities import configure
-from gateway.dlms.client import Client
+from gateway.contract.result import KO, OK
+from gateway.dlms.client.client import Client
 from gateway.dlms.errors import DlmsError
-from gateway.jobs.result import KO, OK
 from gateway.meters.inventory import Meter
-from gateway.meters.links import Network
+from gateway.meters.network import Network
 from hal.cpython.clock import SystemClock
 from hal.cpython.crypto import SystemCrypto
 from hal.cpython.ports import open_port
-from hal.modem.amber import Amber
 from hal.modem.attached import Attached
 from hal.modem.dlmsotcp import DlmsOTcp
-from hal.modem.imst import Imst
 from hal.modem.ip import Ip
-from hal.modem.mam import MetersAndMore
-from hal.modem.prime import Prime
+from hal.modem.mam.mam import MetersAndMore
+from hal.modem.prime.prime import Prime
+from hal.modem.wmbus.amber import Amber
+from hal.modem.wmbus.imst import Imst
 from tests.unit.meter.links import management
 from tools.emulator.line import TcpLine
 from tools.emulator.scenario import MAM_FIGURES, PLC_FIGURES, RF_FIGURES, Scenario

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from gateway.uplink.image_file import ImageFile
-from gateway.uplink.package import Package
-from gateway.uplink.refused import Refused
+from gateway.contract.image_file import ImageFile
+from gateway.contract.package import Package
+from gateway.contract.refused import Refused
 from hal.cpython.crypto import SystemCrypto
 from hal.cpython.storage import FolderStorage
 from tools.package.__main__ import EXAMPLES, main

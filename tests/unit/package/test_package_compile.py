@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from gateway.dlms import axdr, obis
-from gateway.uplink.package import Action, Package, Set
-from tools.package import names, render
+from gateway.contract.package import Action, Package, Set
+from gateway.dlms.data import axdr, obis
+from tools.cosem import names, render
 from tools.package.compile import compile_file
 from tools.package.source import Problems
 

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from gateway.dlms import axdr, obis
-from gateway.uplink.package import Action, Check, Package
+from gateway.contract.package import Action, Check, Package
+from gateway.dlms.data import axdr, obis
 from tools.meter.device import build_meter, derive_test_keys
 from tools.meter.model import MANAGEMENT, Meter
 from tools.package.compile import compile_file

@@ -13,8 +13,8 @@ from typing import Any
 import pytest
 
 import tools.simulation
-from gateway.dlms import axdr, obis
-from gateway.uplink.package import Check, Package, Set
+from gateway.contract.package import Check, Package, Set
+from gateway.dlms.data import axdr, obis
 from tools.emulator.scenario import (
     MAM_FIGURES,
     PLC_FIGURES,

@@ -13,7 +13,7 @@ import pytest
 from hal.cpython.clock import SystemClock
 from hal.cpython.serial import SerialPort
 from hal.modem.attached import Attached
-from hal.modem.prime import Prime
+from hal.modem.prime.prime import Prime
 from hal.ports import Joined, ModemReset
 from tools.meter.__main__ import main
 

@@ -14,12 +14,12 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from gateway.activities.attempt import Attempts
-from gateway.dlms import axdr, obis
-from gateway.jobs.job import CONFIGURE
+from gateway.contract.job import CONFIGURE
+from gateway.contract.package import Action, Check, Package, Set
+from gateway.dlms.data import axdr, obis
 from gateway.meters.counters import Counters
 from gateway.meters.inventory import KEYS, METERS, Inventory
-from gateway.meters.links import Network
-from gateway.uplink.package import Action, Check, Package, Set
+from gateway.meters.network import Network
 from hal.cpython.clock import SystemClock
 from hal.cpython.crypto import SystemCrypto
 from hal.cpython.ports import open_port

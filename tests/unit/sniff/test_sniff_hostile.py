@@ -12,7 +12,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hal.modem import hci, usi
+from hal.modem import usi
+from hal.modem.wmbus import hci
 from hal.modem.wrapper import wrap
 from tests.unit.dlms.test_protections import Protection, pair
 from tests.unit.sniff.test_sniff_keys import decode, known, overheard, shown

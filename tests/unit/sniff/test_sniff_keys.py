@@ -10,11 +10,13 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from gateway.dlms import acse, apdu, axdr, obis
-from gateway.dlms.broadcast import Broadcast
-from gateway.dlms.client import LOW
-from gateway.dlms.keyring import Keys as DlmsKeys
-from gateway.dlms.security import (
+from gateway.dlms import apdu
+from gateway.dlms.apdu import acse
+from gateway.dlms.client.broadcast import Broadcast
+from gateway.dlms.client.client import LOW
+from gateway.dlms.data import axdr, obis
+from gateway.dlms.protection.keyring import Keys as DlmsKeys
+from gateway.dlms.protection.security import (
     DED,
     ENCRYPTED,
     GENERAL_CIPHERING,

@@ -6,8 +6,12 @@ from pathlib import Path
 
 import pytest
 
-from gateway.dlms import apdu, hdlc_frames, mode_e, obis
-from hal.modem import amber_frames, hci, usi, wmbus
+from gateway.dlms import apdu
+from gateway.dlms.data import obis
+from gateway.dlms.hdlc import frames as hdlc_frames
+from gateway.dlms.hdlc import mode_e
+from hal.modem import usi
+from hal.modem.wmbus import amber_frames, hci, wmbus
 from hal.modem.wrapper import wrap
 from tests.unit.sniff.conftest import Tool
 from tools.sniff import framing

@@ -8,11 +8,10 @@ from typing import Any
 import pytest
 from pycddl import Schema, ValidationError
 
-import gateway.uplink.messages
-from gateway.jobs.job import COMPARE, IMAGE, Canary, State
-from gateway.jobs.window import Daily
-from gateway.uplink.key_change import KeyChange
-from gateway.uplink.messages import (
+import gateway.contract.messages
+from gateway.contract.job import COMPARE, IMAGE, Canary, State
+from gateway.contract.key_change import KeyChange
+from gateway.contract.messages import (
     Ack,
     Ask,
     Cancel,
@@ -27,10 +26,11 @@ from gateway.uplink.messages import (
     SignedTime,
     Time,
 )
-from gateway.uplink.messages import State as Birth
+from gateway.contract.messages import State as Birth
+from gateway.contract.window import Daily
 from gateway.uplink.trust import TrustChange
 from hal.rt import cbor
-from tests.portable.uplink_support import (
+from tests.portable.uplink.support import (
     configure_job,
     every_message,
     package,
@@ -38,7 +38,7 @@ from tests.portable.uplink_support import (
     signed,
 )
 
-TEXT = Path(gateway.uplink.messages.__file__).with_name("messages.cddl").read_text()
+TEXT = Path(gateway.contract.messages.__file__).with_name("messages.cddl").read_text()
 RULE = {
     Birth: "state",
     Hello: "hello",

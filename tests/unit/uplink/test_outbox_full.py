@@ -9,15 +9,15 @@ from pathlib import Path
 
 import pytest
 
-from gateway.jobs.job import State
+from gateway.contract.job import State
+from gateway.contract.reports import MeterReport
+from gateway.contract.result import VALUE, Result
 from gateway.jobs.ledger import OUTBOX_SIZE
-from gateway.jobs.result import VALUE, Result
-from gateway.uplink.reports import MeterReport
 from hal.cpython.storage import FolderStorage
-from tests.portable import uplink_support
 from tests.portable.memory import Measured
 from tests.portable.support import run
-from tests.portable.uplink_support import NOW, World, read_job, signed
+from tests.portable.uplink import support as uplink_support
+from tests.portable.uplink.support import NOW, World, read_job, signed
 
 METERS = 2000
 SERIALS = ["AMI%010d" % number for number in range(METERS)]

@@ -9,19 +9,19 @@ from pathlib import Path
 from typing import Any
 
 from gateway.audit import Audit
+from gateway.contract import messages
+from gateway.contract.messages import MAX_MESSAGE
+from gateway.contract.result import OK, Result
 from gateway.jobs.ledger import Ledger
 from gateway.jobs.queue import Queue
-from gateway.jobs.result import OK, Result
 from gateway.meters.inventory import Inventory
-from gateway.uplink import messages
-from gateway.uplink.messages import MAX_MESSAGE
 from gateway.uplink.session import Session
 from hal.cpython.clock import SystemClock
 from hal.cpython.crypto import SystemCrypto
 from hal.cpython.mqtt import MqttUplink
 from hal.cpython.storage import FolderStorage
 from tests.mosquitto import Mosquitto
-from tests.portable.uplink_support import Limits
+from tests.portable.uplink.support import Limits
 from tests.unit.hes.conftest import broker, key, store
 from tests.unit.hes.orders import CONCENTRATOR, METERS, configure, read
 from tools.hes.service import Broker, Service

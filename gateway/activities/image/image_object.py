@@ -1,0 +1,121 @@
+"""Class 18, image transfer (Blue Book 4.4.6; Green Book 10.8): its members, parameters and states.
+
+1 block size  2 initiate  3 blocks  4 completeness  5 verify  6 what would be activated  7 activate
+"""
+
+from __future__ import annotations
+
+from gateway.activities.image.block_planning import Bitmap
+from gateway.dlms import apdu
+from gateway.dlms.data import axdr
+from gateway.dlms.data.axdr import put_length
+from gateway.dlms.errors import ProtocolError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+CLASS = 18
+NAME = b"\x00\x00\x2c\x00\x00\xff"  # 0.0.44.0.0.255
+
+BLOCK_SIZE = (CLASS, NAME, 2)
+BLOCKS = (CLASS, NAME, 3)  # image_transferred_blocks_status
+FIRST_MISSING = (CLASS, NAME, 4)  # image_first_not_transferred_block_number
+ENABLED = (CLASS, NAME, 5)
+STATUS = (CLASS, NAME, 6)
+TO_ACTIVATE = (CLASS, NAME, 7)
+
+INITIATE, TRANSFER, VERIFY, ACTIVATE = 1, 2, 3, 4  # methods
+
+NOT_INITIATED, INITIATED, VERIFYING, VERIFIED, VERIFY_FAILED = 0, 1, 2, 3, 4
+ACTIVATING, ACTIVATED, ACTIVATION_FAILED = 5, 6, 7
+_STATES = (
+    "not initiated",
+    "initiated",
+    "verification initiated",
+    "verification successful",
+    "verification failed",
+    "activation initiated",
+    "activation successful",
+    "activation failed",
+)
+
+NOTHING = b"\x0f\x00"  # integer 0, what verify and activate take
+TRUE = b"\x03\x01"
+BLOCK_OVERHEAD = 30  # of an ACTION that carries a block: descriptor, number, lengths
+
+
+def initiate(identifier: bytes, size: int) -> bytes:
+    """The parameter of image_transfer_initiate."""
+    return axdr.encode(
+        (
+            axdr.STRUCTURE,
+            [(axdr.OCTET_STRING, identifier), (axdr.DOUBLE_LONG_UNSIGNED, size)],
+        )
+    )
+
+
+def transfer(number: int, block: bytes) -> bytes:
+    """The parameter of image_block_transfer."""
+    out = bytearray((axdr.STRUCTURE, 2, axdr.DOUBLE_LONG_UNSIGNED))
+    out.extend(number.to_bytes(4, "big"))
+    out.append(axdr.OCTET_STRING)
+    put_length(out, len(block))
+    out.extend(block)
+    return bytes(out)
+
+
+def bitmap(data: bytes, count: int) -> Bitmap:
+    """Of image_transferred_blocks_status: a bit-string with a bit for each block. ProtocolError
+    when it is of another length, which also a meter has that was told of another image."""
+    if len(data) < 2 or data[0] != axdr.BIT_STRING:
+        raise ProtocolError("image_transferred_blocks_status: expected a bit-string")
+    bits, pos = axdr.length_at(data, 1)
+    if bits != count or len(data) - pos != (bits + 7) // 8:
+        raise ProtocolError(
+            "image_transferred_blocks_status: expected %d blocks, came %d in %d bytes"
+            % (count, bits, len(data) - pos)
+        )
+    return Bitmap(count, bytes(data[pos:]))
+
+
+def number(data: bytes, what: str) -> int:
+    """An enum, boolean or unsigned number."""
+    tag, value = axdr.decode(data)
+    known = (axdr.ENUM, axdr.BOOLEAN, axdr.DOUBLE_LONG_UNSIGNED, axdr.LONG_UNSIGNED, axdr.UNSIGNED)
+    if tag not in known:
+        raise ProtocolError("%s: expected a number, came %s" % (what, axdr.TAGS.get(tag, tag)))
+    return int(value)
+
+
+def would_activate(data: bytes, identifier: bytes, size: int) -> str:
+    """ "" when image_to_activate_info tells of the image with this identifier and size, else what
+    it tells instead. ProtocolError when it is not as the Blue Book has it."""
+    tag, infos = axdr.decode(data)
+    if tag != axdr.ARRAY:
+        raise ProtocolError("image_to_activate_info: expected an array")
+    told = []
+    for info in infos:
+        found = _info(info)
+        if found == (size, identifier):
+            return ""
+        told.append("%s of %d bytes" % (found[1].hex(), found[0]))
+    return " and ".join(told) or "nothing"
+
+
+def _info(info: Any) -> tuple[int, bytes]:
+    tag, fields = info
+    if tag == axdr.STRUCTURE and len(fields) == 3:
+        (size_tag, size), (name_tag, name), _ = fields
+        if size_tag == axdr.DOUBLE_LONG_UNSIGNED and name_tag == axdr.OCTET_STRING:
+            return size, bytes(name)
+    raise ProtocolError("image_to_activate_info: expected [size, identification, signature]")
+
+
+def result_name(result: int) -> str:
+    """An action-result by its standard name; "" for success."""
+    return "" if result == apdu.SUCCESS else apdu.action_result_name(result)
+
+
+def state_name(status: int) -> str:
+    return _STATES[status] if 0 <= status < len(_STATES) else "status %d" % status

@@ -1,0 +1,393 @@
+"""Bring an image (firmware, or a vendor's configuration file) into one meter by unicast and have it
+activated: the seven steps of Green Book 10.8.
+
+Every loop has an end. Nothing is activated that was not verified, or is not what was sent. A block
+that comes twice does no harm, so blocks without an answer are not waited for: the meter's own list
+of what it has decides, also after a power cut of either side. While the meter verifies or activates
+for longer than a moment the result is WAIT, and others have their turn.
+"""
+
+from __future__ import annotations
+
+from gateway.activities import attributes, identity, readable
+from gateway.activities.image import image_object
+from gateway.activities.image.block_planning import Bitmap
+from gateway.activities.image.image_object import (
+    ACTIVATE,
+    ACTIVATED,
+    ACTIVATING,
+    ACTIVATION_FAILED,
+    BLOCK_SIZE,
+    BLOCKS,
+    ENABLED,
+    INITIATE,
+    INITIATED,
+    NOT_INITIATED,
+    NOTHING,
+    STATUS,
+    TO_ACTIVATE,
+    TRANSFER,
+    TRUE,
+    VERIFIED,
+    VERIFY,
+    VERIFY_FAILED,
+    VERIFYING,
+    state_name,
+)
+from gateway.activities.readable import passing
+from gateway.contract.result import KO, OK, WAIT, Result
+from gateway.dlms.errors import (
+    AccessRefused,
+    ActionRefused,
+    NoAnswer,
+    NotSupported,
+    ProtocolError,
+    ServiceRefused,
+)
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from typing import Protocol
+
+    from gateway.activities.attributes import Attributes
+    from gateway.dlms.apdu.action import Method
+    from gateway.dlms.client.client import Client
+    from hal.ports import Clock
+
+    class Image(Protocol):
+        """As gateway/contract/image_file.py makes it. `firmware`: what the meter says it runs once
+        the image is active."""
+
+        identifier: bytes
+        size: int
+        firmware: str
+
+        @property
+        def targets(self) -> Sequence[tuple[str, Sequence[str]]]: ...
+
+        def block(self, number: int, size: int) -> bytes:
+            """Block `number` (from 0) of the image cut into blocks of `size` bytes."""
+            ...
+
+
+FRUITLESS = 6  # rounds in a row of sending what the meter says it lacks, that bring nothing
+UNSTUCK = 2  # such rounds in which it took blocks, and has none of them
+SILENT = 3  # blocks in a row without an answer: time to ask whether the path is gone
+TRIES = 3  # of a method that may be invoked twice
+SETTLE_MS = 15_000  # how long verification or activation is watched before others have their turn
+POLL_MS = 2_000
+WAIT_S = 30
+MOST_BLOCKS = 1 << 16
+KEYS = (ENABLED, STATUS, BLOCK_SIZE, BLOCKS)  # read first
+
+
+class Order:
+    """What a job wants of every meter. `activation`: unix time, 0: as soon as verified. `again`:
+    this job has been at this meter before."""
+
+    __slots__ = ("activation", "again", "clock", "image")
+
+    def __init__(self, image: Image, activation: int, again: bool, clock: Clock) -> None:
+        self.image = image
+        self.activation = activation
+        self.again = again
+        self.clock = clock
+
+
+async def run(client: Client, serial: str, order: Order) -> Result:
+    """OK applied, OK already-as-wanted, WAIT, or a KO. Errors of the path come out."""
+    found = await attributes.read(client, identity.KEYS + KEYS)
+    refusal = identity.wrong_meter(found, serial) or unfit(found, order.image, order.again)
+    return await brought(client, order, found) if refusal is None else refusal
+
+
+async def brought(client: Client, order: Order, found: Attributes) -> Result:
+    """As run(), for a meter that is to have it; `found` holds KEYS."""
+    try:
+        return await _steps(client, order, found)
+    except Failed as failed:
+        return Result(KO, failed.reason, readable.one_line(str(failed)))
+    except NotSupported as error:
+        return Result(KO, "block-too-large", readable.one_line(str(error)))
+
+
+def unfit(found: Attributes, image: Image, again: bool) -> Result | None:
+    """The result for a meter that is to be left as it is, by the model and firmware it says it has;
+    None for one that is to have the image."""
+    refusal = identity.wrong_model(found, image.targets)
+    if refusal is not None:
+        return refusal
+    if identity.text(found.value(identity.FIRMWARE)) == image.firmware:
+        if again:
+            return Result(OK, "applied", "it runs %s" % image.firmware)
+        return Result(OK, "already-as-wanted")
+    return identity.wrong_target(found, image.targets)
+
+
+class Failed(Exception):
+    """A step did not succeed; `reason` of REASONS."""
+
+    def __init__(self, reason: str, text: str) -> None:
+        super().__init__(text)
+        self.reason = reason
+
+
+class _Waits(Exception):
+    """The meter needs more time than a conversation has."""
+
+    def __init__(self, result: Result) -> None:
+        super().__init__(result.reason)
+        self.result = result
+
+
+async def _steps(client: Client, order: Order, found: Attributes) -> Result:
+    try:
+        status = image_object.number(found.value(STATUS), "image_transfer_status")
+        if status == ACTIVATING:
+            await _confirm(client, order)
+            return _applied(order)
+        if status == VERIFIED and await _foreign(client, order.image):
+            status = NOT_INITIATED  # another image: ours takes its place
+        elif status == VERIFYING:
+            status = await _settled(client, order, VERIFYING, "image-verifying")
+            if status == VERIFIED and await _foreign(client, order.image):
+                status = NOT_INITIATED
+        if status != VERIFIED:
+            await _bring_good(client, order, found, status)
+        await _activate(client, order)
+        return _applied(order)
+    except _Waits as waits:
+        return waits.result
+
+
+def _applied(order: Order) -> Result:
+    return Result(OK, "applied", "it runs %s" % order.image.firmware)
+
+
+async def _foreign(client: Client, image: Image) -> str:
+    data = await client.get(*TO_ACTIVATE)
+    return image_object.would_activate(data, image.identifier, image.size)
+
+
+async def _bring_good(client: Client, order: Order, found: Attributes, status: int) -> None:
+    """Steps 1 to 6. What an interrupted transfer left may not have been ours: if the whole is not
+    good, it is brought anew, once."""
+    resumed = _resumed(found, status, _shape(order.image, found)[1]) is not None
+    try:
+        await _bring_whole(client, order, found, status)
+    except Failed:
+        if not resumed:
+            raise
+        await _bring_whole(client, order, found, NOT_INITIATED)
+
+
+async def _bring_whole(client: Client, order: Order, found: Attributes, status: int) -> None:
+    await _bring(client, order, found, status)
+    await _verify(client, order)
+    told = await _foreign(client, order.image)
+    if told:
+        raise Failed(
+            "image-not-ours",
+            "step 6: expected %s of %d bytes, the meter would activate %s; not activated"
+            % (order.image.identifier.hex(), order.image.size, told),
+        )
+
+
+# ---------------------------------------------------------------- steps 1 to 4
+
+
+def _shape(image: Image, found: Attributes) -> tuple[int, int]:
+    """Size and number of the meter's blocks."""
+    size = image_object.number(found.value(BLOCK_SIZE), "image_block_size")
+    count = -(-image.size // size) if size else 0
+    if not 1 <= count <= MOST_BLOCKS:
+        raise Failed("block-too-large", "step 1: blocks of %d bytes make no sense" % size)
+    return size, count
+
+
+async def _bring(client: Client, order: Order, found: Attributes, status: int) -> None:
+    """Until the meter has all blocks; goes on with what may be ours already."""
+    image = order.image
+    size, count = _shape(image, found)
+    has = _resumed(found, status, count)
+    if has is None:
+        if not image_object.number(found.value(ENABLED), "image_transfer_enabled"):
+            await _do_set(client)
+        try:
+            await initiate(client, image)
+        except ActionRefused as error:
+            if passing(error.result):
+                raise Failed("meter-busy", "step 1: %s" % error)
+            raise Failed("image-refused", "step 1: %s; too large for the meter?" % error)
+        has = Bitmap(count)
+    most, fruitless, unstuck = has.held(), 0, 0
+    while not has.complete() and fruitless < FRUITLESS and unstuck < UNSTUCK:
+        taken = await send(client, image, size, has.lacking())
+        has = image_object.bitmap(await client.get(*BLOCKS), count)
+        if has.held() > most:
+            most, fruitless, unstuck = has.held(), 0, 0
+        else:
+            fruitless += 1
+            unstuck += 1 if taken else 0
+    if not has.complete():
+        lacking = has.lacking()
+        raise Failed(
+            "image-incomplete",
+            "step 4: %d of %d blocks do not stick, the first is %d"
+            % (len(lacking), count, lacking[0]),
+        )
+
+
+async def initiate(client: Client, image: Image) -> None:
+    """Step 1. Begun twice is as good as once, as long as nothing has been sent."""
+    data = image_object.initiate(image.identifier, image.size)
+    for tries in range(1, TRIES + 1):
+        try:
+            await client.action(image_object.CLASS, image_object.NAME, INITIATE, data)
+            return
+        except NoAnswer:
+            if tries == TRIES:
+                raise
+
+
+def _resumed(found: Attributes, status: int, count: int) -> Bitmap | None:
+    """What an interrupted transfer has left in the meter, if it may be ours: in the end the meter
+    verifies the whole. A verification that failed for want of blocks is no reason to begin anew."""
+    if status not in (INITIATED, VERIFY_FAILED) or BLOCKS not in found.values:
+        return None
+    data = found.values[BLOCKS]
+    try:
+        has = image_object.bitmap(data, count)
+    except ProtocolError:
+        return None  # of another image
+    if not has.held() or (status == VERIFY_FAILED and has.complete()):
+        return None
+    return has
+
+
+async def send(client: Client, image: Image, size: int, lacking: list[int]) -> bool:
+    """Several blocks in one APDU where they fit. Not all of them, where the path seems gone: the
+    question that follows will tell. Whether the meter took any. Failed when it refuses one."""
+    at_once = max(1, client.capacity // (size + image_object.BLOCK_OVERHEAD))
+    silent = 0
+    taken = False
+    for start in range(0, len(lacking), at_once):
+        items: list[tuple[Method, bytes | None]] = []
+        for number in lacking[start : start + at_once]:
+            data = image_object.transfer(number, image.block(number, size))
+            items.append(((image_object.CLASS, image_object.NAME, TRANSFER), data))
+        try:
+            results = await client.action_list(items)
+            silent = 0
+        except NoAnswer:
+            silent += 1
+            if silent == SILENT:
+                break
+            continue
+        for result, _ in results:
+            name = image_object.result_name(result)
+            if name and not passing(name):
+                raise Failed("image-refused", "step 3: the meter refuses a block: %s" % name)
+        taken = True
+    return taken
+
+
+# ---------------------------------------------------------------- step 5
+
+
+async def _verify(client: Client, order: Order) -> None:
+    said = await _begin(client, VERIFY)
+    status = await _settled(client, order, VERIFYING, "image-verifying", said == "passing")
+    if status != VERIFIED:
+        raise Failed(
+            "image-verify-failed",
+            "step 5: %s%s; not activated" % (state_name(status), said and " (%s)" % said),
+        )
+
+
+# ---------------------------------------------------------------- step 7
+
+
+async def _activate(client: Client, order: Order) -> None:
+    clock = order.clock
+    if order.activation:
+        now = clock.unix_time()
+        if now < order.activation:
+            text = "verified; waits for its time"
+            raise _Waits(Result(WAIT, "activation-waits", text, wait_s=order.activation - now))
+    said = await _begin(client, ACTIVATE)
+    if said and said not in ("passing", "silent"):
+        raise Failed("activation-failed", "step 7: the meter refuses: %s" % said)
+    await _confirm(client, order)
+
+
+async def _confirm(client: Client, order: Order) -> None:
+    """The meter's own firmware identity says that it runs the image. It may have gone to start
+    anew: then another conversation has to ask."""
+    clock, image = order.clock, order.image
+    waits = _Waits(Result(WAIT, "image-activating", "the meter starts the image", wait_s=WAIT_S))
+    deadline = clock.ticks_ms() + SETTLE_MS
+    while True:
+        try:
+            # In this order: once the status says so, the firmware must be the new one.
+            found = await attributes.read(client, (STATUS, identity.FIRMWARE))
+        except (NoAnswer, ServiceRefused):
+            raise waits
+        if identity.text(found.value(identity.FIRMWARE)) == image.firmware:
+            return
+        status = image_object.number(found.value(STATUS), "image_transfer_status")
+        if status == ACTIVATION_FAILED:
+            raise Failed("activation-failed", "step 7: activation failed; the old one should run")
+        if status not in (VERIFIED, ACTIVATING):
+            raise Failed(
+                "activation-failed",
+                "step 7: %s, but it runs %s, not %s"
+                % (
+                    "activated" if status == ACTIVATED else state_name(status),
+                    readable.shown(found.value(identity.FIRMWARE)),
+                    image.firmware,
+                ),
+            )
+        if clock.ticks_ms() >= deadline:
+            raise waits
+        await clock.sleep_ms(POLL_MS)
+
+
+# ---------------------------------------------------------------- small parts
+
+
+async def _begin(client: Client, method: int) -> str:
+    """Invoke a method that may take longer than one answer: "" done, "passing" begun, "silent"
+    perhaps begun, else why not."""
+    try:
+        await client.action(image_object.CLASS, image_object.NAME, method, NOTHING)
+    except ActionRefused as error:
+        return "passing" if passing(error.result) else error.result
+    except NoAnswer:
+        return "silent"
+    return ""
+
+
+async def _settled(
+    client: Client, order: Order, passes: int, reason: str, begun: bool = True
+) -> int:
+    """The status once it is not `passes` any more, nor INITIATED while that may yet come."""
+    clock = order.clock
+    deadline = clock.ticks_ms() + SETTLE_MS
+    while True:
+        status = image_object.number(await client.get(*STATUS), "image_transfer_status")
+        if status != passes and not (begun and status == INITIATED):
+            return status
+        if clock.ticks_ms() >= deadline:
+            if status != passes:
+                return status
+            raise _Waits(Result(WAIT, reason, "the meter verifies", wait_s=WAIT_S))
+        await clock.sleep_ms(POLL_MS)
+
+
+async def _do_set(client: Client) -> None:
+    try:
+        await client.set(*ENABLED, TRUE)
+    except AccessRefused as error:
+        raise Failed("image-refused", "image transfer is disabled in the meter: %s" % error)

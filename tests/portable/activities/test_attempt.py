@@ -1,0 +1,265 @@
+"""Attempts without a meter that plays along: whatever comes, one Result with its reason."""
+
+from __future__ import annotations
+
+import asyncio
+
+from gateway.activities.attempt import ASSOCIATION_REQUESTS, Attempts
+from gateway.contract.job import READ
+from gateway.dlms import apdu
+from gateway.dlms.apdu import acse
+from gateway.dlms.data import axdr
+from gateway.meters.counters import Counters
+from gateway.meters.inventory import KEYS, METERS, Inventory, Meter
+from gateway.meters.network import Network
+from hal.ports import Quality, Rx
+from hal.sim.clock import ManualClock
+from hal.sim.storage import MemoryStorage
+from tests.contract.here import SystemCrypto
+from tests.portable.meters.test_network import PLC, ScriptedModem
+from tests.portable.support import random_bytes, run
+
+CRYPTO = SystemCrypto()
+TIMEOUT_MS = 1000
+TRIES = 2
+COUNTED = []  # of the last attempt: kind, answered, silent, failed over to
+NAME = (1, b"\x00\x00\x2a\x00\x00\xff", 2)
+
+
+class AnsweringModem(ScriptedModem):
+    """Answers each frame with what `reply` makes of it; None: nothing."""
+
+    def __init__(self, name, reply):
+        super().__init__(name, (PLC[1],))
+        self._reply = reply
+
+    async def send(self, address, data, source_sap, destination_sap):
+        handle = await super().send(address, data, source_sap, destination_sap)
+        answer = self._reply(bytes(data))
+        if answer is not None:
+            self.put(Rx(address, destination_sap, source_sap, answer, Quality()))
+        return handle
+
+
+def silent(data):
+    return None
+
+
+def attempt(
+    plc,
+    rf,
+    paths='["plc", "0080e1000001"], ["rf", "2c2d576866323002"]',
+    keys=True,
+    attempt_ms=600000,
+    before=None,
+    links=0,
+):
+    """(result, path, storage) of one attempt at reading."""
+    storage = MemoryStorage()
+    storage.replace(METERS, ('{"serial": "M1", "paths": [%s]}' % paths).encode())
+    if keys:
+        line = '{"serial": "M1", "ek": "%s", "ak": "%s"}' % ("01" * 16, "02" * 16)
+        storage.replace(KEYS, line.encode())
+
+    async def whole():
+        clock = ManualClock(1790000000)
+        network = Network(clock)
+        network.add(plc, 2)
+        network.add(rf, 2)
+        reading = asyncio.create_task(network.run())
+        attempts = Attempts(
+            network,
+            Inventory(storage),
+            Counters(storage),
+            clock,
+            CRYPTO,
+            b"AMI\x00\x00\x00\x00\x01",
+            {"plc": (TIMEOUT_MS, TRIES), "rf": (TIMEOUT_MS, TRIES)},
+            attempt_ms,
+        )
+        if before is not None:
+            await before(network)
+        task = asyncio.create_task(attempts.run("M1", READ, [NAME]))
+        turns = 0
+        while not task.done():
+            await clock.run(TIMEOUT_MS)
+            turns += 1
+            assert turns < 200, "the attempt does not end"
+        result, path = await task
+        names = ("attempt-answered", "attempt-silent", "attempt-failover")
+        COUNTED.clear()
+        for kind, counts in network.statistics():
+            COUNTED.append((kind,) + tuple([counts[name] for name in names]))
+        assert sum([counts["links"] for _, counts in network.statistics()]) == links
+        reading.cancel()
+        try:
+            await reading
+        except asyncio.CancelledError:
+            pass
+        return result, path
+
+    result, path = run(whole())
+    return result, path, storage
+
+
+def test_silence_on_all_paths():
+    plc, rf = AnsweringModem("plc", silent), AnsweringModem("rf", silent)
+    result, path, _ = attempt(plc, rf)
+    assert (result.outcome, result.reason, path) == ("KO", "no-answer", "")
+    assert len(plc.sent) == TRIES and len(rf.sent) == TRIES
+    assert "plc: " in result.detail and "rf: " in result.detail
+    assert COUNTED == [("plc", 0, 1, 0), ("rf", 0, 1, 1)]
+
+
+def test_an_unregistered_node_is_not_asked():
+    plc = AnsweringModem("plc", silent)
+    result, _, _ = attempt(plc, AnsweringModem("rf", silent), '["plc", "0080e1000009"]')
+    assert (result.reason, result.detail) == (
+        "no-answer",
+        "plc: not registered; recovery: plc: asked the modem to look for nodes",
+    )
+    assert plc.asked == ["discover"]
+    assert plc.sent == []
+
+
+def test_modems_that_are_gone():
+    plc, rf = AnsweringModem("plc", silent), AnsweringModem("rf", silent)
+    plc.refuse = [OSError("no line")]
+    rf.refuse = [OSError("no line")]
+    result, path, _ = attempt(plc, rf)
+    assert (result.reason, path) == ("modem-gone", "")
+
+
+def test_one_modem_gone_and_silence_on_the_other():
+    plc, rf = AnsweringModem("plc", silent), AnsweringModem("rf", silent)
+    plc.refuse = [OSError("no line")]
+    result, _, _ = attempt(plc, rf)
+    assert result.reason == "no-answer"
+    assert len(rf.sent) == TRIES
+
+
+class StuckModem(AnsweringModem):
+    """Takes frames and never says what became of them."""
+
+    def __init__(self, name):
+        super().__init__(name, silent)
+        self.status = None
+
+
+def test_a_stuck_modem_does_not_eat_the_time_of_the_other_path():
+    plc, rf = StuckModem("plc"), AnsweringModem("rf", silent)
+    result, _, _ = attempt(plc, rf)
+    assert result.reason == "no-answer"
+    limit_s = ASSOCIATION_REQUESTS * TIMEOUT_MS * TRIES // 1000
+    assert "plc: no association within %d s" % limit_s in result.detail
+    assert len(rf.sent) == TRIES
+
+
+def test_what_is_left_of_the_time_is_shared():
+    # As slow as it may be: each answer at the last moment, and ever more questions.
+    plc, rf = AnsweringModem("plc", silent), AnsweringModem("rf", silent)
+    result, _, _ = attempt(plc, rf, attempt_ms=1500)
+    assert "plc: no result within 1 s" in result.detail
+    assert "rf: no result within 1 s" in result.detail
+    assert len(plc.sent) == 1 and len(rf.sent) == 1
+
+
+def test_a_slot_that_never_comes_says_nothing_of_the_meter():
+    plc, rf = AnsweringModem("plc", silent), AnsweringModem("rf", silent)
+
+    async def occupy(network):
+        for number in range(2):
+            other = Meter("O%d" % number, [("plc", PLC[1])], 1, 2 + number)
+            await network.open(other, other.paths[0])
+
+    result, _, _ = attempt(plc, rf, attempt_ms=20000, before=occupy, links=2)
+    assert "plc: no slot within 5 s" in result.detail
+    assert plc.sent == [] and len(rf.sent) == TRIES
+
+
+def test_no_keys_no_attempt():
+    plc = AnsweringModem("plc", silent)
+    result, _, _ = attempt(plc, AnsweringModem("rf", silent), keys=False)
+    assert result.reason == "association-refused"
+    assert plc.sent == []
+
+
+def test_a_meter_that_wants_ever_higher_counters():
+    # exception-response, service-not-allowed, invocation-counter-error, counter
+    demand = b"\xd8\x01\x06\x00\x00\x40\x00"
+    plc = AnsweringModem("plc", lambda data: demand)
+    result, _, storage = attempt(plc, AnsweringModem("rf", silent))
+    assert (result.outcome, result.reason) == ("KO", "meter-protocol-error")
+    assert len(plc.sent) == 2
+    assert Counters(storage).next("M1") > 0x4000
+
+
+def test_a_demand_beyond_belief():
+    plc = AnsweringModem("plc", lambda data: b"\xd8\x01\x06\xff\xff\xff\xf0")
+    result, _, storage = attempt(plc, AnsweringModem("rf", silent))
+    assert result.reason == "security-failed" and "not believed" in result.detail
+    assert Counters(storage).next("M1") < 1000
+
+
+class Countless:
+    """A meter that refuses low counters without telling the least it takes, but lets the public
+    client read what it has counted to. `refusal`: what it answers."""
+
+    def __init__(self, counted, refusal):
+        self.counted = counted
+        self.refusal = refusal
+        self.used = []  # counters of the AARQs that came
+
+    def __call__(self, data):
+        request = apdu.decode(data)
+        if isinstance(request, acse.Aarq):
+            if request.context == acse.LN_CIPHERED:
+                self.used.append(int.from_bytes(request.user_information[3:7], "big"))
+                return self.refusal
+            initiate = acse.InitiateResponse(acse.GET, 500).encode()
+            return acse.Aare(acse.LN, 0, (1, 0), initiate).encode()
+        if isinstance(request, apdu.GetRequest):
+            assert request.obis == b"\x00\x00\x2b\x01\x00\xff"
+            value = axdr.encode((axdr.DOUBLE_LONG_UNSIGNED, self.counted))
+            return apdu.GetResponse(request.invoke, 0, value).encode()
+        return acse.Rlre().encode()
+
+
+REFUSALS = (
+    b"\xd8\x01\x06",  # exception-response, service-not-allowed, invocation-counter-error
+    acse.Aare(acse.LN_CIPHERED, 1, (1, acse.AUTHENTICATION_FAILURE), b"").encode(),
+)
+
+
+def test_a_counter_the_meter_does_not_tell_is_read_by_the_public_client():
+    for refusal in REFUSALS:
+        meter = Countless(0x4000, refusal)
+        result, _, storage = attempt(AnsweringModem("plc", meter), AnsweringModem("rf", silent))
+        assert result.outcome == "KO" and len(meter.used) == 2
+        assert meter.used[0] < 0x4000 < meter.used[1]
+        assert Counters(storage).next("M1") > meter.used[1]
+
+
+def test_a_counter_read_is_of_no_use_when_low_and_not_believed_when_far():
+    for refusal in REFUSALS:
+        for counted in (0, 0xFFFFFFF0):
+            meter = Countless(counted, refusal)
+            plc = AnsweringModem("plc", meter)
+            result, _, storage = attempt(plc, AnsweringModem("rf", silent))
+            assert result.outcome == "KO" and len(meter.used) == 1
+            assert Counters(storage).next("M1") < 1000
+
+
+def test_noise_for_an_answer():
+    for seed in range(30):
+        noise = random_bytes(seed, 1 + seed * 7)
+        plc = AnsweringModem("plc", lambda data, noise=noise: noise)
+        result, _, _ = attempt(plc, AnsweringModem("rf", silent))
+        assert result.outcome == "KO"
+        assert result.reason in ("meter-protocol-error", "security-failed", "no-answer"), result
+
+
+def test_an_echo_for_an_answer():
+    plc = AnsweringModem("plc", lambda data: data)
+    result, _, _ = attempt(plc, AnsweringModem("rf", silent))
+    assert result.outcome == "KO" and result.reason != "gateway-error"

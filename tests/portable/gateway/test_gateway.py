@@ -1,0 +1,178 @@
+"""The gateway as a whole, with its real parts but modem, line and time: supervision of all tasks,
+what is learned over a restart, strangers and modems told to the HES.
+"""
+
+from __future__ import annotations
+
+import asyncio
+
+from gateway.app import SESSION_STUCK_MS, Gateway, Ports
+from gateway.contract.job import READ, Job
+from gateway.contract.messages import Ask
+from gateway.contract.reports import Event, MeterReport
+from gateway.meters.inventory import KEYS, METERS
+from gateway.meters.reachability import FILE
+from gateway.settings import parse
+from hal.ports import Joined
+from hal.sim.clock import ManualClock
+from hal.sim.storage import MemoryStorage
+from tests.portable.meters.test_network import ScriptedModem
+from tests.portable.support import run
+from tests.portable.uplink.support import BOARD_KEY, HERE, NOW, PUBLIC, Hes, Line, crypto, signed
+
+MINUTE = 60000
+ADDRESS = "0080e1000001"
+
+
+class Dog:
+    timeout_ms = 20000
+
+    def __init__(self):
+        self.fed = 0
+        self.status = ""
+
+    def feed(self, status=""):
+        self.fed += 1
+        self.status = status
+
+
+class Street:
+    """A concentrator with one meter that is registered and never answers."""
+
+    def __init__(self):
+        self.storage = MemoryStorage()
+        self.storage.replace(
+            METERS, ('{"serial": "M1", "paths": [["plc", "%s"]]}' % ADDRESS).encode()
+        )
+        self.storage.replace(
+            KEYS, ('{"serial": "M1", "ek": "%s", "ak": "%s"}' % ("01" * 16, "02" * 16)).encode()
+        )
+        self.clock = ManualClock(NOW)
+        self.hes = Hes(self.clock)
+        self.line = Line(self.hes, self.clock)
+        self.dog = Dog()
+        self.boot()
+
+    def boot(self):
+        self.modem = ScriptedModem(nodes=(ADDRESS,))
+        settings = parse(
+            '{"concentrator": "%s", "system_title": "414d490000000001", "attempt_s": 60,'
+            ' "uplink": {"host": "x"}, "workers": 2,'
+            ' "signers": [{"kid": "6865732d31", "key": "%s"}]}' % (HERE, PUBLIC.hex())
+        )
+        modems = [(self.modem, 4)]
+        self.gateway = Gateway(
+            settings,
+            Ports(self.clock, self.storage, crypto(), self.line, modems, BOARD_KEY, self.dog),
+        )
+
+    def play(self, scene):
+        async def whole():
+            task = asyncio.create_task(self.gateway.run())
+            await self.clock.settle()
+            try:
+                await scene(self)
+            finally:
+                task.cancel()
+                try:
+                    await task
+                except asyncio.CancelledError:
+                    pass
+
+        run(whole())
+
+    async def order(self, tries=2):
+        job = Job(bytes(16), READ, HERE, NOW, 9, 0, NOW + 864000, tries, 10, ["M1"], None, [NAME])
+        self.hes.order("job", signed(job.encode()))
+        await self.clock.settle()
+
+    def events(self):
+        return [(event.name, event.detail) for event in self.hes.bodies(Event)]
+
+
+NAME = (1, b"\x00\x00\x2a\x00\x00\xff", 2)
+
+
+def test_the_watchdog_is_fed_through_quiet_times_and_failing_attempts():
+    async def scene(street):
+        await street.clock.run(MINUTE)
+        assert street.dog.fed >= 12
+        assert "plc up" in street.dog.status
+        street.line.up = False  # no HES for hours is no reason to restart
+        street.line.cut()
+        await street.order()
+        before = street.dog.fed
+        await street.clock.run(10 * MINUTE)
+        assert street.dog.fed - before >= 119
+
+    Street().play(scene)
+
+
+def test_a_stuck_task_stops_the_feeding():
+    async def scene(street):
+        await street.clock.run(MINUTE)
+
+        async def never(*_):
+            await asyncio.Event().wait()
+
+        publish, street.line.publish = street.line.publish, never
+        street.gateway._session._hello_due = 0
+        while street.gateway._vital.look():
+            assert street.clock.ticks_ms() < 2 * SESSION_STUCK_MS
+            street.clock.advance(MINUTE)
+            await street.clock.settle()
+        assert street.clock.ticks_ms() >= SESSION_STUCK_MS
+        before = street.dog.fed
+        await street.clock.run(MINUTE)
+        assert street.dog.fed == before
+        street.line.publish = publish  # for the farewell
+
+    Street().play(scene)
+
+
+def test_a_meter_that_does_not_answer_is_kicked_and_the_report_says_so():
+    street = Street()
+
+    async def scene(street):
+        await street.clock.run(5000)
+        await street.order()
+        for _ in range(60):
+            await street.clock.run(5000)
+            if street.hes.bodies(MeterReport):
+                break
+        report = street.hes.bodies(MeterReport)[0]
+        assert (report.state, report.reason, report.attempts) == ("failed", "no-answer", 2)
+        assert "recovery: plc: asked it to register anew" in report.detail
+        assert street.modem.asked == ["kick " + ADDRESS]
+        street.hes.tell("ask", Ask("").encode())
+        await street.clock.run(3000)
+        name, page = street.hes.heard[-1]
+        assert name == "meters" and page.meters[0][0] == "M1"
+        kind, state, _, _, heard, rate, silent, _, _ = page.meters[0][1][0]
+        assert (kind, state, heard, silent) == ("plc", 2, 0, 2) and rate < 60
+
+    street.play(scene)
+    assert street.storage.size(FILE) > 0  # the farewell has written it
+    street.boot()
+    meter = street.gateway._inventory.meter("M1")
+    assert street.gateway._network.reachability.state(meter, meter.paths[0]).silent == 2
+
+
+def test_strangers_and_modems_are_told():
+    async def scene(street):
+        await street.clock.run(MINUTE)
+        street.modem.put(Joined("0080e1000009"))
+        await street.clock.run(3 * MINUTE)
+        assert street.events() == [("stranger", "plc 0080e1000009")]
+        street.modem.counters = {"up": 0}
+        await street.clock.run(2 * MINUTE)
+        assert street.events()[1][0] == "modem-down"
+        street.modem.counters = {"up": 1}
+        await street.clock.run(5 * MINUTE)
+        assert [name for name, _ in street.events()] == ["stranger", "modem-down", "modem-up"]
+        street.clock.advance(6 * MINUTE)
+        await street.clock.run(MINUTE)
+        kind, up, nodes, counters = street.hes.state.modems[0]
+        assert (kind, up, nodes) == ("plc", True, 2) and counters.get("up") == 1
+
+    Street().play(scene)

@@ -1,0 +1,209 @@
+"""The concentrator as a DLMS server for technicians: who gets in, and what they see."""
+
+from __future__ import annotations
+
+from gateway.dlms import apdu
+from gateway.dlms.client.client import HIGH_GMAC, HIGH_MD5, LOW, Association, Client
+from gateway.dlms.data import axdr, obis
+from gateway.dlms.errors import AccessRefused, AssociationRefused, DlmsError, ProtocolError
+from gateway.dlms.protection.keyring import Keys
+from gateway.local import header
+from gateway.local.objects import Objects
+from gateway.local.server import FREE_REFUSALS, LocalServer
+from hal.sim.clock import ManualClock
+from tests.portable.support import raises, random_bytes, run
+from tests.portable.uplink.support import crypto
+
+EK, AK = bytes(range(16)), bytes(range(16, 32))
+OURS, THEIRS = b"AMI\x00\x00\x00\x00\x01", b"TEC\x00\x00\x00\x00\x09"
+NAME = obis.parse("0.0.42.0.0.255")
+
+
+class About:
+    firmware = "0.1.0"
+
+    def meters_known(self):
+        return 42
+
+    def meters_reachable(self):
+        return 40
+
+
+class Bench:
+    """A server, and a Link to it."""
+
+    max_apdu = 1024
+
+    def __init__(self):
+        self.clock = ManualClock(1800000000)
+        self.records = []
+        self.sent = []
+        self._counters = {}
+        self.server = LocalServer(
+            Objects("street-1", About(), self.clock),
+            Keys(OURS, EK, AK),
+            crypto(),
+            self.clock,
+            lambda: self.next(OURS),
+            lambda kind, details: self.records.append([kind] + details),
+        )
+        self._answers = []
+
+    def next(self, whose):
+        self._counters[whose] = self._counters.get(whose, 0) + 1
+        return self._counters[whose]
+
+    async def send(self, apdu):
+        self.sent.append(bytes(apdu))
+        self._answers.append(self.server.answer(1, bytes(apdu)))
+
+    async def receive(self, timeout_ms):
+        return self._answers.pop(0)
+
+    async def close(self):
+        pass
+
+    def client(self, ek=EK, title=THEIRS, association=None):
+        keys = Keys(title, ek, AK)
+        association = association or Association(1, 1, HIGH_GMAC, keys=keys)
+        return Client(self, self.clock, crypto(), association, lambda: self.next(title), 1000, 1)
+
+    async def get(self, client, class_id, name, attribute):
+        return axdr.decode(await client.get(class_id, obis.parse(name), attribute))
+
+
+async def refused(kind, awaitable):
+    try:
+        await awaitable
+    except kind as error:
+        return error
+    raise AssertionError("expected %s" % kind.__name__)
+
+
+def test_a_technician_sees_the_concentrator():
+    async def play():
+        bench = Bench()
+        client = bench.client()
+        await client.associate()
+        assert bench.server.proven(1) and bench.server.title(1) == THEIRS
+        assert bench.records == [["local", "in", THEIRS.hex()]]
+        for class_id, name, attribute, value in (
+            (1, "0.0.42.0.0.255", 2, (axdr.OCTET_STRING, b"street-1")),
+            (1, "1.0.0.2.0.255", 2, (axdr.OCTET_STRING, b"0.1.0")),
+            (1, "0.0.96.50.0.255", 2, (axdr.DOUBLE_LONG_UNSIGNED, 42)),
+            (1, "0.0.96.51.0.255", 2, (axdr.DOUBLE_LONG_UNSIGNED, 40)),
+            (1, "0.0.42.0.0.255", 1, (axdr.OCTET_STRING, NAME)),
+        ):
+            assert await bench.get(client, class_id, name, attribute) == value
+        _, date = await bench.get(client, 8, "0.0.1.0.0.255", 2)
+        assert date == bytes.fromhex("07eb010fff08000000000000")  # 2027-01-15 08:00:00 UTC
+        _, rows = await bench.get(client, 15, "0.0.40.0.0.255", 2)
+        assert len(rows) == 6
+        await client.release()
+        assert not bench.server.proven(1)
+
+    run(play())
+
+
+def test_what_is_not_there_is_refused_by_name():
+    async def play():
+        bench = Bench()
+        client = bench.client()
+        await client.associate()
+        for class_id, name, attribute, result in (
+            (1, "0.0.96.1.0.255", 2, "object-undefined"),
+            (3, "0.0.42.0.0.255", 2, "object-class-inconsistent"),
+            (8, "0.0.1.0.0.255", 3, "read-write-denied"),
+            (15, "0.0.40.0.0.255", 7, "read-write-denied"),
+        ):
+            error = await refused(AccessRefused, client.get(class_id, obis.parse(name), attribute))
+            assert error.result == result
+        await refused(DlmsError, client.action(8, obis.parse("0.0.1.0.0.255"), 1, b"\x0f\x00"))
+        assert await bench.get(client, 1, "0.0.96.50.0.255", 2)
+
+    run(play())
+
+
+def test_nothing_without_the_key():
+    async def play():
+        bench = Bench()
+        wrong = bench.client(ek=bytes(16))
+        await refused(AssociationRefused, wrong.associate())
+        for association in (
+            Association(1, 1, 0),
+            Association(1, 1, LOW, b"password"),
+            Association(1, 1, HIGH_MD5, b"password"),
+            Association(1, 1, HIGH_GMAC, keys=Keys(OURS, EK, AK)),  # our own title
+        ):
+            client = bench.client(association=association)
+            await refused(AssociationRefused, client.associate())
+        assert not bench.server.proven(1)
+        assert bench.server.answer(1, bytes.fromhex("c001c1000100002a0000ff0200"))[0] == 0xD8
+        assert bench.records[0] == ["local", "refused", THEIRS.hex()]
+
+    run(play())
+
+
+def test_an_association_without_its_proof_may_do_nothing():
+    async def play():
+        bench = Bench()
+        client = bench.client()
+        await client.associate()
+        await client.release()
+        aarq, proof = bench.sent[:2]
+        # what was recorded comes again: the key is right, the counters and the challenge are old
+        answer = apdu.decode(bench.server.answer(1, aarq))
+        assert isinstance(answer, apdu.ExceptionResponse)
+        assert (answer.service, answer.counter) == (apdu.INVOCATION_COUNTER_ERROR, 5)
+        assert bench.server.answer(1, proof)[0] == 0xD8
+        assert not bench.server.proven(1)
+
+    run(play())
+
+
+def test_guessing_is_slowed_down_and_a_right_key_ends_that():
+    async def play():
+        bench = Bench()
+        for _ in range(FREE_REFUSALS):
+            await refused(AssociationRefused, bench.client(ek=bytes(16)).associate())
+        good = bench.client()
+        await refused(AssociationRefused, good.associate())
+        assert len(bench.records) == FREE_REFUSALS  # locked: not even looked at, nor recorded
+        bench.clock.advance(1001)
+        await refused(AssociationRefused, bench.client(ek=bytes(16)).associate())
+        bench.clock.advance(1001)
+        await refused(AssociationRefused, good.associate())
+        bench.clock.advance(1000)
+        await good.associate()
+        await good.release()
+        await refused(AssociationRefused, bench.client(ek=bytes(16)).associate())
+        await good.associate()
+
+    run(play())
+
+
+def test_any_bytes_are_answered():
+    bench = Bench()
+    for seed in range(300):
+        noise = random_bytes(seed, 1 + seed % 60)
+        for first in (noise[:1], b"\x60", b"\x62", b"\xc8", b"\xcb", b"\xdb"):
+            assert bench.server.answer(1, first + noise[1:])
+    assert bench.server.answer(1, b"")[0] == 0xD8
+
+
+def test_the_gateway_header():
+    raw = header.encode(header.TO_DEVICE, "AMI0000000001", b"\xc0\x01")
+    assert raw == bytes.fromhex("e6000d") + b"AMI0000000001" + b"\xc0\x01"
+    assert header.decode(raw) == (header.TO_DEVICE, "AMI0000000001", b"\xc0\x01")
+    assert raises(ValueError, header.encode, header.TO_DEVICE, "x" * 33, b"")
+    for bad in (
+        "",
+        "e6",
+        "e60001",
+        "e6000141",
+        "e60001ffc0",
+        "e6010141c0",
+        "e80001aac0",
+        "e60000c0",
+    ):
+        raises(ProtocolError, header.decode, bytes.fromhex(bad))

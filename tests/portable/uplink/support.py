@@ -1,0 +1,465 @@
+"""What the tests of the uplink share: a signer, every message, and a HES on a line that breaks."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import sys
+
+from gateway.audit import Audit
+from gateway.contract import envelope, messages
+from gateway.contract.job import CONFIGURE, READ, Job, PackageRef
+from gateway.contract.key_change import KeyChange
+from gateway.contract.messages import (
+    Ack,
+    Ask,
+    Cancel,
+    Chunk,
+    Hello,
+    Meters,
+    Pause,
+    Pull,
+    Reports,
+    Resend,
+    SignedTime,
+    State,
+    Time,
+)
+from gateway.contract.package import Action, Check, Package, Set
+from gateway.contract.reports import Dropped, Event, JobReport, MeterReport, Refusal, Report
+from gateway.jobs.ledger import Ledger
+from gateway.jobs.queue import Queue as JobQueue
+from gateway.meters.inventory import Inventory
+from gateway.meters.keys import Vault
+from gateway.uplink.hes_time import FORCED_S
+from gateway.uplink.session import Session
+from gateway.uplink.trust import EVERYTHING, TrustChange, TrustKey
+from hal.ports import Message
+from hal.rt.queue import Queue
+from hal.sim.clock import ManualClock
+from hal.sim.storage import MemoryStorage
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    from hal.ports import Crypto, Storage
+
+KID = b"hes-1"
+# The public key of the private key 7, and the curve's order and the x of its base point.
+PUBLIC = bytes.fromhex(
+    "8e533b6fa0bf7b4625bb30667c01fb607ef9f8b8a80fef5b300628703187b2a3"
+    "73eb1dbde03318366d069f83a6f5900053c73633cb041b21c55e1a86c1f400b4"
+)
+_PRIVATE = 7
+_N = 0xFFFFFFFF00000000FFFFFFFFFFFFFFFFBCE6FAADA7179E84F3B9CAC2FC632551
+_GX = 0x6B17D1F2E12C4247F8BCE6E563A440F277037D812DEB33A0F4A13945D898C296
+_OTHER = bytes.fromhex(
+    "b889863b087621f890c0be2dfbe7d1fd5a1c932b63d016c848017618cc1d5bcb"
+    "0940d20137428b3b7d0ea17f26bd1d6a9c5aa6c7e140834aa30c526a7f6fa3b7"
+)
+TRUST = [(KID, PUBLIC)]
+OTHER_TRUST = [(KID, _OTHER)]
+
+BOARD_KEY = bytes(range(100, 132))
+HERE = "c-0042"
+NOW = 1_800_000_000
+HOUR = 3600
+KNOWN = ["AMI0000000001", "AMI0000000002", "AMI0000000003"]
+
+
+def crypto() -> Crypto:
+    """The machine's own."""
+    if sys.implementation.name == "micropython":
+        from hal.micropython.crypto import SystemCrypto as Machine
+    else:
+        from hal.cpython.crypto import SystemCrypto as Machine
+    machine: Crypto = Machine()
+    return machine
+
+
+def private_sign(structure: bytes) -> bytes:
+    """A real ES256 signature, though one that gives the key away: the nonce is 1."""
+    digest = int.from_bytes(hashlib.sha256(structure).digest(), "big")
+    s = (digest + _GX * _PRIVATE) % _N
+    return _GX.to_bytes(32, "big") + s.to_bytes(32, "big")
+
+
+def signed(payload: bytes, kid: bytes = KID) -> bytes:
+    return envelope.sign(payload, kid, private_sign)
+
+
+def package(filler: int = 0) -> Package:
+    """`filler` octets more than it needs."""
+    octets = b"\x09\x82" + filler.to_bytes(2, "big") + bytes(filler)
+    return Package(
+        "interval-900",
+        "3",
+        "for tests",
+        [("AMI-E450", ["V02."]), ("AMI-X", [])],
+        [
+            Set(7, bytes((1, 0, 99, 1, 0, 255)), 4, b"\x06\x00\x00\x03\x84"),
+            Set(
+                1,
+                bytes((0, 0, 96, 1, 0, 255)),
+                2,
+                octets,
+            ),
+            Action(
+                20,
+                bytes((0, 0, 13, 0, 0, 255)),
+                1,
+                None,
+                Check(20, bytes((0, 0, 13, 0, 0, 255)), 2, b"\x09\x00"),
+            ),
+        ],
+        [Check(7, bytes((1, 0, 99, 1, 0, 255)), 4, b"\x06\x00\x00\x03\x84")],
+    )
+
+
+def every_report() -> list[Report]:
+    job_id = bytes(range(16))
+    bodies: list[Any] = [
+        JobReport(job_id, "queued", "accepted", ""),
+        MeterReport(job_id, "AMI1", "failed", "KO", "no-answer", "plc, rf", 3, "", 61000, None),
+        MeterReport(
+            job_id, "AMI2", "succeeded", "VALUE", "read", "", 1, "rf", 9, [b"\x12\x03\x84"]
+        ),
+        Refusal("job", bytes(32), None, "bad-signature", "the key did not sign this"),
+        Refusal("cancel", bytes(32), job_id, "unknown-job", ""),
+        Dropped(9),
+        Event("clock-set", "from 1 to 2"),
+    ]
+    return [Report(3 + i, NOW * (i % 2), bodies[i]) for i in range(len(bodies))]
+
+
+def every_message() -> list[Any]:
+    """At least one of each kind (Cancel, SignedTime, TrustChange travel in an envelope)."""
+    digest = bytes(range(32))
+    return [
+        State(HERE, 77, True, 5, 1, 9, NOW, "1.0", "cpython 3.11", 2, 24, 23),
+        State(HERE, 0, False, 0xFFFFFFFF, 1, 1, 0, "", "", 0, 0, 0),
+        State(HERE, 1, True, 1, 1, 1, 0, "", "", 0, 9, 9, [["plc", True, 9, {"a": 1 << 40}]]),
+        Meters("", False, []),
+        Meters("A1", True, [["A2", [["rf", 2, NOW, 0, NOW, 90, 31, 255, False]]], ["A3", []]]),
+        messages.Progress(NOW, [[bytes(16), "", 0, 3, 0, 0, [], 0]]),
+        messages.Progress(
+            0, [[bytes(range(16)), "blocks", 431, 4, 290, 6, [["no-answer", 3]], NOW + 900]]
+        ),
+        Ask(""),
+        Ask("A1"),
+        Hello(77, NOW, [bytes(16), bytes(range(16))]),
+        Hello(0, 0, []),
+        Hello(1, NOW, [], bytes(range(16)), 3, 4, 1 << 40, bytes(range(32))),
+        Reports(5, every_report()),
+        Pull(digest, 0, 4096),
+        Cancel(bytes(16), HERE, NOW),
+        Pause(bytes(16), HERE, NOW, True),
+        Pause(bytes(16), HERE, NOW, False),
+        Chunk(digest, 4096, 5000, bytes(904)),
+        Chunk(digest, 0, 0, b""),
+        Ack(5, 0),
+        Ack(5, 1 << 63),
+        Resend(5, 1),
+        Time(NOW),
+        SignedTime(HERE, bytes(range(16)), NOW),
+        TrustChange(HERE, NOW, NOW + HOUR, 1, [TrustKey(KID, PUBLIC, EVERYTHING)], [b"gone"]),
+        TrustChange(HERE, NOW, NOW + HOUR, 0xFFFFFFFF, [], []),
+        KeyChange(HERE, NOW, NOW + HOUR, 1, [("AMI1", bytes(48)), ("AMI2", bytes(range(48)))]),
+    ]
+
+
+class Hes:
+    """As messages.py describes it, in RAM.
+
+    packages: by digest. orders: (topic, envelope) not answered yet. lose: names of the topics whose
+    messages vanish, either way. heard: (topic, message) of what came, in order.
+    """
+
+    def __init__(self, clock: ManualClock) -> None:
+        self.clock = clock
+        self.packages: dict[bytes, bytes] = {}
+        self.orders: list[tuple[str, bytes]] = []
+        self.lose: list[str] = []
+        self.heard: list[tuple[str, Any]] = []
+        self.state: State | None = None
+        self.epoch = 0
+        self.number = 0
+        self.reports: list[Report] = []
+        self.line: Line | None = None
+        self.acknowledging = True
+
+    def tell(self, name: str, payload: bytes) -> None:
+        if self.line is not None and name not in self.lose:
+            self.line.deliver(Message("ami/v1/%s/%s" % (HERE, name), payload))
+
+    def order(self, name: str, raw: bytes) -> None:
+        self.orders.append((name, raw))
+        self.tell(name, raw)
+
+    def take(self, message: Message) -> None:
+        name = message.topic.split("/")[3]
+        if name in self.lose:
+            return
+        kinds: dict[str, Any] = {
+            "state": State,
+            "hello": Hello,
+            "report": Reports,
+            "pull": Pull,
+            "meters": Meters,
+            "progress": messages.Progress,
+        }
+        content = kinds[name].decode(message.payload)
+        assert message.retain == (name == "state")
+        assert len(message.payload) <= messages.MAX_MESSAGE
+        self.heard.append((name, content))
+        if name == "state":
+            self.state = content
+        elif name == "hello":
+            self._tell_time(content)
+            self._acknowledge()
+            for order in self.orders:
+                self.tell(order[0], order[1])
+        elif name == "report":
+            self._take_reports(content)
+        elif name == "pull":
+            whole = self.packages.get(content.digest, b"")
+            data = whole[content.offset : content.offset + content.size]
+            self.tell("chunk", Chunk(content.digest, content.offset, len(whole), data).encode())
+
+    def _tell_time(self, hello: Hello) -> None:
+        time = Time(self.clock_time()).encode()
+        if abs(self.clock_time() - hello.time) > FORCED_S:
+            time = signed(SignedTime(HERE, hello.nonce, self.clock_time()).encode())
+        self.tell("time", time)
+
+    def clock_time(self) -> int:
+        return NOW + self.clock.ticks_ms() // 1000
+
+    def bodies(self, kind: type[Any]) -> list[Any]:
+        return [report.body for report in self.reports if isinstance(report.body, kind)]
+
+    def reasons(self) -> list[str]:
+        return [refusal.reason for refusal in self.bodies(Refusal)]
+
+    def count(self, name: str) -> int:
+        return len([1 for heard in self.heard if heard[0] == name])
+
+    def _take_reports(self, content: Reports) -> None:
+        self.epoch = content.epoch
+        for report in content.reports:
+            if report.number > self.number + 1:
+                self.tell("resend", Resend(self.epoch, self.number + 1).encode())
+                break
+            if report.number == self.number + 1:
+                self.reports.append(report)
+                self.number = report.number
+                if isinstance(report.body, (JobReport, Refusal)):
+                    self._answered(report.body)
+        self._acknowledge()
+
+    def _answered(self, body: JobReport | Refusal) -> None:
+        if body.job_id is not None:
+            self.orders = [o for o in self.orders if body.job_id not in o[1]]
+
+    def _acknowledge(self) -> None:
+        if self.epoch and self.acknowledging:
+            self.tell("ack", Ack(self.epoch, self.number).encode())
+
+
+class Line:
+    """The Uplink port straight to a Hes.
+
+    `cut()` breaks the connection. up False: there is none to be had. stuck: half-open, nothing
+    passes and nobody notices. twice: each message comes twice. backwards: those to the gateway come
+    in pairs, the second one first.
+    """
+
+    def __init__(self, hes: Hes, clock: ManualClock) -> None:
+        self.hes = hes
+        self.up = True
+        self.stuck = False
+        self.attempts: list[int] = []  # ticks
+        self.topics: list[str] = []
+        self._clock = clock
+        self._inbox: Queue[Message | None] | None = None
+        self._will: Message | None = None
+        self.twice = False
+        self.backwards = False
+        self._kept: list[Message] = []
+        hes.line = self
+
+    async def connect(self, will: Message | None, topics: list[str], timeout_ms: int) -> None:
+        self.attempts.append(self._clock.ticks_ms())
+        self.cut()
+        if not self.up:
+            raise OSError(111, "nobody there")
+        self.topics = topics
+        self._will = will
+        self._inbox = Queue(1000)
+
+    async def publish(self, message: Message, timeout_ms: int) -> None:
+        if self.stuck:
+            await self._clock.sleep_ms(timeout_ms)
+            raise asyncio.TimeoutError()
+        if self._inbox is None:
+            raise OSError(104, "gone")
+        self.hes.take(message)
+        if self.twice:
+            self.hes.take(message)
+        await asyncio.sleep(0)
+
+    async def receive(self) -> Message:
+        inbox = self._inbox
+        message = None if inbox is None else await inbox.get()
+        if message is None:
+            raise OSError(104, "gone")
+        return message
+
+    async def disconnect(self) -> None:
+        self._inbox = None
+
+    def deliver(self, message: Message) -> None:
+        """To the gateway."""
+        if self._inbox is None or self.stuck or message.topic not in self.topics:
+            return
+        self._kept.append(message)
+        if self.backwards and len(self._kept) < 2:
+            return
+        while self._kept:
+            for _ in range(2 if self.twice else 1):
+                self._inbox.put_nowait(self._kept[-1])
+            self._kept.pop()
+
+    def cut(self) -> None:
+        inbox, self._inbox = self._inbox, None
+        self._kept = []
+        if inbox is not None:
+            inbox.put_nowait(None)
+            if self._will is not None:
+                self.hes.take(self._will)
+
+
+class Limits:
+    jobs = 4
+    ledger_bytes = 1 << 20
+    free_bytes = 0
+
+
+class About:
+    firmware = "1.0"
+    runtime = "test"
+
+    def meters_known(self) -> int:
+        return len(KNOWN)
+
+    def meters_reachable(self) -> int:
+        return 2
+
+    def modems(self) -> list[Any]:
+        return [["plc", True, 3, {"sent": 7}]]
+
+    def meters(self, after: str) -> Meters:
+        return Meters(after, False, [[serial, []] for serial in KNOWN if serial > after])
+
+    def knows(self, serial: str) -> bool:
+        return serial in KNOWN
+
+
+class World:
+    """A gateway's uplink with its real ledger and queue, a line, and a HES.
+
+    `start()`, let `clock.run()`, `stop()`; `boot()` in between is a restart. `known`: the serials
+    in the inventory, KNOWN if None.
+    """
+
+    def __init__(
+        self,
+        unix: int = NOW,
+        storage: Storage | None = None,
+        known: list[str] | None = None,
+    ) -> None:
+        self.clock = ManualClock(unix, 1000)
+        self.storage: Any = storage or MemoryStorage()
+        self.about = About()
+        if known is not None:
+            self.about.knows = lambda serial: serial in known  # type: ignore[method-assign]
+        self.hes = Hes(self.clock)
+        self.line = Line(self.hes, self.clock)
+        self.crypto = crypto()
+        self._task: asyncio.Task[None] | None = None
+        self.boot()
+
+    def boot(self) -> None:
+        """What a start of the gateway makes from the storage."""
+        self.audit = Audit(self.storage, self.clock, 1 << 16)
+        self.ledger = Ledger(self.storage, self.clock, self.crypto.random, Limits(), self.audit)
+        self.queue = JobQueue(self.ledger, self.clock, self.crypto.random)
+        self.inventory = Inventory(self.storage, Vault(self.crypto, BOARD_KEY))
+        self.session = Session(
+            self.line,
+            self.clock,
+            self.crypto,
+            self.storage,
+            self.ledger,
+            self.queue,
+            HERE,
+            TRUST,
+            self.about,
+            self.inventory,
+            self.audit,
+        )
+
+    async def start(self) -> None:
+        self._task = asyncio.create_task(self.session.run())
+        await self.clock.run(1000)
+
+    async def stop(self) -> None:
+        if self._task is not None:
+            self._task.cancel()
+            try:
+                await self._task
+            except asyncio.CancelledError:
+                pass
+            self._task = None
+        self.line.cut()
+
+    def give(self, name: str, payload: bytes) -> None:
+        """A message straight into the session."""
+        self.session.take(Message("ami/v1/%s/%s" % (HERE, name), payload))
+
+    def refusals(self) -> list[str]:
+        """Reasons of the refusals in the outbox, oldest first."""
+        return [
+            report.reason for report in self.ledger.reports(0, 1000) if report.kind == "refusal"
+        ]
+
+
+def read_job(number: int = 1, **changes: Any) -> Job:
+    """A job of kind read for two meters, with some fields changed."""
+    job = Job(
+        bytes(15) + bytes([number]),
+        READ,
+        HERE,
+        NOW,
+        5,
+        0,
+        NOW + HOUR,
+        3,
+        10,
+        KNOWN[:2],
+        None,
+        [(1, bytes((0, 0, 42, 0, 0, 255)), 2)],
+    )
+    for name in changes:
+        setattr(job, name, changes[name])
+    return job
+
+
+def configure_job(raw: bytes, number: int = 1, **changes: Any) -> Job:
+    """A job of kind configure with the package file `raw`."""
+    ref = PackageRef("interval-900", len(raw), hashlib.sha256(raw).digest())
+    job = read_job(number, kind=CONFIGURE, objects=[], package=ref)
+    for name in changes:
+        setattr(job, name, changes[name])
+    return job

@@ -1,0 +1,84 @@
+"""Typed values as people read them, in the spelling that values.py reads."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from gateway.dlms.data import axdr, datetime, obis
+from gateway.dlms.errors import ProtocolError
+from tools.cosem.values import Typed
+
+_WIDTH = 56  # of a line, before an array or structure is spread over several
+_DEFAULT_NAME = b"\xff"  # every OBIS code of an instance ends so
+
+
+def text(typed: Typed) -> str:
+    """One line: `double-long-unsigned 900`, `structure {octet-string "A", long 3}`."""
+    tag, value = typed
+    name = axdr.TAGS[tag]
+    if tag in (axdr.ARRAY, axdr.STRUCTURE):
+        inner = ", ".join(text(element) for element in value)
+        return ("%s [%s]" if tag == axdr.ARRAY else "%s {%s}") % (name, inner)
+    if tag == axdr.COMPACT_ARRAY:
+        return "%s [%s]" % (name, ", ".join(text(element) for element in value[1]))
+    if tag == axdr.NULL:
+        return name
+    if tag == axdr.BOOLEAN:
+        return "%s %s" % (name, "true" if value else "false")
+    if tag == axdr.OCTET_STRING:
+        return "%s %s" % (name, octets(value))
+    if tag in (axdr.VISIBLE_STRING, axdr.UTF8_STRING):
+        return '%s "%s"' % (name, value)
+    if tag in _CALENDAR:
+        return "%s %s" % (name, _CALENDAR[tag](value))
+    return "%s %s" % (name, value)
+
+
+def data(raw: bytes) -> str:
+    """The same for a raw A-XDR encoding; one that does not decode is shown as it is."""
+    try:
+        return text(axdr.decode(raw))
+    except ProtocolError as error:
+        return "0x%s (not A-XDR: %s)" % (raw.hex(), error)
+
+
+def lines(raw: bytes) -> str:
+    """As data(), with each element of the outer arrays on a line of its own."""
+    try:
+        return "\n".join(_lines(axdr.decode(raw), ""))
+    except ProtocolError:
+        return data(raw)
+
+
+def _lines(typed: Typed, indent: str) -> list[str]:
+    tag, value = typed
+    line = indent + text(typed)
+    if tag not in (axdr.ARRAY, axdr.STRUCTURE) or len(line) <= _WIDTH:
+        return [line]
+    opening, closing = "[]" if tag == axdr.ARRAY else "{}"
+    inner = [each for element in value for each in _lines(element, indent + "  ")]
+    return ["%s%s %s" % (indent, axdr.TAGS[tag], opening), *inner, indent + closing]
+
+
+def octets(value: bytes) -> str:
+    """Text where it reads as text; a date, a time or a logical name where it can only be one; else
+    hex.
+    """
+    if value and all(0x20 <= octet < 0x7F for octet in value):
+        return '"%s"' % value.decode()
+    if len(value) == 6 and value.endswith(_DEFAULT_NAME):
+        return obis.text(value)
+    if len(value) in _BY_SIZE:
+        try:
+            return _BY_SIZE[len(value)](value)
+        except ValueError:
+            pass
+    return "0x" + value.hex()
+
+
+_CALENDAR: dict[int, Callable[[bytes], str]] = {
+    axdr.DATE_TIME: datetime.text_date_time,
+    axdr.DATE: datetime.text_date,
+    axdr.TIME: datetime.text_time,
+}
+_BY_SIZE = {12: datetime.text_date_time, 5: datetime.text_date, 4: datetime.text_time}
