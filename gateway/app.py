@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from gateway.activities.attempt import Attempts
 from gateway.audit import Audit
+from gateway.contract.meter_keys import Vault
 from gateway.jobs.forecast import Durations
 from gateway.jobs.ledger import Ledger
 from gateway.jobs.queue import Queue
@@ -19,7 +20,6 @@ from gateway.liveness import Vital
 from gateway.local.assemble import local_access
 from gateway.meters.counters import Counters
 from gateway.meters.inventory import Inventory
-from gateway.meters.keys import Vault
 from gateway.meters.network import Network
 from gateway.meters.reachability import Reachability
 from gateway.meters.strangers import Strangers

@@ -1,4 +1,4 @@
-"""New keys for meters, wrapped under the board's key (gateway/meters/keys.py), in a signed message.
+"""New keys for meters, wrapped under the board's key (gateway/contract/meter_keys.py), in a signed message.
 
 Numbered like the changes of the trust store, and for the same reason: old keys cannot be put back
 by whoever recorded the message that once brought them.
@@ -6,6 +6,7 @@ by whoever recorded the message that once brought them.
 
 from __future__ import annotations
 
+from gateway.contract.meter_keys import WRAPPED_SIZES
 from gateway.contract.shape import (
     UINT32,
     VERSION,
@@ -17,7 +18,6 @@ from gateway.contract.shape import (
     text,
     uint,
 )
-from gateway.meters.keys import WRAPPED_SIZES
 from hal.rt import cbor
 
 MAX_METERS = 1000  # in one message: it stays below 128 KiB

@@ -43,6 +43,7 @@ starts again at 1.
 
 from __future__ import annotations
 
+from gateway.contract.limits import MOST_JOBS, MOST_REASONS
 from gateway.contract.refused import Refused
 from gateway.contract.reports import REPORT, Report
 from gateway.contract.shape import (
@@ -60,7 +61,6 @@ from gateway.contract.shape import (
     uint,
 )
 from gateway.contract.status import MAX_PAGE, METER, MODEMS
-from gateway.jobs.progress import MOST_JOBS, MOST_REASONS
 from hal.rt import cbor
 
 TYPE_CHECKING = False

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from gateway.contract.job import State
+from gateway.contract.limits import MOST_JOBS, MOST_REASONS
 from gateway.jobs.forecast import fits
 
 TYPE_CHECKING = False
@@ -16,8 +17,6 @@ if TYPE_CHECKING:
     # Of a transfer to many: (phase, how long it has taken, ms likely left; 0: not known yet).
     Transfer = Callable[[], tuple[str, int, int]]
 
-MOST_JOBS = 16  # told of, the most urgent ones
-MOST_REASONS = 4
 _SETTLED = 120  # seconds, or a tenth of what is left: the end has not moved
 
 

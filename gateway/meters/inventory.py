@@ -27,7 +27,7 @@ from __future__ import annotations
 
 import json
 
-from gateway.meters.keys import KEY_SIZES, WRAPPED_SIZES, MeterKeys
+from gateway.contract.meter_keys import KEY_SIZES, WRAPPED_SIZES, MeterKeys
 from hal.ports import CryptoError
 from hal.rt import memory
 
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from typing import Any
 
-    from gateway.meters.keys import Vault
+    from gateway.contract.meter_keys import Vault
     from hal.ports import Storage
 
 METERS = "meters.jsonl"

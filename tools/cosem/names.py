@@ -4,7 +4,8 @@
     7 1.0.99.1.0.255 4
 
 Names are those of the Blue Book (gateway/dlms/data/cosem.py); hyphens, underscores and capitals
-make no difference. A class that is not known there is written by its number, and so are its members.
+make no difference. A class that is not known there is written by its number, and so are its
+members.
 """
 
 from __future__ import annotations

@@ -22,7 +22,7 @@ from rich.text import Text
 
 from gateway.contract import envelope, messages
 from gateway.contract.key_change import MAX_METERS, SERIAL, KeyChange
-from gateway.meters.keys import MeterKeys, Vault
+from gateway.contract.meter_keys import MeterKeys, Vault
 from gateway.uplink.trust import NAMES, TrustChange, TrustKey, purposes_text
 from hal.cpython.crypto import SystemCrypto
 from tools.hes import report

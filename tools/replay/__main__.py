@@ -38,9 +38,9 @@ From a trace of the field to a test:
        ami-replay tests/data/recordings/no-answer.jsonl
        ami-replay --update tests/data/recordings/no-answer.jsonl
 All recordings in tests/data/recordings are played by tests/portable/modem/test_recordings.py, on
-CPython and on MicroPython. Where a driver goes through its nodes in an order of the runtime's (Meters
-and More), put "runtime": "cpython" into the first line. A trace holds what passed: leave no password
-sent in clear in a test.
+CPython and on MicroPython. Where a driver goes through its nodes in an order of the runtime's
+(Meters and More), put "runtime": "cpython" into the first line. A trace holds what passed: leave no
+password sent in clear in a test.
 
 Exit status 0: the same; 1: not the same; 2: the command or a file is not right.
 """

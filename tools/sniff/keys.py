@@ -9,8 +9,8 @@ import json
 from pathlib import Path
 from typing import Any
 
+from gateway.contract.meter_keys import MeterKeys, Vault
 from gateway.meters.inventory import BROADCAST
-from gateway.meters.keys import MeterKeys, Vault
 from hal.cpython.crypto import SystemCrypto
 from hal.ports import CryptoError
 

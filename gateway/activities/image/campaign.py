@@ -2,8 +2,8 @@
 
     survey      what does each meter run, and what has it already of this image
     initiate    by broadcast if every node that hears it is to have the image, else one by one
-    blocks      all of them by broadcast, some rounds blindly (block_planning.py says how many, by the
-                loss that a few sentinels had in the first)
+    blocks      all of them by broadcast, some rounds blindly (block_planning.py says how many, by
+                the loss that a few sentinels had in the first)
     verify      by broadcast; a meter that lacks blocks refuses, and goes on taking them
     check       each meter is asked: verified, and what would it activate? else what does it lack?
     repair      by broadcast what many lack, to each what few lack; then verify and check again

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from gateway.contract.job import READ
+from gateway.contract.limits import MOST_JOBS, MOST_REASONS
 from gateway.contract.messages import Progress
 from gateway.contract.result import KO, VALUE, WAIT, Result
 from gateway.contract.window import Daily
 from gateway.jobs.forecast import Durations
-from gateway.jobs.progress import MOST_JOBS, MOST_REASONS
 from gateway.jobs.queue import Queue
 from gateway.uplink.progress_pace import EVERY_MS, LOOK_MS, Telling
 from tests.portable.jobs.test_queue import HOUR, NOW, World

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from gateway.contract.meter_keys import WRAPPED_SIZES, MeterKeys, Vault
 from gateway.meters.inventory import (
     BROADCAST,
     KEYS,
@@ -11,7 +12,6 @@ from gateway.meters.inventory import (
     Inventory,
     InventoryError,
 )
-from gateway.meters.keys import WRAPPED_SIZES, MeterKeys, Vault
 from hal.ports import CryptoError
 from hal.sim.storage import MemoryStorage
 from tests.portable.support import raises, random_bytes

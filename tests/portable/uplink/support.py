@@ -25,12 +25,12 @@ from gateway.contract.messages import (
     State,
     Time,
 )
+from gateway.contract.meter_keys import Vault
 from gateway.contract.package import Action, Check, Package, Set
 from gateway.contract.reports import Dropped, Event, JobReport, MeterReport, Refusal, Report
 from gateway.jobs.ledger import Ledger
 from gateway.jobs.queue import Queue as JobQueue
 from gateway.meters.inventory import Inventory
-from gateway.meters.keys import Vault
 from gateway.uplink.hes_time import FORCED_S
 from gateway.uplink.session import Session
 from gateway.uplink.trust import EVERYTHING, TrustChange, TrustKey

@@ -5,10 +5,10 @@ from __future__ import annotations
 from gateway.contract import envelope
 from gateway.contract.key_change import KeyChange
 from gateway.contract.messages import MAX_MESSAGE
+from gateway.contract.meter_keys import MeterKeys, Vault
 from gateway.contract.package import Package
 from gateway.contract.refused import Refused
 from gateway.contract.reports import Event
-from gateway.meters.keys import MeterKeys, Vault
 from gateway.uplink.trust import (
     EVERYTHING,
     MAX_KEYS,

@@ -11,11 +11,11 @@ from typing import Any
 from gateway.audit import Audit
 from gateway.contract import messages
 from gateway.contract.messages import MAX_MESSAGE
+from gateway.contract.meter_keys import Vault
 from gateway.contract.result import KO, OK, VALUE, Result
 from gateway.jobs.ledger import Ledger
 from gateway.jobs.queue import Queue
 from gateway.meters.inventory import Inventory
-from gateway.meters.keys import Vault
 from gateway.uplink.session import Session
 from hal.cpython.clock import SystemClock
 from hal.cpython.crypto import SystemCrypto

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
+from gateway.contract.meter_keys import MeterKeys, Vault
 from gateway.dlms import apdu
 from gateway.dlms.apdu import acse
 from gateway.dlms.client.broadcast import Broadcast
@@ -26,7 +27,6 @@ from gateway.dlms.protection.security import (
     Protection,
 )
 from gateway.meters.inventory import BROADCAST
-from gateway.meters.keys import MeterKeys, Vault
 from hal.cpython.crypto import SystemCrypto
 from hal.modem.wrapper import wrap
 from tests.unit.dlms.test_protections import (
