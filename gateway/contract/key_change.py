@@ -1,4 +1,4 @@
-"""New keys for meters, wrapped under the board's key (gateway/contract/meter_keys.py), in a signed message.
+"""New keys for meters, wrapped under the board's key (meter_keys.py), in a signed message.
 
 Numbered like the changes of the trust store, and for the same reason: old keys cannot be put back
 by whoever recorded the message that once brought them.
