@@ -751,4 +751,4 @@ def test_a_bad_image_is_refused_by_all_and_not_brought_again():
     assert set(results.values()) == {("KO", "image-verify-failed")}
     assert fleet.count(2) == BLOCKS and fleet.count(4) == 0
     assert not [1 for meter in fleet.meters.values() if meter.sent or meter.activated]
-    assert transfer.FRUITLESS > transfer.UNSTUCK
+    assert image_transfer.FRUITLESS > image_transfer.UNSTUCK
