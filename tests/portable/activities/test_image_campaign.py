@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from gateway.activities.image import campaign, conversations, image_object
+from gateway.activities.image import transfer as image_transfer
 from gateway.activities.image.campaign import Campaign
 from gateway.activities.image.conversations import Member
 from gateway.activities.image.fleet import Unreached
