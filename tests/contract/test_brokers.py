@@ -21,7 +21,7 @@ from tests.system.orders import normal_meters, period_of, period_package, signed
 from tools.demonstration.stage import CONCENTRATOR, RUNTIMES, Stage
 from tools.hes import report
 from tools.hes.__main__ import main as ami_hes
-from tools.hes.store import Store
+from tools.hes.store.store import Store
 from tools.meter.control import Control
 
 __all__ = ["certificates"]

@@ -23,7 +23,7 @@ from hal.cpython.crypto import SystemCrypto
 from tests.portable.uplink.support import HERE, KID, PUBLIC, World, package, read_job
 from tests.unit.hes.orders import CONCENTRATOR, EXAMPLES, METERS
 from tools.hes.__main__ import main as ami_hes
-from tools.hes.store import UNANSWERED, Store
+from tools.hes.store.store import UNANSWERED, Store
 from tools.package.__main__ import main as ami_package
 from tools.package.keys import SigningKey
 

@@ -22,7 +22,7 @@ from tests.mosquitto import Mosquitto
 from tests.system.orders import normal_meters, period_package, signed
 from tools.demonstration.stage import CONCENTRATOR, RUNTIMES, Stage
 from tools.hes.__main__ import main as ami_hes
-from tools.hes.store import Store
+from tools.hes.store.store import Store
 from tools.package.keys import SigningKey
 
 CDDL = Path(gateway.contract.messages.__file__).with_name("messages.cddl").read_text()

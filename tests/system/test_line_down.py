@@ -13,8 +13,9 @@ import pytest
 from tests.mosquitto import Broker
 from tests.system.orders import normal_meters, period_of, period_package, signed
 from tools.demonstration.stage import CONCENTRATOR, RUNTIMES, Stage
-from tools.hes import order, report
-from tools.hes.store import Store
+from tools.hes import report
+from tools.hes.orders import order
+from tools.hes.store.store import Store
 from tools.meter.control import Control
 
 METERS = 9

@@ -17,7 +17,8 @@ from tests.system.faulty_line import DOWN, UP, FaultyLine
 from tests.system.orders import normal_meters, period_package, signed
 from tools.cosem.names import ATTRIBUTE, Member
 from tools.demonstration.stage import CONCENTRATOR, RUNTIMES, Stage
-from tools.hes import order, report
+from tools.hes import report
+from tools.hes.orders import order
 from tools.meter.control import Control
 
 METERS = 5

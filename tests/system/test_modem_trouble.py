@@ -20,7 +20,8 @@ from tests.conftest import ROOT
 from tests.system.orders import normal_meters, period_package, signed
 from tools.demonstration import judge
 from tools.demonstration.stage import CONCENTRATOR, RUNTIMES, Stage
-from tools.hes import order, report
+from tools.hes import report
+from tools.hes.orders import order, typed
 from tools.meter.control import Control
 from tools.meter.population import DEAD, PLC, RF
 
@@ -63,7 +64,7 @@ class Scene:
 
     def read(self, serials: list[str], tries: int = 3) -> bytes:
         to = (self.store, self.stage.key, CONCENTRATOR, serials, self.terms(tries))
-        return order.read(*to, [order.parse_attribute(CLOCK)])
+        return order.read(*to, [typed.parse_attribute(CLOCK)])
 
     def rows(self, job: bytes) -> dict[str, dict[str, Any]]:
         return {row["serial"]: row for row in report.build(self.store, job)["meters"]}

@@ -15,7 +15,7 @@ from tests.mosquitto import Broker
 from tests.system.faulty_line import UP, FaultyLine
 from tests.system.orders import normal_meters, period_package, signed
 from tools.demonstration.stage import CONCENTRATOR, RUNTIMES, Stage
-from tools.hes import order
+from tools.hes.orders import order
 
 CONNECT, PUBLISH, SUBSCRIBE, DISCONNECT = 1, 3, 8, 14
 ALLOWED = (CONNECT, 2, PUBLISH, 4, SUBSCRIBE, 9, 12, 13, DISCONNECT)  # none of QoS 2

@@ -17,7 +17,7 @@ import pytest
 from gateway.contract import envelope
 from tests.mosquitto import Broker
 from tools.demonstration.stage import CONCENTRATOR, RUNTIMES, Stage
-from tools.hes import order, security
+from tools.hes.orders import order, security
 from tools.package.__main__ import EXAMPLES
 from tools.package.compile import compile_file
 

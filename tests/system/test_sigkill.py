@@ -15,7 +15,8 @@ from gateway.contract import envelope
 from gateway.contract.package import Package
 from tools.demonstration import judge
 from tools.demonstration.stage import CONCENTRATOR, RUNTIMES, Stage
-from tools.hes import order, report
+from tools.hes import report
+from tools.hes.orders import order
 from tools.meter.control import Control
 from tools.meter.population import DEAD
 from tools.package.__main__ import EXAMPLES

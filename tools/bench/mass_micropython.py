@@ -17,7 +17,7 @@ from tools.bench.mass_transfer import FIRMWARE, image
 from tools.bench.wrong import WrongWork
 from tools.bootstrap import VENV
 from tools.demonstration.stage import CONCENTRATOR, Stage, StageProblem
-from tools.hes import order
+from tools.hes.orders import order
 from tools.package import image as image_package
 
 HEAP = "2m"

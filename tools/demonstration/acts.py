@@ -19,8 +19,9 @@ from gateway.contract.package import Package
 from tools.bootstrap import ROOT
 from tools.demonstration import judge
 from tools.demonstration.stage import CONCENTRATOR, Stage, StageProblem
-from tools.hes import order, report
-from tools.hes.watch import watch
+from tools.hes.cli import show
+from tools.hes.cli.watch import watch
+from tools.hes.orders import order, typed
 from tools.meter.control import Control
 from tools.meter.device import FACTORY_MODEL
 from tools.meter.image import make_image
@@ -67,7 +68,7 @@ class Acts:
         before = judge.writes(self._control)
         to = (self._store, self._stage.key, CONCENTRATOR, self._first, self._terms())
         made = self._follow(order.configure(*to, raw, dry_run=True))
-        self._console.print(report.meters_table(made), report.summary_line(made))
+        self._console.print(show.meters_table(made), show.summary_line(made))
         self.complaints += judge.read_complaints(made, self._control)
         if judge.writes(self._control) != before:
             self.complaints.append("the dry run has written something")
@@ -83,7 +84,7 @@ class Acts:
         self.say(text)
         to = (self._store, self._stage.key, CONCENTRATOR, self._all, terms)
         made = self._follow(order.configure(*to, raw))
-        self._console.print(report.render_report(made))
+        self._console.print(show.render_report(made))
         self.complaints += judge.complaints(made, package, self._control)
         return made
 
@@ -91,8 +92,8 @@ class Acts:
         """An attribute of some meters."""
         self.say("a reading: %s" % READ)
         to = (self._store, self._stage.key, CONCENTRATOR, self._first, self._terms())
-        made = self._follow(order.read(*to, [order.parse_attribute(READ)]))
-        self._console.print(report.meters_table(made), report.summary_line(made))
+        made = self._follow(order.read(*to, [typed.parse_attribute(READ)]))
+        self._console.print(show.meters_table(made), show.summary_line(made))
         self.complaints += judge.read_complaints(made, self._control)
         return made
 
@@ -163,7 +164,7 @@ class Acts:
             for meter in made["meters"]
         )
         for (result, path, sentence, detail), count in alike.most_common():
-            line = Text("%d x " % count).append(result, report.STYLES[result])
+            line = Text("%d x " % count).append(result, show.STYLES[result])
             self._console.print(line.append("  %s  %s, %s" % (path, sentence, detail)))
         self._console.print()
 

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from tools.bootstrap import ROOT, VENV
-from tools.hes.store import Store
+from tools.hes.store.store import Store
 from tools.meter.control import Control
 from tools.package.keys import SigningKey
 

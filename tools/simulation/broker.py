@@ -1,5 +1,5 @@
 """A broker in memory between one gateway and the HES: the gateway's Uplink port on one side, what
-aiomqtt's client is for tools/hes/service.py on the other."""
+aiomqtt's client is for tools/hes/line/service.py on the other."""
 
 from __future__ import annotations
 
@@ -102,7 +102,7 @@ class _Code:
 
 
 class HesEnd:
-    """As much of aiomqtt.Client as tools/hes/service.py uses. Always connected."""
+    """As much of aiomqtt.Client as tools/hes/line/service.py uses. Always connected."""
 
     def __init__(self, broker: MemoryBroker) -> None:
         self._broker = broker

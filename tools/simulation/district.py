@@ -31,9 +31,10 @@ from hal.rt import log
 from hal.sim.storage import MemoryStorage
 from tools.emulator.line import MemoryLine
 from tools.emulator.scenario import Scenario
-from tools.hes import order
-from tools.hes.service import Broker, Service
-from tools.hes.store import Store
+from tools.hes.line.broker import Broker
+from tools.hes.line.service import Service
+from tools.hes.orders import order, typed
+from tools.hes.store.store import Store
 from tools.meter.population import IP, Member, build_population, inventory_lines
 from tools.meter.street import PLC_MODEMS, RF_MODEMS, Street
 from tools.package import image
@@ -179,7 +180,7 @@ class District:
             CONCENTRATOR,
             list(serials or self.members),
             self._terms(**terms),
-            [order.parse_attribute(name) for name in names],
+            [typed.parse_attribute(name) for name in names],
         )
 
     def configure(

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.mosquitto import Mosquitto
-from tools.hes.store import Store
+from tools.hes.store.store import Store
 from tools.package.keys import SigningKey
 
 

@@ -8,8 +8,8 @@ from pathlib import Path
 from gateway.contract import envelope
 from gateway.contract.job import State
 from gateway.contract.reports import JobReport, MeterReport, Report
-from tools.hes import order
-from tools.hes.store import Store
+from tools.hes.orders import order, typed
+from tools.hes.store.store import Store
 from tools.package import image
 from tools.package.compile import compile_file
 from tools.package.keys import SigningKey
@@ -41,7 +41,7 @@ def configure(store: Store, key: SigningKey, meters: list[str] | None = None) ->
 
 
 def read(store: Store, key: SigningKey, *texts: str) -> bytes:
-    attributes = [order.parse_attribute(text) for text in texts]
+    attributes = [typed.parse_attribute(text) for text in texts]
     return order.read(store, key, CONCENTRATOR, METERS, terms(), attributes)
 
 

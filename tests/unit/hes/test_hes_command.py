@@ -24,9 +24,9 @@ from gateway.contract.messages import Pause, Reports
 from gateway.contract.window import opening
 from tests.unit.hes.concentrator import Concentrator
 from tests.unit.hes.orders import accepted, ended, image_file, ko, numbered, ok, package
-from tools.hes import order
 from tools.hes.__main__ import main
-from tools.hes.store import Store
+from tools.hes.orders import order, typed
+from tools.hes.store.store import Store
 
 
 @pytest.fixture
@@ -105,7 +105,7 @@ def test_times_of_the_day_and_a_canary(desk, capsys) -> None:
 
 def test_zones_and_days() -> None:
     def parsed(*given: str | None) -> tuple[int, int, int]:
-        daily = order.parse_daily(given[0] or "", given[1], given[2], 1_700_000_000, 1_700_086_400)
+        daily = typed.parse_daily(given[0] or "", given[1], given[2], 1_700_000_000, 1_700_086_400)
         assert not daily.shifts
         return daily.opens // 3600, daily.closes // 3600, daily.days
 
@@ -121,7 +121,7 @@ def test_windows_go_along_with_daylight_saving() -> None:
     madrid = ZoneInfo("Europe/Madrid")
     now = int(datetime(2026, 9, 1, tzinfo=madrid).timestamp())
     until = now + 730 * 86400
-    daily = order.parse_daily("22:00-05:00", "mon-fri", "Europe/Madrid", now, until)
+    daily = typed.parse_daily("22:00-05:00", "mon-fri", "Europe/Madrid", now, until)
     assert [seconds for _, seconds in daily.shifts] == [3600, 0, 3600, 0]
     job = SimpleNamespace(not_before=0, not_after=until, daily=daily)
     at, seen = now + 43200, 0
@@ -132,13 +132,13 @@ def test_windows_go_along_with_daylight_saving() -> None:
             assert closes.strftime("%H:%M") == "05:00" and (closes - opens).days == 0
         at, seen = window[1], seen + 1
     assert seen == 522
-    assert order.daily_text(daily).startswith(
+    assert typed.daily_text(daily).startswith(
         "20:00-03:00 UTC on mon, tue, wed, thu, fri, from 2026-10-25 on 1 h later,"
         " from 2027-03-28 on as at first, from"
     )
     with pytest.raises(order.OrderProblem, match="change too often"):
-        order.parse_daily("22:00-05:00", None, "Europe/Madrid", now, now + 3650 * 86400)
-    everywhere = order.parse_daily("22:00-05:00", None, "UTC", now, now + 3650 * 86400)
+        typed.parse_daily("22:00-05:00", None, "Europe/Madrid", now, now + 3650 * 86400)
+    everywhere = typed.parse_daily("22:00-05:00", None, "UTC", now, now + 3650 * 86400)
     assert not everywhere.shifts
 
 
@@ -185,7 +185,7 @@ def test_an_image_and_a_dry_run_are_ordered_by_the_same_words(desk, capsys) -> N
     jobs = [Job.decode(envelope.split(raw)[1]) for _, _, raw in Store("hes.sqlite").orders("c-1")]
     assert {job.kind for job in jobs} == {IMAGE, COMPARE}
     image = next(job for job in jobs if job.kind == IMAGE)
-    assert image.activation == order.parse_moment("2079-01-01")
+    assert image.activation == typed.parse_moment("2079-01-01")
     raw = Path("image.pkg").read_bytes()
     assert image.package is not None and image.package.size == len(raw)
     assert image.package.digest == hashlib.sha256(raw).digest()
@@ -255,23 +255,23 @@ def test_a_database_that_is_none(desk, capsys) -> None:
 def test_lists_of_meters(tmp_path) -> None:
     path = tmp_path / "meters"
     path.write_text('# my street\nAMI01\n\n{"serial": "AMI02", "paths": []}\n  AMI03\n')
-    assert order.parse_meters(str(path)) == ["AMI01", "AMI02", "AMI03"]
-    assert order.parse_meters(" AMI01, AMI02,") == ["AMI01", "AMI02"]
+    assert typed.parse_meters(str(path)) == ["AMI01", "AMI02", "AMI03"]
+    assert typed.parse_meters(" AMI01, AMI02,") == ["AMI01", "AMI02"]
     path.write_text('{"serial": 1\n')
     with pytest.raises(order.OrderProblem, match=r"meters:1: expected \{\"serial\": \.\.\.\}"):
-        order.parse_meters(str(path))
+        typed.parse_meters(str(path))
     path.write_text("# nobody\n")
     with pytest.raises(order.OrderProblem, match="at least one serial"):
-        order.parse_meters(str(path))
+        typed.parse_meters(str(path))
 
 
 def test_windows() -> None:
-    assert order.window(None, None, None, 1000.5) == (0, 1000 + 86400)
-    assert order.window(None, None, "90s", 1000) == (0, 1090)
-    assert order.window("1970-01-02T00:00:00+00:00", None, "2h", 0) == (86400, 86400 + 7200)
-    assert order.window(None, "1970-01-01T01:00:00Z", None, 0) == (0, 3600)
+    assert typed.window(None, None, None, 1000.5) == (0, 1000 + 86400)
+    assert typed.window(None, None, "90s", 1000) == (0, 1090)
+    assert typed.window("1970-01-02T00:00:00+00:00", None, "2h", 0) == (86400, 86400 + 7200)
+    assert typed.window(None, "1970-01-01T01:00:00Z", None, 0) == (0, 3600)
     with pytest.raises(order.OrderProblem, match="got both"):
-        order.window(None, "1970-01-01T01:00:00Z", "1h", 0)
+        typed.window(None, "1970-01-01T01:00:00Z", "1h", 0)
 
 
 class Serve:

@@ -13,7 +13,7 @@ from tests.unit.hes.concentrator import Concentrator
 from tests.unit.hes.orders import CONCENTRATOR
 from tests.unit.hes.test_hes_service import run, serving, until
 from tools.hes.__main__ import main
-from tools.hes.store import ASK_AGAIN, NO_PATH, WAY_CHANGES, Store
+from tools.hes.store.store import ASK_AGAIN, NO_PATH, WAY_CHANGES, Store
 
 NOW = 1_800_000_000
 SERIALS = ["A%02d" % number for number in range(7)]

@@ -13,9 +13,10 @@ import pytest
 from gateway.contract.job import Canary
 from gateway.contract.window import Daily
 from tests.unit.hes.orders import CONCENTRATOR, METERS
-from tools.hes import order, report
-from tools.hes.migrate import VERSION
-from tools.hes.store import Store, StoreProblem
+from tools.hes import report
+from tools.hes.orders import order, typed
+from tools.hes.store.migrate import VERSION
+from tools.hes.store.store import Store, StoreProblem
 from tools.package.keys import SigningKey
 
 OLD = ["database-1.sql", "database-2.sql"]
@@ -49,7 +50,7 @@ def test_nothing_is_lost_and_work_goes_on(old: Path, key: SigningKey) -> None:
     assert store.earlier(again) == [configuration]
     now = int(time.time())
     terms = order.Terms(5, 0, now + 3600, 3, 30, Daily(79200, 18000, 0x1F), Canary(1, 90))
-    attribute = order.parse_attribute("clock 0.0.1.0.0.255 time")
+    attribute = typed.parse_attribute("clock 0.0.1.0.0.255 time")
     order.read(store, key, CONCENTRATOR, METERS, terms, [attribute])
     store.close()
 

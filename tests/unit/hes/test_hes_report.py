@@ -28,7 +28,9 @@ from tests.unit.hes.orders import (
     terms,
     value,
 )
-from tools.hes import order, report
+from tools.hes import report
+from tools.hes.cli import show
+from tools.hes.orders import order
 
 
 def take(store, *bodies) -> None:
@@ -38,7 +40,7 @@ def take(store, *bodies) -> None:
 
 def shown(made) -> str:
     console = Console(width=200, record=True, file=io.StringIO())
-    console.print(report.render_report(made))
+    console.print(show.render_report(made))
     return console.export_text()
 
 
@@ -199,7 +201,7 @@ def test_every_reason_has_a_sentence_and_a_next_step(store, key, reason: str) ->
     take(store, ko(job_id, "AMI01", reason))
     made = report.build(store, job_id)["meters"][0]
     assert made["sentence"] == REASONS[reason][2]
-    assert made["next_step"] in report.NEXT_STEPS
+    assert made["next_step"] in show.NEXT_STEPS
 
 
 def test_a_reason_of_a_newer_gateway_is_shown_as_it_is(store, key) -> None:
@@ -236,12 +238,12 @@ def test_when_an_image_is_to_become_active(store, key) -> None:
     raw = image_file(key)
     to = (store, key, CONCENTRATOR, METERS, terms(), raw)
     made = report.build(store, order.transfer_image(*to, activation=at))
-    assert made["activation"] == at and report.date(at) in shown(made)
+    assert made["activation"] == at and show.date(at) in shown(made)
     assert report.build(store, order.transfer_image(*to))["activation"] is None
 
 
 def test_words_for_a_time_to_come() -> None:
-    assert report.ends(1000, 990.0).endswith("(less than a minute)")
-    assert report.ends(4800, 0.0).endswith("(1 h 20 min)")
-    assert report.ends(93600, 0.0).startswith("1970-01-02") and report.duration(93600) == "1 d 2 h"
-    assert report.ends(5, 900.0).endswith("(less than a minute)")
+    assert show.ends(1000, 990.0).endswith("(less than a minute)")
+    assert show.ends(4800, 0.0).endswith("(1 h 20 min)")
+    assert show.ends(93600, 0.0).startswith("1970-01-02") and show.duration(93600) == "1 d 2 h"
+    assert show.ends(5, 900.0).endswith("(less than a minute)")

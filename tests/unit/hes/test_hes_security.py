@@ -16,8 +16,9 @@ from tests.unit.hes.orders import CONCENTRATOR, METERS, configure
 from tests.unit.hes.test_hes_service import run, serving, until
 from tests.unit.hes.test_hes_with_gateway import BOARD_KEY, running
 from tools.hes.__main__ import main
-from tools.hes.service import Broker, Service
-from tools.hes.store import Store
+from tools.hes.line.broker import Broker
+from tools.hes.line.service import Service
+from tools.hes.store.store import Store
 from tools.package.keys import SigningKey
 
 

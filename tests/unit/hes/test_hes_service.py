@@ -18,9 +18,10 @@ from hal.cpython.crypto import SystemCrypto
 from tests.mosquitto import Authority, Mosquitto
 from tests.unit.hes.concentrator import PATIENCE, Concentrator
 from tests.unit.hes.orders import CONCENTRATOR, METERS, accepted, configure, ended, ok
-from tools.hes import order
-from tools.hes.service import Broker, BrokerProblem, Service
-from tools.hes.store import Store
+from tools.hes.line.broker import Broker, BrokerProblem
+from tools.hes.line.service import Service
+from tools.hes.orders import order
+from tools.hes.store.store import Store
 
 
 @asynccontextmanager

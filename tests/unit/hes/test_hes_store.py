@@ -22,8 +22,8 @@ from tests.unit.hes.orders import (
     package,
     value,
 )
-from tools.hes import order
-from tools.hes.store import MAX_NUMBER, REJECTED, SENT, SUBMITTED, Store, StoreProblem
+from tools.hes.orders import order
+from tools.hes.store.store import MAX_NUMBER, REJECTED, SENT, SUBMITTED, Store, StoreProblem
 
 EPOCH = 0xABCD
 
@@ -209,7 +209,7 @@ def test_find_job(store, key) -> None:
 
 
 def test_events_do_not_grow_without_end(store, monkeypatch) -> None:
-    monkeypatch.setattr("tools.hes.store.EVENTS", 5)
+    monkeypatch.setattr("tools.hes.store.store.EVENTS", 5)
     take(store, 1, *(Event("clock-set", str(number)) for number in range(12)))
     assert [event["detail"] for event in store.events()] == ["11", "10", "9", "8", "7"]
 

@@ -23,8 +23,9 @@ from hal.cpython.mqtt import MqttUplink
 from hal.cpython.storage import FolderStorage
 from tests.unit.hes.orders import CONCENTRATOR, METERS, configure, read
 from tests.unit.hes.test_hes_service import run, serving, until
-from tools.hes import order, report
-from tools.hes.store import Store
+from tools.hes import report
+from tools.hes.orders import order
+from tools.hes.store.store import Store
 from tools.package.keys import SigningKey
 
 BOARD_KEY = bytes(range(100, 132))

@@ -27,7 +27,7 @@ from tests.unit.mass.night import (
     runs,
     serial,
 )
-from tools.hes import order
+from tools.hes.orders import order, typed
 from tools.meter.image import make_image
 from tools.meter.population import Member
 from tools.simulation.district import DAY_S, START, District
@@ -334,7 +334,7 @@ def test_night_after_night() -> None:
         content=make_image(MODEL, NEW, bytes(60000)),
         within_s=9 * DAY_S,
         lasts_s=8 * DAY_S,
-        daily=order.parse_daily("02:00-02:01", None, "UTC", START, START + 8 * DAY_S),
+        daily=typed.parse_daily("02:00-02:01", None, "UTC", START, START + 8 * DAY_S),
         tries=1,
     )
     all_applied(night.outcome())

@@ -24,8 +24,9 @@ from tests.mosquitto import Mosquitto
 from tests.portable.uplink.support import Limits
 from tests.unit.hes.conftest import broker, key, store
 from tests.unit.hes.orders import CONCENTRATOR, METERS, configure, read
-from tools.hes.service import Broker, Service
-from tools.hes.store import Store
+from tools.hes.line.broker import Broker
+from tools.hes.line.service import Service
+from tools.hes.store.store import Store
 from tools.package.keys import SigningKey
 
 __all__ = ("broker", "key", "store")  # fixtures

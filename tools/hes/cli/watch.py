@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import sys
 import time
+import uuid
 
 from rich.console import Console, Group, RenderableType
 from rich.live import Live
@@ -11,7 +13,8 @@ from rich.table import Table
 from rich.text import Text
 
 from tools.hes import report
-from tools.hes.store import Store
+from tools.hes.cli import show
+from tools.hes.store.store import Store
 
 EVERY = 0.25  # seconds
 LAST = 12  # meters shown, those that changed last
@@ -48,7 +51,7 @@ def _lines(store: Store, job_id: bytes, console: Console) -> report.Json:
                 )
         if current["finished"]:
             return current
-        now = report.outlook(current).plain
+        now = show.outlook(current).plain
         if now and now != told:
             console.print(Text(now), soft_wrap=True)
         told = now
@@ -76,16 +79,16 @@ def progress(current: report.Json, store: Store) -> RenderableType:
     for meter in recent[-LAST:]:
         rows.add_row(
             Text(meter["serial"]),
-            Text(meter["result"], report.STYLES[meter["result"]]),
+            Text(meter["result"], show.STYLES[meter["result"]]),
             Text(meter["path"] or "-"),
-            Text(report.tries(meter["attempts"]), "dim"),
+            Text(show.tries(meter["attempts"]), "dim"),
             Text(_why(meter), "dim"),
         )
     heading = Text("Job %s on %s: " % (current["job"][:8], current["concentrator"]))
-    heading.append_text(report.state_line(current))
+    heading.append_text(show.state_line(current))
     problem = service_problem(store)
-    tail = Text(problem, "yellow") if problem else report.summary_line(current)
-    now = report.outlook(current)
+    tail = Text(problem, "yellow") if problem else show.summary_line(current)
+    now = show.outlook(current)
     return Group(heading, bar, *([now] if now else []), rows, tail)
 
 
@@ -105,3 +108,25 @@ def service_problem(store: Store) -> str | None:
     if status != "connected":
         return "`ami-hes serve` has no connection to %s: %s" % (broker, status)
     return None
+
+
+def kept(store: Store, job_id: bytes, watched: bool) -> int:
+    print(uuid.UUID(bytes=job_id))
+    if watched:
+        return follow(store, job_id)
+    problem = service_problem(store)
+    if problem:
+        print("ami-hes: the job is kept. %s" % problem, file=sys.stderr)
+    return 0
+
+
+def follow(store: Store, job_id: bytes) -> int:
+    console = Console()
+    final = watch(store, job_id, console)
+    console.print(show.render_report(final))
+    return status(final)
+
+
+def status(made: report.Json) -> int:
+    summary = made["summary"]
+    return 0 if made["finished"] and not summary["ko"] else 1

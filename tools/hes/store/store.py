@@ -22,7 +22,7 @@ from gateway.contract.messages import Hello, Meters, Progress, Reports
 from gateway.contract.messages import State as Birth
 from gateway.contract.reports import Dropped, Event, JobReport, MeterReport, Refusal
 from gateway.uplink.orders import digest_of
-from tools.hes.migrate import Newer, migrate
+from tools.hes.store.migrate import Newer, migrate
 
 # States of a job. The first two are the HES's own, the others those of gateway/contract/job.py, as
 # are the states of a meter.

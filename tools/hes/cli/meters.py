@@ -12,9 +12,9 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from tools.hes import report
-from tools.hes.store import NO_PATH, Store, StoreProblem
-from tools.hes.watch import service_problem
+from tools.hes.cli import show
+from tools.hes.cli.watch import service_problem
+from tools.hes.store.store import NO_PATH, Store, StoreProblem
 
 STATES = ("unknown", "reachable", "unreachable")
 _STYLES = ("", "green", "red")
@@ -142,10 +142,10 @@ def _show(found: dict[str, Any], console: Console) -> None:
                 if "recovery-" + name in counters
             )
             or "-",
-            report.date(modem["told"]),
+            show.date(modem["told"]),
         )
     meters = _table(
-        "Meters, as told %s" % report.date(found["told"]),
+        "Meters, as told %s" % show.date(found["told"]),
         "Meter",
         "Path",
         "State",
@@ -173,7 +173,7 @@ def _show(found: dict[str, Any], console: Console) -> None:
     strangers = _table("On the network, in nobody's inventory", "Node", "First told", "Last told")
     for stranger in found["strangers"]:
         strangers.add_row(
-            Text(stranger["what"]), report.date(stranger["first"]), report.date(stranger["last"])
+            Text(stranger["what"]), show.date(stranger["first"]), show.date(stranger["last"])
         )
     changes = _table("History", "Since", "Path", "State")
     for change in found.get("changes", []):
@@ -182,7 +182,7 @@ def _show(found: dict[str, Any], console: Console) -> None:
         if table.row_count:
             console.print(table)
     good = [m for m in found["meters"] if any(p["state"] == "reachable" for p in m["paths"])]
-    console.print("%s, %d of them reachable." % (report.meters(len(found["meters"])), len(good)))
+    console.print("%s, %d of them reachable." % (show.meters(len(found["meters"])), len(good)))
 
 
 def _table(title: str, *columns: str) -> Table:
@@ -204,4 +204,4 @@ def _table(title: str, *columns: str) -> Table:
 
 def _date(seconds: int) -> str:
     # 1: the concentrator's clock was not set then.
-    return "date unknown" if seconds == 1 else report.date(seconds)
+    return "date unknown" if seconds == 1 else show.date(seconds)

@@ -1,0 +1,81 @@
+"""`ami-hes`: the AMI system's end of the line. Orders work for meters, follows it, reports it."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sqlite3
+import sys
+from pathlib import Path
+
+from tools.hes.cli import jobs, listing, meters, security, serve, submit
+from tools.hes.cli.arguments import add_key
+from tools.hes.line.broker import BrokerProblem
+from tools.hes.orders.security import SecurityProblem
+from tools.hes.orders.typed import OrderProblem
+from tools.hes.store.store import StoreProblem
+from tools.package.keys import KeyProblem
+
+DATABASE = "hes.sqlite"
+
+_DESCRIPTION = """\
+Order work for meters, follow it, and report it.
+
+One process serves the concentrators; the other commands may run at any time, also while it is down:
+  ami-hes serve --broker mqtt://user:password@localhost
+  ami-hes submit --concentrator c1 --package FILE.pkg --meters meters.jsonl --key hes.pem --watch
+  ami-hes submit --concentrator c1 --package FILE.pkg --meters A1 --key hes.pem --dry-run --watch
+  ami-hes submit --concentrator c1 --read "clock 0.0.1.0.0.255 time" --meters A1,A2 --key hes.pem
+  ami-hes list
+  ami-hes report last
+  ami-hes retry last --key hes.pem
+  ami-hes meters c1
+
+Keys are made by `ami-package keygen`; the concentrator's settings must list the public half.
+"""
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Exit status 0: done (watch, report: every meter OK or read); 1: not; 2: wrong usage."""
+    options = _parser().parse_args(arguments)
+    try:
+        status: int = options.run(options)
+        return status
+    except (
+        StoreProblem,
+        OrderProblem,
+        SecurityProblem,
+        KeyProblem,
+        BrokerProblem,
+    ) as error:
+        print("ami-hes: %s" % error, file=sys.stderr)
+    except sqlite3.Error as error:
+        print("ami-hes: %s: %s" % (options.db, error), file=sys.stderr)
+    except OSError as error:
+        print("ami-hes: %s: %s" % (error.filename, error.strerror), file=sys.stderr)
+    except KeyboardInterrupt:
+        print("ami-hes: stopped; the orders stand", file=sys.stderr)
+    return 1
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        "ami-hes",
+        description=_DESCRIPTION,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument(
+        "--db",
+        type=Path,
+        default=Path(os.environ.get("AMI_HES_DB", DATABASE)),
+        metavar="FILE",
+        help="the HES's database, made if absent (default: $AMI_HES_DB, else %s here)" % DATABASE,
+    )
+    commands = parser.add_subparsers(metavar="COMMAND", required=True)
+    serve.add_parser(commands)
+    submit.add_parser(commands)
+    jobs.add_parsers(commands)
+    security.add_parsers(commands, add_key)
+    meters.add_parser(commands)
+    listing.add_parser(commands)
+    return parser

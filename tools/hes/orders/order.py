@@ -1,0 +1,232 @@
+"""Make signed orders for a concentrator: jobs and cancels, checked here as the concentrator will
+check them.
+"""
+
+from __future__ import annotations
+
+import json
+import uuid
+from dataclasses import dataclass
+
+from gateway.contract import envelope, messages
+from gateway.contract.job import (
+    COMPARE,
+    CONFIGURE,
+    IMAGE,
+    KINDS,
+    READ,
+    Canary,
+    Job,
+    JobError,
+    PackageRef,
+)
+from gateway.contract.package import Package
+from gateway.contract.refused import Refused
+from gateway.contract.result import OK, VALUE
+from gateway.contract.window import Daily
+from gateway.uplink.orders import MAX_PACKAGE
+from tools.cosem import names
+from tools.hes.orders.typed import DAY, OrderProblem
+from tools.hes.store.store import FINAL, NewJob, Store
+from tools.package import image
+from tools.package.keys import SigningKey
+
+
+@dataclass(frozen=True)
+class Terms:
+    """How urgent (9 most), from when (unix seconds, 0: at once) to when, how often, how far apart
+    (seconds).
+    """
+
+    priority: int
+    not_before: int
+    not_after: int
+    tries: int
+    backoff: int
+    daily: Daily | None = None
+    canary: Canary | None = None
+
+
+def configure(
+    store: Store,
+    key: SigningKey,
+    concentrator: str,
+    meters: list[str],
+    terms: Terms,
+    raw: bytes,
+    dry_run: bool = False,
+) -> bytes:
+    """Keep the signed package `raw` and a job that brings it to the meters, or (`dry_run`) only
+    compares it with what they have; gives the job's id."""
+    try:
+        _, payload, _ = envelope.split(raw)
+        package = Package.from_payload(payload)
+    except Refused as refused:
+        raise OrderProblem("expected a package from `ami-package build`: %s" % refused) from None
+    if len(raw) > MAX_PACKAGE:
+        raise OrderProblem(
+            "expected a package of at most %d bytes, got %d; split it" % (MAX_PACKAGE, len(raw))
+        )
+    digest = store.add_package(raw, package.name, package.version)
+    reference = PackageRef(package.name, len(raw), digest)
+    kind = COMPARE if dry_run else CONFIGURE
+    return _submit(store, key, concentrator, meters, terms, kind, reference, [])
+
+
+def transfer_image(
+    store: Store,
+    key: SigningKey,
+    concentrator: str,
+    meters: list[str],
+    terms: Terms,
+    raw: bytes,
+    activation: int = 0,
+) -> bytes:
+    """Keep the image file `raw` and a job that brings it to the meters, and makes it active at
+    `activation` (unix seconds; 0: as soon as it is verified); gives the job's id."""
+    try:
+        _, described = image.opened(raw)
+    except Refused as refused:
+        raise OrderProblem("expected an image from `ami-package image`: %s" % refused) from None
+    if activation and activation >= terms.not_after:
+        raise OrderProblem("expected --activate within the job's window; see --to and --for")
+    digest = store.add_package(raw, described.name, described.version)
+    reference = PackageRef(described.name, len(raw), digest)
+    return _submit(
+        store,
+        key,
+        concentrator,
+        meters,
+        terms,
+        IMAGE,
+        reference,
+        [],
+        activation=activation,
+    )
+
+
+def read(
+    store: Store,
+    key: SigningKey,
+    concentrator: str,
+    meters: list[str],
+    terms: Terms,
+    attributes: list[names.Member],
+) -> bytes:
+    """Keep a job that reads the attributes from the meters; returns the job's id."""
+    return _submit(store, key, concentrator, meters, terms, READ, None, attributes)
+
+
+def retry(store: Store, key: SigningKey, job_id: bytes, now: float) -> bytes:
+    """Keep a job that orders the same again, for a day and at any hour, of the meters that ended KO
+    (use case 10, step 6.1). It names the old one, so that the report goes on with its history.
+    """
+    job = store.job(job_id)
+    if not store.finished(job_id):
+        raise OrderProblem("the job is not over yet; wait for it, or cancel it first")
+    meters = [row["serial"] for row in store.meters(job_id) if row["outcome"] not in (OK, VALUE)]
+    if not meters:
+        raise OrderProblem("no meter of the job ended KO; there is nothing to order again")
+    package = None
+    if job["package"] is not None:
+        name, _ = store.package_name(job["package"])
+        size, _ = store.package_piece(job["package"], 0, 1)
+        package = PackageRef(name, size, bytes(job["package"]))
+    attributes = [
+        names.Member(names.ATTRIBUTE, class_id, bytes.fromhex(name), index)
+        for class_id, name, index in json.loads(job["attributes"])
+    ]
+    canary = json.loads(job["canary"])
+    terms = Terms(
+        job["priority"],
+        0,
+        int(now) + DAY,
+        job["tries"],
+        job["backoff"],
+        None,
+        Canary(*canary) if canary and canary[0] < len(meters) else None,
+    )
+    kind = next(number for number, name in KINDS.items() if name == job["kind"])
+    concentrator = job["concentrator"]
+    return _submit(store, key, concentrator, meters, terms, kind, package, attributes, job_id)
+
+
+def cancel(store: Store, key: SigningKey, job_id: bytes) -> None:
+    """Keep a signed order to cancel the job."""
+    job = store.job(job_id)
+    if job["state"] in FINAL or store.finished(job_id):
+        raise OrderProblem("the job is over (%s); there is nothing to cancel" % job["state"])
+    order = messages.Cancel(job_id, job["concentrator"], int(store.now()))
+    store.add_cancel(job_id, envelope.sign(order.encode(), key.kid, key.sign))
+
+
+def pause(store: Store, key: SigningKey, job_id: bytes, paused: bool) -> None:
+    """Keep a signed order to pause the job, or (False) to resume it."""
+    job = store.job(job_id)
+    if job["state"] in FINAL or store.finished(job_id):
+        raise OrderProblem("the job is over (%s)" % job["state"])
+    issued = store.next_pause(job_id)
+    order = messages.Pause(job_id, job["concentrator"], issued, paused)
+    store.add_pause(job_id, paused, issued, envelope.sign(order.encode(), key.kid, key.sign))
+
+
+def _submit(
+    store: Store,
+    key: SigningKey,
+    concentrator: str,
+    meters: list[str],
+    terms: Terms,
+    kind: int,
+    package: PackageRef | None,
+    attributes: list[names.Member],
+    retry_of: bytes | None = None,
+    activation: int = 0,
+) -> bytes:
+    try:
+        messages.topic(concentrator, "job")
+    except ValueError as error:
+        raise OrderProblem(str(error)) from None
+    job = Job(
+        uuid.uuid4().bytes,
+        kind,
+        concentrator,
+        int(store.now()),
+        terms.priority,
+        terms.not_before,
+        terms.not_after,
+        terms.tries,
+        terms.backoff,
+        meters,
+        package,
+        [attribute.key for attribute in attributes],
+        terms.daily,
+        terms.canary,
+        retry_of,
+        activation,
+    )
+    payload = job.encode()
+    try:
+        Job.decode(payload)
+    except JobError as error:
+        raise OrderProblem(error.detail) from None
+    daily, canary = terms.daily, terms.canary
+    store.add_job(
+        NewJob(
+            job.id,
+            concentrator,
+            KINDS[kind],
+            terms.priority,
+            terms.not_before,
+            terms.not_after,
+            terms.tries,
+            terms.backoff,
+            package.digest if package else None,
+            job.objects,
+            meters,
+            envelope.sign(payload, key.kid, key.sign),
+            [daily.opens, daily.closes, daily.days, list(daily.shifts)] if daily else None,
+            (canary.meters, canary.percent) if canary else None,
+            retry_of,
+        )
+    )
+    return job.id

@@ -1,0 +1,131 @@
+"""Whose signatures a concentrator accepts, and new keys for its meters, by signed and numbered
+messages.
+
+Changes of trust are staged one by one, then signed and sent as one. The concentrator takes the
+messages of each kind in the order of their numbers, each once. Meters' keys are wrapped here under
+the board's key; the HES keeps the wrapped ones only, and those as long as the message is on record.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from gateway.contract import envelope, messages
+from gateway.contract.key_change import MAX_METERS, SERIAL, KeyChange
+from gateway.contract.meter_keys import MeterKeys, Vault
+from gateway.uplink.trust import NAMES, TrustChange, TrustKey, purposes_text
+from hal.cpython.crypto import SystemCrypto
+from tools.hes.store.store import Store
+from tools.package.keys import SigningKey
+
+VALID_S = 30 * 86400  # how long a message that could not be delivered stays good
+
+
+class SecurityProblem(Exception):
+    """What was asked cannot be done; the text says what was expected."""
+
+
+def parse_purposes(text: str) -> int:
+    bits = {name: bit for bit, name in NAMES.items()}
+    purposes = 0
+    for name in text.split(","):
+        if name.strip() not in bits:
+            raise SecurityProblem(
+                "expected any of %s for --for, got '%s'" % (", ".join(bits), name.strip())
+            )
+        purposes |= bits[name.strip()]
+    return purposes
+
+
+def send_trust(store: Store, key: SigningKey, concentrator: str, now: int) -> int:
+    """Sign what is staged, keep it for `serve` to send; its number."""
+    check(concentrator)
+    staged = store.staged_trust(concentrator)
+    if not staged:
+        raise SecurityProblem("nothing is staged; `ami-hes trust add` and `remove` do that")
+    add = [
+        TrustKey(bytes(row["kid"]), bytes(row["public"]), row["purposes"])
+        for row in staged
+        if row["public"] is not None
+    ]
+    remove = [bytes(row["kid"]) for row in staged if row["public"] is None]
+    number = store.next_number("trust", concentrator)
+    change = TrustChange(concentrator, now, now + VALID_S, number, add, remove)
+    raw = envelope.sign(change.encode(), key.kid, key.sign)
+    store.add_numbered("trust", concentrator, number, "; ".join(map(staged_text, staged)), raw)
+    store.clear_staged_trust(concentrator)
+    return number
+
+
+def send_keys(
+    store: Store,
+    key: SigningKey,
+    concentrator: str,
+    board_key: bytes,
+    meters: list[tuple[str, MeterKeys]],
+    now: int,
+) -> list[int]:
+    """Wrap, sign, keep for `serve` to send; the numbers of the messages."""
+    check(concentrator)
+    try:
+        vault = Vault(SystemCrypto(), board_key)
+    except ValueError as error:
+        raise SecurityProblem(str(error)) from None
+    wrapped = [(serial, vault.wrap(serial, keys)) for serial, keys in meters]
+    numbers = []
+    for first in range(0, len(wrapped), MAX_METERS):
+        some = wrapped[first : first + MAX_METERS]
+        number = store.next_number("keys", concentrator)
+        change = KeyChange(concentrator, now, now + VALID_S, number, some)
+        raw = envelope.sign(change.encode(), key.kid, key.sign)
+        store.add_numbered("keys", concentrator, number, "keys of %d meters" % len(some), raw)
+        numbers.append(number)
+    return numbers
+
+
+def load_board_key(path: Path) -> bytes:
+    try:
+        return bytes.fromhex(path.read_text().strip())
+    except ValueError:
+        raise SecurityProblem("%s: expected 32 or 64 hex digits, nothing else" % path) from None
+
+
+def load_meter_keys(path: Path) -> list[tuple[str, MeterKeys]]:
+    """SecurityProblem names the line, never its content."""
+    meters = []
+    for number, line in enumerate(path.read_text().splitlines(), 1):
+        if not line.strip():
+            continue
+        try:
+            fields = json.loads(line)
+            serial = str(fields["serial"])
+            ek, ak = bytes.fromhex(fields["ek"]), bytes.fromhex(fields["ak"])
+            keys = MeterKeys(ek, ak, fields.get("suite", 0))
+            good = type(keys.suite) is int and SERIAL.fits(serial)
+        except (ValueError, KeyError, TypeError):
+            good = False
+        if not good:
+            raise SecurityProblem(
+                '%s:%d: expected {"serial": ..., "ek": 32 hex digits, "ak": 32 hex digits}, or'
+                ' 64 digits each with "suite": 2' % (path, number)
+            )
+        meters.append((serial, keys))
+    if not meters:
+        raise SecurityProblem("%s: expected the keys of at least one meter" % path)
+    return meters
+
+
+def staged_text(row: Any) -> str:
+    kid = bytes(row["kid"]).hex()
+    if row["public"] is None:
+        return "-%s" % kid
+    return "+%s for %s" % (kid, purposes_text(row["purposes"]))
+
+
+def check(concentrator: str) -> None:
+    try:
+        messages.topic(concentrator, "trust")
+    except ValueError as error:
+        raise SecurityProblem(str(error)) from None
