@@ -1,147 +1,40 @@
-"""What the ledger's records, applied one after the other, amount to. The same on replay as in life.
-
-Records are CBOR arrays; the first element is the kind. Times are unix, 0 while the clock was unset.
-"""
+"""What the ledger's records, applied one after the other, amount to. The same on replay as in life."""
 
 from __future__ import annotations
 
-from gateway.contract.job import Job, State, digest_of
+from gateway.contract.job import State
+from gateway.jobs.entry import PASSED, Entry
+from gateway.jobs.records import (
+    ACCEPTED,
+    ACKNOWLEDGED,
+    AGAIN,
+    CANARY,
+    CANCELED,
+    CHECKPOINT,
+    ENDED,
+    EVENT,
+    FINISHED,
+    JOB_STATE,
+    PAUSED,
+    REFUSED,
+    STARTED,
+    WITH_REPORT,
+)
 from gateway.jobs.report import Report
 from gateway.journal import segment_of
 from hal.rt import cbor
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from typing import Any
 
     from hal.ports import Clock
-
-# kinds of record, and what follows the kind
-# 1, epoch, next seq, last number, acknowledged, routine numbers, remembered, seqs, segment in which
-# it begins
-CHECKPOINT = 0
-# seq, raw, accepted, ended, canceled, paused, pause issued, canary, final number, states, attempts,
-# last, names, due
-JOB_STATE = 1
-ACCEPTED = 2  # number, time, seq, reason, raw, detail
-STARTED = 3  # seq, index, attempt
-AGAIN = 4  # seq, index, reason, due, attempts that count
-FINISHED = 5  # number, time, seq, index, state, outcome, reason, detail, value, attempts, path, ms
-ENDED = 6  # number, time, seq, reason, detail
-CANCELED = 7  # number, time, seq, detail
-REFUSED = 8  # number, time, topic, digest, job id, reason, detail
-EVENT = 9  # number, time, name, detail
-ACKNOWLEDGED = 10  # number
-PAUSED = 11  # number, time, seq, paused, issued, detail
-CANARY = 12  # number, time, seq, verdict, detail
-AUDIT = 13  # number, time, kind, details: a record of the audit trail, see gateway/audit.py
-
-WITH_REPORT = (ACCEPTED, FINISHED, ENDED, CANCELED, REFUSED, EVENT, PAUSED, CANARY)
-
-# verdicts on a canary
-UNDECIDED = 0
-PASSED = 1
-FAILED = 2
 
 REMEMBER_S = 30 * 86400
 REMEMBERED_IDS = 1024
 _INDEX_STEP = 32
 _MAX_WAIT_S = 86400
-
-
-class Entry:
-    """A job in the ledger. Of each execution, by index into `job.serials`, bytes only: there may be
-    very many.
-    """
-
-    __slots__ = (
-        "accepted",
-        "attempts",
-        "canary",
-        "canceled",
-        "digest",
-        "due",
-        "ended",
-        "final_number",
-        "job",
-        "last",
-        "pause_issued",
-        "paused",
-        "position",
-        "seq",
-        "since_ms",
-        "states",
-    )
-
-    def __init__(self, raw: bytes, seq: int, accepted: int, position: int) -> None:
-        self.job = Job.decode(raw)
-        self.digest = digest_of(raw)[:16]
-        self.position = position  # of a record that holds the payload
-        self.seq = seq  # counts jobs in the order they were accepted
-        self.accepted = accepted  # unix time
-        self.ended = 0  # unix time
-        self.since_ms = 0  # ticks from which the job has been waiting
-        self.canceled = False
-        self.paused = False
-        self.pause_issued = 0  # unix time of the newest order to pause or resume
-        self.canary = UNDECIDED
-        self.final_number = 0  # of the report that says it has ended; 0: it has not
-        size = len(self.job.serials)
-        self.states = bytearray(size)
-        self.attempts = bytearray(size)
-        self.last = bytearray(size)  # why the last attempt failed: a code of Contents.reason_of
-        self.due: dict[
-            int, int
-        ] = {}  # index: ticks, only of those that wait after a failed attempt
-
-    def count(self, state: int) -> int:
-        return self.states.count(bytes([state]))
-
-    def open(self) -> int:
-        """How many executions have not ended."""
-        return self.count(State.QUEUED) + self.count(State.IN_PROGRESS)
-
-    def stopped(self) -> str:
-        """Why nothing of the job begins any more: "canceled", "canary-failed"; else ""."""
-        if self.canceled:
-            return "canceled"
-        return "canary-failed" if self.canary == FAILED else ""
-
-    def first(self) -> int:
-        """How many executions, from the first on, may begin: the others wait for the canary."""
-        return self._canary_end() if self.canary == UNDECIDED else len(self.states)
-
-    def _canary_end(self) -> int:
-        """The index after the canary. What was rejected without a try (a meter nobody knows) is no
-        part of it.
-        """
-        missing = self.job.canary.meters if self.job.canary is not None else 0
-        for index in range(len(self.states)):
-            if self.attempts[index] or self.states[index] != State.REJECTED:
-                missing -= 1
-                if missing == 0:
-                    return index + 1
-        return len(self.states)
-
-    def beyond_canary(self) -> int:
-        """How many executions wait for the canary, or would if it had no verdict yet."""
-        return self.states[self._canary_end() :].count(bytes([State.QUEUED]))
-
-    def canary_verdict(self, wanted: int) -> tuple[int, int]:
-        """(verdict, how many succeeded) by the states as they are: as soon as the rest of the
-        canary cannot change it. `wanted`: how many must succeed.
-        """
-        states = self.states[: self._canary_end()]
-        succeeded = states.count(bytes([State.SUCCEEDED]))
-        pending = states.count(bytes([State.QUEUED])) + states.count(bytes([State.IN_PROGRESS]))
-        if succeeded >= wanted:
-            return PASSED, succeeded
-        return (FAILED if succeeded + pending < wanted else UNDECIDED), succeeded
-
-    def summary(self) -> str:
-        """As in "20 succeeded, 3 failed": for people."""
-        counts = [(self.count(state), State.NAMES[state]) for state in range(len(State.NAMES))]
-        return ", ".join(["%d %s" % count for count in counts if count[0]])
 
 
 class Contents:
@@ -165,55 +58,12 @@ class Contents:
         kind, fields = record[0], record[1:]
         if kind in WITH_REPORT:
             self._numbered(fields[0], position)
-        if kind == CHECKPOINT:
-            self._checkpoint(fields)
+        if kind in _STEPS:
+            _STEPS[kind](self, fields)
+        elif kind == ACCEPTED:
+            self._accepted(fields, position)
         elif kind == JOB_STATE:
             self._job_state(fields, position)
-        elif kind == ACCEPTED:
-            time, seq, raw = fields[1], fields[2], fields[4]
-            self._enter(Entry(raw, seq, time, position))
-            self.next_seq = seq + 1
-        elif kind == STARTED:
-            seq, index, attempt = fields
-            entry = self.entries.get(seq)
-            if entry is not None:
-                entry.states[index] = State.IN_PROGRESS
-                entry.attempts[index] = attempt
-                entry.due.pop(index, None)
-        elif kind == AGAIN:
-            seq, index, reason, due, attempts = fields
-            entry = self.entries.get(seq)
-            if entry is not None:
-                entry.states[index] = State.QUEUED
-                entry.attempts[index] = attempts
-                entry.last[index] = self._code(reason)
-                if due:  # 0: interrupted, or the clock was unset
-                    entry.due[index] = self._ticks_at(due)
-        elif kind == FINISHED:
-            entry = self.entries.get(fields[2])
-            if entry is not None:
-                entry.states[fields[3]] = fields[4]
-                entry.due.pop(fields[3], None)
-        elif kind == ENDED:
-            entry = self.entries.get(fields[2])
-            if entry is not None:
-                entry.final_number, entry.ended = fields[0], fields[1]
-        elif kind == CANCELED:
-            entry = self.entries.get(fields[2])
-            if entry is not None:
-                entry.canceled = True
-        elif kind == PAUSED:
-            entry = self.entries.get(fields[2])
-            if entry is not None:
-                entry.paused, entry.pause_issued = fields[3], fields[4]
-        elif kind == CANARY:
-            entry = self.entries.get(fields[2])
-            if entry is not None:
-                entry.canary = fields[3]
-        elif kind in (REFUSED, EVENT):
-            self.routine.append(fields[0])
-        elif kind == ACKNOWLEDGED:
-            self._acknowledged(fields[0])
 
     def reason_of(self, entry: Entry, index: int) -> str:
         """Why the last attempt failed, "" if none has."""
@@ -322,6 +172,74 @@ class Contents:
             entry.since_ms -= (now - entry.accepted) * 1000
         self.entries[entry.seq] = entry
 
+    # What each kind of record changes. A job that damage has taken is passed over.
+
+    def _accepted(self, fields: list[Any], position: int) -> None:
+        time, seq, raw = fields[1], fields[2], fields[4]
+        self._enter(Entry(raw, seq, time, position))
+        self.next_seq = seq + 1
+
+    def _started(self, fields: list[Any]) -> None:
+        seq, index, attempt = fields
+        entry = self.entries.get(seq)
+        if entry is not None:
+            entry.states[index] = State.IN_PROGRESS
+            entry.attempts[index] = attempt
+            entry.due.pop(index, None)
+
+    def _again(self, fields: list[Any]) -> None:
+        seq, index, reason, due, attempts = fields
+        entry = self.entries.get(seq)
+        if entry is not None:
+            entry.states[index] = State.QUEUED
+            entry.attempts[index] = attempts
+            entry.last[index] = self._code(reason)
+            if due:  # 0: interrupted, or the clock was unset
+                entry.due[index] = self._ticks_at(due)
+
+    def _finished(self, fields: list[Any]) -> None:
+        entry = self.entries.get(fields[2])
+        if entry is not None:
+            entry.states[fields[3]] = fields[4]
+            entry.due.pop(fields[3], None)
+
+    def _ended(self, fields: list[Any]) -> None:
+        entry = self.entries.get(fields[2])
+        if entry is not None:
+            entry.final_number, entry.ended = fields[0], fields[1]
+
+    def _canceled(self, fields: list[Any]) -> None:
+        entry = self.entries.get(fields[2])
+        if entry is not None:
+            entry.canceled = True
+
+    def _paused(self, fields: list[Any]) -> None:
+        entry = self.entries.get(fields[2])
+        if entry is not None:
+            entry.paused, entry.pause_issued = fields[3], fields[4]
+
+    def _canary(self, fields: list[Any]) -> None:
+        entry = self.entries.get(fields[2])
+        if entry is not None:
+            entry.canary = fields[3]
+
+    def _routine(self, fields: list[Any]) -> None:
+        self.routine.append(fields[0])
+
+    def _acknowledged(self, fields: list[Any]) -> None:
+        number = fields[0]
+        self.acknowledged = number
+        self.routine = [routine for routine in self.routine if routine > number]
+        while len(self._index) > 1 and self._index[1][0] <= number + 1:
+            self._index.pop(0)
+        while self._segment_ends and self._segment_ends[0][1] <= number:
+            self._segment_ends.pop(0)
+        for entry in list(self.entries.values()):
+            if 0 < entry.final_number <= number:
+                self.remembered[entry.job.id] = entry.digest + entry.ended.to_bytes(4, "big")
+                del self.entries[entry.seq]
+        self._forget_ids()
+
     def _checkpoint(self, fields: list[Any]) -> None:
         _, epoch, next_seq, last_number, acknowledged, routine, remembered, seqs, segment = fields
         self.epoch, self.next_seq = epoch, next_seq
@@ -352,27 +270,14 @@ class Contents:
         for index, at in due:
             entry.due[index] = self._ticks_at(at)
 
-    def _acknowledged(self, number: int) -> None:
-        self.acknowledged = number
-        self.routine = [routine for routine in self.routine if routine > number]
-        while len(self._index) > 1 and self._index[1][0] <= number + 1:
-            self._index.pop(0)
-        while self._segment_ends and self._segment_ends[0][1] <= number:
-            self._segment_ends.pop(0)
-        for entry in list(self.entries.values()):
-            if 0 < entry.final_number <= number:
-                self.remembered[entry.job.id] = entry.digest + entry.ended.to_bytes(4, "big")
-                del self.entries[entry.seq]
-        self._forget_ids()
-
     def _forget_ids(self) -> None:
         now = self._clock.unix_time()
         for job_id in list(self.remembered):
-            ended = _ended(self.remembered[job_id])
+            ended = _end_of(self.remembered[job_id])
             if now and ended and now - ended > REMEMBER_S:
                 del self.remembered[job_id]
         while len(self.remembered) > REMEMBERED_IDS:
-            oldest = min([(_ended(what), job_id) for job_id, what in self.remembered.items()])
+            oldest = min([(_end_of(what), job_id) for job_id, what in self.remembered.items()])
             del self.remembered[oldest[1]]
 
     def _numbered(self, number: int, position: int) -> None:
@@ -398,6 +303,22 @@ class Contents:
         return self._clock.ticks_ms() + wait_s * 1000
 
 
+# kind: what it changes, told the fields after the kind
+_STEPS: dict[int, Callable[[Contents, list[Any]], None]] = {
+    CHECKPOINT: Contents._checkpoint,
+    STARTED: Contents._started,
+    AGAIN: Contents._again,
+    FINISHED: Contents._finished,
+    ENDED: Contents._ended,
+    CANCELED: Contents._canceled,
+    REFUSED: Contents._routine,
+    EVENT: Contents._routine,
+    ACKNOWLEDGED: Contents._acknowledged,
+    PAUSED: Contents._paused,
+    CANARY: Contents._canary,
+}
+
+
 def payload_of(record: bytes) -> bytes:
     """The job's payload in an ACCEPTED or JOB_STATE record."""
     fields = cbor.decode(record)
@@ -405,5 +326,5 @@ def payload_of(record: bytes) -> bytes:
     return raw
 
 
-def _ended(what: bytes) -> int:
+def _end_of(what: bytes) -> int:
     return int.from_bytes(what[16:], "big")

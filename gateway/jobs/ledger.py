@@ -21,8 +21,9 @@ import asyncio
 from gateway.contract.job import State, digest_of
 from gateway.contract.result import KO, Result
 from gateway.contract.window import opening
-from gateway.jobs import contents as kinds
-from gateway.jobs.contents import WITH_REPORT, Contents, payload_of
+from gateway.jobs import records
+from gateway.jobs.contents import Contents, payload_of
+from gateway.jobs.entry import UNDECIDED
 from gateway.jobs.rate import Rate
 from gateway.jobs.report import Report
 from gateway.journal import Journal
@@ -35,7 +36,7 @@ if TYPE_CHECKING:
 
     from gateway.audit import Audit
     from gateway.contract.job import Job
-    from gateway.jobs.contents import Entry
+    from gateway.jobs.entry import Entry
     from gateway.journal import Recovery
     from hal.ports import Clock, Storage
 
@@ -147,6 +148,10 @@ class Ledger:
         entries = self._contents.entries
         return [entries[seq] for seq in sorted(entries)]
 
+    def open_jobs(self) -> list[Entry]:
+        """Those that have not ended, oldest first."""
+        return [entry for entry in self.jobs() if not entry.final_number]
+
     def entry(self, job_id: bytes) -> Entry | None:
         for entry in self._contents.entries.values():
             if entry.job.id == job_id:
@@ -185,7 +190,15 @@ class Ledger:
             try:
                 with self.batch():
                     self.note("job", on_record)
-                    accepted = [kinds.ACCEPTED, number, now, seq, reason, raw, detail[:MAX_DETAIL]]
+                    accepted = [
+                        records.ACCEPTED,
+                        number,
+                        now,
+                        seq,
+                        reason,
+                        raw,
+                        detail[:MAX_DETAIL],
+                    ]
                     self._write(accepted)
                 self._sync()
                 self._changed()
@@ -202,7 +215,7 @@ class Ledger:
         """An attempt on the execution `index` of the job `seq` begins: returns which, from 1."""
         entry = self._execution(seq, index, State.QUEUED)
         attempt = min(entry.attempts[index] + 1, 255)
-        self._write([kinds.STARTED, seq, index, attempt])
+        self._write([records.STARTED, seq, index, attempt])
         return attempt
 
     def again(self, seq: int, index: int, reason: str, wait_ms: int, counted: bool = True) -> None:
@@ -212,7 +225,7 @@ class Ledger:
         now = self._clock.unix_time()
         due = now + (wait_ms + 999) // 1000 if now else 0
         attempts = entry.attempts[index] - (0 if counted else 1)
-        self._write([kinds.AGAIN, seq, index, reason, due, attempts])
+        self._write([records.AGAIN, seq, index, reason, due, attempts])
         # In this life the ticks count, whatever happens to the date.
         entry.due[index] = self._clock.ticks_ms() + wait_ms
         self._changed()
@@ -243,7 +256,7 @@ class Ledger:
         with self.batch():
             self._write(
                 [
-                    kinds.FINISHED,
+                    records.FINISHED,
                     self._contents.last_number + 1,
                     self._clock.unix_time(),
                     seq,
@@ -278,7 +291,7 @@ class Ledger:
             with self.batch():
                 self.note("cancel", [job_id, kid])
                 self._write(
-                    [kinds.CANCELED, self._contents.last_number + 1, now, entry.seq, detail]
+                    [records.CANCELED, self._contents.last_number + 1, now, entry.seq, detail]
                 )
                 self._stop_queued(entry)
             self._changed()
@@ -304,7 +317,7 @@ class Ledger:
         number = self._contents.last_number + 1
         with self.batch():
             self.note("pause", [job_id, kid, paused])
-            self._write([kinds.PAUSED, number, now, entry.seq, paused, issued, detail])
+            self._write([records.PAUSED, number, now, entry.seq, paused, issued, detail])
         self._changed()
         return ""
 
@@ -312,7 +325,7 @@ class Ledger:
         """A record for the audit trail: on the medium before what is written after it."""
         if self._stale:
             self._rebuild()
-        self._write([kinds.AUDIT] + self._trail.draft(kind, details))
+        self._write([records.AUDIT] + self._trail.draft(kind, details))
 
     def note_if_possible(self, kind: str, details: list[Any]) -> None:
         """As note(), of what has happened already: a storage that refuses is only logged."""
@@ -336,12 +349,12 @@ class Ledger:
             self._only_count(topic)
             return False
         return self._routine(
-            [kinds.REFUSED, 0, 0, topic, digest, job_id, reason, detail[:MAX_DETAIL]]
+            [records.REFUSED, 0, 0, topic, digest, job_id, reason, detail[:MAX_DETAIL]]
         )
 
     def event(self, name: str, detail: str = "") -> None:
         """Something happened to the concentrator itself. Bounded like refusals."""
-        self._routine([kinds.EVENT, 0, 0, name, detail[:MAX_DETAIL]])
+        self._routine([records.EVENT, 0, 0, name, detail[:MAX_DETAIL]])
 
     def reports(self, after: int, limit: int) -> list[Report]:
         """At most `limit` reports in order, read from flash: those with numbers above `after` that
@@ -360,7 +373,7 @@ class Ledger:
                 break
             try:
                 record = _record(payload)
-                if record[0] not in WITH_REPORT or record[1] <= after:
+                if record[0] not in records.WITH_REPORT or record[1] <= after:
                     continue
                 report = self._contents.report(record)
             except _NOT_UNDERSTOOD:
@@ -382,7 +395,7 @@ class Ledger:
         number = min(number, self.last_number)
         if number <= self.acknowledged:
             return
-        self._write([kinds.ACKNOWLEDGED, number])
+        self._write([records.ACKNOWLEDGED, number])
         self._drop_old()
         self.tell_dropped()
 
@@ -465,7 +478,7 @@ class Ledger:
                 for index in range(len(entry.states)):
                     if entry.states[index] == State.IN_PROGRESS:
                         attempts = entry.attempts[index]
-                        self._write([kinds.AGAIN, entry.seq, index, "interrupted", 0, attempts])
+                        self._write([records.AGAIN, entry.seq, index, "interrupted", 0, attempts])
                 self._judge_canary(entry)
                 self._stop_queued(entry)
                 self._end_if_done(entry)
@@ -499,7 +512,7 @@ class Ledger:
     def _replay(self, position: int, payload: bytes) -> None:
         try:
             record = _record(payload)
-            if record[0] == kinds.AUDIT:
+            if record[0] == records.AUDIT:
                 self._trail.redo(record[1:])
             else:
                 self._kept.apply(record, position)
@@ -519,9 +532,8 @@ class Ledger:
         original = self.entry(job.retry_of) if job.retry_of is not None else None
         if original is not None and not original.final_number:
             return "still-open"
-        entries = self.jobs()
-        running = [entry for entry in entries if not entry.final_number]
-        if len(running) >= self._limits.jobs or len(entries) >= 2 * self._limits.jobs:
+        running = self.open_jobs()
+        if len(running) >= self._limits.jobs or len(self.jobs()) >= 2 * self._limits.jobs:
             return "too-many-jobs"
         executions = sum([entry.open() for entry in running]) + len(job.serials)
         # accepted, canceled, canary, ended, and now and then paused and resumed
@@ -559,10 +571,10 @@ class Ledger:
     def _judge_canary(self, entry: Entry) -> None:
         """Once the canary has its verdict, say so, and end what waits if it is a bad one."""
         canary = entry.job.canary
-        if canary is None or entry.canary != kinds.UNDECIDED or entry.canceled:
+        if canary is None or entry.canary != UNDECIDED or entry.canceled:
             return
         verdict, succeeded = entry.canary_verdict(canary.wanted())
-        if verdict == kinds.UNDECIDED or not entry.beyond_canary():
+        if verdict == UNDECIDED or not entry.beyond_canary():
             return
         detail = "%d of the first %d meters succeeded, %d had to" % (
             succeeded,
@@ -570,7 +582,7 @@ class Ledger:
             canary.wanted(),
         )
         number, now = self._contents.last_number + 1, self._clock.unix_time()
-        self._write([kinds.CANARY, number, now, entry.seq, verdict, detail])
+        self._write([records.CANARY, number, now, entry.seq, verdict, detail])
         self._stop_queued(entry)
 
     def _stop_queued(self, entry: Entry) -> None:
@@ -587,7 +599,7 @@ class Ledger:
         if not entry.final_number and not entry.open():
             reason = entry.stopped() or "ended"
             number, now = self._contents.last_number + 1, self._clock.unix_time()
-            self._write([kinds.ENDED, number, now, entry.seq, reason, entry.summary()])
+            self._write([records.ENDED, number, now, entry.seq, reason, entry.summary()])
 
     def _routine(self, record: list[Any]) -> bool:
         room = ROUTINE_SIZE - len(self._contents.routine)
@@ -697,7 +709,7 @@ class Ledger:
             for _, payload in self._journal.records():
                 try:
                     record = _record(payload)
-                    if record[0] == kinds.AUDIT:
+                    if record[0] == records.AUDIT:
                         trail.redo(record[1:])
                 except _NOT_UNDERSTOOD:
                     pass  # said at the start

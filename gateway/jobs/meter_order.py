@@ -22,7 +22,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
-    from gateway.jobs.contents import Entry
+    from gateway.jobs.entry import Entry
 
 RENEW_MS = 600000  # what meters cost is looked up again after so long
 

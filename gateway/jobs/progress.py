@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any
 
-    from gateway.jobs.contents import Entry
+    from gateway.jobs.entry import Entry
     from gateway.jobs.forecast import Durations
 
     # Of a transfer to many: (phase, how long it has taken, ms likely left; 0: not known yet).

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from gateway.contract.job import Job
-    from gateway.jobs.contents import Entry
+    from gateway.jobs.entry import Entry
     from gateway.jobs.ledger import Ledger
     from gateway.jobs.progress import Progress, Transfer
     from hal.ports import Clock

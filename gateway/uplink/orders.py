@@ -19,7 +19,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from gateway.jobs.contents import Entry
+    from gateway.jobs.entry import Entry
     from gateway.jobs.ledger import Ledger
     from hal.ports import Clock, Crypto
 

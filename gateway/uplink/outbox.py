@@ -15,7 +15,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from gateway.contract.messages import Ack, Resend
     from gateway.contract.reports import Body
-    from gateway.jobs.contents import Entry
+    from gateway.jobs.entry import Entry
     from gateway.jobs.ledger import Ledger
     from gateway.jobs.report import Report as Noted
 

@@ -9,18 +9,14 @@ from __future__ import annotations
 
 import asyncio
 
-from gateway.contract import envelope, messages
-from gateway.contract.job import IMAGE
-from gateway.contract.key_change import KeyChange
-from gateway.contract.messages import Ack, Ask, Chunk, Hello, Resend, State
-from gateway.contract.refused import Refused
-from gateway.meters.inventory import InventoryError
-from gateway.uplink.files import BAD_DIGEST, COMPLETE, Files
-from gateway.uplink.hes_time import HesTime
-from gateway.uplink.orders import Orders, digest_of
+from gateway.contract import messages
+from gateway.contract.messages import Hello, State
+from gateway.uplink.files import Files
+from gateway.uplink.inbox import Inbox
 from gateway.uplink.outbox import Outbox
 from gateway.uplink.progress_pace import Telling
-from gateway.uplink.trust import KEYS, ORDERS, PACKAGES, TrustStore, check_address
+from gateway.uplink.provision import Provision
+from gateway.uplink.trust import PACKAGES, TrustStore
 from hal.ports import Message, PortError
 from hal.rt import log
 from hal.rt.group import Group
@@ -31,7 +27,6 @@ if TYPE_CHECKING:
     from typing import Any, Protocol
 
     from gateway.audit import Audit
-    from gateway.jobs.contents import Entry
     from gateway.jobs.ledger import Ledger
     from gateway.jobs.queue import Queue
     from gateway.meters.inventory import Inventory
@@ -103,14 +98,23 @@ class Session:
         self._queue = queue
         self._concentrator = concentrator
         self._about = about
-        self._inventory = inventory
         self._audit = audit
-        orders = self.trust.of(ORDERS)
-        self._orders = Orders(
-            concentrator, orders, clock, crypto, ledger, about.knows, queue.forecast
-        )
-        self._time = HesTime(concentrator, orders, clock, crypto, ledger)
         self._outbox = Outbox(ledger)
+        self._provision = Provision(ledger, queue, self.files)
+        self._inbox = Inbox(
+            concentrator=concentrator,
+            clock=clock,
+            crypto=crypto,
+            ledger=ledger,
+            trust=self.trust,
+            inventory=inventory,
+            outbox=self._outbox,
+            provision=self._provision,
+            knows=about.knows,
+            forecast=queue.forecast,
+            hello_soon=self._hello_soon,
+            meters_asked=self._meters_asked,
+        )
         self._telling = Telling(queue, clock)
         self._session = 0
         self._hello_due = 0
@@ -121,7 +125,7 @@ class Session:
         self._answered = 0  # ticks
         if self.trust.damaged:
             ledger.event("trust-damaged", "nobody is trusted until somebody has been here")
-        self._resume()
+        self._provision.resume()
 
     async def run(self) -> None:
         """Until cancelled. A connection that cannot be made or breaks is tried again, with pauses
@@ -178,7 +182,7 @@ class Session:
         while True:
             message = await self._uplink.receive()
             self._heard = self._clock.ticks_ms()
-            self.take(message)
+            self._inbox.take(message)
             self._wake.set()
 
     async def _send(self) -> None:
@@ -196,7 +200,7 @@ class Session:
         sent = False
         if now >= self._hello_due:
             self._hello_due = now + HELLO_MS
-            self._tidy()
+            self._provision.tidy()
             self._tell_dropped()
             await self._publish("state", self._state(True).encode(), True)
             await self._publish("hello", self._hello().encode())
@@ -258,183 +262,36 @@ class Session:
             self._clock.unix_time(),
             self._about.firmware,
             self._about.runtime,
-            len(self._open()),
+            len(self._ledger.open_jobs()),
             self._about.meters_known(),
             self._about.meters_reachable(),
             self._about.modems() if online else [],
         )
 
     def _hello(self) -> Hello:
-        jobs = [entry.job.id for entry in self._open()]
+        jobs = [entry.job.id for entry in self._ledger.open_jobs()]
         return Hello(
             self._session,
             self._clock.unix_time(),
             jobs[: messages.MAX_JOBS_IN_HELLO],
-            self._time.nonce(),
+            self._inbox.nonce(),
             self.trust.number,
             self.trust.keys_number,
             self._audit.records,
             self._audit.head,
         )
 
-    def _open(self) -> list[Entry]:
-        return [entry for entry in self._ledger.jobs() if not entry.final_number]
-
     # What comes from the HES.
 
     def take(self, message: Message) -> None:
-        """Do what a message asks. Bad ones are refused and reported; nothing raises but faults of
-        ours."""
-        prefix = self._topic("")
-        topic = message.topic
-        oversized = topic.startswith("oversized/")
-        if oversized:
-            topic = topic[len("oversized/") :]
-        name = topic[len(prefix) :]
-        if not topic.startswith(prefix) or name not in messages.DOWN_TOPICS:
-            return
-        try:
-            try:
-                if oversized:
-                    raise Refused("oversized", "at most %d octets" % messages.MAX_MESSAGE)
-                self._take(name, message.payload)
-            except Refused as refused:
-                recorded = self._ledger.refused(
-                    name,
-                    digest_of(message.payload),
-                    refused.job_id,
-                    refused.reason,
-                    refused.detail,
-                )
-                if recorded:
-                    log.warning(_WHERE, "%s refused: %s" % (name, refused))
-        except OSError as error:
-            log.error(_WHERE, "%s: storage: %s" % (name, error))
+        """Do what a message asks; see inbox.py."""
+        self._inbox.take(message)
 
-    def _take(self, name: str, payload: bytes) -> None:
-        now = self._clock.ticks_ms()
-        if len(payload) > messages.MAX_MESSAGE:
-            raise Refused("oversized", "at most %d octets" % messages.MAX_MESSAGE)
-        if name == "job":
-            self._take_job(payload)
-        elif name == "cancel":
-            self._orders.cancel(payload)
-        elif name == "pause":
-            self._orders.pause(payload)
-        elif name == "chunk":
-            self._take_chunk(Chunk.decode(payload), now)
-        elif name == "ack":
-            self._outbox.acknowledged(Ack.decode(payload), now)
-        elif name == "resend":
-            self._outbox.resend(Resend.decode(payload))
-        elif name == "time":
-            self._take_time(payload)
-        elif name == "ask":
-            self._asked = Ask.decode(payload).after
-        elif name == "trust":
-            self._take_trust(payload)
-        elif name == "keys":
-            self._take_keys(payload)
-
-    def _take_job(self, payload: bytes) -> None:
-        if self._clock.unix_time() == 0:
-            # Its window cannot be judged. Setting the clock brings a hello, and that the job again.
-            log.info(_WHERE, "a job has to wait until the clock is set")
-            return
-        entry = self._orders.job(payload)
-        if entry is not None:
-            log.info(_WHERE, "job %s: %d meters" % (entry.job.id.hex(), len(entry.job.serials)))
-            self._provide(entry)
-
-    def _take_time(self, payload: bytes) -> None:
-        unset = self._clock.unix_time() == 0
-        self._time.take(payload)
-        if unset and self._clock.unix_time():
-            self._hello_due = self._clock.ticks_ms()
-
-    def _take_trust(self, payload: bytes) -> None:
-        if self._clock.unix_time() == 0:
-            log.info(_WHERE, "a change of the trust store has to wait until the clock is set")
-            return
-        what = self.trust.change(payload, self._concentrator, self._clock, self._crypto)
-        self.files.forget_proven()
-        log.warning(_WHERE, "trust store: " + what)
-        self._ledger.note_if_possible("trust", [self.trust.number, what])
-        self._ledger.event("trust-changed", what)
-        self._hello_due = self._clock.ticks_ms()  # with the new number
-
-    def _take_keys(self, payload: bytes) -> None:
-        if self._clock.unix_time() == 0:
-            log.info(_WHERE, "meters' keys have to wait until the clock is set")
-            return
-        content, kid = envelope.verify(payload, self.trust.of(KEYS), self._crypto)
-        change = KeyChange.decode(content)
-        check_address(change, self._concentrator, self._clock.unix_time())
-        self.trust.check_keys(change.number, content)
-        try:
-            self._inventory.replace_keys(change.keys)
-        except InventoryError as error:
-            raise Refused("unwrap-failed", str(error))
-        # If the power fails before this, the same message comes again.
-        self.trust.took_keys(change.number, content)
-        what = "number %d by %s: %d meters" % (change.number, kid.hex(), len(change.keys))
-        log.info(_WHERE, "meters' keys: " + what)
-        self._ledger.note_if_possible("keys", [change.number, what])
-        self._ledger.event("keys-changed", what)
+    def _hello_soon(self) -> None:
         self._hello_due = self._clock.ticks_ms()
 
-    # Packages.
-
-    def _take_chunk(self, chunk: Chunk, now: int) -> None:
-        outcome = self.files.take(chunk, now)
-        if outcome is None:
-            return
-        log.info(_WHERE, "package %s: %s" % (chunk.digest.hex()[:16], outcome))
-        for entry in self._open():
-            ref = entry.job.package
-            if ref is not None and ref.digest == chunk.digest:
-                if outcome == COMPLETE:
-                    self._provide(entry)
-                else:
-                    self._queue.fail_job(entry.job.id, BAD_DIGEST)
-
-    def _provide(self, entry: Entry) -> None:
-        """Let the job begin if its package is here and good; have it pulled if not here."""
-        ref = entry.job.package
-        if ref is None or entry.final_number:
-            return
-        if not self.files.has(ref.digest):
-            self.files.want(ref.digest, ref.size)
-            return
-        try:
-            if entry.job.kind == IMAGE:
-                self.files.image(ref.digest)
-            else:
-                self.files.package(ref.digest)
-        except Refused as refused:
-            self._queue.fail_job(entry.job.id, refused.reason, refused.detail)
-        else:
-            self._queue.release(entry.job.id)
-
-    def _resume(self) -> None:
-        """After a restart: pull on what open jobs still miss."""
-        self._tidy()
-        for entry in self._open():
-            try:
-                self._provide(entry)
-            except OSError as error:
-                log.error(_WHERE, "job %s: storage: %s" % (entry.job.id.hex(), error))
-
-    def _tidy(self) -> None:
-        """Packages that no open job needs leave the flash."""
-        digests = []
-        for entry in self._open():
-            if entry.job.package is not None:
-                digests.append(entry.job.package.digest)
-        try:
-            self.files.keep_only(digests)
-        except OSError as error:
-            log.error(_WHERE, "storage: %s" % error)
+    def _meters_asked(self, after: str) -> None:
+        self._asked = after
 
     def _tell_dropped(self) -> None:
         try:

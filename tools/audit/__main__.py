@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from gateway.audit import NAME, Audit, AuditBroken, Verified, verify
-from gateway.jobs.contents import AUDIT
 from gateway.jobs.ledger import NAME as LEDGER
+from gateway.jobs.records import AUDIT
 from gateway.journal import Journal, Recovery
 from hal.rt import cbor
 from hal.sim.clock import ManualClock

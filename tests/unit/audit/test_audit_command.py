@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from gateway.audit import Audit
-from gateway.jobs.contents import AUDIT
 from gateway.jobs.ledger import NAME as LEDGER
+from gateway.jobs.records import AUDIT
 from gateway.journal import Journal
 from hal.cpython.storage import FolderStorage
 from hal.rt import cbor

@@ -1,0 +1,105 @@
+"""A job in the ledger: how far each of its meters has got, and its canary."""
+
+from __future__ import annotations
+
+from gateway.contract.job import Job, State, digest_of
+
+# verdicts on a canary
+UNDECIDED = 0
+PASSED = 1
+FAILED = 2
+
+
+class Entry:
+    """A job in the ledger. Of each execution, by index into `job.serials`, bytes only: there may be
+    very many.
+    """
+
+    __slots__ = (
+        "accepted",
+        "attempts",
+        "canary",
+        "canceled",
+        "digest",
+        "due",
+        "ended",
+        "final_number",
+        "job",
+        "last",
+        "pause_issued",
+        "paused",
+        "position",
+        "seq",
+        "since_ms",
+        "states",
+    )
+
+    def __init__(self, raw: bytes, seq: int, accepted: int, position: int) -> None:
+        self.job = Job.decode(raw)
+        self.digest = digest_of(raw)[:16]
+        self.position = position  # of a record that holds the payload
+        self.seq = seq  # counts jobs in the order they were accepted
+        self.accepted = accepted  # unix time
+        self.ended = 0  # unix time
+        self.since_ms = 0  # ticks from which the job has been waiting
+        self.canceled = False
+        self.paused = False
+        self.pause_issued = 0  # unix time of the newest order to pause or resume
+        self.canary = UNDECIDED
+        self.final_number = 0  # of the report that says it has ended; 0: it has not
+        size = len(self.job.serials)
+        self.states = bytearray(size)
+        self.attempts = bytearray(size)
+        self.last = bytearray(size)  # why the last attempt failed: a code of Contents.reason_of
+        self.due: dict[
+            int, int
+        ] = {}  # index: ticks, only of those that wait after a failed attempt
+
+    def count(self, state: int) -> int:
+        return self.states.count(bytes([state]))
+
+    def open(self) -> int:
+        """How many executions have not ended."""
+        return self.count(State.QUEUED) + self.count(State.IN_PROGRESS)
+
+    def stopped(self) -> str:
+        """Why nothing of the job begins any more: "canceled", "canary-failed"; else ""."""
+        if self.canceled:
+            return "canceled"
+        return "canary-failed" if self.canary == FAILED else ""
+
+    def first(self) -> int:
+        """How many executions, from the first on, may begin: the others wait for the canary."""
+        return self._canary_end() if self.canary == UNDECIDED else len(self.states)
+
+    def _canary_end(self) -> int:
+        """The index after the canary. What was rejected without a try (a meter nobody knows) is no
+        part of it.
+        """
+        missing = self.job.canary.meters if self.job.canary is not None else 0
+        for index in range(len(self.states)):
+            if self.attempts[index] or self.states[index] != State.REJECTED:
+                missing -= 1
+                if missing == 0:
+                    return index + 1
+        return len(self.states)
+
+    def beyond_canary(self) -> int:
+        """How many executions wait for the canary, or would if it had no verdict yet."""
+        return self.states[self._canary_end() :].count(bytes([State.QUEUED]))
+
+    def canary_verdict(self, wanted: int) -> tuple[int, int]:
+        """(verdict, how many succeeded) by the states as they are: as soon as the rest of the
+        canary cannot change it. `wanted`: how many must succeed.
+        """
+        states = self.states[: self._canary_end()]
+        succeeded = states.count(bytes([State.SUCCEEDED]))
+        pending = states.count(bytes([State.QUEUED])) + states.count(bytes([State.IN_PROGRESS]))
+        if succeeded >= wanted:
+            return PASSED, succeeded
+        return (FAILED if succeeded + pending < wanted else UNDECIDED), succeeded
+
+    def summary(self) -> str:
+        """As in "20 succeeded, 3 failed": for people."""
+        counts = [(self.count(state), State.NAMES[state]) for state in range(len(State.NAMES))]
+        return ", ".join(["%d %s" % count for count in counts if count[0]])

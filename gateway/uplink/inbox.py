@@ -1,0 +1,173 @@
+"""What comes from the HES: each message to whom it is for. Bad ones are refused, which is reported
+and on record, and change nothing.
+
+What is judged by the date waits while the clock is unset: setting it brings a hello, and that the
+message again.
+"""
+
+from __future__ import annotations
+
+from gateway.contract import envelope, messages
+from gateway.contract.key_change import KeyChange
+from gateway.contract.messages import Ack, Ask, Chunk, Resend
+from gateway.contract.refused import Refused
+from gateway.meters.inventory import InventoryError
+from gateway.uplink.hes_time import HesTime
+from gateway.uplink.orders import Orders, digest_of
+from gateway.uplink.trust import KEYS, ORDERS, check_address
+from hal.rt import log
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from gateway.contract.job import Job
+    from gateway.jobs.ledger import Ledger
+    from gateway.meters.inventory import Inventory
+    from gateway.uplink.outbox import Outbox
+    from gateway.uplink.provision import Provision
+    from gateway.uplink.trust import TrustStore
+    from hal.ports import Clock, Crypto, Message
+
+_WHERE = "uplink"
+_OVERSIZED = "oversized/"  # before the topic of what the line did not take in for its size
+
+
+class Inbox:
+    """`knows(serial)`: whether the inventory has this meter; `forecast(job)` as Queue.forecast().
+    `hello_soon()` is called when the HES should have a hello, `meters_asked(after)` when it asks
+    for the page of meters after a serial."""
+
+    def __init__(
+        self,
+        concentrator: str,
+        clock: Clock,
+        crypto: Crypto,
+        ledger: Ledger,
+        trust: TrustStore,
+        inventory: Inventory,
+        outbox: Outbox,
+        provision: Provision,
+        knows: Callable[[str], bool],
+        forecast: Callable[[Job], tuple[str, str]],
+        hello_soon: Callable[[], None],
+        meters_asked: Callable[[str], None],
+    ) -> None:
+        self._concentrator = concentrator
+        self._prefix = messages.topic(concentrator, "")
+        self._clock = clock
+        self._crypto = crypto
+        self._ledger = ledger
+        self._trust = trust
+        self._inventory = inventory
+        self._outbox = outbox
+        self._provision = provision
+        self._hello_soon = hello_soon
+        self._meters_asked = meters_asked
+        signers = trust.of(ORDERS)
+        self._orders = Orders(concentrator, signers, clock, crypto, ledger, knows, forecast)
+        self._time = HesTime(concentrator, signers, clock, crypto, ledger)
+        self._takers: dict[str, Callable[[bytes], None]] = {
+            "job": self._job,
+            "cancel": self._orders.cancel,
+            "pause": self._orders.pause,
+            "chunk": self._chunk,
+            "ack": self._ack,
+            "resend": self._resend,
+            "time": self._take_time,
+            "ask": self._ask,
+            "trust": self._take_trust,
+            "keys": self._take_keys,
+        }
+
+    def nonce(self) -> bytes:
+        """For the hello that is sent now: a signed time answers it."""
+        return self._time.nonce()
+
+    def take(self, message: Message) -> None:
+        """Do what a message asks. Nothing raises but faults of ours."""
+        topic = message.topic
+        oversized = topic.startswith(_OVERSIZED)
+        if oversized:
+            topic = topic[len(_OVERSIZED) :]
+        name = topic[len(self._prefix) :]
+        if not topic.startswith(self._prefix) or name not in self._takers:
+            return
+        try:
+            try:
+                if oversized or len(message.payload) > messages.MAX_MESSAGE:
+                    raise Refused("oversized", "at most %d octets" % messages.MAX_MESSAGE)
+                self._takers[name](message.payload)
+            except Refused as refused:
+                self._refused(name, message.payload, refused)
+        except OSError as error:
+            log.error(_WHERE, "%s: storage: %s" % (name, error))
+
+    def _refused(self, name: str, payload: bytes, refused: Refused) -> None:
+        recorded = self._ledger.refused(
+            name, digest_of(payload), refused.job_id, refused.reason, refused.detail
+        )
+        if recorded:
+            log.warning(_WHERE, "%s refused: %s" % (name, refused))
+
+    def _dateless(self, what: str) -> bool:
+        """Whether it cannot be judged yet, for want of a date."""
+        if self._clock.unix_time():
+            return False
+        log.info(_WHERE, "%s to wait until the clock is set" % what)
+        return True
+
+    def _job(self, payload: bytes) -> None:
+        if self._dateless("a job has"):
+            return
+        entry = self._orders.job(payload)
+        if entry is not None:
+            log.info(_WHERE, "job %s: %d meters" % (entry.job.id.hex(), len(entry.job.serials)))
+            self._provision.provide(entry)
+
+    def _chunk(self, payload: bytes) -> None:
+        self._provision.take(Chunk.decode(payload), self._clock.ticks_ms())
+
+    def _ack(self, payload: bytes) -> None:
+        self._outbox.acknowledged(Ack.decode(payload), self._clock.ticks_ms())
+
+    def _resend(self, payload: bytes) -> None:
+        self._outbox.resend(Resend.decode(payload))
+
+    def _ask(self, payload: bytes) -> None:
+        self._meters_asked(Ask.decode(payload).after)
+
+    def _take_time(self, payload: bytes) -> None:
+        unset = self._clock.unix_time() == 0
+        self._time.take(payload)
+        if unset and self._clock.unix_time():
+            self._hello_soon()
+
+    def _take_trust(self, payload: bytes) -> None:
+        if self._dateless("a change of the trust store has"):
+            return
+        what = self._trust.change(payload, self._concentrator, self._clock, self._crypto)
+        self._provision.prove_anew()
+        log.warning(_WHERE, "trust store: " + what)
+        self._ledger.note_if_possible("trust", [self._trust.number, what])
+        self._ledger.event("trust-changed", what)
+        self._hello_soon()  # with the new number
+
+    def _take_keys(self, payload: bytes) -> None:
+        if self._dateless("meters' keys have"):
+            return
+        content, kid = envelope.verify(payload, self._trust.of(KEYS), self._crypto)
+        change = KeyChange.decode(content)
+        check_address(change, self._concentrator, self._clock.unix_time())
+        self._trust.check_keys(change.number, content)
+        try:
+            self._inventory.replace_keys(change.keys)
+        except InventoryError as error:
+            raise Refused("unwrap-failed", str(error))
+        # If the power fails before this, the same message comes again.
+        self._trust.took_keys(change.number, content)
+        what = "number %d by %s: %d meters" % (change.number, kid.hex(), len(change.keys))
+        log.info(_WHERE, "meters' keys: " + what)
+        self._ledger.note_if_possible("keys", [change.number, what])
+        self._ledger.event("keys-changed", what)
+        self._hello_soon()
