@@ -1,4 +1,4 @@
-"""What the ledger's records, applied one after the other, amount to. The same on replay as in life."""
+"""What the ledger's records amount to, applied one after the other: on replay as in life."""
 
 from __future__ import annotations
 

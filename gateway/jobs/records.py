@@ -1,6 +1,7 @@
 """The ledger's records: what each kind holds.
 
-A record is a CBOR array; the first element is its kind. Times are unix, 0 while the clock was unset.
+A record is a CBOR array; the first element is its kind. Times are unix, 0 while the
+clock was unset.
 """
 
 from __future__ import annotations
