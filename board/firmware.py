@@ -16,6 +16,7 @@ from hal.micropython.mqtt import MqttUplink
 from hal.micropython.ports import opener
 from hal.micropython.private_file import make_private_file
 from hal.micropython.storage import FolderStorage
+from hal.modem.drivers import DRIVERS
 from hal.rt import log
 
 TYPE_CHECKING = False
@@ -40,7 +41,7 @@ def run(
     base = path[: path.rfind("/")] if "/" in path else "."
     try:
         with open(path, "rb") as file:
-            settings = parse(file.read())
+            settings = parse(file.read(), DRIVERS)
         check_uarts(settings, sorted(uarts.keys()))
         log.set_level(settings.log_level)
         clock, crypto = SystemClock(), SystemCrypto()

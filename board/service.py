@@ -20,6 +20,7 @@ from hal.cpython.ports import opener
 from hal.cpython.private_file import make_private_file
 from hal.cpython.storage import FolderStorage
 from hal.cpython.watchdog import DeviceWatchdog, SystemdWatchdog
+from hal.modem.drivers import DRIVERS
 from hal.rt import log
 
 
@@ -64,7 +65,7 @@ def main(
     data: Path = options.data or base / "data"
     watchdog: SystemdWatchdog | DeviceWatchdog | None = None
     try:
-        settings = parse(options.settings.read_bytes())
+        settings = parse(options.settings.read_bytes(), DRIVERS)
         check_uarts(settings, sorted(uarts))
         if show is not None:
             print(show(settings, uarts), end="")

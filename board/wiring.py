@@ -6,16 +6,8 @@ import os
 
 from gateway.contract.messages import MAX_MESSAGE
 from gateway.local.access import LocalPort
-from gateway.settings import RADIO, SettingsError
-from hal.modem.attached import Attached
-from hal.modem.dlmsotcp import DlmsOTcp
-from hal.modem.ip import Ip
-from hal.modem.mam.mam import MetersAndMore
-from hal.modem.prime.prime import Prime
-from hal.modem.udp import Udp
-from hal.modem.wmbus import wmbus
-from hal.modem.wmbus.amber import Amber
-from hal.modem.wmbus.imst import Imst
+from gateway.settings import SettingsError
+from hal.modem.drivers import DRIVERS, LINE, TCP
 from hal.rt import log, port_url
 from hal.rt.tls_files import TlsFiles
 
@@ -30,7 +22,6 @@ if TYPE_CHECKING:
     from typing import TypeVar
 
     from gateway.settings import ModemSettings, Settings
-    from hal.modem.attached import Driver
     from hal.ports import BytePort, Clock, Datagrams, Modem
 
     OpenPort = Callable[[str, Clock], Awaitable[BytePort]]
@@ -62,22 +53,20 @@ def modems(
     ]
 
 
-def _on_a_line(one: ModemSettings) -> Driver:
-    if one.driver in RADIO:
-        bit_rate, duty_permille = wmbus.MODES[one.link_mode]
-        radio: type[Imst | Amber] = Imst if one.driver == "imst" else Amber
-        return radio(bit_rate=bit_rate, duty_permille=duty_permille)
-    if one.driver == "meters-and-more":
-        return MetersAndMore()
-    return DlmsOTcp() if one.driver == "dlms-o-tcp" else Prime()
-
-
 def _modem(one: ModemSettings, clock: Clock, open_port: OpenPort, open_udp: OpenUdp) -> Modem:
-    if one.driver == "udp":
-        return Udp(open_udp, clock, one.kind, one.group)
-    if one.driver == "ip":
-        return Ip(lambda host, port: open_port("tcp://%s:%d" % (host, port), clock), clock)
-    return Attached(_on_a_line(one), lambda: open_port(one.url, clock), clock)
+    row = DRIVERS[one.driver]
+    modem: Modem
+    if row.stands_on == LINE:
+        from hal.modem.attached import Attached  # a board without a serial line has no use for it
+
+        modem = Attached(row.make(**one.options), lambda: open_port(one.url, clock), clock)
+    elif row.stands_on == TCP:
+        modem = row.make(
+            lambda host, port: open_port("tcp://%s:%d" % (host, port), clock), clock, **one.options
+        )
+    else:
+        modem = row.make(open_udp, clock, one.kind, **one.options)
+    return modem
 
 
 def uplink(settings: Settings, folder: str, make: Callable[..., U]) -> U:

@@ -37,35 +37,37 @@ from hal.rt import port_url
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any
+    from collections.abc import Mapping, Sequence
+    from typing import Any, Protocol
+
+    class Option(Protocol):
+        """A setting that some modem drivers have, with a default; `expected` in words."""
+
+        name: str
+        default: str
+        expected: str
+
+        def holds(self, value: object) -> bool: ...
+
+    class Driver(Protocol):
+        """What is to be known of a modem driver to read its settings."""
+
+        @property
+        def kinds(self) -> tuple[str, ...]: ...
+        @property
+        def has_line(self) -> bool: ...
+        @property
+        def meters_at_once(self) -> int: ...
+        @property
+        def options(self) -> Sequence[Option]: ...
+
+    Drivers = Mapping[str, Driver]
 
 MAX_TEXT = 65536
 LOG_LEVELS = ("error", "warning", "info", "debug")
 
-# driver: the kind of path it serves
-DRIVERS = {
-    "prime-usi": "plc",
-    "dlms-o-tcp": "plc",
-    "meters-and-more": "plc",
-    "imst": "rf",
-    "amber": "rf",
-    "ip": "ip",
-    "udp": "",
-}
-# UDP reaches G3-PLC meshes as well as Wi-SUN ones and meters on a LAN: its kind has to be said.
-KINDS = ("plc", "rf", "ip")
 BAUDS = (300, 600, 1200, 2400, 4800, 9600, 19200)  # of IEC 62056-21, mode E
-# How many meters are served over it side by side, so that the medium has something to do while a
-# meter thinks. More than that and answers queue on the medium for longer than a request waits:
-# with PRIME at 21.4 kbit/s and meters that take 500 ms, 4 keep it busy for 73 % of the time, 6 for
-# 94 %, 8 for 99 %; at 4.8 kbit/s 4 keep it busy for 99 %, and 8 make the job 20 % longer.
-METERS_AT_ONCE = {"prime-usi": 8, "dlms-o-tcp": 8, "ip": 16}
-FEW_AT_ONCE = 4  # of the other drivers
 MOST_WORKERS = 64
-WITHOUT_LINE = ("ip", "udp")  # drivers that stand on the system's network
-# Drivers of wireless M-Bus modules, with the usual link mode; and all of them (EN 13757-4).
-RADIO = {"imst": "N2", "amber": "S2"}
-LINK_MODES = ("C2", "N2", "N2c", "S2", "T2")
 
 
 class SettingsError(Exception):
@@ -128,37 +130,22 @@ class StorageSettings:
 class ModemSettings:
     """One modem of the board.
 
-    kind: "plc", "rf" or "ip". driver: a key of DRIVERS.
-    url: of its line, see hal/rt/port_url.py; "" for the drivers in WITHOUT_LINE.
-    group: of driver "udp", the multicast group for broadcasts, "[v6]:port"; "": no broadcasts.
-    link_mode: of the drivers in RADIO, what the module is commissioned for; its radio budget
-    follows from it. "" for others.
+    kind: "plc", "rf" or "ip". driver: one of those the board knows.
+    url: of its line, see hal/rt/port_url.py; "" for drivers that stand on the system's network.
     meters_at_once: how many meters are served over it side by side.
+    options: what its driver alone has, by name.
     """
 
-    __slots__ = ("driver", "group", "kind", "link_mode", "meters_at_once", "url")
+    __slots__ = ("driver", "kind", "meters_at_once", "options", "url")
 
-    def __init__(self, fields: _Fields) -> None:
-        self.driver = fields.one_of("driver", sorted(DRIVERS))
-        kind = DRIVERS[self.driver]
-        if kind:
-            self.kind = fields.one_of("kind", [kind], kind)
-        else:
-            self.kind = fields.one_of("kind", list(KINDS))
-        self.url = ""
-        if self.driver not in WITHOUT_LINE:
-            self.url = fields.url("url")
-        self.link_mode = ""
-        if self.driver in RADIO:
-            self.link_mode = fields.one_of("link_mode", list(LINK_MODES), RADIO[self.driver])
-        self.group = ""
-        if self.driver == "udp":
-            self.group = fields.text("group", 0, 80, "")
-            if self.group and not _is_group(self.group):
-                raise fields.error("group", "an address like [ff03::1]:4059", repr(self.group))
-        self.meters_at_once = fields.integer(
-            "meters_at_once", 1, 64, METERS_AT_ONCE.get(self.driver, FEW_AT_ONCE)
-        )
+    def __init__(self, fields: _Fields, drivers: Drivers) -> None:
+        self.driver = fields.one_of("driver", sorted(drivers))
+        row = drivers[self.driver]
+        only = row.kinds[0] if len(row.kinds) == 1 else _REQUIRED
+        self.kind = fields.one_of("kind", list(row.kinds), only)
+        self.url = fields.url("url") if row.has_line else ""
+        self.options = {option.name: fields.option(option) for option in row.options}
+        self.meters_at_once = fields.integer("meters_at_once", 1, 64, row.meters_at_once)
         fields.done()
 
 
@@ -218,7 +205,7 @@ class Settings:
         "workers",
     )
 
-    def __init__(self, fields: _Fields) -> None:
+    def __init__(self, fields: _Fields, drivers: Drivers) -> None:
         self.concentrator = fields.identifier("concentrator", 32)
         self.system_title = fields.hex("system_title", 8, 8)
         self.uplink = UplinkSettings(fields.object("uplink"))
@@ -227,7 +214,7 @@ class Settings:
             self.signers.append((signer.hex("kid", 1, 32), signer.hex("key", 64, 64)))
             signer.done()
         self.board_key = fields.text("board_key", 1, 255, "board.key")
-        self.modems = [ModemSettings(modem) for modem in fields.objects("modems", 0, 8)]
+        self.modems = [ModemSettings(modem, drivers) for modem in fields.objects("modems", 0, 8)]
         self.local = None
         if fields.has("local"):
             self.local = LocalSettings(fields.object("local"))
@@ -251,8 +238,9 @@ class Settings:
         fields.done()
 
 
-def parse(text: str | bytes) -> Settings:
-    """Settings from JSON. SettingsError and nothing else for whatever is wrong."""
+def parse(text: str | bytes, drivers: Drivers) -> Settings:
+    """Settings from JSON. drivers: of modems, by name (hal/modem/drivers.py). SettingsError and
+    nothing else for whatever is wrong."""
     if len(text) > MAX_TEXT:
         raise SettingsError("settings: expected at most %d bytes, came %d" % (MAX_TEXT, len(text)))
     try:
@@ -266,7 +254,7 @@ def parse(text: str | bytes) -> Settings:
         raise SettingsError("settings: expected JSON: %s" % error)
     if not isinstance(content, dict):
         raise SettingsError("settings: expected a JSON object, came %s" % _came(content))
-    return Settings(_Fields("", content))
+    return Settings(_Fields("", content), drivers)
 
 
 _REQUIRED = object()
@@ -349,6 +337,13 @@ class _Fields:
             raise self.error(key, " or ".join(choices), _came(value))
         return value
 
+    def option(self, option: Option) -> str:
+        """Of a driver."""
+        value = self._take(option.name, option.default)
+        if not option.holds(value):
+            raise self.error(option.name, option.expected, _came(value))
+        return str(value)
+
     def hex(self, key: str, least: int, most: int) -> bytes:
         value = self._take(key, _REQUIRED)
         good = isinstance(value, str) and len(value) % 2 == 0 and least <= len(value) // 2 <= most
@@ -398,16 +393,3 @@ def _came(value: Any) -> str:
     if value is None or value is True or value is False:
         return {None: "null", True: "true", False: "false"}[value]
     return "%r" % value
-
-
-def _is_group(text: str) -> bool:
-    """[IPv6 multicast]:port, or IPv4's 224.0.0.0/4."""
-    host, _, port = text.rpartition(":")
-    if not 0 < len(port) < 6 or not all("0" <= c <= "9" for c in port):
-        return False
-    if not 0 < int(port) < 65536:
-        return False
-    first = host.split(".")[0]
-    return (host[:3].lower() == "[ff" and host[-1] == "]") or first in [
-        "%d" % number for number in range(224, 240)
-    ]

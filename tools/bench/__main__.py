@@ -1,14 +1,14 @@
-"""`ami-bench`: how fast the firmware's parts are."""
+"""`ami-bench`: how fast the firmware's parts are, and how large."""
 
 from __future__ import annotations
 
 import argparse
 import sys
 
-from tools.bench import dlms, ledger, mass, modem
+from tools.bench import dlms, heap, ledger, mass, modem
 from tools.bench.wrong import WrongWork
 
-PARTS = [dlms, ledger, modem, mass]  # each adds its command with add_command(commands)
+PARTS = [dlms, ledger, modem, mass, heap]  # each adds its command with add_command(commands)
 
 
 def main(arguments: list[str] | None = None) -> int:

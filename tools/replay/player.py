@@ -18,13 +18,8 @@ from __future__ import annotations
 
 import json
 
+from hal.modem import drivers
 from hal.modem.answer import Answer
-from hal.modem.dlmsotcp import DlmsOTcp
-from hal.modem.mam.mam import MetersAndMore
-from hal.modem.prime.prime import Prime
-from hal.modem.wmbus import wmbus
-from hal.modem.wmbus.amber import Amber
-from hal.modem.wmbus.imst import Imst
 from hal.ports import Joined, Left, ModemError, PortError, Rx, TxDone
 
 TYPE_CHECKING = False
@@ -35,29 +30,28 @@ if TYPE_CHECKING:
 
     Row = dict[str, Any]
 
-DRIVERS = ("prime-usi", "dlms-o-tcp", "meters-and-more", "imst", "amber")
+# Those that are sans-IO.
+DRIVERS = tuple([name for name, row in drivers.DRIVERS.items() if row.has_line])
 OUTCOME = ("write", "event")
 READ, CALL, LINE, OPEN = "read", "call", "line", "open"
 
 
 def make_driver(head: Row) -> Driver:
-    """Of a recording's first line: "driver" as in the gateway's settings, "link_mode" of the radio
-    drivers. ValueError."""
+    """Of a recording's first line: "driver" as in the gateway's settings, and the options that it
+    has there. ValueError."""
     name = head.get("driver")
-    if name in ("imst", "amber"):
-        mode = head.get("link_mode", "N2" if name == "imst" else "S2")
-        if mode not in wmbus.MODES:
-            raise ValueError("link_mode: expected one of %s" % ", ".join(sorted(wmbus.MODES)))
-        bit_rate, duty_permille = wmbus.MODES[mode]
-        radio: type[Imst | Amber] = Imst if name == "imst" else Amber
-        return radio(bit_rate=bit_rate, duty_permille=duty_permille)
-    if name == "prime-usi":
-        return Prime()
-    if name == "dlms-o-tcp":
-        return DlmsOTcp()
-    if name == "meters-and-more":
-        return MetersAndMore()
-    raise ValueError("driver: expected one of %s, came %r" % (", ".join(DRIVERS), name))
+    if name not in DRIVERS:
+        raise ValueError("driver: expected one of %s, came %r" % (", ".join(DRIVERS), name))
+    options = {}
+    for option in drivers.DRIVERS[name].options:
+        value = head.get(option.name, option.default)
+        if not option.holds(value):
+            raise ValueError(
+                "%s: expected one of: %s, came %r" % (option.name, option.expected, value)
+            )
+        options[option.name] = value
+    driver: Driver = drivers.DRIVERS[name].make(**options)
+    return driver
 
 
 def load(path: str) -> list[Row]:

@@ -26,6 +26,7 @@ from gateway.meters.inventory import KEYS, METERS
 from gateway.meters.network import Network
 from gateway.settings import parse
 from hal.cpython.crypto import SystemCrypto
+from hal.modem.drivers import DRIVERS
 from hal.ports import Datagrams
 from hal.rt import log
 from hal.sim.storage import MemoryStorage
@@ -46,7 +47,7 @@ from tools.simulation.network import IpMeter, Lines
 CONCENTRATOR = "district-1"
 START = int(datetime(2027, 3, 1, tzinfo=UTC).timestamp())  # a Monday, midnight
 DAY_S = 86400
-DRIVERS = {"prime": "prime-usi"}  # the setting for a make, where it has another name
+DRIVER_OF = {"prime": "prime-usi"}  # the setting for a make, where it has another name
 PLC_URL, RF_URL = "tcp://plc:1", "tcp://rf:1"
 HES_POLL_S = 5.0  # how soon the HES sees a new order
 LOOK_MS = 1000  # how often finished() looks
@@ -107,7 +108,7 @@ class District:
             rf_modem=RF_MODEMS[rf_modem],
         )
         self.lines = Lines()
-        self._settings = parse(json.dumps(self._all_settings(settings or {})))
+        self._settings = parse(json.dumps(self._all_settings(settings or {})), DRIVERS)
         self._tasks: list[asyncio.Task[None]] = []
 
     async def __aenter__(self) -> District:
@@ -265,7 +266,7 @@ class District:
         plc, rf = self._makes
         modems: list[dict[str, Any]] = []
         if self.street.plc is not None:
-            modems.append({"driver": DRIVERS.get(plc, plc), "url": PLC_URL})
+            modems.append({"driver": DRIVER_OF.get(plc, plc), "url": PLC_URL})
         if self.street.rf is not None:
             modems.append({"driver": rf, "url": RF_URL})
         if any(member.on_ip for member in self.members.values()):

@@ -1,5 +1,5 @@
 """Amber Wireless, now Würth Elektronik, modules in command mode: DLMS in wireless M-Bus
-(wmbus_module.py).
+(hal/modem/wmbus/module.py).
 
 The module must be commissioned to hand over what it receives (UART_CMD_Out_Enable, 05, is 1) and to
 send link frames whose first block comes from the host (MBUS_Bl_Add_Disable, 30, is 1). Whether it
@@ -15,6 +15,7 @@ from __future__ import annotations
 
 from hal.modem.wmbus import amber_frames as frames
 from hal.modem.wmbus.module import OWN_ADDRESS, STATUS_OK, Module
+from hal.modem.wmbus.wmbus import MODES
 from hal.ports import PortError
 
 _ALL = b"\x00\x80"  # position, length
@@ -148,3 +149,9 @@ def _place(text: str) -> bytes:
             ' position in hex as "45", or with a length as "00.80"; not %r' % text
         )
     return bytes(place)
+
+
+def for_mode(link_mode: str) -> Amber:
+    """The driver of a module that is commissioned for this link mode, a key of wmbus.MODES."""
+    bit_rate, duty_permille = MODES[link_mode]
+    return Amber(bit_rate=bit_rate, duty_permille=duty_permille)

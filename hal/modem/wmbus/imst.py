@@ -1,4 +1,5 @@
-"""IMST iM871A (868 MHz) and iM170A (169 MHz) over HCI: DLMS in wireless M-Bus (wmbus_module.py).
+"""IMST iM871A (868 MHz) and iM170A (169 MHz) over HCI: DLMS in wireless M-Bus
+(hal/modem/wmbus/module.py).
 
 Parameters: "config" (set: whether to keep it, then flags and fields as in the module's HCI manual;
 get: flags and fields) and "info" (module type, own address, firmware; only get). Not in evidence: a
@@ -9,6 +10,7 @@ from __future__ import annotations
 
 from hal.modem.wmbus import hci
 from hal.modem.wmbus.module import OWN_ADDRESS, STATUS_OK, Module
+from hal.modem.wmbus.wmbus import MODES
 from hal.ports import PortError
 
 _READ = {"config": hci.GET_CONFIG_REQUEST, "info": hci.DEVICE_INFO_REQUEST}
@@ -80,3 +82,9 @@ class Imst(Module):
     def _damage(self) -> dict[str, int]:
         parser = self._parser
         return {"bad-crc": parser.bad_crc, "noise": parser.noise, "stalled": parser.stalled}
+
+
+def for_mode(link_mode: str) -> Imst:
+    """The driver of a module that is commissioned for this link mode, a key of wmbus.MODES."""
+    bit_rate, duty_permille = MODES[link_mode]
+    return Imst(bit_rate=bit_rate, duty_permille=duty_permille)

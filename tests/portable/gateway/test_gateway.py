@@ -13,6 +13,7 @@ from gateway.contract.reports import Event, MeterReport
 from gateway.meters.inventory import KEYS, METERS
 from gateway.meters.reachability import FILE
 from gateway.settings import parse
+from hal.modem.drivers import DRIVERS
 from hal.ports import Joined
 from hal.sim.clock import ManualClock
 from hal.sim.storage import MemoryStorage
@@ -58,7 +59,8 @@ class Street:
         settings = parse(
             '{"concentrator": "%s", "system_title": "414d490000000001", "attempt_s": 60,'
             ' "uplink": {"host": "x"}, "workers": 2,'
-            ' "signers": [{"kid": "6865732d31", "key": "%s"}]}' % (HERE, PUBLIC.hex())
+            ' "signers": [{"kid": "6865732d31", "key": "%s"}]}' % (HERE, PUBLIC.hex()),
+            DRIVERS,
         )
         modems = [(self.modem, 4)]
         self.gateway = Gateway(

@@ -4,11 +4,17 @@ from __future__ import annotations
 
 import json
 
-from gateway.settings import DRIVERS, MAX_TEXT, SettingsError, parse
+from gateway import settings as gateway_settings
+from gateway.settings import MAX_TEXT, SettingsError
+from hal.modem.drivers import DRIVERS
 from hal.rt import port_url
 from tests.portable.support import raises
 
 MODEM = {"kind": "plc", "driver": "prime-usi", "url": "tcp://127.0.0.1:9001"}
+
+
+def parse(text):
+    return gateway_settings.parse(text, DRIVERS)
 
 
 def minimal():
@@ -153,7 +159,7 @@ def test_udp_says_which_kind_of_path_it_is():
             ]
         )
     )
-    assert [(one.kind, one.group) for one in settings.modems] == [
+    assert [(one.kind, one.options["group"]) for one in settings.modems] == [
         ("plc", "[ff03::1]:4059"),
         ("ip", "239.1.2.3:4059"),
     ]
@@ -202,7 +208,10 @@ def test_radio_modules_say_their_link_mode():
     url = "tcp://h:1"
     modems = [{"driver": "imst", "url": url}, {"driver": "amber", "url": url, "link_mode": "C2"}]
     settings = parse(changed(modems=modems))
-    assert [(one.kind, one.link_mode) for one in settings.modems] == [("rf", "N2"), ("rf", "C2")]
+    assert [(one.kind, one.options["link_mode"]) for one in settings.modems] == [
+        ("rf", "N2"),
+        ("rf", "C2"),
+    ]
     assert (
         refusal(changed(modems=[{"driver": "amber", "url": url, "link_mode": "R2"}]))
         == "modems[0].link_mode: expected C2 or N2 or N2c or S2 or T2, came 'R2'"
@@ -210,4 +219,4 @@ def test_radio_modules_say_their_link_mode():
     modem = {"driver": "meters-and-more", "url": url, "link_mode": "S2"}
     assert "link_mode" in refusal(changed(modems=[modem]))
     (settled,) = parse(changed(modems=[{"driver": "meters-and-more", "url": url}])).modems
-    assert (settled.kind, settled.link_mode, settled.meters_at_once) == ("plc", "", 4)
+    assert (settled.kind, settled.options, settled.meters_at_once) == ("plc", {}, 4)

@@ -1,7 +1,8 @@
 """The other end of each driver's line as a script: it does at once what it is told, its nodes echo
 what they are sent. An end has take(bytes from the host) -> frames for the host.
 
-A driver enters the contract's tests (test_modem_contract.py) by one Entry in ENTRIES."""
+A driver enters the contract's tests (test_contract.py) by one Entry in ENTRIES, of
+the name that it has in hal/modem/drivers.py."""
 
 from __future__ import annotations
 
@@ -198,7 +199,7 @@ def _mam_network() -> Network:
 
 
 ENTRIES = (
-    Entry("prime", Prime, PrimeEnd, PLC_NODES, "0080e1ffffff", ("0013", b"\x2a", b"\x2a")),
+    Entry("prime-usi", Prime, PrimeEnd, PLC_NODES, "0080e1ffffff", ("0013", b"\x2a", b"\x2a")),
     Entry("dlms-o-tcp", DlmsOTcp, DlmsOTcpEnd, PLC_NODES, "0080e1ffffff", None),
     Entry(
         "meters-and-more",

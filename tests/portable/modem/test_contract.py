@@ -5,6 +5,7 @@ lost, delayed."""
 from __future__ import annotations
 
 from hal.modem.answer import Answer
+from hal.modem.drivers import DRIVERS
 from hal.ports import (
     BROADCAST,
     Busy,
@@ -195,6 +196,17 @@ def traffic(bench: Bench, rounds: int) -> tuple[int, int, int]:
     assert len({echo.data for echo in bench.echoes}) == len(bench.echoes), tag(bench)
     well = len([done for done in bench.done if done.status == 0])
     return rounds, well, len(bench.echoes)
+
+
+def test_every_driver_on_a_line_is_here() -> None:
+    on_lines = [name for name, row in DRIVERS.items() if row.has_line]
+    assert sorted([entry.name for entry in ENTRIES]) == sorted(on_lines)
+    for entry in ENTRIES:
+        assert type(DRIVERS[entry.name].make(**_usual(entry.name))) is type(entry.driver())
+
+
+def _usual(name: str) -> dict[str, str]:
+    return {option.name: option.default for option in DRIVERS[name].options}
 
 
 def test_every_frame_is_settled_once_and_echoes_come_from_its_node() -> None:

@@ -1,4 +1,4 @@
-"""What the two IP drivers do as every Modem does (test_modem_contract.py has those with a line of
+"""What the two IP drivers do as every Modem does (test_contract.py has those with a line of
 their own): each to meters that send everything back, over a network that is clean, delivers byte
 at a time (TCP), loses a fifth (UDP), or is slow."""
 

@@ -13,6 +13,7 @@ from board.wiring import board_key
 from gateway.settings import Settings, SettingsError, parse
 from hal.cpython.crypto import SystemCrypto
 from hal.cpython.private_file import make_private_file
+from hal.modem.drivers import DRIVERS
 from tests.conftest import ROOT, micropython_environment
 
 
@@ -24,7 +25,7 @@ def settings(**more: object) -> Settings:
         "signers": [{"kid": "01", "key": "ab" * 64}],
         **more,
     }
-    return parse(json.dumps(content))
+    return parse(json.dumps(content), DRIVERS)
 
 
 def key(folder: Path, **more: object) -> bytes:
