@@ -1,4 +1,6 @@
-"""Crypto from cryptolib's AES, hashlib, and the pieces that MicroPython lacks."""
+"""Crypto from cryptolib's AES, hashlib, and the pieces that MicroPython lacks: of these, the curves
+and SHA-384 are imported on use.
+"""
 
 from __future__ import annotations
 
@@ -6,9 +8,7 @@ import hashlib
 import os
 
 from hal.micropython import keywrap
-from hal.micropython.ec import P256, P384
 from hal.micropython.gcm import Gcm
-from hal.micropython.sha384 import sha384
 from hal.ports import CryptoError, PortError
 from hal.rt.ec_arguments import check_ec_key, ec_size
 
@@ -25,7 +25,7 @@ class SystemCrypto:
 
     def digest(self, name: str, data: bytes) -> bytes:
         if name == "sha384":
-            return sha384(data)
+            return _sha384(data)
         found = getattr(hashlib, name, None)  # a board's firmware may leave some out
         if found is None:
             raise PortError("the digest %s is not in this board's MicroPython" % name)
@@ -79,19 +79,26 @@ def _sha256(data: bytes) -> bytes:
     return hashlib.sha256(data).digest()
 
 
-_CURVES = {"P-256": P256, "P-384": P384}
-_HASHES = {"P-256": _sha256, "P-384": sha384}
+def _sha384(data: bytes) -> bytes:
+    from hal.micropython.sha384 import sha384
+
+    return sha384(data)
+
+
+_HASHES = {"P-256": _sha256, "P-384": _sha384}
 
 
 def _curve(name: str) -> Curve:
     ec_size(name)  # refuses a curve there is not
-    return _CURVES[name]
+    from hal.micropython.ec import P256, P384
+
+    return P256 if name == "P-256" else P384
 
 
 def _secret(curve: str, key: bytes) -> int:
     check_ec_key(curve, "private", key)
     secret = int.from_bytes(key, "big")
-    if not 0 < secret < _CURVES[curve].n:
+    if not 0 < secret < _curve(curve).n:
         raise CryptoError("%s private key: not between 1 and the curve's order" % curve)
     return secret
 
@@ -101,7 +108,7 @@ def _point(curve: str, key: bytes) -> tuple[int, int]:
     size = len(key) // 2
     x = int.from_bytes(key[:size], "big")
     y = int.from_bytes(key[size:], "big")
-    if not _CURVES[curve].is_on_curve(x, y):
+    if not _curve(curve).is_on_curve(x, y):
         raise CryptoError("%s public key: not a point of the curve" % curve)
     return x, y
 
