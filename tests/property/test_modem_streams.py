@@ -132,7 +132,7 @@ tcp_nodes = st.builds(
 )
 tcp_stream = st.lists(st.one_of(tcp_messages, tcp_nodes, st.binary(max_size=9)), max_size=25)
 STREAMS = {
-    "prime": usi_stream,
+    "prime-usi": usi_stream,
     "dlms-o-tcp": tcp_stream,
     "meters-and-more": mam_stream,
     "imst": hci_stream,
