@@ -25,7 +25,7 @@ from gateway.dlms.errors import (
     SecurityFailed,
     ServiceRefused,
 )
-from gateway.dlms.protection.security import Keys
+from gateway.dlms.protection.keyring import Keys
 from gateway.dlms.protection.security_setup import invocation_counter
 from gateway.meters.counters import CounterError
 from gateway.meters.inventory import InventoryError

@@ -5,7 +5,8 @@ from __future__ import annotations
 
 class Fields:
     """Subclasses list their attributes in FIELDS, in the order of the standard. Byte strings are
-    shown by their length only: they may hold keys and secrets."""
+    shown by their length only: they may hold keys and secrets. They can be changed, so there is no
+    hash of them: as keys of a dict they would be lost."""
 
     __slots__ = ()
     FIELDS: tuple[str, ...] = ()
@@ -14,9 +15,6 @@ class Fields:
         if type(self) is not type(other):
             return False
         return all(getattr(self, name) == getattr(other, name) for name in self.FIELDS)
-
-    def __hash__(self) -> int:
-        return id(self)
 
     def __repr__(self) -> str:
         shown = []

@@ -21,14 +21,14 @@ from gateway.dlms.data import axdr, obis
 from gateway.dlms.errors import AccessRefused, ActionRefused, AssociationRefused
 from gateway.dlms.hdlc.link import HdlcLink
 from gateway.dlms.hdlc.mode_e import open_mode_e
-from gateway.dlms.protection.security import (
+from gateway.dlms.protection.keyring import Keys
+from gateway.dlms.protection.policy import (
     AUTHENTICATED,
     AUTHENTICATED_ENCRYPTED,
     DED,
     GENERAL_DED,
     GENERAL_GLO,
     GLO,
-    Keys,
     Protection,
 )
 from hal.cpython.clock import SystemClock

@@ -21,7 +21,9 @@ from gateway.dlms.apdu import acse
 from gateway.dlms.data import axdr
 from gateway.dlms.errors import SecurityFailed
 from gateway.dlms.hdlc import frames as hdlc_frames
-from gateway.dlms.protection.security import GENERAL_GLO, Ciphering, Keys, Protection
+from gateway.dlms.protection.keyring import Keys
+from gateway.dlms.protection.policy import GENERAL_GLO, Protection
+from gateway.dlms.protection.security import Ciphering
 from hal.cpython.crypto import SystemCrypto
 from tests.portable.dlms import published
 

@@ -11,7 +11,8 @@ from gateway.dlms.apdu import acse, gbt
 from gateway.dlms.data import axdr, obis
 from gateway.dlms.data.datetime import parse_date_time, text_date_time
 from gateway.dlms.errors import ProtocolError, SecurityFailed
-from gateway.dlms.protection.security import Ciphering, Keys
+from gateway.dlms.protection.keyring import Keys
+from gateway.dlms.protection.security import Ciphering
 from hal.cpython.crypto import SystemCrypto
 from hal.modem.wrapper import HEADER, Unwrapper, wrap
 

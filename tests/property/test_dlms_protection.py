@@ -9,7 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gateway.dlms.errors import ProtocolError, SecurityFailed
-from gateway.dlms.protection.security import (
+from gateway.dlms.protection.keyring import Keys
+from gateway.dlms.protection.policy import (
     AUTHENTICATED,
     AUTHENTICATED_ENCRYPTED,
     DED,
@@ -23,10 +24,9 @@ from gateway.dlms.protection.security import (
     PLAIN,
     STATIC,
     WRAPPED,
-    Ciphering,
-    Keys,
     Protection,
 )
+from gateway.dlms.protection.security import Ciphering
 from gateway.dlms.protection.suites import SUITES
 from hal.cpython.crypto import SystemCrypto
 from tools.meter.device import derive_test_keys

@@ -17,7 +17,7 @@ from itertools import count
 
 from gateway.dlms.client.client import HIGH_GMAC, Association, Client
 from gateway.dlms.errors import DlmsError
-from gateway.dlms.protection.security import Keys
+from gateway.dlms.protection.keyring import Keys
 from gateway.meters.inventory import Meter
 from gateway.meters.network import Network
 from hal.cpython.clock import SystemClock

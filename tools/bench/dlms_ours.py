@@ -16,7 +16,8 @@ import sys
 from gateway.dlms import apdu
 from gateway.dlms.data import axdr
 from gateway.dlms.hdlc import frames as hdlc_frames
-from gateway.dlms.protection.security import Ciphering, Keys
+from gateway.dlms.protection.keyring import Keys
+from gateway.dlms.protection.security import Ciphering
 from tools.bench import dlms_work as work
 from tools.bench.rounds import measure
 

@@ -11,7 +11,7 @@ from typing import NoReturn
 
 from gateway.dlms.data import obis
 from gateway.dlms.errors import DlmsError
-from gateway.dlms.protection.security import FORMS, KEY_SOURCES
+from gateway.dlms.protection.policy import FORMS, KEY_SOURCES
 from hal.ports import PortError
 from tools.dlms import clock, failure, identify, image, members, notify, objects, profile, rekey
 from tools.dlms.counter_file import CounterProblem

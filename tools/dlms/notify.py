@@ -16,13 +16,9 @@ from gateway.dlms import apdu
 from gateway.dlms.data import datetime
 from gateway.dlms.data.axdr import bytes_at
 from gateway.dlms.errors import DlmsError, ProtocolError
-from gateway.dlms.protection.security import (
-    GENERAL_GLO,
-    GENERAL_GLO_TAG,
-    PROTECTED,
-    Ciphering,
-    Protection,
-)
+from gateway.dlms.protection.policy import GENERAL_GLO, Protection
+from gateway.dlms.protection.security import Ciphering
+from gateway.dlms.protection.tags import GENERAL_GLO_TAG, PROTECTED
 from hal.modem.wrapper import Unwrapper, unwrap
 from tools.cosem import render
 from tools.cosem.names import ATTRIBUTE, Member

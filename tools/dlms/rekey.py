@@ -15,8 +15,9 @@ from pathlib import Path
 from gateway.dlms.client.client import Client
 from gateway.dlms.data import axdr, obis
 from gateway.dlms.errors import ActionRefused, DlmsError, ProtocolError
+from gateway.dlms.protection import key_agreement
 from gateway.dlms.protection import security_setup as keys
-from gateway.dlms.protection.security import Keys
+from gateway.dlms.protection.keyring import Keys
 from tools.cosem.names import ATTRIBUTE
 from tools.dlms.failure import DONE, CallProblem, Failed, one_line
 from tools.dlms.members import member
@@ -78,7 +79,7 @@ async def _agreed(client: Client, settings: Settings, held: Keys) -> Keys:
     if typed[0] != axdr.OCTET_STRING or len(typed[1]) != 8:
         raise ProtocolError("server_system_title: expected 8 octets")
     wanted = [keys.UNICAST, keys.AUTHENTICATION]
-    return await keys.agree(client, settings.crypto, held, wanted, bytes(typed[1]))
+    return await key_agreement.agree(client, settings.crypto, held, wanted, bytes(typed[1]))
 
 
 class KeyStore:

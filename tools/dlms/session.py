@@ -23,11 +23,11 @@ from gateway.dlms.client.client import (
     Client,
 )
 from gateway.dlms.errors import DlmsError, NoAnswer, ServiceRefused
-from gateway.dlms.protection.security import (
+from gateway.dlms.protection.keyring import Keys
+from gateway.dlms.protection.policy import (
     AUTHENTICATED,
     AUTHENTICATED_ENCRYPTED,
     ENCRYPTED,
-    Keys,
     Protection,
 )
 from gateway.dlms.protection.security_setup import invocation_counter

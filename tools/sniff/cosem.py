@@ -19,13 +19,15 @@ from gateway.dlms.errors import DlmsError, ProtocolError
 from gateway.dlms.protection import envelope
 from gateway.dlms.protection.keyring import TITLE_SIZE
 from gateway.dlms.protection.policy import AUTHENTICATED, BROADCAST, COMPRESSED, ENCRYPTED
-from gateway.dlms.protection.security import (
+from gateway.dlms.protection.security import TAG_SIZE
+from gateway.dlms.protection.tags import (
+    GENERAL_CIPHERING_TAG,
     GENERAL_DED_TAG,
     GENERAL_GLO_TAG,
+    GENERAL_SIGNING_TAG,
     PLAIN_OF,
     PLAIN_OF_DED,
     PROTECTED,
-    TAG_SIZE,
 )
 from hal.cpython.crypto import SystemCrypto
 from hal.ports import AesGcm, CryptoError
@@ -176,7 +178,7 @@ class Cosem:
     ) -> list[Layer]:
         name = CIPHERED.get(raw[0], "0x%02x" % raw[0])
         try:
-            if raw[0] == envelope.GENERAL_SIGNING:
+            if raw[0] == GENERAL_SIGNING_TAG:
                 parties, content, _, signature = envelope.signing_parts(raw)
                 if outward is None:
                     outward = bytes(parties.originator) in self._titles
@@ -293,7 +295,7 @@ class _Sealed:
             self.title = bytes(title)
             self.parts.append(Part("system title", self.title))
             content, end = axdr.bytes_at(raw, at)
-        elif tag == envelope.GENERAL_CIPHERING:
+        elif tag == GENERAL_CIPHERING_TAG:
             parties, info, content = envelope.ciphering_parts(raw)
             end = len(raw)
             self.title = bytes(parties.originator)

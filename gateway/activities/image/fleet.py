@@ -14,7 +14,7 @@ from gateway.dlms.apdu import acse
 from gateway.dlms.client.broadcast import CLIENT, Broadcast
 from gateway.dlms.client.client import Association, Client
 from gateway.dlms.errors import NoAnswer, SecurityFailed, ServiceRefused
-from gateway.dlms.protection.security import Keys
+from gateway.dlms.protection.keyring import Keys
 from gateway.meters.counters import CounterError
 from gateway.meters.inventory import BROADCAST, InventoryError
 from hal.ports import ModemError

@@ -15,7 +15,8 @@ from gateway.dlms.data.axdr import put_length
 from gateway.dlms.errors import SecurityFailed
 from gateway.dlms.protection.policy import AUTHENTICATED_ENCRYPTED
 from gateway.dlms.protection.policy import BROADCAST as KEY_SET
-from gateway.dlms.protection.security import COUNTER_LIMIT, GLO_OF, TAG_SIZE
+from gateway.dlms.protection.security import COUNTER_LIMIT, TAG_SIZE
+from gateway.dlms.protection.tags import GLO_OF
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -42,7 +42,8 @@ from gateway.dlms.errors import (
     SecurityFailed,
 )
 from gateway.dlms.protection import hls
-from gateway.dlms.protection.security import PLAIN, Ciphering
+from gateway.dlms.protection.policy import PLAIN
+from gateway.dlms.protection.security import Ciphering
 from hal.ports import PortError
 
 TYPE_CHECKING = False
@@ -55,7 +56,7 @@ if TYPE_CHECKING:
     from gateway.dlms.apdu.parts import DataResult, Selection, Target
     from gateway.dlms.client.reading import Rows
     from gateway.dlms.data.axdr import Typed
-    from gateway.dlms.protection.security import Keys
+    from gateway.dlms.protection.keyring import Keys
     from hal.ports import Clock, Crypto, Link
 
     T = TypeVar("T")

@@ -21,7 +21,8 @@ from gateway.dlms.errors import (
     SecurityFailed,
     ServiceRefused,
 )
-from gateway.dlms.protection.security import GLO_OF, PLAIN, PROTECTED
+from gateway.dlms.protection.policy import PLAIN
+from gateway.dlms.protection.tags import GLO_OF, PROTECTED
 from hal.ports import PortError
 
 TYPE_CHECKING = False

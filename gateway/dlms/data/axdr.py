@@ -158,6 +158,19 @@ def put_length(out: bytearray, length: int) -> None:
         raise ValueError("a length of %d does not fit" % length)
 
 
+def length_size(length: int) -> int:
+    """How many bytes put_length() takes for it."""
+    if length < 0x80:
+        return 1
+    return 2 if length < 0x100 else 3 if length < 0x10000 else 5
+
+
+def put_octets(out: bytearray, octets: bytes) -> None:
+    """Append an octet string without its tag: length, bytes."""
+    put_length(out, len(octets))
+    out.extend(octets)
+
+
 def _put(out: bytearray, tag: int, value: Any, depth: int) -> None:
     """Append the value of a type, without its tag."""
     if tag in _INTEGERS:  # these two first, for they are most of what is sent

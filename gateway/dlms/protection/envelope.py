@@ -2,20 +2,18 @@
 and General-Signing), as they are on the wire: nothing is checked or deciphered here.
 
 general-glo and general-ded are a system title and a ciphered service; they are simple enough to be
-in security.py. decode raises ProtocolError and nothing else.
+in security.py. Decoding raises ProtocolError and nothing else.
 """
 
 from __future__ import annotations
 
-from gateway.dlms.data.axdr import bytes_at, put_length
+from gateway.dlms.data.axdr import bytes_at, put_octets
 from gateway.dlms.errors import ProtocolError
+from gateway.dlms.protection.tags import GENERAL_CIPHERING_TAG, GENERAL_SIGNING_TAG
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from gateway.dlms.data.axdr import Bytes
-
-GENERAL_CIPHERING = 0xDD
-GENERAL_SIGNING = 0xDF
 
 # key-info of general-ciphering: which key, where it comes from
 NO_KEY_INFO = -1
@@ -125,7 +123,7 @@ class KeyInfo:
 
 def ciphering_apdu(parties: Parties, info: KeyInfo, content: bytes) -> bytes:
     """general-ciphering; `content` is the ciphered service."""
-    out = bytearray((GENERAL_CIPHERING,))
+    out = bytearray((GENERAL_CIPHERING_TAG,))
     out.extend(parties.encode())
     out.extend(info.encode())
     put_octets(out, content)
@@ -150,7 +148,7 @@ def signed_part(parties: Parties, content: bytes) -> bytes:
 
 def signing_apdu(signed: bytes, signature: bytes) -> bytes:
     """general-signing; `signed` comes from signed_part()."""
-    out = bytearray((GENERAL_SIGNING,))
+    out = bytearray((GENERAL_SIGNING_TAG,))
     out.extend(signed)
     put_octets(out, signature)
     return bytes(out)
@@ -164,11 +162,6 @@ def signing_parts(data: Bytes) -> tuple[Parties, bytes, bytes, bytes]:
     signature, pos = bytes_at(data, pos)
     ends(data, pos)
     return parties, content, signed, signature
-
-
-def put_octets(out: bytearray, octets: bytes) -> None:
-    put_length(out, len(octets))
-    out.extend(octets)
 
 
 def ends(data: Bytes, pos: int) -> None:

@@ -17,7 +17,7 @@ from __future__ import annotations
 
 from gateway.dlms.apdu import acse
 from gateway.dlms.errors import SecurityFailed
-from gateway.dlms.protection.keyring import is_signed, same, sign
+from gateway.dlms.protection.keyring import same
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -81,6 +81,8 @@ class Hls:
             assert self._ciphering is not None
             return self._ciphering.proof(challenge)
         if self._mechanism == acse.HIGH_ECDSA:
+            from gateway.dlms.protection.public_key import sign
+
             keys = self._signing()
             message = keys.system_title + peer_title + challenge + own_challenge
             return sign(self._crypto, keys, message)
@@ -96,6 +98,8 @@ class Hls:
             self._ciphering.check_proof(own_challenge, proof)
             return
         if self._mechanism == acse.HIGH_ECDSA:
+            from gateway.dlms.protection.public_key import is_signed
+
             keys = self._signing()
             message = peer_title + keys.system_title + own_challenge + challenge
             right = is_signed(self._crypto, keys, message, proof)

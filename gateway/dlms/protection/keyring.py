@@ -1,14 +1,8 @@
-"""The keys one side holds of a security suite, and signatures by them."""
+"""The keys one side holds of a security suite."""
 
 from __future__ import annotations
 
-from gateway.dlms.errors import SecurityFailed
 from gateway.dlms.protection.suites import SUITES
-from hal.ports import CryptoError
-
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from hal.ports import Crypto
 
 TITLE_SIZE = 8
 
@@ -98,22 +92,6 @@ class Keys:
 
     def __repr__(self) -> str:
         return "Keys(...)"
-
-
-def sign(crypto: Crypto, keys: Keys, message: bytes) -> bytes:
-    """ECDSA by our own signing key; SecurityFailed when that is no key."""
-    try:
-        return crypto.ecdsa_sign(keys.suite.curve, keys.signing, message)
-    except CryptoError as error:
-        raise SecurityFailed("our signing key: %s" % error)
-
-
-def is_signed(crypto: Crypto, keys: Keys, message: bytes, signature: bytes) -> bool:
-    """Whether the peer signed `message`; SecurityFailed when the key we have of it is none."""
-    try:
-        return crypto.ecdsa_verify(keys.suite.curve, keys.peer_signing, message, signature)
-    except CryptoError as error:
-        raise SecurityFailed("the peer's signing key: %s" % error)
 
 
 def same(a: bytes, b: bytes) -> bool:

@@ -68,6 +68,11 @@ class Protection:
         """Whether the conformance bit general-protection is needed."""
         return self.signed or self.form in (GENERAL_GLO, GENERAL_DED, GENERAL_CIPHERING)
 
+    @property
+    def enveloped(self) -> bool:
+        """Whether APDUs travel in an envelope that names both parties (enveloping.py)."""
+        return self.signed or self.form == GENERAL_CIPHERING
+
     def check(self, keys: Keys) -> None:
         """ValueError when `keys` are not enough for it."""
         missing = ""

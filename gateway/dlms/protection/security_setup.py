@@ -1,20 +1,16 @@
 """Changing a meter's keys: security setup, class 64 (Blue Book 4.4.7; Green Book 9.2.3.4.6).
 
 New keys go to the meter wrapped with the master key (`transfer`, method 2: global_key_transfer of
-version 0, key_transfer of version 1), or follow on both sides from an agreement that ephemeral keys
-make, each signed by its side (`agree`, method 3, suites 1 and 2). The answer to either is still
-under the old keys; both functions then have the client go on with the new ones and return them as
-Keys, for the caller to store. Store them before anything else happens: the meter has forgotten the
-old ones.
+version 0, key_transfer of version 1), or are agreed on (key_agreement.py). The answer to either is
+still under the old keys; both functions then have the client go on with the new ones and return
+them as Keys, for the caller to store. Store them before anything else happens: the meter has
+forgotten the old ones.
 """
 
 from __future__ import annotations
 
 from gateway.dlms.data import axdr
-from gateway.dlms.errors import ProtocolError, SecurityFailed
-from gateway.dlms.protection.keyring import is_signed, sign
-from gateway.dlms.protection.suites import derived_key
-from hal.ports import CryptoError
+from gateway.dlms.errors import ProtocolError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -44,7 +40,6 @@ SIGNED_RESPONSE = 0x80
 
 _ACTIVATE = 1
 _TRANSFER = 2
-_AGREE = 3
 
 
 async def transfer(
@@ -56,55 +51,16 @@ async def transfer(
 ) -> Keys:
     """Give the meter new keys, [(key_id, key)], wrapped with `keys.master`; returns `keys` with
     them in place. All or none are taken over."""
-    _check(keys, [key_id for key_id, _ in fresh])
+    check(keys, [key_id for key_id, _ in fresh])
     if not keys.master:
         raise ValueError("a key transfer needs the master key")
     entries = []
     for key_id, key in fresh:
         if len(key) != keys.suite.key_size:
             raise ValueError("a key of %d bytes expected" % keys.suite.key_size)
-        entries.append(_entry(key_id, crypto.aes_wrap(keys.master, key)))
+        entries.append(entry(key_id, crypto.aes_wrap(keys.master, key)))
     await client.action(SECURITY_SETUP, name, _TRANSFER, axdr.encode((axdr.ARRAY, entries)))
-    return _taken_over(client, keys, fresh)
-
-
-async def agree(
-    client: Client,
-    crypto: Crypto,
-    keys: Keys,
-    key_ids: list[int],
-    peer_title: bytes,
-    name: bytes = DEFAULT_NAME,
-) -> Keys:
-    """Agree on new keys (Ephemeral Unified Model C(2e, 0s)) with the meter of system title
-    `peer_title`; returns `keys` with them in place. SecurityFailed when the meter's part is not
-    signed by it: then the meter may hold keys that we do not have."""
-    _check(keys, key_ids)
-    suite = keys.suite
-    if not (keys.signing and keys.peer_signing):
-        raise ValueError("a key agreement needs both sides' signing keys (suite 1 or 2)")
-    ephemeral = [crypto.ec_generate(suite.curve) for _ in key_ids]
-    entries = []
-    for i in range(len(key_ids)):
-        public = ephemeral[i][1]
-        signed = sign(crypto, keys, bytes((key_ids[i],)) + public)
-        entries.append(_entry(key_ids[i], public + signed))
-    reply = await client.action(SECURITY_SETUP, name, _AGREE, axdr.encode((axdr.ARRAY, entries)))
-    fresh = []
-    answers = _answers(reply, key_ids, 2 * suite.public_size)
-    for i in range(len(key_ids)):
-        key_id = key_ids[i]
-        theirs, proof = answers[i][: suite.public_size], answers[i][suite.public_size :]
-        if not is_signed(crypto, keys, bytes((key_id,)) + theirs, proof):
-            raise SecurityFailed("key agreement: the meter's ephemeral key is not signed by it")
-        try:
-            shared = crypto.ecdh(suite.curve, ephemeral[i][0], theirs)
-        except CryptoError as error:
-            raise SecurityFailed("key agreement: %s" % error)
-        algorithm = suite.wrapping if key_id == MASTER else suite.ciphering
-        key = derived_key(crypto, suite, shared, algorithm, keys.system_title, peer_title)
-        fresh.append((key_id, key))
-    return _taken_over(client, keys, fresh)
+    return taken_over(client, keys, fresh)
 
 
 async def activate(client: Client, policy: int, name: bytes = DEFAULT_NAME) -> None:
@@ -126,7 +82,8 @@ async def invocation_counter(client: Client, name: bytes = INVOCATION_COUNTER) -
     return counter
 
 
-def _check(keys: Keys, key_ids: list[int]) -> None:
+def check(keys: Keys, key_ids: list[int]) -> None:
+    """ValueError for key ids that cannot be changed together."""
     if not key_ids or len(set(key_ids)) != len(key_ids):
         raise ValueError("key ids: one or more, each once")
     for key_id in key_ids:
@@ -136,27 +93,13 @@ def _check(keys: Keys, key_ids: list[int]) -> None:
         raise ValueError("the first key ids 0 and 2 go together: one is of no use alone")
 
 
-def _entry(key_id: int, data: bytes) -> Typed:
+def entry(key_id: int, data: bytes) -> Typed:
+    """One key in the parameters of a transfer or an agreement."""
     return (axdr.STRUCTURE, [(axdr.ENUM, key_id), (axdr.OCTET_STRING, data)])
 
 
-def _answers(reply: bytes | None, key_ids: list[int], size: int) -> list[bytes]:
-    """The meter's data for each key id, in the same order, each of `size` bytes."""
-    typed = axdr.decode(reply or b"\x00")
-    found = []
-    if typed[0] == axdr.ARRAY:
-        for tag, fields in typed[1]:
-            if tag == axdr.STRUCTURE and [field[0] for field in fields] == [
-                axdr.ENUM,
-                axdr.OCTET_STRING,
-            ]:
-                found.append((fields[0][1], fields[1][1]))
-    if [key_id for key_id, _ in found] != key_ids or any(len(data) != size for _, data in found):
-        raise ProtocolError("key agreement: the meter's answer is not what was asked for")
-    return [data for _, data in found]
-
-
-def _taken_over(client: Client, keys: Keys, fresh: list[tuple[int, bytes]]) -> Keys:
+def taken_over(client: Client, keys: Keys, fresh: list[tuple[int, bytes]]) -> Keys:
+    """`keys` with the fresh ones in place, which the client uses from now on."""
     by_id = dict(fresh)
     changed = keys.replaced(
         by_id.get(UNICAST, b""),

@@ -12,7 +12,8 @@ from gateway.dlms.apdu.access import AccessAction, AccessGet, AccessSet
 from gateway.dlms.client import client
 from gateway.dlms.data import axdr
 from gateway.dlms.errors import DlmsError, ProtocolError, SecurityFailed
-from gateway.dlms.protection import security
+from gateway.dlms.protection import keyring, policy
+from gateway.dlms.protection.security import Ciphering
 from tests.fuzz.target import OpenCrypto, pieces, same, target
 from tools.meter import device
 from tools.meter.server import MeterServer
@@ -44,9 +45,9 @@ def dlms_apdu(data: bytes) -> None:
     assert again == message or (data[0] in (acse.AARQ, acse.AARE) and again.encode() == encoded)
 
 
-def _keys() -> security.Keys:
+def _keys() -> keyring.Keys:
     """Of suite 1, with everything one can have."""
-    return security.Keys(
+    return keyring.Keys(
         b"CLIENT00",
         bytes(16),
         bytes(16),
@@ -60,15 +61,13 @@ def _keys() -> security.Keys:
     )
 
 
-PROTECTIONS = [security.Protection(form) for form in security.FORMS[1:]]
+PROTECTIONS = [policy.Protection(form) for form in policy.FORMS[1:]]
+PROTECTIONS += [policy.Protection(policy.GENERAL_CIPHERING, key=key) for key in policy.KEY_SOURCES]
 PROTECTIONS += [
-    security.Protection(security.GENERAL_CIPHERING, key=key) for key in security.KEY_SOURCES
-]
-PROTECTIONS += [
-    security.Protection(security.GLO, signed=True),
-    security.Protection(security.PLAIN, signed=True),
-    security.Protection(security.GLO, security.AUTHENTICATED),
-    security.Protection(security.GLO, security.ENCRYPTED),
+    policy.Protection(policy.GLO, signed=True),
+    policy.Protection(policy.PLAIN, signed=True),
+    policy.Protection(policy.GLO, policy.AUTHENTICATED),
+    policy.Protection(policy.GLO, policy.ENCRYPTED),
 ]
 
 
@@ -80,7 +79,7 @@ def dlms_unprotect(data: bytes) -> None:
         return
     protection = PROTECTIONS[(data[0] & 0x7F) % len(PROTECTIONS)]
     meter = data[0] >= 0x80
-    ciphering = security.Ciphering(
+    ciphering = Ciphering(
         OpenCrypto(), _keys(), int, b"METER000", protection=protection, responder=meter
     )
     if protection.dedicated:
@@ -175,7 +174,7 @@ def dlms_client_hls(data: bytes) -> None:
 @target
 def dlms_client_signed(data: bytes) -> None:
     """The same with ECDSA, general-ciphering and signatures."""
-    protection = security.Protection(security.GENERAL_CIPHERING, key="one-pass", signed=True)
+    protection = policy.Protection(policy.GENERAL_CIPHERING, key="one-pass", signed=True)
     _converse(
         data,
         client.Association(

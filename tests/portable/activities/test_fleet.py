@@ -6,7 +6,8 @@ import asyncio
 
 from gateway.activities.image.fleet import Fleet, Unreached
 from gateway.dlms import apdu
-from gateway.dlms.protection.security import Ciphering, Keys
+from gateway.dlms.protection.keyring import Keys
+from gateway.dlms.protection.security import Ciphering
 from gateway.meters.inventory import BROADCAST, InventoryError
 from hal.ports import Capabilities, NoRoute
 from tests.portable.dlms.test_client import (

@@ -5,7 +5,8 @@ from gateway.dlms.apdu import acse
 from gateway.dlms.client.broadcast import CLIENT, Broadcast
 from gateway.dlms.client.client import Association, Client
 from gateway.dlms.errors import NoAnswer, NotSupported, SecurityFailed
-from gateway.dlms.protection.security import Ciphering, Keys
+from gateway.dlms.protection.keyring import Keys
+from gateway.dlms.protection.security import Ciphering
 from tests.portable.dlms.test_client import (
     AK,
     CLIENT_TITLE,

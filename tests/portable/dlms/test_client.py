@@ -24,7 +24,8 @@ from gateway.dlms.errors import (
     SecurityFailed,
     ServiceRefused,
 )
-from gateway.dlms.protection.security import Ciphering, Keys
+from gateway.dlms.protection.keyring import Keys
+from gateway.dlms.protection.security import Ciphering
 from hal.sim.clock import ManualClock
 from tests.portable.support import random_bytes, run
 

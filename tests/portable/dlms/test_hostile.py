@@ -7,7 +7,8 @@ import sys
 
 from gateway.dlms.errors import ProtocolError, Replayed, SecurityFailed
 from gateway.dlms.protection import envelope
-from gateway.dlms.protection.security import (
+from gateway.dlms.protection.keyring import Keys
+from gateway.dlms.protection.policy import (
     AUTHENTICATED,
     DED,
     GENERAL_CIPHERING,
@@ -18,10 +19,9 @@ from gateway.dlms.protection.security import (
     PLAIN,
     STATIC,
     WRAPPED,
-    Ciphering,
-    Keys,
     Protection,
 )
+from gateway.dlms.protection.security import Ciphering
 from tests.portable.support import raises
 
 if sys.implementation.name == "micropython":

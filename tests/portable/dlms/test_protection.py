@@ -16,8 +16,8 @@ from gateway.dlms.client.association import (
 )
 from gateway.dlms.errors import ProtocolError, Replayed, SecurityFailed
 from gateway.dlms.protection import envelope, hls
-from gateway.dlms.protection.keyring import is_signed
-from gateway.dlms.protection.security import (
+from gateway.dlms.protection.keyring import Keys
+from gateway.dlms.protection.policy import (
     AUTHENTICATED,
     DED,
     ENCRYPTED,
@@ -30,11 +30,11 @@ from gateway.dlms.protection.security import (
     PLAIN,
     STATIC,
     WRAPPED,
-    Ciphering,
-    Keys,
     Protection,
 )
-from gateway.dlms.protection.suites import SUITES, derived_key
+from gateway.dlms.protection.public_key import derived_key, is_signed
+from gateway.dlms.protection.security import Ciphering
+from gateway.dlms.protection.suites import SUITES
 from tests.contract.here import SystemCrypto
 from tests.portable.support import raises, random_bytes
 

@@ -11,7 +11,8 @@ from gateway.dlms.errors import ProtocolError
 from gateway.dlms.hdlc.frames import decode, encode, split_address
 from gateway.dlms.hdlc.mode_e import Identification, with_parity
 from gateway.dlms.hdlc.numbered import Parameters
-from gateway.dlms.protection.suites import AES_GCM_128, SUITES, derived_key
+from gateway.dlms.protection.public_key import derived_key
+from gateway.dlms.protection.suites import AES_GCM_128, SUITES
 from tests.portable.dlms import published
 from tests.portable.support import raises
 

@@ -7,7 +7,8 @@ import sys
 from gateway.dlms import apdu
 from gateway.dlms.apdu import acse
 from gateway.dlms.errors import ProtocolError, Replayed, SecurityFailed
-from gateway.dlms.protection.security import Ciphering, Keys
+from gateway.dlms.protection.keyring import Keys
+from gateway.dlms.protection.security import Ciphering
 from tests.portable.support import raises, random_bytes
 
 if sys.implementation.name == "micropython":
@@ -185,7 +186,7 @@ def test_keys_are_checked_and_never_shown() -> None:
 
 
 def test_plain_and_glo_tags_pair_up() -> None:
-    from gateway.dlms.protection.security import GLO_OF, PLAIN_OF
+    from gateway.dlms.protection.tags import GLO_OF, PLAIN_OF
 
     assert len(GLO_OF) == len(PLAIN_OF)
     assert GLO_OF[apdu.ACTION_RESPONSE] == 0xCF and GLO_OF[acse.INITIATE_RESPONSE] == 0x28

@@ -8,7 +8,7 @@ import asyncio
 import pytest
 
 from gateway.dlms.apdu.errors import EXCEPTION_RESPONSE
-from gateway.dlms.protection.security import Protection
+from gateway.dlms.protection.policy import Protection
 from tests.unit.dlms.test_protections import ALARMS, TAGGED, label, opened
 from tools.meter.model import MANAGEMENT
 

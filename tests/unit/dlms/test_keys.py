@@ -9,7 +9,9 @@ import pytest
 from gateway.dlms.client.association import HIGH_ECDSA, HIGH_GMAC, NONE, Association
 from gateway.dlms.errors import ActionRefused, AssociationRefused, SecurityFailed
 from gateway.dlms.protection import security_setup as changing
-from gateway.dlms.protection.security import AUTHENTICATED, DED, GLO, Keys, Protection
+from gateway.dlms.protection.key_agreement import agree
+from gateway.dlms.protection.keyring import Keys
+from gateway.dlms.protection.policy import AUTHENTICATED, DED, GLO, Protection
 from gateway.dlms.protection.security_setup import AUTHENTICATION, BROADCAST, MASTER, UNICAST
 from hal.cpython.crypto import SystemCrypto
 from tests.unit.dlms.test_protections import (
@@ -99,7 +101,7 @@ def test_keys_agreed_on(suite: int) -> None:
         await client.associate()
         title = security(server).title
         ids = [UNICAST, BROADCAST, AUTHENTICATION, MASTER]
-        new = await changing.agree(client, CRYPTO, old, ids, title)
+        new = await agree(client, CRYPTO, old, ids, title)
         assert await client.get(1, ALARMS, 2) == b"\x06\x00\x00\x00\x00"
         setup = security(server)
         assert (setup.ek, setup.ak, setup.master) == (new.ek, new.ak, new.master)
@@ -119,10 +121,10 @@ def test_an_agreement_with_a_stranger_is_refused(monkeypatch: pytest.MonkeyPatch
         title = security(server).title
         stranger = client_keys(1, signing=b"\x02" * 32)
         with pytest.raises(ActionRefused):
-            await changing.agree(client, CRYPTO, stranger, [UNICAST], title)
+            await agree(client, CRYPTO, stranger, [UNICAST], title)
         monkeypatch.setattr(protection, "sign", lambda *_: bytes(64))
         with pytest.raises(SecurityFailed, match="not signed"):
-            await changing.agree(client, CRYPTO, keys, [AUTHENTICATION], title)
+            await agree(client, CRYPTO, keys, [AUTHENTICATION], title)
 
     asyncio.run(story())
 
@@ -138,10 +140,10 @@ def test_what_cannot_be_asked_for() -> None:
         with pytest.raises(ValueError, match="16 bytes"):
             await changing.transfer(client, CRYPTO, keys, [(UNICAST, bytes(15))])
         with pytest.raises(ValueError, match="suite 1 or 2"):
-            await changing.agree(client, CRYPTO, keys, [UNICAST], bytes(8))
+            await agree(client, CRYPTO, keys, [UNICAST], bytes(8))
         for ids in ([], [UNICAST, UNICAST], [4]):
             with pytest.raises(ValueError, match="key id"):
-                await changing.agree(client, CRYPTO, keys, ids, bytes(8))
+                await agree(client, CRYPTO, keys, ids, bytes(8))
 
     asyncio.run(story())
 
@@ -194,8 +196,8 @@ def test_a_key_agreement_over_ecdsa_without_any_symmetric_key() -> None:
         await client.associate()
         title = security(server).title
         with pytest.raises(ValueError, match="together"):
-            await changing.agree(client, CRYPTO, keys, [UNICAST], title)
-        new = await changing.agree(client, CRYPTO, keys, [UNICAST, AUTHENTICATION], title)
+            await agree(client, CRYPTO, keys, [UNICAST], title)
+        new = await agree(client, CRYPTO, keys, [UNICAST, AUTHENTICATION], title)
         assert (security(server).ek, security(server).ak) == (new.ek, new.ak)
 
     asyncio.run(story())

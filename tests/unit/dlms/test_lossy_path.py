@@ -10,7 +10,7 @@ import pytest
 from gateway.dlms.client.client import HIGH_GMAC, NONE, Association, Client
 from gateway.dlms.data import axdr, obis
 from gateway.dlms.errors import AccessRefused, DlmsError, NoAnswer
-from gateway.dlms.protection.security import Keys
+from gateway.dlms.protection.keyring import Keys
 from hal.cpython.crypto import SystemCrypto
 from hal.sim.clock import ManualClock
 from tools.meter import device

@@ -29,7 +29,8 @@ from gateway.dlms.errors import (
     SecurityFailed,
     ServiceRefused,
 )
-from gateway.dlms.protection.security import (
+from gateway.dlms.protection.keyring import Keys
+from gateway.dlms.protection.policy import (
     AUTHENTICATED,
     AUTHENTICATED_ENCRYPTED,
     DED,
@@ -43,7 +44,6 @@ from gateway.dlms.protection.security import (
     PLAIN,
     STATIC,
     WRAPPED,
-    Keys,
     Protection,
 )
 from hal.cpython.crypto import SystemCrypto

@@ -17,7 +17,7 @@ from gateway.dlms.client.client import HIGH_GMAC, LOW, Association, Client
 from gateway.dlms.data import axdr, obis
 from gateway.dlms.data.selection import by_range, column
 from gateway.dlms.errors import AccessRefused, ActionRefused, NoAnswer, NotSupported
-from gateway.dlms.protection.security import Keys
+from gateway.dlms.protection.keyring import Keys
 from hal.cpython.crypto import SystemCrypto
 from hal.sim.clock import ManualClock
 from tools.meter import device, kinds

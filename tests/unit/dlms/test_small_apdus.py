@@ -11,7 +11,7 @@ import pytest
 from gateway.dlms.apdu import acse
 from gateway.dlms.client.association import HIGH_ECDSA, HIGH_GMAC, HIGH_SHA256, LOW
 from gateway.dlms.errors import NotSupported
-from gateway.dlms.protection.security import (
+from gateway.dlms.protection.policy import (
     AUTHENTICATED_ENCRYPTED,
     DED,
     GENERAL_CIPHERING,

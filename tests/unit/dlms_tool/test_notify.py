@@ -12,7 +12,9 @@ import pytest
 
 from gateway.dlms import apdu
 from gateway.dlms.data import axdr, obis
-from gateway.dlms.protection.security import GENERAL_GLO, Ciphering, Keys, Protection
+from gateway.dlms.protection.keyring import Keys
+from gateway.dlms.protection.policy import GENERAL_GLO, Protection
+from gateway.dlms.protection.security import Ciphering
 from hal.cpython.crypto import SystemCrypto
 from hal.modem.wrapper import wrap
 from tests.conftest import find_free_port

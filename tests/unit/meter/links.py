@@ -7,7 +7,7 @@ from collections import deque
 from itertools import count
 
 from gateway.dlms.client.client import HIGH_GMAC, NONE, Association, Client
-from gateway.dlms.protection.security import Keys
+from gateway.dlms.protection.keyring import Keys
 from hal.cpython.crypto import SystemCrypto
 from hal.sim.clock import ManualClock
 from tools.meter.device import derive_test_keys

@@ -30,7 +30,7 @@ from gateway.dlms.errors import (
     SecurityFailed,
     ServiceRefused,
 )
-from gateway.dlms.protection.security import Keys
+from gateway.dlms.protection.keyring import Keys
 from hal.modem.wrapper import Unwrapper, wrap
 from tests.unit.meter.conftest import SERIAL
 from tests.unit.meter.links import TITLE, MemoryLink, client, management, public

@@ -17,7 +17,7 @@ from gateway.dlms.client.broadcast import Broadcast
 from gateway.dlms.client.client import LOW
 from gateway.dlms.data import axdr, obis
 from gateway.dlms.protection.keyring import Keys as DlmsKeys
-from gateway.dlms.protection.security import (
+from gateway.dlms.protection.policy import (
     DED,
     ENCRYPTED,
     GENERAL_CIPHERING,
