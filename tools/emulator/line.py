@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Protocol
 
 from tools.emulator.damage import Damage
+from tools.listener import Listener
 from tools.simulation.wire import Direction, Port
 
 MOST_UNSENT = 1 << 20
@@ -48,25 +49,16 @@ class TcpLine:
         self.port = port
         self.host = host
         self.damage = Damage()
-        self._server: asyncio.Server | None = None
+        self._listener = Listener(self._serve)
         self._writer: asyncio.StreamWriter | None = None
-        self._readers: set[asyncio.Task[None]] = set()
 
     async def start(self, received: Callable[[bytes], None], connected: Callable[[], None]) -> None:
         self._received = received
         self._connected = connected
-        self._server = await asyncio.start_server(self._serve, self.host, self.port)
-        self.port = self._server.sockets[0].getsockname()[1]
+        self.port = await self._listener.start(self.port, self.host)
 
     async def stop(self) -> None:
-        if self._server is None:
-            return
-        self._server.close()
-        for reader in list(self._readers):
-            reader.cancel()
-        await asyncio.gather(*self._readers, return_exceptions=True)
-        await self._server.wait_closed()
-        self._server = None
+        await self._listener.stop()
 
     def drop(self) -> None:
         if self._writer is not None:
@@ -80,9 +72,6 @@ class TcpLine:
             writer.write(self.damage.passed(data))
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        task = asyncio.current_task()
-        assert task is not None
-        self._readers.add(task)
         self.drop()
         self._writer = writer
         self._connected()
@@ -90,13 +79,9 @@ class TcpLine:
             while data := await reader.read(CHUNK):
                 if self._writer is writer:
                     self._received(self.damage.passed(data))
-        except (OSError, asyncio.CancelledError):
-            pass
         finally:
-            self._readers.discard(task)
             if self._writer is writer:
                 self._writer = None
-            writer.close()
 
 
 class PtyLine:

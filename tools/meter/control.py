@@ -30,6 +30,7 @@ from typing import Any
 from gateway.dlms.data import axdr
 from gateway.dlms.errors import ProtocolError
 from tools.emulator.line import PtyLine
+from tools.listener import Listener
 from tools.meter.kinds import Typed
 from tools.meter.model import Faults, Refused
 from tools.meter.population import Member
@@ -48,37 +49,19 @@ class ControlServer:
         self._members = {member.serial: member for member in members}
         self._stop = stop
         self._street = street
-        self._server: asyncio.Server | None = None
-        self._connections: set[asyncio.Task[None]] = set()
+        self._listener = Listener(self._converse, MOST_LINE)
 
     async def start(self, port: int) -> int:
         """Listen on loopback; returns the port, which is the system's choice for 0."""
-        self._server = await asyncio.start_server(self._serve, HOST, port, limit=MOST_LINE)
-        bound: int = self._server.sockets[0].getsockname()[1]
-        return bound
+        return await self._listener.start(port, HOST)
 
     async def stop(self) -> None:
-        if self._server is not None:
-            self._server.close()
-            for connection in list(self._connections):
-                connection.cancel()
-            await asyncio.gather(*self._connections, return_exceptions=True)
-            await self._server.wait_closed()
-            self._server = None
+        await self._listener.stop()
 
-    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        task = asyncio.current_task()
-        assert task is not None
-        self._connections.add(task)
-        try:
-            while line := await reader.readline():
-                writer.write(json.dumps(self._answer(line)).encode() + b"\n")
-                await writer.drain()
-        except (OSError, ValueError, asyncio.CancelledError):
-            pass  # the client is gone, or sent a line without end
-        finally:
-            self._connections.discard(task)
-            writer.close()
+    async def _converse(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        while line := await reader.readline():
+            writer.write(json.dumps(self._answer(line)).encode() + b"\n")
+            await writer.drain()
 
     def _answer(self, line: bytes) -> dict[str, Any]:
         try:

@@ -15,6 +15,7 @@ from typing import Protocol
 from gateway.dlms.hdlc.mode_e import FIRST_BAUD, Identification, ModeEServer
 from gateway.dlms.hdlc.numbered import Parameters
 from gateway.dlms.hdlc.server import HdlcServer, Request
+from tools.listener import Listener
 from tools.meter.server import SERVER_SAP, MeterServer
 
 LOWER = 17  # the physical device's address
@@ -52,48 +53,32 @@ class MeterHdlc:
         self._parameters = parameters
         self._lower = lower
         self._mode_e = mode_e
-        self._server: asyncio.Server | None = None
+        self._listener = Listener(self._accept)
         self._pty: _Pty | None = None
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._on_pty: asyncio.Task[None] | None = None
 
     async def start(self, port: int, host: str = "127.0.0.1") -> int:
         """Listen on TCP; returns the port, which is the system's choice for 0."""
-        self._server = await asyncio.start_server(self._accept, host, port)
-        bound: int = self._server.sockets[0].getsockname()[1]
-        return bound
+        return await self._listener.start(port, host)
 
     def open_pty(self) -> str:
         """Serve a new pseudo-terminal; returns the device that a client opens."""
         self._pty = _Pty()
-        task = asyncio.create_task(self._serve(self._pty))
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        self._on_pty = asyncio.create_task(self._serve(self._pty))
         return self._pty.device
 
     async def stop(self) -> None:
-        if self._server is not None:
-            self._server.close()
-        for task in list(self._tasks):
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
-        if self._server is not None:
-            await self._server.wait_closed()
-            self._server = None
+        await self._listener.stop()
+        if self._on_pty is not None:
+            self._on_pty.cancel()
+            await asyncio.gather(self._on_pty, return_exceptions=True)
+            self._on_pty = None
         if self._pty is not None:
             self._pty.close()
             self._pty = None
 
     async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        task = asyncio.current_task()
-        assert task is not None
-        self._tasks.add(task)
-        try:
-            await self._serve(_Tcp(reader, writer))
-        except (OSError, asyncio.CancelledError):
-            pass  # the client is gone
-        finally:
-            self._tasks.discard(task)
-            writer.close()
+        await self._serve(_Tcp(reader, writer))
 
     async def _serve(self, line: Line) -> None:
         while True:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 
 from hal.modem.wrapper import Unwrapper, wrap
+from tools.listener import Listener
 from tools.meter.server import MeterServer
 
 
@@ -13,35 +14,14 @@ class MeterTcp:
 
     def __init__(self, meter: MeterServer) -> None:
         self._meter = meter
-        self._server: asyncio.Server | None = None
-        self._connections: set[asyncio.Task[None]] = set()
+        self._listener = Listener(self._converse)
 
     async def start(self, port: int, host: str = "127.0.0.1") -> int:
         """Listen; returns the port, which is the system's choice for 0."""
-        self._server = await asyncio.start_server(self._serve, host, port)
-        bound: int = self._server.sockets[0].getsockname()[1]
-        return bound
+        return await self._listener.start(port, host)
 
     async def stop(self) -> None:
-        if self._server is not None:
-            self._server.close()
-            for connection in list(self._connections):
-                connection.cancel()
-            await asyncio.gather(*self._connections, return_exceptions=True)
-            await self._server.wait_closed()
-            self._server = None
-
-    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        task = asyncio.current_task()
-        assert task is not None
-        self._connections.add(task)
-        try:
-            await self._converse(reader, writer)
-        except (OSError, ValueError, asyncio.CancelledError):
-            pass  # the client is gone, or what it sends is no wrapper: nothing to answer
-        finally:
-            self._connections.discard(task)
-            writer.close()
+        await self._listener.stop()
 
     async def _converse(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         cutter = Unwrapper()
