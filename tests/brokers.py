@@ -5,7 +5,6 @@ JetStream. As tests/mosquitto.py: a user "board" only; stopped without a goodbye
 from __future__ import annotations
 
 import os
-import shutil
 import signal
 import socket
 import subprocess
@@ -18,6 +17,7 @@ import pytest
 
 from tests.conftest import find_free_port
 from tests.mosquitto import Broker as Mosquitto
+from tools import programs
 
 USER = "board"
 PASSWORD = "open sesame"
@@ -82,11 +82,10 @@ class _Process:
 
 class RabbitMq(_Process):
     def __init__(self, folder: Path) -> None:
-        # Debian's command changes to a user of its own; this one does not.
-        program = "/usr/lib/rabbitmq/bin/rabbitmq-server"
         self._names = str(find_free_port())  # of Erlang's port mapper: not the machine's
         configuration, plugins = folder / "rabbitmq.conf", folder / "enabled_plugins"
         environment = {
+            **programs.surroundings("rabbitmq-server"),
             "HOME": str(folder),  # Erlang keeps its cookie there
             "ERL_EPMD_PORT": self._names,
             "ERL_EPMD_ADDRESS": "127.0.0.1",
@@ -100,7 +99,7 @@ class RabbitMq(_Process):
             # Few threads, none of which waits busily.
             "RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS": "+S 2:2 +sbwt none +sbwtdcpu none +sbwtdio none",
         }
-        super().__init__([program], environment, folder / "rabbitmq.log")
+        super().__init__([programs.need("rabbitmq-server")], environment, folder / "rabbitmq.log")
         plugins.write_text("[rabbitmq_mqtt].\n")
         configuration.write_text(
             "listeners.tcp = none\n"
@@ -114,14 +113,15 @@ class RabbitMq(_Process):
         super().stop()
         # It makes a session of its own, and outlives the node.
         environment = {**os.environ, "ERL_EPMD_PORT": self._names}
-        subprocess.run(["epmd", "-kill"], env=environment, capture_output=True, check=False)
+        command = [programs.need("epmd"), "-kill"]
+        subprocess.run(command, env=environment, capture_output=True, check=False)
 
 
 class Nats(_Process):
     def __init__(self, folder: Path) -> None:
         configuration = folder / "nats.conf"
-        program = shutil.which("nats-server", path=os.environ["PATH"] + ":/usr/sbin")
-        super().__init__([str(program), "-c", str(configuration)], {}, folder / "nats.log")
+        command = [programs.need("nats-server"), "-c", str(configuration)]
+        super().__init__(command, {}, folder / "nats.log")
         configuration.write_text(
             "server_name: ami-test\n"
             f'listen: "127.0.0.1:{find_free_port()}"\n'
@@ -138,14 +138,14 @@ BROKERS: dict[str, Make] = {
     "rabbitmq": lambda folder, _: RabbitMq(folder),
     "nats": lambda folder, _: Nats(folder),
 }
-PACKAGES = {"rabbitmq": "rabbitmq-server", "nats": "nats-server"}
+SERVERS = {"mosquitto": "mosquitto", "rabbitmq": "rabbitmq-server", "nats": "nats-server"}
 
 
 def running(name: str, folder: Path, certificates: Path) -> Iterator[Broker]:
     """For a fixture: the broker of this name. The test is skipped where it is not installed."""
-    package = PACKAGES.get(name)
-    if package and not shutil.which(package, path=os.environ["PATH"] + ":/usr/sbin"):
-        pytest.skip(f"no {name}; as root: apt-get install --no-install-recommends {package}")
+    server = programs.BY_NAME[SERVERS[name]]
+    if server.skipped and not programs.find(server.name):
+        pytest.skip(programs.why_not(server.name))
     broker = BROKERS[name](folder, certificates)
     try:
         broker.start()

@@ -1,11 +1,13 @@
-"""What the tests need of this machine: the project's root on the path, MicroPython, a free port."""
+"""What the tests need of this machine: the project's root on the path, the programs of
+tools/programs.py and no other, MicroPython, a free port.
+"""
 
 from __future__ import annotations
 
 import os
-import shutil
 import socket
 import sys
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -14,18 +16,20 @@ ROOT = Path(__file__).resolve().parent.parent
 if str(ROOT) not in sys.path:
     sys.path.insert(0, str(ROOT))
 
+from tools import programs  # noqa: E402
+
+_LINKS = tempfile.TemporaryDirectory(prefix="ami-programs-")  # until this process ends
+os.environ["PATH"] = programs.link(Path(_LINKS.name))
+
 
 def find_micropython() -> str | None:
     """The interpreter that tools/bootstrap puts next to ours, or the system's."""
-    ours = Path(sys.prefix) / "bin" / "micropython"
-    return str(ours) if ours.exists() else shutil.which("micropython")
+    return programs.find("micropython")
 
 
 @pytest.fixture(scope="session")
 def micropython() -> str:
-    path = find_micropython()
-    assert path, "no micropython: run ./tools/test once, it fetches it"
-    return path
+    return programs.need("micropython")
 
 
 @pytest.fixture

@@ -6,7 +6,6 @@ import datetime
 import os
 import pwd
 import shlex
-import shutil
 import signal
 import socket
 import subprocess
@@ -19,6 +18,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from tests.conftest import find_free_port
+from tools import programs
 
 
 class Mosquitto:
@@ -27,8 +27,6 @@ class Mosquitto:
     """
 
     def __init__(self, folder: Path, settings: str = "allow_anonymous true\n") -> None:
-        program = shutil.which("mosquitto", path=os.environ["PATH"] + ":/usr/sbin")
-        assert program, "no mosquitto: run ./tools/test once, it installs it"
         self.port = find_free_port()
         self.url = "mqtt://127.0.0.1:%d" % self.port
         self.pid_file = folder / "mosquitto.pid"
@@ -42,7 +40,7 @@ class Mosquitto:
             f"listener {self.port} 127.0.0.1\n"
             f"{settings}"
         )
-        self._command = [program, "-c", str(configuration), "-d"]
+        self._command = [programs.need("mosquitto"), "-c", str(configuration), "-d"]
 
     def start(self) -> None:
         subprocess.run(self._command, check=True, stderr=subprocess.DEVNULL)
@@ -74,9 +72,7 @@ class Broker(Mosquitto):
         passwords = folder / "passwords"
         passwords.write_text("board:open sesame\n")
         passwords.chmod(0o600)
-        hash_program = shutil.which("mosquitto_passwd")
-        assert hash_program, "no mosquitto_passwd next to mosquitto"
-        subprocess.run([hash_program, "-U", str(passwords)], check=True)
+        subprocess.run([programs.need("mosquitto_passwd"), "-U", str(passwords)], check=True)
         super().__init__(
             folder,
             "allow_anonymous false\n"

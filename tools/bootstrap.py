@@ -1,5 +1,6 @@
 """What `./tools/demo` and `./tools/test` need, fetched once and found again at once.
 
+`python -m tools.bootstrap demo` or `test`, with their arguments, as tools/start.sh calls it.
 Standard library only: it runs before anything is installed. Each `ensure_*` says what it does
 before it does it, leaves what is already right alone, and ends the program with the exact command
 to run where it may not help itself.
@@ -14,7 +15,10 @@ import shutil
 import subprocess
 import sys
 import venv
+from collections.abc import Iterable
 from pathlib import Path
+
+from tools import programs
 
 ROOT = Path(__file__).resolve().parent.parent
 VENV = ROOT / ".venv"
@@ -88,7 +92,7 @@ def ensure_venv(requirements: str) -> Path:
     return python
 
 
-def in_venv(requirements: str, module: str, arguments: list[str]) -> None:
+def in_venv(requirements: str, module: str, arguments: Iterable[str]) -> None:
     """Replace this process by `python -m module arguments` inside the environment."""
     python = str(ensure_venv(requirements))
     os.environ["PATH"] = f"{VENV / 'bin'}{os.pathsep}{os.environ.get('PATH', '')}"
@@ -96,29 +100,33 @@ def in_venv(requirements: str, module: str, arguments: list[str]) -> None:
     os.execv(python, [python, "-m", module, *arguments])
 
 
-def ensure_brokers() -> None:
-    """Mosquitto, which the tests need; RabbitMQ and NATS (57 MB with Erlang), whose tests are
-    skipped where they are not.
+def ensure_programs() -> None:
+    """All of tools/programs.py. Where we may not install it, nothing is tested without what all
+    tests need; of the rest it says what is skipped.
     """
-    _ensure_debian(["mosquitto"], "the tests need the Mosquitto MQTT broker")
-    try:
-        _ensure_debian(["rabbitmq-server", "nats-server"], "no RabbitMQ or NATS for the tests")
-    except SystemExit as missing:
-        say(f"tests are skipped: {missing}")
+    missing = programs.missing()
+    needed = [program for program in missing if not program.skipped]
+    if needed:
+        _install(needed, f"the tests need {_listed(program.name for program in needed)}")
+    for what in dict.fromkeys(program.skipped for program in missing if program.skipped):
+        wanted = [program for program in missing if program.skipped == what]
+        try:
+            _install(wanted, f"no {_listed(program.name for program in wanted)}")
+        except SystemExit as reason:
+            say(f"skipped: {what}: {reason}")
 
 
-def _ensure_debian(packages: list[str], why: str) -> None:
-    """Each has a program of its own name: found, or installed where we are root on a Debian-like
-    machine.
-    """
-    places = f"{os.environ.get('PATH', '')}:/usr/sbin:/usr/local/sbin"
-    wanted = [name for name in packages if not shutil.which(name, path=places)]
-    if not wanted:
-        return
-    command = ["apt-get", "install", "--no-install-recommends", "-y", *wanted]
+def _listed(names: Iterable[str]) -> str:
+    return " and ".join(names)
+
+
+def _install(wanted: list[programs.Program], why: str) -> None:
+    """Their Debian packages, where we are root on a Debian-like machine."""
+    packages = list(dict.fromkeys(program.package for program in wanted))
+    command = ["apt-get", "install", "--no-install-recommends", "-y", *packages]
     if os.geteuid() != 0 or not shutil.which("apt-get"):
         stop(f"{why}. As root: {shlex.join(command)}")
-    say(f"installing {' and '.join(wanted)}")
+    say(f"installing {_listed(packages)}")
     run("apt-get", "update", "-qq", log="apt-get update")
     os.environ["DEBIAN_FRONTEND"] = "noninteractive"
     # Debian starts a freshly installed broker; ours run on ports of their own.
@@ -128,10 +136,13 @@ def _ensure_debian(packages: list[str], why: str) -> None:
         policy.write_text("#!/bin/sh\nexit 101\n")
         policy.chmod(0o755)
     try:
-        run(*command, log=f"installing {' and '.join(wanted)}")
+        run(*command, log=f"installing {_listed(packages)}")
     finally:
         if mine:
             policy.unlink(missing_ok=True)
+    absent = [program.name for program in wanted if not programs.find(program.name)]
+    if absent:
+        stop(f"{_listed(packages)} is installed, yet {_listed(absent)} is not there")
 
 
 def ensure_micropython() -> Path:
@@ -220,3 +231,23 @@ def _fetch_micropython(root: Path) -> None:
     for package in sorted((base / "debs").glob("*.deb")):
         run("dpkg", "-x", package, root, log=f"unpacking {package.name}")
     shutil.rmtree(base / "lists")
+
+
+def set_up_tests() -> None:
+    ensure_venv(TESTS)
+    ensure_programs()
+    ensure_micropython()
+
+
+def main(what: str, *arguments: str) -> None:
+    if what == "test":
+        set_up_tests()
+        in_venv(TESTS, "tools.checks", arguments)
+    ensure_venv("requirements.txt")
+    if "micropython" in " ".join(arguments):
+        ensure_micropython()
+    in_venv("requirements.txt", "tools.demonstration.__main__", arguments)
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

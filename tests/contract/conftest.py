@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib
-import shutil
 import socket
 import subprocess
 import sys
@@ -14,6 +13,7 @@ import pytest
 
 from tests.conftest import ROOT, find_free_port, micropython_environment
 from tests.mosquitto import Authority, Broker
+from tools import programs
 
 RunCase = Callable[[str, str, str], None]
 
@@ -85,7 +85,6 @@ def mqtt_environment(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """What portable_mqtt takes from the environment."""
-    publish = shutil.which("mosquitto_pub")
     values = {
         "MQTT_PORT": broker.port,
         "MQTT_TLS_PORT": broker.tls_port,
@@ -95,7 +94,7 @@ def mqtt_environment(
         "MQTT_START": broker.start_command(),
         "MQTT_CERTIFICATES": certificates,
         "MQTT_PYTHON": sys.executable if runtime == "cpython" else micropython,
-        "MQTT_PUBLISH": f"{publish} -u board -P 'open sesame'",
+        "MQTT_PUBLISH": f"{programs.need('mosquitto_pub')} -u board -P 'open sesame'",
     }
     for name, value in values.items():
         monkeypatch.setenv(name, str(value))

@@ -18,6 +18,7 @@ from hal.ports import Message
 from tests.brokers import BROKERS, PASSWORD, USER, Broker, running
 from tests.contract.conftest import certificates
 from tests.system.orders import normal_meters, period_of, period_package, signed
+from tools import programs
 from tools.demonstration.stage import CONCENTRATOR, RUNTIMES, Stage
 from tools.hes import report
 from tools.hes.__main__ import main as ami_hes
@@ -58,7 +59,7 @@ def folder(tmp_path: Path) -> Path:
 
 def _clear_state(broker: Broker) -> None:
     """The concentrator of the next test is another one of the same name."""
-    command = ["mosquitto_pub", "-p", str(broker.port), "-u", USER, "-P", PASSWORD]
+    command = [programs.need("mosquitto_pub"), "-p", str(broker.port), "-u", USER, "-P", PASSWORD]
     command += ["-t", topic(CONCENTRATOR, "state"), "-q", "1", "-r", "-n"]
     subprocess.run(command, check=True)
 

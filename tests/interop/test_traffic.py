@@ -20,6 +20,7 @@ from gateway.contract import envelope
 from gateway.contract.messages import DOWN_TOPICS, UP_TOPICS, Chunk, Hello, topic
 from tests.mosquitto import Mosquitto
 from tests.system.orders import normal_meters, period_package, signed
+from tools import programs
 from tools.demonstration.stage import CONCENTRATOR, RUNTIMES, Stage
 from tools.hes.__main__ import main as ami_hes
 from tools.hes.store.store import Store
@@ -54,9 +55,10 @@ class Recorder:
 
     def __init__(self, broker: Mosquitto, file: Path) -> None:
         self._file = file
-        command = ["mosquitto_sub", "-p", str(broker.port), "-q", "1", "-t", "ami/v1/#"]
+        command = [programs.need("mosquitto_sub"), "-p", str(broker.port), "-q", "1"]
+        command += ["-t", "ami/v1/#", "-F", "%t %x"]
         with open(file, "wb") as output:
-            self._process = subprocess.Popen([*command, "-F", "%t %x"], stdout=output)
+            self._process = subprocess.Popen(command, stdout=output)
 
     def messages(self) -> list[tuple[str, bytes]]:
         """(name of the topic, payload), of whole lines."""
@@ -164,7 +166,7 @@ def _taken(store: Store) -> tuple[int, int]:
 
 
 def _publish(broker: Mosquitto, name: str, payload: bytes) -> None:
-    command = ["mosquitto_pub", "-p", str(broker.port), "-q", "1", "-s"]
+    command = [programs.need("mosquitto_pub"), "-p", str(broker.port), "-q", "1", "-s"]
     subprocess.run([*command, "-t", topic(CONCENTRATOR, name)], input=payload, check=True)
 
 

@@ -24,7 +24,7 @@ def run(mark: str, ports: list[str], folder: Path, micropython: str) -> str:
     script = found[1]
     for port in ports:
         script = script.replace(port, str(find_free_port()))
-    path = os.pathsep.join([str(Path(micropython).parent), os.environ["PATH"], "/usr/sbin"])
+    path = os.pathsep.join([str(Path(micropython).parent), os.environ["PATH"]])
     environment = {**os.environ, "PATH": path, "AMI": str(ROOT), "XDG_STATE_HOME": str(folder)}
     log = folder / "log"
     with open(log, "wb") as output:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import stat
 import subprocess
 import time
@@ -16,6 +15,7 @@ import pytest
 
 from gateway.contract import envelope
 from tests.mosquitto import Broker
+from tools import programs
 from tools.demonstration.stage import CONCENTRATOR, RUNTIMES, Stage
 from tools.hes.orders import order, security
 from tools.package.__main__ import EXAMPLES
@@ -27,12 +27,10 @@ METERS = 6
 @contextmanager
 def overhearing(broker: Broker, file: Path) -> Iterator[None]:
     """Everything that passes the broker, in hexadecimal, a line each."""
-    command = shutil.which("mosquitto_sub")
-    assert command
     with file.open("wb") as out:
         process = subprocess.Popen(
-            [command, "-p", str(broker.port), "-u", "board", "-P", "open sesame"]
-            + ["-t", "#", "-q", "1", "-F", "%t %x"],
+            [programs.need("mosquitto_sub"), "-p", str(broker.port)]
+            + ["-u", "board", "-P", "open sesame", "-t", "#", "-q", "1", "-F", "%t %x"],
             stdout=out,
         )
     try:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tools import bootstrap
+from tools import bootstrap, programs
 
 
 @pytest.fixture
@@ -19,20 +19,29 @@ def bare(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_mosquitto_without_root(bare: None) -> None:
-    with pytest.raises(SystemExit, match=r"As root: apt-get install .* mosquitto"):
-        bootstrap.ensure_brokers()
+    with pytest.raises(
+        SystemExit, match=r"As root: apt-get install .* mosquitto mosquitto-clients"
+    ):
+        bootstrap.ensure_programs()
 
 
 def test_other_brokers_without_root(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Nobody is held up for want of them."""
-    monkeypatch.setattr(shutil, "which", lambda name, **_: name if name == "mosquitto" else None)
+    here = [program.name for program in programs.PROGRAMS if not program.skipped]
+    monkeypatch.setattr(shutil, "which", lambda name, **_: name if name in here else None)
     monkeypatch.setattr(os, "geteuid", lambda: 1000)
-    bootstrap.ensure_brokers()
-    assert "As root: apt-get install --no-install-recommends -y rabbitmq-server nats-server" in (
-        capsys.readouterr().out
-    )
+    bootstrap.ensure_programs()
+    said = capsys.readouterr().out.splitlines()
+    for what, packages in (
+        ("what goes over RabbitMQ", "rabbitmq-server erlang-base"),
+        ("what goes over NATS", "nats-server"),
+        ("meters behind IPv6 links", "util-linux iproute2"),
+        ("what systemd says of the gateway's unit", "systemd"),
+    ):
+        command = "As root: apt-get install --no-install-recommends -y " + packages
+        assert [line for line in said if what in line and line.endswith(command)], said
 
 
 def test_micropython_without_apt(

@@ -1,0 +1,104 @@
+"""The programs of other people that the tests start: the one table of them.
+
+Each with the Debian package it comes from, and what it answers when it is well. Set-up installs by
+this table (tools/bootstrap.py), the tests find programs by it alone, and run with a PATH that holds
+nothing else (tests/conftest.py); so a program that is missing here is missing on every machine.
+
+Standard library only, as tools/bootstrap.py.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+from pathlib import Path
+from typing import NamedTuple
+
+DEBIAN = "/usr/sbin:/usr/bin:/sbin:/bin"
+ADMINISTRATION = "/usr/local/sbin:/usr/sbin:/sbin"  # not on the PATH of everybody
+
+
+class Program(NamedTuple):
+    name: str
+    package: str  # of Debian
+    asked: tuple[str, ...]  # arguments that make it say who it is and end
+    says: str  # part of that, in lower case
+    skipped: str = ""  # the tests that are without it; "": there is no testing without it
+    folder: str = ""  # where it lies, if it is a script that is not meant for the PATH
+
+
+PROGRAMS = (
+    Program("sh", "dash", ("-c", "echo well"), "well"),
+    Program("cat", "coreutils", ("--version",), "cat"),
+    Program("head", "coreutils", ("--version",), "head"),
+    Program("sleep", "coreutils", ("--version",), "sleep"),
+    Program("mosquitto", "mosquitto", ("-h",), "mosquitto version 2"),
+    Program("mosquitto_passwd", "mosquitto", (), "password files"),
+    Program("mosquitto_pub", "mosquitto-clients", ("--help",), "mosquitto_pub version 2"),
+    Program("mosquitto_sub", "mosquitto-clients", ("--help",), "mosquitto_sub version 2"),
+    # Debian's command of this name changes to a user of its own; this one does not.
+    Program(
+        "rabbitmq-server",
+        "rabbitmq-server",
+        ("-version",),
+        "emulator version",
+        "what goes over RabbitMQ",
+        "/usr/lib/rabbitmq/bin",
+    ),
+    Program("epmd", "erlang-base", ("-help",), "usage: epmd", "what goes over RabbitMQ"),
+    Program("nats-server", "nats-server", ("--version",), "v2.", "what goes over NATS"),
+    Program("unshare", "util-linux", ("--version",), "util-linux", "meters behind IPv6 links"),
+    Program("nsenter", "util-linux", ("--version",), "util-linux", "meters behind IPv6 links"),
+    Program("ip", "iproute2", ("-V",), "iproute2", "meters behind IPv6 links"),
+    Program(
+        "systemd-analyze",
+        "systemd",
+        ("--version",),
+        "systemd",
+        "what systemd says of the gateway's unit",
+    ),
+    # Not as a package: tools/bootstrap.py unpacks Debian 13's next to our Python.
+    Program("micropython", "", ("-c", "print('well')"), "well"),
+)
+BY_NAME = {program.name: program for program in PROGRAMS}
+
+
+def find(name: str) -> str | None:
+    """The path of a program of the table, next to our Python or on the machine; None: not here."""
+    ours = str(Path(sys.prefix) / "bin")
+    places = (ours, os.environ.get("PATH", ""), ADMINISTRATION)
+    return shutil.which(name, path=BY_NAME[name].folder or os.pathsep.join(places))
+
+
+def need(name: str) -> str:
+    """The path of a program that is here once set-up has run."""
+    path = find(name)
+    assert path, f"no {name}: run ./tools/test once, it installs it or says what to do"
+    return path
+
+
+def why_not(name: str) -> str:
+    """What to do for a program that is not here, for those who skip a test without it."""
+    return f"no {name}; as root: apt-get install --no-install-recommends {BY_NAME[name].package}"
+
+
+def missing() -> list[Program]:
+    """What set-up has to install."""
+    return [program for program in PROGRAMS if program.package and not find(program.name)]
+
+
+def link(folder: Path) -> str:
+    """Fill `folder` with links to all of the table that is here; returns a PATH of our Python's own
+    commands and these.
+    """
+    for program in PROGRAMS:
+        path = find(program.name)
+        if path and not program.folder and program.package:
+            (folder / program.name).symlink_to(path)
+    return os.pathsep.join([str(Path(sys.prefix) / "bin"), str(folder)])
+
+
+def surroundings(name: str) -> dict[str, str]:
+    """The environment to start it in. A script of Debian's starts Debian's commands."""
+    return {**os.environ, "PATH": DEBIAN} if BY_NAME[name].folder else dict(os.environ)
