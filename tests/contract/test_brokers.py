@@ -101,10 +101,12 @@ def test_end_to_end(
     micropython: str,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    with Stage(folder) as stage:
-        stage.start_broker(broker.url)
-        _end_to_end(stage, runtime, capsys)
-    _clear_state(broker)
+    try:
+        with Stage(folder) as stage:
+            stage.start_broker(broker.url)
+            _end_to_end(stage, runtime, capsys)
+    finally:
+        _clear_state(broker)
 
 
 def _end_to_end(stage: Stage, runtime: str, capsys: pytest.CaptureFixture[str]) -> None:
