@@ -60,8 +60,15 @@ class Step:
 
 
 def main() -> None:
+    if any(argument.split("=")[0] == "--mutants" for argument in sys.argv[1:]):
+        from tools.mutants.__main__ import main as plant_faults
+
+        sys.exit(plant_faults(sys.argv[1:]))
     parser = argparse.ArgumentParser(prog="./tools/test", description=__doc__)
     parser.add_argument("--long", action="store_true", help="add the soaks and fault matrices")
+    parser.add_argument(
+        "--mutants", metavar="N", help="instead: plant N small faults, see which go unnoticed"
+    )
     options = parser.parse_args()
     steps = [Step(name, command) for name, command in STATIC]
     long = [] if options.long else ["-m", "not long"]

@@ -1,0 +1,90 @@
+"""`python -m tools.mutants.measure FOLDER TEST_FILE...`: run these tests once under coverage.py and
+keep which test runs which line in FOLDER. Run from the root of a copy of the tree.
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import coverage
+import pytest
+
+from tools.mutants.touched import Touched
+
+LIMIT = 120  # seconds for one test
+MEASURED = ("gateway", "hal", "tools/hes")
+
+
+class Measuring:
+    """A pytest plugin: tells coverage.py whose lines it sees, and who passed in which time."""
+
+    def __init__(self, measurement: coverage.Coverage) -> None:
+        self.measurement = measurement
+        self.seconds: dict[str, float] = {}
+        self.unhappy: set[str] = set()
+
+    def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
+        """Soaks are not fast, and faults are noticed in this process only."""
+        items[:] = [
+            item
+            for item in items
+            if not item.get_closest_marker("long") and "micropython" not in item.name
+        ]
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_runtest_protocol(self, item: pytest.Item) -> Iterator[None]:
+        self.measurement.switch_context(item.nodeid)
+        start = time.monotonic()
+        done = yield
+        self.seconds[item.nodeid] = time.monotonic() - start
+        self.measurement.switch_context("")
+        return done
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        if not report.passed:
+            self.unhappy.add(report.nodeid)
+
+
+def main() -> None:
+    root = Path.cwd()
+    touched = Touched(root, Path(sys.argv[1]))
+    files = sys.argv[2:]
+    measurement = coverage.Coverage(
+        data_file=None,
+        config_file=False,
+        include=["%s/%s/*" % (root, folder) for folder in MEASURED],
+    )
+    measuring = Measuring(measurement)
+    options = ["-q", "-p", "no:xdist", "-p", "no:cacheprovider", "--hypothesis-seed=0"]
+    measurement.start()
+    pytest.main([*options, "--timeout=%d" % LIMIT, *files], plugins=[measuring])
+    measurement.stop()
+    data = measurement.get_data()
+    lines: dict[str, dict[str, int]] = {name: {} for name in measuring.seconds}
+    sources = {}
+    for path in data.measured_files():
+        file = str(Path(path).relative_to(root))
+        sources[file] = Path(path).read_text()
+        for line, names in data.contexts_by_lineno(path).items():
+            for name in names:
+                if name in lines:
+                    lines[name][file] = lines[name].get(file, 0) | 1 << line
+    for test_file in files:
+        tests: list[dict[str, object]] = [
+            {
+                "name": name,
+                "seconds": round(seconds, 3),
+                "passed": name not in measuring.unhappy,
+                "lines": {file: "%x" % bits for file, bits in lines[name].items()},
+            }
+            for name, seconds in measuring.seconds.items()
+            if name.split("::")[0] == test_file
+        ]
+        touched.save(test_file, tests, sources)
+
+
+if __name__ == "__main__":
+    main()

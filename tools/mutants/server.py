@@ -1,0 +1,136 @@
+"""`python -m tools.mutants.server`, from the root of a copy: runs tests as a line of JSON on its
+standard input tells, and answers each line with one.
+
+It has pytest and the libraries loaded already and forks for every run, which saves the second or
+two that they take; the code under test is imported in the child only.
+"""
+
+from __future__ import annotations
+
+import importlib
+import json
+import os
+import resource
+import signal
+import sys
+import time
+from typing import Any
+
+import pytest
+
+HEAVY = (
+    "aiomqtt",
+    "alembic",
+    "amqtt",
+    "cbor2",
+    "cryptography.hazmat.primitives.asymmetric.ec",
+    "cryptography.x509",
+    "cwt",
+    "dlms_cosem",
+    "gurux_dlms",
+    "hypothesis",
+    "pytest_timeout",
+    "rich.table",
+    "ruamel.yaml",
+    "serial",
+    "sqlalchemy",
+)
+MEMORY = 4 << 30  # octets of address space for one run
+NOTICED, SURVIVED, TIMED_OUT = "noticed", "survived", "timed out"
+
+
+class Ordered:
+    """A pytest plugin: runs the tests asked for, in that order, each with its time limit; says
+    which one failed first.
+    """
+
+    def __init__(self, limits: dict[str, float]) -> None:
+        self.limits = limits
+        self.ran = 0
+        self.failed: str | None = None
+        self.timed_out = False
+
+    def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
+        place = {name: i for i, name in enumerate(self.limits)}
+        items[:] = sorted(
+            (item for item in items if item.nodeid in place), key=lambda item: place[item.nodeid]
+        )
+        for item in items:
+            item.add_marker(pytest.mark.timeout(self.limits[item.nodeid]))
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        self.ran += report.when == "call"
+        if report.failed and self.failed is None:
+            self.failed = report.nodeid
+            self.timed_out = "Failed: Timeout" in report.longreprtext
+
+    def pytest_collectreport(self, report: pytest.CollectReport) -> None:
+        if report.failed and self.failed is None:
+            self.failed = report.nodeid
+
+
+def child(limits: dict[str, float], answer: int) -> None:
+    """Run in the forked process, and never return."""
+    os.setsid()
+    resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
+    nowhere = os.open(os.devnull, os.O_RDWR)
+    for descriptor in (0, 1, 2):
+        os.dup2(nowhere, descriptor)
+    plugin = Ordered(limits)
+    files = list(dict.fromkeys(name.split("::")[0] for name in limits))
+    options = ["-x", "-q", "--hypothesis-seed=0", "-p", "no:xdist", "-p", "no:cacheprovider"]
+    status = pytest.main([*options, *files], plugins=[plugin])
+    if status != pytest.ExitCode.OK and plugin.failed is None:
+        plugin.failed = "(pytest ends with status %d)" % status
+    verdict = SURVIVED if plugin.failed is None else NOTICED
+    verdict = TIMED_OUT if plugin.timed_out else verdict
+    said = {"verdict": verdict, "test": plugin.failed, "ran": plugin.ran}
+    os.write(answer, json.dumps(said).encode())
+    os._exit(0)
+
+
+def run(limits: dict[str, float]) -> dict[str, Any]:
+    """Verdict, the test that noticed, how many ran."""
+    ours, theirs = os.pipe()
+    process = os.fork()
+    if process == 0:
+        os.close(ours)
+        child(limits, theirs)
+    os.close(theirs)
+    # A test that hangs where its own limit cannot reach it.
+    end = time.monotonic() + 60 + sum(limits.values())
+    while os.waitpid(process, os.WNOHANG) == (0, 0):
+        if time.monotonic() > end:
+            os.kill(process, signal.SIGKILL)
+            os.waitpid(process, 0)
+            break
+        time.sleep(0.02)
+    try:
+        os.killpg(process, signal.SIGKILL)  # what its tests have started and left behind
+    except ProcessLookupError:
+        pass
+    os.set_blocking(ours, False)
+    try:
+        said = os.read(ours, 65536)
+    except BlockingIOError:
+        said = b""
+    os.close(ours)
+    if said:
+        answer: dict[str, Any] = json.loads(said)
+        return answer
+    gone = TIMED_OUT if time.monotonic() > end else NOTICED
+    return {"verdict": gone, "test": "(the run ends without a verdict)", "ran": 0}
+
+
+def main() -> None:
+    for name in HEAVY:
+        try:
+            importlib.import_module(name)
+        except ImportError:
+            pass  # the run that needs it says so
+    for line in sys.stdin:
+        print(json.dumps(run(json.loads(line))), flush=True)
+
+
+if __name__ == "__main__":
+    main()

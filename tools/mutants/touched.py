@@ -1,0 +1,152 @@
+"""Which fast tests run which line, kept in .cache/mutants between runs.
+
+Every file of tests is run once under coverage.py, its measurement told which test is at work, and
+is run again only when its text has changed. When a source file has changed since, its lines are
+found again through the unchanged ones; what is new counts as run by the tests of its neighbours.
+"""
+
+from __future__ import annotations
+
+import difflib
+import hashlib
+import json
+from dataclasses import dataclass, field
+from pathlib import Path
+
+FOLDERS = ("tests/portable", "tests/unit", "tests/property", "tests/contract", "tests/interop")
+SLOW = 10.0  # seconds; a slower test is not a fast one
+
+
+@dataclass
+class Test:
+    name: str  # pytest's node id
+    seconds: float
+    lines: dict[str, int]  # file -> a bit for each line it runs
+    sources: dict[str, str]  # file -> digest of the text that was measured
+    breadth: int = field(default=0)
+
+    def __post_init__(self) -> None:
+        self.breadth = sum(bits.bit_count() for bits in self.lines.values())
+
+
+def digest(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()[:24]
+
+
+def test_files(root: Path) -> list[str]:
+    found = [path for folder in FOLDERS for path in (root / folder).rglob("test_*.py")]
+    return sorted(str(path.relative_to(root)) for path in found)
+
+
+class Touched:
+    def __init__(self, root: Path, folder: Path) -> None:
+        self.root = root
+        self.folder = folder
+        self.tests: list[Test] = []
+        self.unusable: list[str] = []  # failed or were slow although nothing was planted
+        self._old: dict[tuple[str, str], dict[int, int]] = {}
+        (folder / "sources").mkdir(parents=True, exist_ok=True)
+
+    def _place(self, test_file: str) -> Path:
+        return self.folder / (test_file.replace("/", "~") + ".json")
+
+    def stale(self) -> list[str]:
+        """The test files that have to be run: new, or changed since."""
+        wanted = []
+        for name in test_files(self.root):
+            place = self._place(name)
+            text = (self.root / name).read_bytes()
+            if not place.exists() or json.loads(place.read_text())["digest"] != digest(text):
+                wanted.append(name)
+        return wanted
+
+    def load(self) -> None:
+        for name in test_files(self.root):
+            place = self._place(name)
+            if not place.exists():
+                continue
+            measured = json.loads(place.read_text())
+            for test in measured["tests"]:
+                if not test["passed"] or test["seconds"] > SLOW:
+                    self.unusable.append(test["name"])
+                    continue
+                lines = {file: int(bits, 16) for file, bits in test["lines"].items()}
+                self.tests.append(Test(test["name"], test["seconds"], lines, measured["sources"]))
+
+    def by(self, file: str, first: int, last: int, at_import: bool) -> list[Test]:
+        """The tests that run one of these lines of the file as it is now, the most particular
+        first. What runs at import counts as run by every test that runs a line of the module, or,
+        where it has none, of a module that imports it.
+        """
+        if at_import:
+            found = [test for test in self.tests if test.lines.get(file)]
+            found = found or self._of_importers(file)
+        else:
+            found = [
+                test
+                for test in self.tests
+                if test.lines.get(file, 0) & self._bits(file, first, last, test.sources.get(file))
+            ]
+        return sorted(found, key=lambda test: (test.breadth, test.seconds, test.name))
+
+    def _of_importers(self, file: str) -> list[Test]:
+        module = file.removesuffix("/__init__.py").removesuffix(".py").replace("/", ".")
+        package, _, name = module.rpartition(".")
+        words = (
+            "import %s" % module,
+            "from %s import" % module,
+            "from %s import %s" % (package, name),
+        )
+        files = {file for test in self.tests for file in test.lines}
+        importers = []
+        for each in files:
+            path = self.root / each
+            if path.exists() and any(word in path.read_text() for word in words):
+                importers.append(each)
+        return [test for test in self.tests if any(test.lines.get(each) for each in importers)]
+
+    def _bits(self, file: str, first: int, last: int, measured: str | None) -> int:
+        """A bit for each line of the measured text that stands for `first` to `last` of now."""
+        if measured is None:
+            return 0
+        places = self._old_lines(file, measured)
+        bits = 0
+        for line in range(first, last + 1):
+            for near in (line, *([] if line in places else _neighbours(line, places))):
+                if near in places:
+                    bits |= 1 << places[near]
+        return bits
+
+    def _old_lines(self, file: str, measured: str) -> dict[int, int]:
+        if (file, measured) not in self._old:
+            now = (self.root / file).read_bytes()
+            count = len(now.splitlines())
+            if digest(now) == measured:
+                places = {line: line for line in range(1, count + 1)}
+            else:
+                kept = self.folder / "sources" / measured
+                before = kept.read_text().splitlines() if kept.exists() else []
+                match = difflib.SequenceMatcher(None, before, now.decode().splitlines(), False)
+                places = {
+                    new + i + 1: old + i + 1
+                    for old, new, size in match.get_matching_blocks()
+                    for i in range(size)
+                }
+            self._old[file, measured] = places
+        return self._old[file, measured]
+
+    def save(self, test_file: str, tests: list[dict[str, object]], sources: dict[str, str]) -> None:
+        """What a run under coverage has measured; `sources` are the texts it ran."""
+        digests = {}
+        for file, text in sources.items():
+            digests[file] = digest(text.encode())
+            (self.folder / "sources" / digests[file]).write_text(text)
+        now = digest((self.root / test_file).read_bytes())
+        content = {"digest": now, "sources": digests, "tests": tests}
+        self._place(test_file).write_text(json.dumps(content))
+
+
+def _neighbours(line: int, places: dict[int, int]) -> list[int]:
+    before = [each for each in places if each < line]
+    after = [each for each in places if each > line]
+    return [*([max(before)] if before else []), *([min(after)] if after else [])]
