@@ -16,18 +16,18 @@ from gateway.contract.meter_keys import Vault
 from gateway.jobs.forecast import Durations
 from gateway.jobs.ledger import Ledger
 from gateway.jobs.queue import Queue
-from gateway.liveness import Vital
-from gateway.local.assemble import local_access
+from gateway.liveness import Liveness
 from gateway.meters.counters import Counters
 from gateway.meters.inventory import Inventory
 from gateway.meters.network import Network
+from gateway.meters.reach import Reach
 from gateway.meters.reachability import Reachability
 from gateway.meters.strangers import Strangers
 from gateway.meters.survey import Survey
 from gateway.meters.upkeep import Upkeep
-from gateway.status import FIRMWARE, About
+from gateway.status import FIRMWARE, Status
 from gateway.uplink.session import Session
-from gateway.work import Worker
+from gateway.work.worker import Worker
 from hal.rt import log
 from hal.rt.group import Group
 
@@ -35,7 +35,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from gateway.local.access import LocalPort
+    from gateway.local.access import LocalAccess, LocalPort
     from gateway.settings import Settings
     from hal.ports import Clock, Crypto, Modem, Storage, Uplink, Watchdog
 
@@ -101,13 +101,8 @@ class Gateway:
             ports.storage, ports.clock, ports.crypto.random, settings.storage, trail
         )
         self._ledger.note_if_possible("start", [FIRMWARE])
-        reachability = Reachability(ports.clock, ports.storage, self._inventory.serials())
-        self._network = Network(ports.clock, reachability, ports.crypto.random, self._tell)
-        for modem, meters_at_once in ports.modems:
-            self._network.add(modem, meters_at_once)
-        strangers = Strangers(ports.clock, ports.storage, self._tell)
-        survey = Survey(self._network, self._inventory, strangers, ports.clock)
-        self._upkeep = Upkeep(survey, reachability, ports.clock)
+        self._watch_meters(ports)
+        reach = self._reach(settings, ports)
         self._queue = Queue(
             self._ledger,
             ports.clock,
@@ -115,34 +110,9 @@ class Gateway:
             durations=Durations(ports.clock, ports.storage),
             cost=self._cost,
         )
-        counters = Counters(ports.storage)
-        patience = {kind: (path.timeout_ms, path.tries) for kind, path in settings.paths.items()}
-        attempts = Attempts(
-            self._network,
-            self._inventory,
-            counters,
-            ports.clock,
-            ports.crypto,
-            settings.system_title,
-            patience,
-            settings.attempt_s * 1000,
-        )
-        about = About(self._inventory, self._network)
-        self._local = None
-        if settings.local is not None and ports.local is not None:
-            self._local = local_access(
-                settings,
-                settings.local,
-                ports.local,
-                self._network,
-                self._inventory,
-                counters,
-                about,
-                ports.clock,
-                ports.crypto,
-                self._ledger.note_if_possible,
-            )
-        self._vital = Vital(ports.clock, ports.watchdog, about.status)
+        status = Status(self._inventory, self._network)
+        self._liveness = Liveness(ports.clock, ports.watchdog, status.summary)
+        self._local = self._local_access(settings, ports, reach, status)
         self._session = Session(
             ports.uplink,
             ports.clock,
@@ -152,49 +122,70 @@ class Gateway:
             self._queue,
             settings.concentrator,
             settings.signers,
-            about,
+            status,
             self._inventory,
             trail,
-            self._vital.task("session", SESSION_STUCK_MS),
+            self._liveness.task("session", SESSION_STUCK_MS),
         )
-        self._worker = Worker(
-            ports.clock,
-            ports.crypto,
-            self._queue,
-            self._session.files,
-            self._network,
-            self._inventory,
-            counters,
-            attempts,
-            settings.system_title,
-            patience,
-        )
+        attempts = Attempts(reach, self._attempt_ms)
+        self._worker = Worker(reach, self._queue, self._session.files, attempts)
         log.info(
             WHERE,
             "%s, firmware %s on %s, %d meters, %d jobs"
             % (
                 settings.concentrator,
                 FIRMWARE,
-                about.runtime,
+                status.runtime,
                 len(self._inventory),
                 len(self._ledger.jobs()),
             ),
         )
 
+    def _watch_meters(self, ports: Ports) -> None:
+        """The modems, and what is learned of the meters behind them."""
+        reachability = Reachability(ports.clock, ports.storage, self._inventory.serials())
+        self._network = Network(ports.clock, reachability, ports.crypto.random, self._tell)
+        for modem, meters_at_once in ports.modems:
+            self._network.add(modem, meters_at_once)
+        strangers = Strangers(ports.clock, ports.storage, self._tell)
+        survey = Survey(self._network, self._inventory, strangers, ports.clock)
+        self._upkeep = Upkeep(survey, reachability, ports.clock)
+
+    def _reach(self, settings: Settings, ports: Ports) -> Reach:
+        return Reach(
+            network=self._network,
+            inventory=self._inventory,
+            counters=Counters(ports.storage),
+            clock=ports.clock,
+            crypto=ports.crypto,
+            system_title=settings.system_title,
+            patience={kind: (path.timeout_ms, path.tries) for kind, path in settings.paths.items()},
+        )
+
+    def _local_access(
+        self, settings: Settings, ports: Ports, reach: Reach, status: Status
+    ) -> LocalAccess | None:
+        """None, and nothing imported for it, where the settings have no "local"."""
+        if settings.local is None or ports.local is None:
+            return None
+        from gateway.local.assemble import local_access
+
+        return local_access(settings, ports.local, reach, status, self._ledger.note_if_possible)
+
     async def run(self) -> None:
         """Until cancelled, then says goodbye to the HES. Raises what a task died of."""
-        vital = self._vital
+        liveness = self._liveness
         tasks = Group()
-        tasks.start(self._network.run(vital.task("network", STUCK_MS)))
-        tasks.start(self._upkeep.run(vital.task("upkeep", STUCK_MS)))
+        tasks.start(self._network.run(liveness.task("network", STUCK_MS)))
+        tasks.start(self._upkeep.run(liveness.task("upkeep", STUCK_MS)))
         tasks.start(self._session.run())
         if self._local is not None:
             tasks.start(self._local.run())
-        tasks.start(self._watch_windows(vital.task("windows", STUCK_MS)))
+        tasks.start(self._watch_windows(liveness.task("windows", STUCK_MS)))
         for number in range(self._workers):
-            progress = vital.task("worker %d" % number, self._attempt_ms + STUCK_MS)
-            tasks.start(self._worker.run(progress))
-        tasks.start(vital.run())
+            heartbeat = liveness.task("worker %d" % number, self._attempt_ms + STUCK_MS)
+            tasks.start(self._worker.run(heartbeat))
+        tasks.start(liveness.run())
         try:
             await tasks.wait()
         finally:
@@ -212,9 +203,9 @@ class Gateway:
         except OSError as error:
             log.error(WHERE, "storage: no report of %s: %s" % (name, error))
 
-    async def _watch_windows(self, progress: Callable[[], None]) -> None:
+    async def _watch_windows(self, heartbeat: Callable[[], None]) -> None:
         while True:
-            progress()
+            heartbeat()
             try:
                 self._queue.expire()
             except OSError as error:

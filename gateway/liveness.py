@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from hal.ports import Clock, Watchdog
 
-WHERE = "vital"
+WHERE = "liveness"
 MOST_MS = 10000  # between two looks
 
 
@@ -35,7 +35,7 @@ class Progress:
         return max(self._clock.ticks_ms() - self._last_ms - self.limit_ms, 0)
 
 
-class Vital:
+class Liveness:
     """`watchdog` None: tasks that are stuck are only logged. `status()` is a line for people."""
 
     def __init__(self, clock: Clock, watchdog: Watchdog | None, status: Callable[[], str]) -> None:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 FIRMWARE = "0.1.0"
 
 
-class About:
+class Status:
     def __init__(self, inventory: Inventory, network: Network) -> None:
         self._inventory = inventory
         self._network = network
@@ -79,7 +79,7 @@ class About:
             )
         return ways
 
-    def status(self) -> str:
+    def summary(self) -> str:
         """A line for people."""
         modems = [
             "%s %s" % (kind, "up" if counts["alive"] else "down")

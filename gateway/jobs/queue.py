@@ -104,14 +104,14 @@ class Queue:
     def take(
         self,
         usable: Callable[[str], bool],
-        together: Callable[[Execution], Callable[[str], bool] | None] | None = None,
+        who_joins: Callable[[Execution], Callable[[str], bool] | None] | None = None,
     ) -> Execution | None:
         """The most urgent execution that is due, on a meter that is free and for which
         `usable(serial)` holds (its path can be used right now). It is asked last: the execution it
         says yes to is taken. The attempt is in the ledger when this returns. None: nothing at the
         moment.
 
-        together(execution): None, or what must hold of a meter's serial for its execution of the
+        who_joins(execution): None, or what must hold of a meter's serial for its execution of the
         same job to be taken with it (`others`).
         """
         self.expire()
@@ -127,7 +127,7 @@ class Queue:
             index = self._due_in(entry, now_ms, usable)
             if index is not None:
                 execution = self._started(entry, index)
-                joins = None if together is None else together(execution)
+                joins = None if who_joins is None else who_joins(execution)
                 if joins is not None:
                     execution.others = self._gathered(entry, now_ms, joins)
                 return execution
@@ -174,13 +174,13 @@ class Queue:
     async def begin(
         self,
         usable: Callable[[str], bool],
-        together: Callable[[Execution], Callable[[str], bool] | None] | None = None,
+        who_joins: Callable[[Execution], Callable[[str], bool] | None] | None = None,
     ) -> Execution | None:
         """take() for many workers: those who call it or finish() in the same turn of the loop share
         one sync of the flash. After an OSError nothing has been taken.
         """
         with self._ledger.deferred():
-            execution = self.take(usable, together)
+            execution = self.take(usable, who_joins)
         try:
             await self._ledger.durable()
         except BaseException:
@@ -233,7 +233,7 @@ class Queue:
         else:
             self._transfers.pop(execution.seq, None)
 
-    def standing(self, execution: Execution) -> str:
+    def signal(self, execution: Execution) -> str:
         """ "go", "pause", or "stop": its job is canceled, or its window not open any more."""
         entry = self._ledger.entry_of(execution.seq)
         if entry.stopped():

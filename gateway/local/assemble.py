@@ -15,11 +15,8 @@ if TYPE_CHECKING:
 
     from gateway.local.access import LocalPort
     from gateway.local.objects import About
-    from gateway.meters.counters import Counters
-    from gateway.meters.inventory import Inventory
-    from gateway.meters.network import Network
-    from gateway.settings import LocalSettings, Settings
-    from hal.ports import Clock, Crypto
+    from gateway.meters.reach import Reach
+    from gateway.settings import Settings
 
 # Its own invocation counters stand among the meters', under what is no meter's serial.
 COUNTER = " local"
@@ -27,22 +24,23 @@ COUNTER = " local"
 
 def local_access(
     settings: Settings,
-    local: LocalSettings,
     port: LocalPort,
-    network: Network,
-    inventory: Inventory,
-    counters: Counters,
+    reach: Reach,
     about: About,
-    clock: Clock,
-    crypto: Crypto,
     note: Callable[[str, list[Any]], None],
 ) -> LocalAccess:
     """note(kind, details) puts a record into the audit trail; it never raises."""
+    assert settings.local is not None
     half = len(port.key) // 2
     keys = Keys(settings.system_title, port.key[:half], port.key[half:])
-    objects = Objects(settings.concentrator, about, clock)
-    server = LocalServer(objects, keys, crypto, clock, lambda: counters.next(COUNTER), note)
-    timeouts_ms = {kind: path.timeout_ms for kind, path in settings.paths.items()}
-    meters = Meters(network, inventory, clock, timeouts_ms, note)
-    fastest = local.baud if local.mode_e else 0
-    return LocalAccess(port.open_port, clock, server, meters, settings.concentrator, fastest)
+    server = LocalServer(
+        Objects(settings.concentrator, about, reach.clock),
+        keys,
+        reach.crypto,
+        reach.clock,
+        lambda: reach.counters.next(COUNTER),
+        note,
+    )
+    meters = Meters(reach, note)
+    fastest = settings.local.baud if settings.local.mode_e else 0
+    return LocalAccess(port.open_port, reach.clock, server, meters, settings.concentrator, fastest)

@@ -9,6 +9,7 @@ import asyncio
 from gateway.dlms.errors import ProtocolError
 from gateway.local import header
 from gateway.local.server import NOT_ALLOWED, NOT_POSSIBLE, OTHER_REASON, exception
+from gateway.meters.reach import Unreached
 from hal.ports import ModemError, TooLong
 from hal.rt import log
 
@@ -17,12 +18,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any
 
-    from gateway.meters.inventory import Inventory
     from gateway.meters.link import Link
-    from gateway.meters.network import Network
-    from hal.ports import Clock
-
-    Path = tuple[str, str]
+    from gateway.meters.reach import Reach
 
 WHERE = "local"
 SLOT_MS = 10_000  # for a link, while the gateway's own work is on the modem
@@ -30,25 +27,15 @@ _PDU_TOO_LONG = 4
 
 
 class Meters:
-    """`timeouts_ms`: by kind of path. note(kind, details) puts on record whom a technician spoke
-    to. One conversation at a time: the next meter ends it."""
+    """note(kind, details) puts on record whom a technician spoke to. One conversation at a time:
+    the next meter ends it."""
 
-    def __init__(
-        self,
-        network: Network,
-        inventory: Inventory,
-        clock: Clock,
-        timeouts_ms: dict[str, int],
-        note: Callable[[str, list[Any]], None],
-    ) -> None:
-        self._network = network
-        self._inventory = inventory
-        self._clock = clock
-        self._timeouts_ms = timeouts_ms
+    def __init__(self, reach: Reach, note: Callable[[str, list[Any]], None]) -> None:
+        self._reach = reach
         self._note = note
         self._link: Link | None = None
         self._whose = ("", 0)  # serial and client of the link
-        self._path: Path = ("", "")
+        self._timeout_ms = 0  # of its path
 
     async def answers(self, client_sap: int, title: bytes, request: bytes) -> list[bytes]:
         """The meter's answer in its header; [] when there is none in time: the technician's client
@@ -85,7 +72,7 @@ class Meters:
         assert link is not None
         try:
             await link.send(apdu)
-            return await link.receive(self._timeouts_ms[self._path[0]])
+            return await link.receive(self._timeout_ms)
         except TooLong:
             return exception(NOT_ALLOWED, _PDU_TOO_LONG)
         except asyncio.TimeoutError:
@@ -97,21 +84,20 @@ class Meters:
 
     async def _open(self, client_sap: int, title: bytes, serial: str) -> bytes | None:
         """None, or why not."""
-        meter = self._inventory.meter(serial)
+        meter = self._reach.inventory.meter(serial)
         if meter is None:
             return exception(NOT_ALLOWED, OTHER_REASON)
         meter = meter.as_client(client_sap)
-        paths = self._network.usable(meter)
+        paths = self._reach.network.usable(meter)
         if not paths:
             return exception(NOT_ALLOWED, NOT_POSSIBLE)
-        self._path = paths[0]
-        self._note("local", ["meter", title.hex(), serial, self._path[0]])
+        kind = paths[0][0]
+        self._note("local", ["meter", title.hex(), serial, kind])
         try:
-            self._link = await self._clock.wait_for_ms(
-                self._network.open(meter, self._path), SLOT_MS
-            )
-        except (OSError, ModemError, asyncio.TimeoutError) as error:
-            log.warning(WHERE, "%s: %s" % (serial, error or "no slot free on its modem"))
+            self._link = await self._reach.link(meter, paths[0], SLOT_MS)
+        except (OSError, ModemError, Unreached) as error:
+            log.warning(WHERE, "%s: %s" % (serial, error))
             return exception(NOT_ALLOWED, NOT_POSSIBLE)
+        self._timeout_ms = self._reach.patience[kind][0]
         self._whose = (serial, client_sap)
         return None

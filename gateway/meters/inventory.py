@@ -39,6 +39,8 @@ if TYPE_CHECKING:
     from gateway.contract.meter_keys import Vault
     from hal.ports import Storage
 
+    Path = tuple[str, str]  # kind, and the meter's address there
+
 METERS = "meters.jsonl"
 KEYS = "keys.jsonl"
 _NEW_KEYS = "keys.jsonl.new"
@@ -72,7 +74,7 @@ class Meter:
     def __init__(
         self,
         serial: str,
-        paths: list[tuple[str, str]],
+        paths: list[Path],
         client_sap: int = 1,
         server_sap: int = 1,
         title: bytes = b"",
@@ -356,7 +358,7 @@ def _serial(fields: dict[str, Any]) -> str:
     return serial
 
 
-def _path(serial: str, kind: Any, address: Any) -> tuple[str, str]:
+def _path(serial: str, kind: Any, address: Any) -> Path:
     if not isinstance(kind, str) or not isinstance(address, str):
         raise InventoryError("%s: path: kind and address are texts" % serial)
     if kind in (PLC, RF):

@@ -27,7 +27,10 @@ class Link:
         self.sent = 0  # APDUs
         self.heard = 0
         self.hops = 0  # by what the modem said of the newest frame heard; 0: it does not say
-        self.progress: Callable[[], None] | None = None  # called with each APDU that goes out
+        # With each APDU that goes out: check() may end the conversation by raising, before it is
+        # sent; heartbeat() only shows that the work goes on.
+        self.check: Callable[[], None] | None = None
+        self.heartbeat: Callable[[], None] | None = None
         self._waiting: list[bytes | Exception] = []
         self._arrived = asyncio.Event()
         self._left = asyncio.Event()  # the modem is finished with the newest frame
@@ -39,13 +42,15 @@ class Link:
 
         OSError or a ModemError when the modem does not take it.
         """
+        if self.check is not None:
+            self.check()
+        if self.heartbeat is not None:
+            self.heartbeat()
         # A failure of an older frame says nothing about this one.
         self._waiting = [item for item in self._waiting if isinstance(item, bytes)]
         self.handle = -1
         self._left.clear()
         self.sent += 1
-        if self.progress is not None:
-            self.progress()
         await self._port.send(self, apdu)
         if not self._left.is_set():
             try:

@@ -28,6 +28,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Protocol
 
+    from gateway.meters.inventory import Path
     from gateway.meters.link import Link
     from hal.ports import Clock, Modem
 
@@ -39,7 +40,7 @@ if TYPE_CHECKING:
         def done(self, handle: int, delivered: bool) -> None: ...
 
 
-WHERE = "links"
+WHERE = "network"
 DUTY_WAIT_MS = 60000  # longest wait for radio budget before the frame is refused
 FIRST_BACKOFF_MS = 2000  # until a modem that failed is tried again, if it does not speak before
 MAX_BACKOFF_MS = 60000
@@ -104,14 +105,14 @@ class ModemPort:
         self._answers = answers
         return self.alive()
 
-    def serves(self, path: tuple[str, str]) -> bool:
+    def serves(self, path: Path) -> bool:
         """Whether it is a modem for this path: of its kind, and with addresses spelt like that."""
         spelt = self.modem.capabilities.addresses
         if spelt and (spelt == "host:port") != (":" in path[1]):
             return False
         return self.kind == path[0]
 
-    def reaches(self, path: tuple[str, str]) -> bool:
+    def reaches(self, path: Path) -> bool:
         """serves() and, where nodes register, has this one in its list."""
         if not self.serves(path):
             return False

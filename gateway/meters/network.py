@@ -21,12 +21,10 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from gateway.meters.inventory import Meter
+    from gateway.meters.inventory import Meter, Path
     from hal.ports import Clock, Modem
 
-    Path = tuple[str, str]
-
-WHERE = "links"
+WHERE = "network"
 LOOK_MS = 5000  # how often the modems are looked after
 GRACE_MS = 30000  # what recovery did for a meter has so long to take effect
 NO_PATH_COST = 1 << 20

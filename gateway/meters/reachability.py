@@ -20,10 +20,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from gateway.meters.inventory import Meter
+    from gateway.meters.inventory import Meter, Path
     from hal.ports import Clock, Storage
-
-    Path = tuple[str, str]
 
 WHERE = "reachability"
 FILE = "reachability"

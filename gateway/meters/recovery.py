@@ -21,6 +21,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
+    from gateway.meters.inventory import Path
     from gateway.meters.modem_port import ModemPort
     from hal.ports import Clock
 
@@ -91,7 +92,7 @@ class Recovery:
         self._kicked.pop(address, None)
         self._reset.begin_anew()
 
-    async def help(self, path: tuple[str, str], silent: int) -> tuple[bool, str]:
+    async def help(self, path: Path, silent: int) -> tuple[bool, str]:
         """Do what is due for a node that was not reached: it is not registered, or has been silent
         in so many attempts in a row. Whether anything was done now, and in words what was done now
         or before; "" if nothing."""

@@ -16,6 +16,7 @@ from gateway.dlms.data import axdr, obis
 from gateway.meters.counters import Counters
 from gateway.meters.inventory import Inventory
 from gateway.meters.network import Network
+from gateway.meters.reach import Reach
 from hal.modem.attached import Attached
 from hal.modem.mam.mam import MTU, MetersAndMore
 from hal.modem.wmbus.amber import Amber
@@ -77,10 +78,16 @@ async def configure() -> None:
     network.add(modem, 4)
     tasks = Group()
     tasks.start(network.run())
-    title = b"AMI\x00\x00\x00\x00\x01"
-    attempts = Attempts(
-        network, inventory, Counters(storage), CLOCK, SystemCrypto(), title, PATIENCE
+    reach = Reach(
+        network=network,
+        inventory=inventory,
+        counters=Counters(storage),
+        clock=CLOCK,
+        crypto=SystemCrypto(),
+        system_title=b"AMI\x00\x00\x00\x00\x01",
+        patience=PATIENCE,
     )
+    attempts = Attempts(reach)
     meters = [inventory.meter(serial) for serial in inventory.serials()]
     assert len(meters) == 3
     for _ in range(600):

@@ -8,10 +8,10 @@ from dataclasses import dataclass
 
 from gateway.activities import attributes, identity
 from gateway.activities.image import image_object
-from gateway.activities.image.fleet import CONFORMANCE, SERVER
 from gateway.dlms.client.broadcast import CLIENT, Broadcast
 from gateway.dlms.client.client import Association, Client
 from gateway.dlms.protection.keyring import Keys
+from gateway.meters.reach import CONFORMANCE, SERVER
 from hal.cpython.clock import SystemClock
 from hal.cpython.crypto import SystemCrypto
 from hal.modem.prime.api import MAX_PAYLOAD

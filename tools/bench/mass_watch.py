@@ -9,9 +9,9 @@ from dataclasses import dataclass, field
 from typing import Any
 from unittest import mock
 
-import gateway.work
 from gateway.activities.image import image_object
 from gateway.activities.image.fleet import Fleet
+from gateway.work import many_meters
 from tools.bench import mass_channel
 from tools.bench.mass_cost import Memory
 from tools.emulator import PrimeEmulator
@@ -133,7 +133,7 @@ class Town(District):
                     blocks = sum(kind == TO_METER and size > BLOCK_BYTES for _, kind, size in sent)
                     watch.talks.append((began, clock.ticks_ms(), blocks))
 
-        with mock.patch.object(gateway.work, "Fleet", Watched):
+        with mock.patch.object(many_meters, "Fleet", Watched):
             yield watch
 
 

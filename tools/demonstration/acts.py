@@ -110,7 +110,7 @@ class Acts:
         raw = image.signed(described, content, self._stage.key)
         to = (self._store, self._stage.key, CONCENTRATOR, self._on_plc, self._terms())
         made = self._follow(order.transfer_image(*to, raw))
-        for line in self._stage.said("gateway", "mass"):
+        for line in self._stage.said("gateway", "campaign"):
             self._console.print(Text("the concentrator: " + line, "dim"))
         self._show_together(made)
         self.complaints += judge.image_complaints(made, FIRMWARE, self._control)

@@ -26,7 +26,7 @@ from __future__ import annotations
 from gateway.activities import attributes, identity, readable
 from gateway.activities.image import block_planning, image_object, transfer
 from gateway.activities.image.block_planning import Bitmap, Costs
-from gateway.activities.image.conversations import STARTING, Crowd, Gone, Stopped
+from gateway.activities.image.conversations import STARTING, Conversations, Gone, Stopped
 from gateway.activities.image.image_object import (
     ACTIVATE,
     ACTIVATED,
@@ -61,7 +61,7 @@ if TYPE_CHECKING:
     from gateway.activities.image.transfer import Order
     from gateway.dlms.client.client import Client
 
-WHERE = "mass"
+WHERE = "campaign"
 SENTINELS = 16
 SETTLE_MS = 5_000  # after activation, before the first meter is asked what it runs
 REPAIRS = 4  # passes of repair
@@ -85,7 +85,7 @@ class Campaign:
         self._clock = fleet.clock
         self._order = order
         self._image = order.image
-        self._crowd = Crowd(fleet, control, at_once)
+        self._talk = Conversations(fleet, control, at_once)
         self._size = 0  # of a block
         self._count = 0
         self._losses: list[float] = list(UNKNOWN_LOSS)
@@ -98,30 +98,30 @@ class Campaign:
     async def run(self, members: list[Member]) -> None:
         """Until every member has its result. Errors of ours come out; those of meters and modems
         are results."""
-        self._crowd.begin(members)
+        self._talk.begin(members)
         try:
             await self._survey()
-            if self._crowd.members and 0 < self._size <= self._fleet.room():
+            if self._talk.members and 0 < self._size <= self._fleet.room():
                 await self._bring()
                 await self._activate()
             await self._end_game()
         except Stopped:
-            await self._crowd.end_all(_STOPPED)
+            await self._talk.end_all(_STOPPED)
         except Gone as gone:
-            await self._crowd.end_all(Result(KO, "modem-gone", readable.one_line(str(gone))))
+            await self._talk.end_all(Result(KO, "modem-gone", readable.one_line(str(gone))))
 
-    def standing(self) -> tuple[str, int, int]:
+    def outlook(self) -> tuple[str, int, int]:
         """(phase, ms it has taken, ms likely left; 0: not known yet)."""
-        return self._crowd.outlook.now(len(self._crowd.members))
+        return self._talk.outlook.now(len(self._talk.members))
 
     # ------------------------------------------------------------ survey
 
     async def _survey(self) -> None:
         """Finishes those not concerned; learns the block size and what is there already."""
         sizes: dict[int, int] = {}
-        asked = block_planning.sentinels(len(self._crowd.members), SENTINELS)
-        sentinels = [self._crowd.members[index] for index in asked]
-        others = [member for member in self._crowd.members if member not in sentinels]
+        asked = block_planning.sentinels(len(self._talk.members), SENTINELS)
+        sentinels = [self._talk.members[index] for index in asked]
+        others = [member for member in self._talk.members if member not in sentinels]
         states: list[tuple[Member, Attributes]] = []  # until the number of blocks is known
 
         async def look(client: Client, member: Member) -> Verdict:
@@ -142,8 +142,8 @@ class Campaign:
             states.append((member, found))
             return None
 
-        surveyed = len(self._crowd.members)
-        await self._crowd.each(sentinels, look)
+        surveyed = len(self._talk.members)
+        await self._talk.each(sentinels, look)
         for each in sizes:
             sensible = each and -(-self._image.size // each) <= transfer.MOST_BLOCKS
             if sensible and sizes[each] > sizes.get(self._size, 0):
@@ -152,12 +152,12 @@ class Campaign:
             self._count = -(-self._image.size // self._size)
         for member, found in states:
             self._note_state(member, found)
-        await self._crowd.each(others, look)
-        self._costs.exchange = max(1.0, self._crowd.exchange_ms())
+        await self._talk.each(others, look)
+        self._costs.exchange = max(1.0, self._talk.exchange_ms())
         log.info(
             WHERE,
             "%d of %d meters are to have %d blocks of %d bytes"
-            % (len(self._crowd.members), surveyed, self._count, self._size),
+            % (len(self._talk.members), surveyed, self._count, self._size),
         )
 
     def _note_state(self, member: Member, found: Attributes) -> None:
@@ -191,28 +191,28 @@ class Campaign:
     # ------------------------------------------------------------ initiate, blocks, verify
 
     async def _bring(self) -> None:
-        fresh = [member for member in self._crowd.members if member.has is None]
+        fresh = [member for member in self._talk.members if member.has is None]
         if fresh:
             await self._initiate(fresh)
         blocks = self._worth()
         if blocks:
-            self._crowd.outlook.blocks = USUAL_ROUNDS * len(blocks)
+            self._talk.outlook.blocks = USUAL_ROUNDS * len(blocks)
             await self._send(blocks)
             rounds = await self._rounds_wanted(len(blocks))
-            self._crowd.outlook.blocks = max(rounds - 1, 0) * len(blocks)
+            self._talk.outlook.blocks = max(rounds - 1, 0) * len(blocks)
             for _ in range(1, rounds):
                 await self._send(blocks)
             if not rounds:
                 return
-        self._crowd.outlook.phase = "verify"
+        self._talk.outlook.phase = "verify"
         await self._command(VERIFY, NOTHING)
         if await self._all_may_activate():
             self._told_all = await self._command(ACTIVATE, NOTHING, 0.0, self._alone)
         if self._told_all:
-            for member in self._crowd.members:
+            for member in self._talk.members:
                 member.verified, member.activating = False, True
-            await self._crowd.pause(SETTLE_MS)
-        self._crowd.outlook.phase, self._crowd.outlook.rounds = "check", 1
+            await self._talk.pause(SETTLE_MS)
+        self._talk.outlook.phase, self._talk.outlook.rounds = "check", 1
         await self._check_all()
         await self._repair()
 
@@ -220,17 +220,17 @@ class Campaign:
         """By what the sentinels say: see the module's text."""
         if self._clock.unix_time() < self._order.activation or not self._alone():
             return False
-        if [member for member in self._crowd.members if member.stale]:
+        if [member for member in self._talk.members if member.stale]:
             return False
-        asked = block_planning.sentinels(len(self._crowd.members), SENTINELS)
-        sentinels = [self._crowd.members[index] for index in asked]
-        self._crowd.begin_waiting(sentinels)
-        await self._crowd.each(sentinels, self._check)
+        asked = block_planning.sentinels(len(self._talk.members), SENTINELS)
+        sentinels = [self._talk.members[index] for index in asked]
+        self._talk.begin_waiting(sentinels)
+        await self._talk.each(sentinels, self._check)
         return not self._doubt and bool([each for each in sentinels if each.verified])
 
     async def _initiate(self, fresh: list[Member]) -> None:
         data = image_object.initiate(self._image.identifier, self._image.size)
-        if len(fresh) == len(self._crowd.members):
+        if len(fresh) == len(self._talk.members):
             missed = self._count * self._costs.exchange
             if await self._command(INITIATE, data, missed, self._alone):
                 for member in fresh:
@@ -243,26 +243,26 @@ class Campaign:
                 await transfer.initiate(client, self._image)
             except ActionRefused as refused:
                 if passing(refused.result):
-                    return self._crowd.later(member, _BUSY)
+                    return self._talk.later(member, _BUSY)
                 return Result(KO, "image-refused", readable.one_line("step 1: %s" % refused))
             member.has = Bitmap(self._count)
             member.stale = False
             return None
 
-        self._crowd.begin_waiting(fresh)
-        await self._crowd.each(fresh, start)
+        self._talk.begin_waiting(fresh)
+        await self._talk.each(fresh, start)
 
     def _alone(self) -> bool:
         """Whether every node that hears a broadcast is a meter that is to have this image, and
         holds no other that it would activate."""
-        ours = [member.meter for member in self._crowd.members if not member.foreign]
+        ours = [member.meter for member in self._talk.members if not member.foreign]
         return self._fleet.covered_by(ours)
 
     def _worth(self) -> list[int]:
         """The blocks that so many lack that a broadcast pays."""
         lacking, losses = [], []
         mean = sum(self._losses) / len(self._losses)
-        for member in self._crowd.members:
+        for member in self._talk.members:
             if member.has is not None and not member.verified:
                 lacking.append(member.has.lacking())
                 losses.append(member.loss if member.seen else mean)
@@ -270,12 +270,12 @@ class Campaign:
 
     async def _send(self, blocks: Sequence[int]) -> None:
         took = 0
-        self._crowd.outlook.phase = "blocks"
-        self._crowd.outlook.blocks = max(self._crowd.outlook.blocks, len(blocks))
+        self._talk.outlook.phase = "blocks"
+        self._talk.outlook.blocks = max(self._talk.outlook.blocks, len(blocks))
         for number in blocks:
             data = image_object.transfer(number, self._image.block(number, self._size))
-            each = await self._crowd.broadcast(TRANSFER, data)
-            self._crowd.outlook.sent(each)
+            each = await self._talk.broadcast(TRANSFER, data)
+            self._talk.outlook.sent(each)
             took += each
         self._sent = blocks
         self._rounds += 1
@@ -297,7 +297,7 @@ class Campaign:
     async def _rounds_wanted(self, blocks: int) -> int:
         """How many rounds in all, by what the sentinels have got of the first; 0: they hear
         nothing at all."""
-        concerned = [member for member in self._crowd.members if not member.verified]
+        concerned = [member for member in self._talk.members if not member.verified]
         asked = [concerned[index] for index in block_planning.sentinels(len(concerned), SENTINELS)]
         answered: list[Member] = []
 
@@ -306,7 +306,7 @@ class Campaign:
             answered.append(member)
             return None
 
-        await self._crowd.each(asked, look)
+        await self._talk.each(asked, look)
         if not answered:
             return 1
         # That none was missed does not mean that none ever will be.
@@ -331,19 +331,19 @@ class Campaign:
         mend one that has not, at least an exchange. `may`: asked before each; False as soon as it
         says no."""
         missed_ms = max(missed_ms, self._costs.exchange)
-        meters = len(self._crowd.members)
+        meters = len(self._talk.members)
         for _ in range(block_planning.control_rounds(self._losses, meters, self._costs, missed_ms)):
             if may is not None and not may():
                 return False
-            await self._crowd.broadcast(method, data)
+            await self._talk.broadcast(method, data)
         return True
 
     # ------------------------------------------------------------ check and repair
 
     async def _check_all(self) -> None:
-        asked = [member for member in self._crowd.members if not member.verified]
-        self._crowd.begin_waiting(asked)
-        await self._crowd.each(asked, self._check)
+        asked = [member for member in self._talk.members if not member.verified]
+        self._talk.begin_waiting(asked)
+        await self._talk.each(asked, self._check)
 
     async def _check(self, client: Client, member: Member) -> Verdict:
         """It runs the image; or it has verified it; or else what it lacks."""
@@ -354,7 +354,7 @@ class Campaign:
         member.activating = False
         status = image_object.number(found.value(STATUS), "image_transfer_status")
         if status == VERIFYING:
-            return self._crowd.later(member, _VERIFYING)
+            return self._talk.later(member, _VERIFYING)
         if status not in (NOT_INITIATED, INITIATED, VERIFY_FAILED):
             told = self._told(found) if not self._told_all else await self._asked(client)
             if status == VERIFIED:
@@ -400,7 +400,7 @@ class Campaign:
         except ActionRefused as refused:
             if not passing(refused.result):
                 return self._not_good(member, str(refused))
-            later = self._crowd.later(member, _VERIFYING)
+            later = self._talk.later(member, _VERIFYING)
             return transfer.POLL_MS if isinstance(later, int) else later
         return 0
 
@@ -411,7 +411,7 @@ class Campaign:
             lacking = self._mendable(broadcast)
             if not broadcast and not lacking:
                 return
-            self._crowd.outlook.phase = "repair"
+            self._talk.outlook.phase = "repair"
             if broadcast:
                 await self._send(broadcast)
             told = set(broadcast)
@@ -425,7 +425,7 @@ class Campaign:
                     pass  # the check tells what it lacks, and image.py why
                 return None
 
-            await self._crowd.each(lacking, mend)
+            await self._talk.each(lacking, mend)
             await self._command(VERIFY, NOTHING)
             if self._told_all:
                 await self._command(ACTIVATE, NOTHING, 0.0, self._alone)
@@ -435,7 +435,7 @@ class Campaign:
         """Who lacks a few blocks that are not broadcast again."""
         told = set(broadcast)
         found = []
-        for member in self._crowd.members:
+        for member in self._talk.members:
             if member.has is None or member.verified:
                 continue
             rest = [block for block in member.has.lacking() if block not in told]
@@ -446,19 +446,19 @@ class Campaign:
     # ------------------------------------------------------------ activate, confirm, stragglers
 
     async def _activate(self) -> None:
-        self._crowd.outlook.phase = "activate"
-        verified = [each for each in self._crowd.members if each.verified and not each.activating]
+        self._talk.outlook.phase = "activate"
+        verified = [each for each in self._talk.members if each.verified and not each.activating]
         now = self._clock.unix_time()
         if self._order.activation and now < self._order.activation:
             text, wait_s = "verified; waits for its time", self._order.activation - now
             result = Result(WAIT, "activation-waits", text, wait_s=wait_s)
-            await self._crowd.end_all(result, verified)
+            await self._talk.end_all(result, verified)
             return
         if verified and not await self._command(ACTIVATE, NOTHING, 0.0, self._alone):
-            await self._crowd.each(verified, self._activate_one)
+            await self._talk.each(verified, self._activate_one)
         for member in verified:
             member.activating = True
-        self._crowd.begin_waiting([member for member in self._crowd.members if member.activating])
+        self._talk.begin_waiting([member for member in self._talk.members if member.activating])
 
     async def _activate_one(self, client: Client, member: Member) -> Verdict:
         try:
@@ -473,12 +473,12 @@ class Campaign:
 
     async def _end_game(self) -> None:
         """Each to its end: those that activate confirm it, what few lack is brought one by one."""
-        activating = [member for member in self._crowd.members if member.activating]
-        lacking = [member for member in self._crowd.members if not member.activating]
-        self._crowd.outlook.phase, self._crowd.outlook.rounds = "confirm", 0
+        activating = [member for member in self._talk.members if member.activating]
+        lacking = [member for member in self._talk.members if not member.activating]
+        self._talk.outlook.phase, self._talk.outlook.rounds = "confirm", 0
         if activating:
-            await self._crowd.pause(SETTLE_MS)
-        await self._crowd.each(activating + lacking, self._to_the_end)
+            await self._talk.pause(SETTLE_MS)
+        await self._talk.each(activating + lacking, self._to_the_end)
 
     async def _to_the_end(self, client: Client, member: Member) -> Verdict:
         if member.activating:
@@ -497,9 +497,9 @@ class Campaign:
         status = image_object.number(await client.get(*STATUS), "image_transfer_status")
         if status == VERIFIED:
             refused = await self._activate_one(client, member)
-            return self._crowd.later(member, STARTING) if refused is None else refused
+            return self._talk.later(member, STARTING) if refused is None else refused
         if status == ACTIVATING:
-            return self._crowd.later(member, STARTING)
+            return self._talk.later(member, STARTING)
         # It may have become active between the two questions.
         data = await client.get(*identity.FIRMWARE)
         if identity.text(data) == self._image.firmware:

@@ -7,12 +7,12 @@ import asyncio
 
 from gateway.activities import readable
 from gateway.activities.image import transfer
-from gateway.activities.image.fleet import Unreached
 from gateway.activities.image.image_object import NOT_INITIATED
 from gateway.activities.image.remaining_time import Outlook
 from gateway.activities.verdict import explained
 from gateway.contract.result import KO, WAIT, Result
 from gateway.dlms.errors import DlmsError, NotSupported
+from gateway.meters.reach import Unreached
 from hal.ports import ModemError
 from hal.rt import log
 from hal.rt.group import Group
@@ -53,7 +53,7 @@ if TYPE_CHECKING:
             ...
 
 
-WHERE = "mass"
+WHERE = "campaign"
 SILENT = 3  # conversations in a row in which nothing is heard of a meter: it is not there
 MOST_TRIES = 20  # conversations that broke off, in all
 TALK_MS = 1_800_000  # the longest conversation with one meter
@@ -117,7 +117,7 @@ class _Interrupted(Exception):
     """Between two frames of a conversation: not now."""
 
 
-class Crowd:
+class Conversations:
     """`members`: those without a result. `at_once`: conversations side by side. `outlook`: what the
     HES is told of the transfer."""
 
@@ -200,12 +200,12 @@ class Crowd:
     ) -> int | None:
         """In how many ms it is to be asked again."""
 
-        def between() -> None:
+        def check() -> None:
             if not self._control.goes_on(member):
                 raise _Interrupted
 
         began = self._clock.ticks_ms()
-        talk = self._fleet.talk(member.meter, lambda client: work(client, member), between)
+        talk = self._fleet.talk(member.meter, lambda client: work(client, member), check)
         try:
             verdict = await self._clock.wait_for_ms(talk, TALK_MS)
         except _Interrupted:

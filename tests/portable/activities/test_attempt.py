@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
-from gateway.activities.attempt import ASSOCIATION_REQUESTS, Attempts
+from gateway.activities.attempt import Attempts
 from gateway.contract.job import READ
 from gateway.dlms import apdu
 from gateway.dlms.apdu import acse
@@ -12,6 +12,7 @@ from gateway.dlms.data import axdr
 from gateway.meters.counters import Counters
 from gateway.meters.inventory import KEYS, METERS, Inventory, Meter
 from gateway.meters.network import Network
+from gateway.meters.reach import ASSOCIATION_REQUESTS, Reach
 from hal.ports import Quality, Rx
 from hal.sim.clock import ManualClock
 from hal.sim.storage import MemoryStorage
@@ -67,16 +68,16 @@ def attempt(
         network.add(plc, 2)
         network.add(rf, 2)
         reading = asyncio.create_task(network.run())
-        attempts = Attempts(
-            network,
-            Inventory(storage),
-            Counters(storage),
-            clock,
-            CRYPTO,
-            b"AMI\x00\x00\x00\x00\x01",
-            {"plc": (TIMEOUT_MS, TRIES), "rf": (TIMEOUT_MS, TRIES)},
-            attempt_ms,
+        reach = Reach(
+            network=network,
+            inventory=Inventory(storage),
+            counters=Counters(storage),
+            clock=clock,
+            crypto=CRYPTO,
+            system_title=b"AMI\x00\x00\x00\x00\x01",
+            patience={"plc": (TIMEOUT_MS, TRIES), "rf": (TIMEOUT_MS, TRIES)},
         )
+        attempts = Attempts(reach, attempt_ms)
         if before is not None:
             await before(network)
         task = asyncio.create_task(attempts.run("M1", READ, [NAME]))

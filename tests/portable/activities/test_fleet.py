@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import asyncio
 
-from gateway.activities.image.fleet import Fleet, Unreached
+from gateway.activities.image.fleet import Fleet
 from gateway.dlms import apdu
 from gateway.dlms.protection.keyring import Keys
 from gateway.dlms.protection.security import Ciphering
 from gateway.meters.inventory import BROADCAST, InventoryError
+from gateway.meters.reach import Reach, Unreached
 from hal.ports import Capabilities, NoRoute
 from tests.portable.dlms.test_client import (
     AK,
@@ -132,11 +133,12 @@ class OneLink:
         self.network = network
         self.max_apdu = 400
         self.sent = self.heard = self.hops = 0
-        self.progress = None
+        self.check = self.heartbeat = None
 
     async def send(self, frame):
         self.sent += 1
-        self.progress()
+        self.check()
+        self.heartbeat()
         await self.network.link.send(frame)
 
     async def receive(self, timeout_ms):
@@ -153,20 +155,23 @@ class Stand:
         self.meters = [KnownMeter("M1", "a"), KnownMeter("M2", "b")]
         self.network = OneNetwork(nodes, joins)
         self.counters = KeptCounters()
-        self.fleet = Fleet(
-            self.network,
-            KnownMeters(self.meters, ciphered),
-            self.counters,
-            self.network.link.clock,
-            CRYPTO,
-            CLIENT_TITLE,
-            (1000, 2),
-            "plc",
-            True,
+        reach = Reach(
+            network=self.network,
+            inventory=KnownMeters(self.meters, ciphered),
+            counters=self.counters,
+            clock=self.network.link.clock,
+            crypto=CRYPTO,
+            system_title=CLIENT_TITLE,
+            patience={"plc": (1000, 2)},
         )
+        self.beats = 0
+        self.fleet = Fleet(reach, "plc", True, self.beat)
         keys = Keys(METER_TITLE, EK, AK)
         self.meter = Ciphering(CRYPTO, keys, counting(41), CLIENT_TITLE, responder=True)
         self.between = 0
+
+    def beat(self):
+        self.beats += 1
 
     def answers(self):
         def answer(frame):
@@ -182,12 +187,12 @@ class Stand:
                 found.append(await client.get(18, NAME, 2))
             return found
 
-        def between():
+        def check():
             self.between += 1
             if self.between == self.breaks_at:
                 raise KeyError("not now")
 
-        return run(self.fleet.talk(self.meters[meter], work, between))
+        return run(self.fleet.talk(self.meters[meter], work, check))
 
     breaks_at = -1
 
@@ -197,7 +202,7 @@ def test_a_conversation_without_an_association() -> None:
     stand.answers()
     stand.answers()
     assert stand.ask(2) == [DATA, DATA]
-    assert stand.network.records == [("M1", True)] and stand.between == 2
+    assert stand.network.records == [("M1", True)] and stand.between == stand.beats == 2
     assert stand.counters.last == {"M1": 2} and stand.network.closes == 1
     # what has come once does not count again in the next one
     again = Ciphering(CRYPTO, Keys(METER_TITLE, EK, AK), counting(41), CLIENT_TITLE, responder=True)

@@ -6,11 +6,11 @@ from gateway.activities.image import campaign, conversations, image_object
 from gateway.activities.image import transfer as image_transfer
 from gateway.activities.image.campaign import Campaign
 from gateway.activities.image.conversations import Member
-from gateway.activities.image.fleet import Unreached
 from gateway.activities.image.transfer import Order
 from gateway.contract.result import WAIT
 from gateway.dlms.data import axdr
 from gateway.dlms.errors import ActionRefused, NoAnswer, ServiceRefused
+from gateway.meters.reach import Unreached
 from hal.sim.channel import Rng
 from hal.sim.clock import ManualClock
 from tests.portable.activities.test_image_transfer import (

@@ -119,7 +119,7 @@ def test_a_stuck_task_stops_the_feeding():
 
         publish, street.line.publish = street.line.publish, never
         street.gateway._session._hello_due = 0
-        while street.gateway._vital.look():
+        while street.gateway._liveness.look():
             assert street.clock.ticks_ms() < 2 * SESSION_STUCK_MS
             street.clock.advance(MINUTE)
             await street.clock.settle()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
-from gateway.liveness import MOST_MS, Vital
+from gateway.liveness import MOST_MS, Liveness
 from hal.sim.clock import ManualClock
 from tests.portable.support import run
 
@@ -20,22 +20,22 @@ class Dog:
 
 def test_fed_while_all_go_on_and_not_while_one_is_stuck():
     clock, dog = ManualClock(), Dog(30000)
-    vital = Vital(clock, dog, lambda: "fine")
-    quick, slow = vital.task("quick", 1000), vital.task("slow", 60000)
-    assert vital.look() and dog.fed == ["fine"]
+    liveness = Liveness(clock, dog, lambda: "fine")
+    quick, slow = liveness.task("quick", 1000), liveness.task("slow", 60000)
+    assert liveness.look() and dog.fed == ["fine"]
     clock.advance(1001)
-    assert not vital.look() and len(dog.fed) == 1
+    assert not liveness.look() and len(dog.fed) == 1
     quick()
-    assert vital.look() and len(dog.fed) == 2
+    assert liveness.look() and len(dog.fed) == 2
     for _ in range(58):
         clock.advance(1000)
         quick()
-        assert vital.look()
+        assert liveness.look()
     clock.advance(1000)
     quick()
-    assert not vital.look()
+    assert not liveness.look()
     slow()
-    assert vital.look()
+    assert liveness.look()
 
 
 def test_fed_often_enough():
@@ -43,7 +43,7 @@ def test_fed_often_enough():
 
         async def play(timeout_ms=timeout_ms, pause_ms=pause_ms):
             clock, dog = ManualClock(), Dog(timeout_ms)
-            task = asyncio.create_task(Vital(clock, dog, lambda: "").run())
+            task = asyncio.create_task(Liveness(clock, dog, lambda: "").run())
             await clock.run(10 * pause_ms - 1)
             assert len(dog.fed) == 10
             task.cancel()
@@ -57,8 +57,8 @@ def test_fed_often_enough():
 
 def test_without_a_watchdog():
     clock = ManualClock()
-    vital = Vital(clock, None, lambda: "")
-    vital.task("one", 10)
-    assert vital.look()
+    liveness = Liveness(clock, None, lambda: "")
+    liveness.task("one", 10)
+    assert liveness.look()
     clock.advance(11)
-    assert not vital.look()
+    assert not liveness.look()

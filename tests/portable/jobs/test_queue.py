@@ -387,18 +387,18 @@ def test_a_transfer_is_told_how_its_job_stands() -> None:
     world = World()
     job = world.job(1, ["A", "B"], window=(0, NOW + 60))
     transfer = world.must_take()
-    assert world.queue.standing(transfer) == "go"
+    assert world.queue.signal(transfer) == "go"
     world.ledger.pause(job.id, True, NOW)
-    assert world.queue.standing(transfer) == "pause"
+    assert world.queue.signal(transfer) == "pause"
     world.ledger.pause(job.id, False, NOW + 1)
-    assert world.queue.standing(transfer) == "go"
+    assert world.queue.signal(transfer) == "go"
     world.clock.advance(60_000)
-    assert world.queue.standing(transfer) == "stop"
+    assert world.queue.signal(transfer) == "stop"
     world = World()
     job = world.job(1, ["A", "B"])
     transfer = world.must_take()
     world.queue.cancel(job.id)
-    assert world.queue.standing(transfer) == "stop"
+    assert world.queue.signal(transfer) == "stop"
 
 
 def test_interrupted_attempts_count_and_end() -> None:

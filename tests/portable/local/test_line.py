@@ -16,8 +16,10 @@ from gateway.local.access import LocalAccess
 from gateway.local.meters import Meters
 from gateway.local.objects import Objects
 from gateway.local.server import LocalServer
+from gateway.meters.counters import Counters
 from gateway.meters.inventory import METERS, Inventory
 from gateway.meters.network import Network
+from gateway.meters.reach import Reach
 from hal.ports import Capabilities, NoRoute, Quality, Rx, TooLong, TxDone
 from hal.rt import log
 from hal.sim.clock import ManualClock
@@ -157,8 +159,16 @@ class Scene:
             self.note,
         )
         self.inventory = Inventory(storage)
-        timeouts = {"plc": 3000}
-        meters = Meters(self.network, self.inventory, self.clock, timeouts, self.note)
+        reach = Reach(
+            network=self.network,
+            inventory=self.inventory,
+            counters=Counters(storage),
+            clock=self.clock,
+            crypto=crypto(),
+            system_title=OURS,
+            patience={"plc": (3000, 1)},
+        )
+        meters = Meters(reach, self.note)
         access = LocalAccess(self.open_port, self.clock, self.server, meters, "street-1", mode_e)
         self.tasks = [
             asyncio.create_task(self.network.run()),

@@ -12,6 +12,7 @@ from gateway.contract.result import Result
 from gateway.meters.counters import Counters
 from gateway.meters.inventory import KEYS, METERS, Inventory
 from gateway.meters.network import Network
+from gateway.meters.reach import Reach
 from hal.cpython.crypto import SystemCrypto
 from hal.ports import (
     Capabilities,
@@ -161,16 +162,16 @@ class Scene:
         network.add(self.plc, 4)
         network.add(self.rf, 4)
         reading = asyncio.create_task(network.run())
-        patience = {"plc": (TIMEOUT_MS, TRIES), "rf": (TIMEOUT_MS, TRIES)}
-        attempts = Attempts(
-            network,
-            Inventory(self.storage),
-            Counters(self.storage),
-            self.clock,
-            SystemCrypto(),
-            b"AMI\x00\x00\x00\x00\x01",
-            patience,
+        reach = Reach(
+            network=network,
+            inventory=Inventory(self.storage),
+            counters=Counters(self.storage),
+            clock=self.clock,
+            crypto=SystemCrypto(),
+            system_title=b"AMI\x00\x00\x00\x00\x01",
+            patience={"plc": (TIMEOUT_MS, TRIES), "rf": (TIMEOUT_MS, TRIES)},
         )
+        attempts = Attempts(reach)
         outcomes = []
         try:
             for _ in range(times):

@@ -12,6 +12,7 @@ from gateway.dlms.data import axdr, obis
 from gateway.meters.counters import Counters
 from gateway.meters.inventory import KEYS, METERS, Inventory
 from gateway.meters.network import Network
+from gateway.meters.reach import Reach
 from hal.cpython.clock import SystemClock
 from hal.cpython.crypto import SystemCrypto
 from hal.cpython.ports import open_port
@@ -81,15 +82,16 @@ async def _population() -> None:
     network.add(imst, 2)
     reading = asyncio.create_task(network.run())
     inventory = Inventory(storage)
-    attempts = Attempts(
-        network,
-        inventory,
-        Counters(storage),
-        clock,
-        SystemCrypto(),
-        b"AMI\x00\x00\x00\x00\x01",
-        {"plc": (400, 5), "rf": (400, 5)},
+    reach = Reach(
+        network=network,
+        inventory=inventory,
+        counters=Counters(storage),
+        clock=clock,
+        crypto=SystemCrypto(),
+        system_title=b"AMI\x00\x00\x00\x00\x01",
+        patience={"plc": (400, 5), "rf": (400, 5)},
     )
+    attempts = Attempts(reach)
     try:
         everybody = [inventory.meter(serial) for serial in inventory.serials()]
         for _ in range(500):

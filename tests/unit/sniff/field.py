@@ -20,6 +20,7 @@ from gateway.dlms.data import axdr, obis
 from gateway.meters.counters import Counters
 from gateway.meters.inventory import KEYS, METERS, Inventory
 from gateway.meters.network import Network
+from gateway.meters.reach import Reach
 from hal.cpython.clock import SystemClock
 from hal.cpython.crypto import SystemCrypto
 from hal.cpython.ports import open_port
@@ -134,16 +135,16 @@ async def _trace(name: str, path: Path, count: int) -> tuple[dict[str, str], lis
         network = Network(clock)
         network.add(attached, 2)
         reading = asyncio.create_task(network.run())
-        patience = {kind: (2000, 4)}
-        attempts = Attempts(
-            network,
-            Inventory(storage),
-            Counters(storage),
-            clock,
-            SystemCrypto(),
-            TITLE,
-            patience,
+        reach = Reach(
+            network=network,
+            inventory=Inventory(storage),
+            counters=Counters(storage),
+            clock=clock,
+            crypto=SystemCrypto(),
+            system_title=TITLE,
+            patience={kind: (2000, 4)},
         )
+        attempts = Attempts(reach)
         try:
             known = Inventory(storage)
             everybody = [known.meter(serial) for serial in known.serials()]

@@ -1,0 +1,56 @@
+"""What a worker does with one meter: one attempt at what its job orders, and the result kept."""
+
+from __future__ import annotations
+
+from gateway.activities.image import transfer
+from gateway.contract.job import IMAGE
+from gateway.contract.refused import Refused
+from gateway.contract.result import KO, Result
+from gateway.work.results import WHERE
+from hal.rt import log
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    from gateway.activities.attempt import Attempts
+    from gateway.jobs.queue import Execution
+    from gateway.meters.reach import Heartbeat
+    from gateway.uplink.files import Files
+    from gateway.work.results import Results
+    from hal.ports import Clock
+
+
+class OneMeter:
+    def __init__(self, files: Files, attempts: Attempts, results: Results, clock: Clock) -> None:
+        self._files = files
+        self._attempts = attempts
+        self._results = results
+        self._clock = clock
+
+    async def attempt(self, execution: Execution, heartbeat: Heartbeat) -> None:
+        began = self._clock.ticks_ms()
+        log.info(WHERE, "%s: attempt %d" % (execution.serial, execution.attempt))
+        path = ""
+        try:
+            order = self._order(execution)
+        except Refused as refused:
+            result = Result(KO, refused.reason, refused.detail)
+        except OSError as error:
+            result = Result(KO, "package-unavailable", "storage: %s" % error)
+        else:
+            result, path = await self._attempts.run(
+                execution.serial, execution.job.kind, order, heartbeat
+            )
+        log.info(WHERE, "%s: %s %s %s" % (execution.serial, result.outcome, result.reason, path))
+        await self._results.record(execution, result, path, began, heartbeat)
+
+    def _order(self, execution: Execution) -> Any:
+        """What the activity is to do. Refused, OSError."""
+        job = execution.job
+        if job.package is None:
+            return job.objects
+        if job.kind == IMAGE:
+            image = self._files.image(job.package.digest)
+            return transfer.Order(image, job.activation, execution.again, self._clock)
+        return self._files.package(job.package.digest)

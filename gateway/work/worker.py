@@ -1,0 +1,145 @@
+"""The workers: each takes one execution after the other from the queue and has it carried out. An
+image for many meters is one worker's campaign for all of them (many_meters.py, imported when the
+first one comes); the others go on with what else there is.
+"""
+
+from __future__ import annotations
+
+import asyncio
+
+from gateway.contract.job import IMAGE
+from gateway.work.one_meter import OneMeter
+from gateway.work.results import STORAGE_PAUSE_MS, WHERE, Results
+from hal.rt import log
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from gateway.activities.attempt import Attempts
+    from gateway.activities.image.fleet import Fleet
+    from gateway.jobs.queue import Execution, Queue
+    from gateway.meters.inventory import Meter
+    from gateway.meters.reach import Heartbeat, Reach
+    from gateway.uplink.files import Files
+    from gateway.work.many_meters import ManyMeters
+
+FULL_MS = 250  # how often it looks while all slots of all modems are taken
+TURN_MS = 60000  # how often a worker that waits for its turn to look shows that it lives
+LOOK_MS = 1000  # how often a worker without work looks whether a modem has room or has come back
+LEAST_CAMPAIGN = 3  # meters for which a broadcast is worth its while
+
+
+class Worker:
+    """run() it as one task; any number may run side by side."""
+
+    def __init__(self, reach: Reach, queue: Queue, files: Files, attempts: Attempts) -> None:
+        self._reach = reach
+        self._clock = reach.clock
+        self._queue = queue
+        self._files = files
+        self._results = Results(queue, reach.clock)
+        self._one_meter = OneMeter(files, attempts, self._results, reach.clock)
+        self._many_meters: ManyMeters | None = None
+        self._looking = asyncio.Lock()
+
+    async def run(self, heartbeat: Heartbeat) -> None:
+        """For ever; `heartbeat()` is called whenever there is some progress."""
+        look = _Look(self._reach, lambda execution: self._fleet(execution, heartbeat))
+        while True:
+            await self._my_turn(heartbeat)
+            try:
+                look.begin_anew()
+                execution = await self._next(look)
+            finally:
+                self._looking.release()
+            if execution is None:
+                continue
+            if look.fleet is None:
+                await self._one_meter.attempt(execution, heartbeat)
+                continue
+            look.give_back()
+            await self._many().transfer(execution, look.fleet, heartbeat)
+
+    async def _my_turn(self, heartbeat: Heartbeat) -> None:
+        """One worker at a time looks for work; the others wait here."""
+        while True:
+            heartbeat()
+            try:
+                await self._clock.wait_for_ms(self._looking.acquire(), TURN_MS)
+                return
+            except asyncio.TimeoutError:
+                pass
+
+    async def _next(self, look: _Look) -> Execution | None:
+        """None: nothing now; something may have come up since."""
+        if self._reach.network.full():
+            await self._idle(FULL_MS)
+            return None
+        try:
+            execution = await self._queue.begin(look.may_begin, look.who_joins)
+        except OSError as error:
+            log.error(WHERE, "storage: cannot begin an attempt: %s" % error)
+            await self._clock.sleep_ms(STORAGE_PAUSE_MS)
+            return None
+        if execution is None:
+            await self._idle(LOOK_MS)
+        return execution
+
+    async def _idle(self, most_ms: int) -> None:
+        try:
+            limit = min(self._queue.next_due_ms(), most_ms)
+            await self._clock.wait_for_ms(self._queue.changed(), limit)
+        except asyncio.TimeoutError:
+            pass
+
+    def _fleet(self, execution: Execution, heartbeat: Heartbeat) -> Fleet | None:
+        """Whom to speak to all at once; None where each meter is better served by itself."""
+        if execution.job.kind != IMAGE or self._queue.due(execution) + 1 < LEAST_CAMPAIGN:
+            return None
+        return self._many().fleet(execution, heartbeat)
+
+    def _many(self) -> ManyMeters:
+        if self._many_meters is None:
+            from gateway.work.many_meters import ManyMeters  # what few boards ever need
+
+            self._many_meters = ManyMeters(self._reach, self._queue, self._files, self._results)
+        return self._many_meters
+
+
+class _Look:
+    """One worker's look for work: the meters for which a slot is kept meanwhile, and whether all
+    meters of the job found are to be spoken to at once."""
+
+    def __init__(self, reach: Reach, fleet_for: Callable[[Execution], Fleet | None]) -> None:
+        self.fleet: Fleet | None = None
+        self._reach = reach
+        self._fleet_for = fleet_for
+        self._claimed: list[Meter] = []
+
+    def begin_anew(self) -> None:
+        self.fleet = None
+        self.give_back()
+
+    def give_back(self) -> None:
+        """Slots that were kept and not used."""
+        while self._claimed:
+            self._reach.network.release(self._claimed.pop())
+
+    def may_begin(self, serial: str) -> bool:
+        """Whether a worker may begin with this meter now. An unknown one ends at once: yes."""
+        meter = self._reach.inventory.meter(serial)
+        if meter is None:
+            return True
+        if not self._reach.network.claim(meter):
+            return False
+        self._claimed.append(meter)
+        return True
+
+    def who_joins(self, execution: Execution) -> Callable[[str], bool] | None:
+        fleet = self.fleet = self._fleet_for(execution)
+        return None if fleet is None else lambda serial: self._is_of(fleet, serial)
+
+    def _is_of(self, fleet: Fleet, serial: str) -> bool:
+        meter = self._reach.inventory.meter(serial)
+        return meter is not None and fleet.reaches(meter)
