@@ -26,9 +26,10 @@ class CborError(ValueError):
 
 
 def encode(obj: Any) -> bytes:
-    """One data item with shortest integers and 64-bit floats (RFC 8949 4.2.1 save for map order
-    and floats)."""
-    _check_object(obj, 0)
+    """One data item, or one inside a tag, with shortest integers and 64-bit floats (RFC 8949 4.2.1
+    save for map order and floats)."""
+    # A tag is no level, as in decode().
+    _check_object(obj.value if isinstance(obj, CBORTag) else obj, 0)
     return bytes(cbor2.dumps(obj))
 
 
@@ -69,8 +70,6 @@ def _check_object(obj: Any, depth: int) -> None:
                 raise CborError("CBOR: map key must be int, bytes or str, not %s" % type(key))
             _check_object(key, depth + 1)
             _check_object(value, depth + 1)
-    elif isinstance(obj, CBORTag):
-        _check_object(obj.value, depth + 1)
     else:
         raise CborError("CBOR: no encoding for %s" % type(obj))
 

@@ -124,16 +124,21 @@ def test_depth() -> None:
     deepest = b"\x81" * MAX_DEPTH + b"\x00"
     assert encode(decode(deepest)) == deepest
     raises(CborError, decode, b"\x81" + deepest)
+    tagged = b"\xd2" + deepest
+    assert encode(decode(tagged, (18,))) == tagged
+    raises(CborError, decode, b"\xd2\x81" + deepest, (18,))
     raises(CborError, decode, b"\x81" * 10000)
     loop: list[object] = []
     loop.append(loop)
     raises(CborError, encode, loop)
+    raises(CborError, encode, CBORTag(18, loop))
 
 
 def test_encode_refuses() -> None:
     for bad in (1 << 64, -(1 << 64) - 1, object(), {None: 1}, {True: 1}, {(1, 2): 3}, {1.5: 2}):
         raises(CborError, encode, bad)
         raises(CborError, encode, [bad])
+    raises(CborError, encode, [CBORTag(18, [])])  # decode() would not take it
 
 
 def test_every_cut_and_every_flip_is_an_answer() -> None:
