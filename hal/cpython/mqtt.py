@@ -1,42 +1,34 @@
-"""The uplink over aiomqtt (paho underneath): MQTT 3.1.1, clean session, QoS 1."""
+"""The uplink over paho: MQTT 3.1.1, clean session, QoS 1."""
 
 from __future__ import annotations
 
 import asyncio
 import errno
-import logging
-import math
-import socket
 import ssl
 import time
+from collections import deque
 
-import aiomqtt
+from paho.mqtt.client import error_string
 from paho.mqtt.enums import MQTTErrorCode
 
+from hal.cpython.mqtt_line import Line, Paho, dial
 from hal.ports import TOPICS_AT_ONCE, Message, PortError
-from hal.rt.queue import Queue
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
-    from typing import Any, TypeVar
+    from typing import Any
+
+    from paho.mqtt.client import Client, MQTTMessage
 
     from hal.rt.tls_files import TlsFiles
 
-    T = TypeVar("T")
-
-_WAITING = 16  # messages waiting for receive() here
-_PAUSE = 16  # and behind them in aiomqtt; then nothing more is read from the line
-_QUEUED = 128  # room there: what one look at the line may bring on top, and outgoing ones
-_UNSENT = 1024  # packets a broker may leave on the line before it is given up
+_WAITING = 16  # messages waiting for receive(); then nothing more is read from the line
+_GO_ON = 8  # so few, and it is read again
+_QUEUED = 128  # messages of ours without the broker's answer
+_UNSENT = 1024  # PUBACKs a broker may leave on the line before nothing more of it is read
 _OCTET_S = 0.005  # for each octet of a message on its way: lines go down to 2 kbit/s
-_MAX_TOPIC = 65535
-
-
-# What aiomqtt and paho log reaches the caller as an exception.
-_SILENT = logging.getLogger("hal.cpython.mqtt")
-_SILENT.addHandler(logging.NullHandler())
-_SILENT.propagate = False
+_MISC_S = 1  # paho looks at its pings so often
+_GOODBYE_S = 2
 
 
 class MqttUplink:
@@ -64,375 +56,297 @@ class MqttUplink:
         self._limit = limit
         self._keepalive_s = keepalive_s
         self._connection: _Connection | None = None
-        self._abandoned: asyncio.Task[None] | None = None
 
     async def connect(self, will: Message | None, topics: list[str], timeout_ms: int) -> None:
-        await self._drop()
+        self._drop()
+        # asyncio.wait_for of Python 3.11 loses a cancellation that comes with the end.
+        patience = asyncio.timeout(timeout_ms / 1000)
         try:
-            # asyncio.wait_for of Python 3.11 loses a cancellation that comes with the end.
-            async with asyncio.timeout(timeout_ms / 1000):
-                await self._connect(will, topics, timeout_ms / 1000)
-        except asyncio.TimeoutError:
-            await self._drop()
-            raise OSError(
-                errno.ETIMEDOUT,
-                "MQTT %s:%d: no connection within %d ms" % (self._host, self._port, timeout_ms),
-            )
-        except aiomqtt.MqttError as error:
-            await self._drop()
+            async with patience:
+                await self._connect(will, topics)
+        except OSError as error:
+            self._drop()
+            if patience.expired():
+                raise OSError(
+                    errno.ETIMEDOUT, "%s: no connection within %d ms" % (self._name(), timeout_ms)
+                )
             raise self._gone(error)
         except BaseException:
-            await self._drop()
+            self._drop()
             raise
 
     async def publish(self, message: Message, timeout_ms: int) -> None:
         connection = self._connected()
         try:
             async with asyncio.timeout(timeout_ms / 1000):
-                await connection.unless_gone(connection.publish(message, timeout_ms / 1000))
-        except aiomqtt.MqttError as error:
+                await connection.publish(message, timeout_ms / 1000)
+        except asyncio.TimeoutError:  # an OSError too
+            raise
+        except OSError as error:
             raise self._gone(error)
 
     async def receive(self) -> Message:
         connection = self._connected()
         try:
             return await connection.receive()
-        except aiomqtt.MqttError as error:
+        except OSError as error:
             raise self._gone(error)
 
     async def disconnect(self) -> None:
         if self._connection is not None:
             await self._connection.goodbye()
-        await self._drop()
+        self._drop()
 
-    async def _connect(self, will: Message | None, topics: list[str], timeout: float) -> None:
-        if self._abandoned is not None:
-            # An attempt given up on may yet succeed, and the broker would then close this one.
-            await asyncio.shield(self._abandoned)
-            self._abandoned = None
-        client = aiomqtt.Client(
-            self._host,
-            self._port,
-            identifier=self._client_id,
-            username=self._username,
-            password=self._password,
-            protocol=aiomqtt.ProtocolVersion.V311,
-            clean_session=True,
-            will=None if will is None else aiomqtt.Will(will.topic, will.payload, 1, will.retain),
-            keepalive=self._keepalive_s,
-            tls_context=None if self._tls is None else _tls_context(self._tls),
-            logger=_SILENT,
-            queue_type=_Incoming,
-            timeout=math.inf,
-            max_queued_incoming_messages=_QUEUED,
-            max_queued_outgoing_messages=_QUEUED,
-        )
-        _bound_packets(client, self._limit)
-        _allow_a_slow_handshake(client, timeout)
-        # A PUBACK is sent when receive() has given the message out: so the broker's in-flight
-        # window throttles a burst.
-        client._client.manual_ack_set(True)
-        _Line(client)
-        opening = asyncio.create_task(_open(client))
-        try:
-            await asyncio.shield(opening)
-        except asyncio.CancelledError:
-            self._abandoned = asyncio.create_task(_abandon(client, opening))
-            raise
-        except BaseException:
-            _close(client)
-            raise
+    async def _connect(self, will: Message | None, topics: list[str]) -> None:
+        tls = None if self._tls is None else _tls_context(self._tls)
+        line = Line(await dial(self._host, self._port, tls), self._limit)
+        client = Paho(line, self._client_id)
+        if self._username is not None:
+            client.username_pw_set(self._username, self._password)
+        if will is not None:
+            client.will_set(will.topic, will.payload, 1, will.retain)
+        # From here on a failure finds the connection where _drop() looks for it.
         self._connection = connection = _Connection(client, self._limit)
+        refusal = await connection.open(self._host, self._port, self._keepalive_s)
+        if refusal:
+            raise PortError("%s: %s; check the settings" % (self._name(), refusal))
         refused: list[str] = []
         for first in range(0, len(topics), TOPICS_AT_ONCE):
             some = topics[first : first + TOPICS_AT_ONCE]
-            codes: Any = await connection.unless_gone(
-                client.subscribe([(topic, 1) for topic in some], timeout=math.inf)
-            )
-            refused += [
-                topic for topic, code in zip(some, codes, strict=True) if code.value >= 0x80
-            ]
+            codes = await connection.subscribe(some)
+            if len(codes) == len(some):
+                refused += [topic for topic, code in zip(some, codes, strict=True) if code >= 0x80]
+            else:
+                refused += some
         if refused:
             raise PortError(
-                "MQTT %s:%d: the broker refuses the subscription to %s; check its access rules"
-                % (self._host, self._port, ", ".join(refused))
+                "%s: the broker refuses the subscription to %s; check its access rules"
+                % (self._name(), ", ".join(refused))
             )
 
-    async def _drop(self) -> None:
+    def _drop(self) -> None:
         connection = self._connection
         self._connection = None
         if connection is not None:
-            await connection.close()
+            connection.close("disconnected")
 
     def _connected(self) -> _Connection:
         if self._connection is None:
-            raise self._gone("not connected")
+            raise OSError(errno.ENOTCONN, "%s: not connected" % self._name())
         return self._connection
 
-    def _gone(self, reason: object) -> OSError:
-        return OSError(
-            errno.ENOTCONN, "MQTT %s:%d: %s" % (self._host, self._port, reason or "unreachable")
-        )
+    def _gone(self, error: OSError) -> OSError:
+        return OSError(errno.ENOTCONN, "%s: %s" % (self._name(), error.strerror or error))
+
+    def _name(self) -> str:
+        return "MQTT %s:%d" % (self._host, self._port)
 
 
 class _Connection:
-    """One connected client and the task that takes its messages over."""
+    """One client on its line, from CONNECT to its end, after which everything raises OSError.
 
-    def __init__(self, client: aiomqtt.Client, limit: int) -> None:
-        self.client = client
-        self._messages: Queue[tuple[Message, int, int]] = Queue(_WAITING)
+    paho calls back from within loop_read(), loop_write() and loop_misc(), so all of this runs in
+    the loop's own thread.
+    """
+
+    def __init__(self, client: Paho, limit: int) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._client = client
+        self._line = client.line
         self._limit = limit
         self._patience = 0.0  # seconds that messages may be on their way
-        self._pump = asyncio.create_task(self._take_over())
-        self._loop_misc = client._client.loop_misc
-        client._client.loop_misc = self._look_after  # type: ignore[method-assign]
+        self._incoming: deque[tuple[Message, int, int]] = deque()  # message, packet id, QoS
+        # By packet id: the codes the broker answered, or None if it never will. CONNACK has 0.
+        self._answers: dict[int, asyncio.Future[list[Any] | None]] = {}
+        self._unsent = 0  # PUBACKs since the line had last taken everything
+        self._reason: str | None = None  # of the end
+        self._news = asyncio.Event()  # a message arrived, or the connection ended
+        self._misc = self._loop.call_later(_MISC_S, self._look_after)
+        client.max_queued_messages_set(_QUEUED)
+        client.on_connect = self._on_connect
+        client.on_disconnect = self._on_disconnect
+        client.on_message = self._on_message
+        client.on_publish = self._on_publish
+        client.on_subscribe = self._on_subscribe
+        client.on_socket_close = self._on_socket_close
+        client.on_socket_register_write = self._on_register_write
+        client.on_socket_unregister_write = self._on_unregister_write
+
+    async def open(self, host: str, port: int, keepalive_s: int) -> str:
+        """Returns why the broker refuses us, or "" if it does not."""
+        self._loop.add_reader(self._line.fileno(), self._read)
+        self._client.connect(host, port, keepalive_s)
+        try:
+            (reason,) = await self._answer(0)
+        except OSError:
+            raise self._ended("; the broker may refuse our certificate or address")
+        return str(reason) if reason.is_failure else ""
+
+    async def subscribe(self, topics: list[str]) -> list[int]:
+        """SUBACK's codes, one for each topic; 0x80 and above: refused."""
+        self._check()
+        result, packet_id = self._client.subscribe([(topic, 1) for topic in topics])
+        if result != MQTTErrorCode.MQTT_ERR_SUCCESS or packet_id is None:
+            raise OSError(errno.EIO, "SUBSCRIBE: " + error_string(result))
+        return [code.value for code in await self._answer(packet_id)]
 
     async def publish(self, message: Message, timeout: float) -> None:
+        """Returns at the broker's PUBACK; the caller will wait for `timeout` seconds at most."""
+        self._check()
+        sent = self._client.publish(message.topic, message.payload, 1, message.retain)
+        if sent.rc != MQTTErrorCode.MQTT_ERR_SUCCESS:
+            raise OSError(errno.ENOBUFS, "PUBLISH: " + error_string(sent.rc))
         needs = min(len(message.payload) * _OCTET_S, timeout)
         self._patience += needs
         try:
-            await self.client.publish(
-                message.topic, message.payload, qos=1, retain=message.retain, timeout=math.inf
-            )
+            await self._answer(sent.mid)
         finally:
             self._patience -= needs
 
-    def _look_after(self) -> MQTTErrorCode:
-        """paho's pings and its judgement on silence, but not while a PINGREQ would only wait behind
-        a long message."""
-        silent = time.monotonic() - self.client._client._last_bytes_received
-        if silent < self._patience:
-            return MQTTErrorCode.MQTT_ERR_SUCCESS
-        return self._loop_misc()
-
     async def receive(self) -> Message:
-        if len(self._messages):
-            message, packet_id, qos = await self._messages.get()
-        else:
-            message, packet_id, qos = await self.unless_gone(self._messages.get())
-        if qos and not self._pump.done():
-            paho = self.client._client
-            paho.ack(packet_id, qos)
-            if len(paho._out_packet) > _UNSENT:
-                _close(self.client)
-                raise aiomqtt.MqttError("the broker sends, but does not listen")
+        while not self._incoming:
+            self._check()
+            self._news.clear()
+            await self._news.wait()
+        message, packet_id, qos = self._incoming.popleft()
+        if self._reason is None:
+            # Only now, so that the broker's in-flight window throttles a burst.
+            if qos:
+                self._unsent += 1
+                self._client.ack(packet_id, qos)
+            self._pause_or_go_on()
         return message
-
-    async def unless_gone(self, awaitable: Awaitable[T]) -> T:
-        """Await; MqttError as soon as the connection is gone (aiomqtt itself would wait on)."""
-        task = asyncio.ensure_future(awaitable)
-        try:
-            await asyncio.wait({task, self._pump}, return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            if not task.done():
-                task.cancel()
-        if task.done() and not task.cancelled():
-            return task.result()
-        raise _reason(self._pump)
 
     async def goodbye(self) -> None:
         """Tell the broker, if it still listens."""
-        if self._pump.done():
+        if self._reason is not None:
             return
-        self.client.timeout = 2
+        self._client.disconnect()
         try:
-            await self.client.__aexit__(None, None, None)
-        except aiomqtt.MqttError:
+            async with asyncio.timeout(_GOODBYE_S):
+                while self._reason is None:
+                    self._news.clear()
+                    await self._news.wait()
+        except asyncio.TimeoutError:
             pass
 
-    async def close(self) -> None:
-        self._pump.cancel()
-        await asyncio.wait({self._pump})
-        if not self._pump.cancelled():
-            self._pump.exception()  # seen
-        _close(self.client)
+    def close(self, reason: str) -> None:
+        """Leave nothing open, and tell everyone who waits."""
+        if self._reason is not None:
+            return
+        self._reason = reason
+        self._misc.cancel()
+        self._leave()
+        self._line.close()
+        self._news.set()
+        for answer in self._answers.values():
+            if not answer.done():
+                answer.set_result(None)
 
-    async def _take_over(self) -> None:
-        async for message in self.client.messages:
-            payload = message.payload
-            if not isinstance(payload, bytes):
-                raise aiomqtt.MqttError("payload of type %s" % type(payload).__name__)
-            topic = message.topic.value
-            if len(payload) > self._limit:
-                topic, payload = "oversized/" + topic, b""
-            taken = Message(topic, payload, message.retain)
-            await self._messages.put((taken, message.mid, message.qos))
+    async def _answer(self, packet_id: int) -> list[Any]:
+        answer: asyncio.Future[list[Any] | None] = self._loop.create_future()
+        self._answers[packet_id] = answer
+        try:
+            codes = await answer
+        finally:
+            del self._answers[packet_id]
+        if codes is None:
+            raise self._ended()
+        return codes
 
+    def _answered(self, packet_id: int, codes: list[Any]) -> None:
+        answer = self._answers.get(packet_id)
+        if answer is not None and not answer.done():  # else it came too late
+            answer.set_result(codes)
 
-class _Line:
-    """Watches the line in aiomqtt's place, which would read on whatever waits: a broker without a
-    window of its own (or messages of QoS 0) meets the window of TCP.
+    def _check(self) -> None:
+        if self._reason is not None:
+            raise self._ended()
 
-    paho asks for it in a thread; the line may be closed again before the loop comes to that, and
-    its number may be no line's or another's then.
-    """
+    def _ended(self, more: str = "") -> OSError:
+        return OSError(errno.ENOTCONN, "%s%s" % (self._reason, more))
 
-    def __init__(self, client: aiomqtt.Client) -> None:
-        self._client = client
-        self._incoming: asyncio.Queue[aiomqtt.Message] = client._queue
-        self._paused = False
-        client._client.on_socket_open = self._on_open
-        client._client.on_socket_register_write = self._on_register_write
-        if isinstance(self._incoming, _Incoming):
-            self._incoming.on_room = self._resume
-
-    def _on_open(self, paho: Any, userdata: Any, line: Any) -> None:
-        self._client._loop.call_soon_threadsafe(self._watch, line)
-
-    def _on_register_write(self, paho: Any, userdata: Any, line: Any) -> None:
-        self._client._loop.call_soon_threadsafe(self._watch_for_room, line)
-
-    def _watch(self, line: Any) -> None:
-        client = self._client
-        if self._is_open(line):
-            client._loop.add_reader(line.fileno(), self._read)
-            client._misc_task = client._loop.create_task(client._misc_loop())
-
-    def _watch_for_room(self, line: Any) -> None:
-        if self._is_open(line):
-            self._client._loop.add_writer(line.fileno(), self._write)
-
-    def _is_open(self, line: Any) -> bool:
-        current: Any = self._client._client.socket()
-        return current is line
+    def _read(self) -> None:
+        try:
+            while True:
+                self._client.loop_read()
+                if self._reason is not None or self._line.paused or not self._line.pending():
+                    break
+        except Exception as error:  # whatever paho makes of octets that are not MQTT
+            self.close("the broker speaks no MQTT: %s" % error)
+        self._pause_or_go_on()
 
     def _write(self) -> None:
         try:
-            self._client._client.loop_write()
+            self._client.loop_write()
         except Exception as error:
-            self._fail(error)
+            self.close(str(error))
 
-    def _read(self) -> None:
-        client, paho = self._client, self._client._client
-        try:
-            while True:
-                paho.loop_read()
-                line: Any = paho.socket()
-                if line is None:
-                    return
-                if self._incoming.qsize() >= _PAUSE:
-                    self._paused = True
-                    client._loop.remove_reader(line.fileno())
-                    return
-                if not (hasattr(line, "pending") and line.pending()):
-                    return
-        except Exception as error:
-            self._fail(error)
+    def _look_after(self) -> None:
+        """paho's pings and its judgement on silence, but not while a PINGREQ would only wait behind
+        a long message."""
+        if time.monotonic() - self._line.heard >= self._patience:
+            self._client.loop_misc()
+        if self._reason is None:
+            self._misc = self._loop.call_later(_MISC_S, self._look_after)
 
-    def _fail(self, error: Exception) -> None:
-        if not self._client._disconnected.done():
-            self._client._disconnected.set_exception(error)
+    def _pause_or_go_on(self) -> None:
+        """Read while there is room. A broker without an in-flight window meets that of TCP; one
+        that does not listen is left to the keepalive time."""
+        if self._reason is not None:
+            return
+        most = _GO_ON if self._line.paused else _WAITING - 1
+        paused = len(self._incoming) > most or self._unsent > _UNSENT
+        if paused == self._line.paused:
+            return
+        self._line.paused = paused
+        if paused:
+            self._loop.remove_reader(self._line.fileno())
+        else:
+            self._loop.add_reader(self._line.fileno(), self._read)
+            # What TLS has deciphered already would not make the line readable.
+            self._loop.call_soon(self._read)
 
-    def _resume(self) -> None:
-        line: Any = self._client._client.socket()
-        if self._paused and self._incoming.qsize() < _PAUSE // 2 and line is not None:
-            self._paused = False
-            self._client._loop.add_reader(line.fileno(), self._read)
-            # What TLS has decrypted already would not make the line readable.
-            self._client._loop.call_soon(self._read)
+    def _leave(self) -> None:
+        if self._line.fileno() >= 0:
+            self._loop.remove_reader(self._line.fileno())
+            self._loop.remove_writer(self._line.fileno())
 
+    # What paho calls. Its types allow for every version of MQTT and of the callbacks.
 
-class _Incoming(asyncio.Queue[aiomqtt.Message]):
-    """aiomqtt's queue. On QueueFull aiomqtt drops the message, which the broker believes delivered;
-    any other exception ends the connection, which everyone notices. `on_room` is called when a
-    message has been taken."""
+    def _on_connect(self, client: Client, data: Any, flags: Any, reason: Any, more: Any) -> None:
+        self._answered(0, [reason])
 
-    on_room: Callable[[], None] = staticmethod(lambda: None)
+    def _on_disconnect(self, client: Client, data: Any, flags: Any, reason: Any, more: Any) -> None:
+        self.close(self._line.fault or "the connection ended: %s" % reason)
 
-    def get_nowait(self) -> aiomqtt.Message:
-        message = super().get_nowait()
-        self.on_room()
-        return message
+    def _on_message(self, client: Client, data: Any, message: MQTTMessage) -> None:
+        topic, payload = message.topic, message.payload
+        if len(payload) > self._limit:
+            topic, payload = "oversized/" + topic, b""
+        taken = Message(topic, bytes(payload), message.retain)
+        self._incoming.append((taken, message.mid, message.qos))
+        self._news.set()
+        self._pause_or_go_on()
 
-    def put_nowait(self, item: aiomqtt.Message) -> None:
-        if self.full():
-            raise OSError(errno.ENOBUFS, "%d messages wait to be received" % self.qsize())
-        super().put_nowait(item)
+    def _on_publish(self, client: Client, data: Any, mid: int, reason: Any, more: Any) -> None:
+        self._answered(mid, [reason])
 
+    def _on_subscribe(self, client: Client, data: Any, mid: int, codes: Any, more: Any) -> None:
+        self._answered(mid, codes)
 
-def _reason(pump: asyncio.Task[None]) -> aiomqtt.MqttError:
-    error = None if pump.cancelled() else pump.exception()
-    cause = error.__cause__ if error is not None and error.__cause__ is not None else error
-    return aiomqtt.MqttError(str(cause or "disconnected"))
+    def _on_socket_close(self, client: Client, data: Any, line: Any) -> None:
+        self._leave()
 
+    def _on_register_write(self, client: Client, data: Any, line: Any) -> None:
+        if self._reason is None:
+            self._loop.add_writer(self._line.fileno(), self._write)
 
-async def _open(client: aiomqtt.Client) -> None:
-    """Connect; MqttError also when the broker hangs up instead of sending CONNACK, where aiomqtt
-    itself would wait on."""
-    loop = asyncio.get_running_loop()
-    entering = asyncio.create_task(_enter(client))
-    lost = asyncio.Event()
-
-    def on_disconnect(*arguments: Any) -> None:
-        client._on_disconnect(*arguments)
-        loop.call_soon_threadsafe(lost.set)
-
-    client._client.on_disconnect = on_disconnect
-    losing = asyncio.create_task(lost.wait())
-    try:
-        await asyncio.wait({entering, losing}, return_when=asyncio.FIRST_COMPLETED)
-        if not entering.done():
-            raise aiomqtt.MqttError("the broker hangs up; it may refuse our certificate or address")
-        entering.result()
-    finally:
-        entering.cancel()
-        losing.cancel()
-
-
-async def _enter(client: aiomqtt.Client) -> None:
-    await client.__aenter__()
-
-
-async def _abandon(client: aiomqtt.Client, opening: asyncio.Task[None]) -> None:
-    """Let go of an unfinished attempt. paho's connect blocks in a thread and cannot be cancelled,
-    so its end is awaited (5 s for TCP, for TLS as long as connect() may take); what it opened is
-    closed."""
-    while not opening.done() and client._client.socket() is None:  # noqa: ASYNC110
-        await asyncio.sleep(0.1)
-    opening.cancel()
-    await asyncio.wait({opening})
-    if not opening.cancelled():
-        opening.exception()  # seen
-    _close(client)
-
-
-def _close(client: aiomqtt.Client) -> None:
-    """Close the socket whatever state it is in; aiomqtt can only say goodbye."""
-    client._client._sock_close()
-    if client._misc_task is not None:
-        client._misc_task.cancel()
-
-
-def _allow_a_slow_handshake(client: aiomqtt.Client, timeout: float) -> None:
-    """paho gives the handshake of TLS as long as that of TCP, 5 s: too short for certificates at 2
-    kbit/s."""
-    paho: Any = client._client
-    wrap = paho._ssl_wrap_socket
-
-    def wrap_patiently(line: socket.socket) -> ssl.SSLSocket:
-        paho._connect_timeout = timeout
-        wrapped: ssl.SSLSocket = wrap(line)
-        return wrapped
-
-    paho._ssl_wrap_socket = wrap_patiently
-
-
-def _bound_packets(client: aiomqtt.Client, limit: int) -> None:
-    """Keep paho from storing more of a packet than it takes to see that it is oversized.
-
-    MQTT 3.1.1 lets a broker send 256 MB; paho would gather them all before saying a word.
-    """
-    paho: Any = client._client
-    receive = paho._sock_recv
-    enough = limit + _MAX_TOPIC + 8
-
-    def receive_bounded(size: int) -> bytes:
-        packet = paho._in_packet["packet"]
-        if len(packet) > enough:
-            del packet[enough:]
-        return bytes(receive(min(size, 65536)))
-
-    paho._sock_recv = receive_bounded
+    def _on_unregister_write(self, client: Client, data: Any, line: Any) -> None:
+        if self._reason is None:
+            self._loop.remove_writer(self._line.fileno())
+            self._unsent = 0
+            self._pause_or_go_on()
 
 
 def _tls_context(files: TlsFiles) -> ssl.SSLContext:

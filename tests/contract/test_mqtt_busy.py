@@ -1,6 +1,4 @@
-"""A broker that hangs up while this machine is too busy to look (CPython: paho connects in a
-thread).
-"""
+"""A broker that hangs up while this machine is too busy to look (CPython only)."""
 
 from __future__ import annotations
 

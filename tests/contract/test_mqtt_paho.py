@@ -1,0 +1,172 @@
+"""What hal/cpython/mqtt_line.py needs of paho, and gives it (CPython only)."""
+
+from __future__ import annotations
+
+import ast
+import asyncio
+import importlib.metadata
+import inspect
+import itertools
+import socket
+from pathlib import Path
+from typing import Any
+
+import paho.mqtt.client
+import pytest
+
+from hal.cpython import mqtt, mqtt_line
+from hal.cpython.mqtt import MqttUplink
+from hal.cpython.mqtt_line import Line, Paho
+
+LIMIT = 4096
+WHOLE = LIMIT + 65535 + 8  # octets of a packet that are not thinned out
+MOST = (1 << 28) - 1  # the largest remaining length there is
+PLACE = "_create_socket"
+
+
+def test_paho_still_takes_its_socket_from_one_place() -> None:
+    version = importlib.metadata.version("paho-mqtt")
+    told = (
+        f"paho-mqtt {version} no longer makes its socket in Client.{PLACE}(): give `Paho` in"
+        " hal/cpython/mqtt_line.py another way to put our line there, or bound the version in"
+        " pyproject.toml"
+    )
+    assert inspect.isfunction(getattr(paho.mqtt.client.Client, PLACE, None)), told
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        client = Paho(Line(ours, LIMIT), "one")
+        client.on_socket_register_write = lambda client, data, line: None
+        try:
+            # Nobody listens there: a client that dials is refused.
+            client.connect("127.0.0.1", 1)
+        except OSError as error:
+            raise AssertionError(told) from error
+        assert client.socket() is client.line, told
+        client.loop_write()
+        assert theirs.recv(100).startswith(b"\x10\x0f\x00\x04MQTT\x04\x02"), told
+
+
+@pytest.mark.parametrize("module", [mqtt, mqtt_line])
+def test_nothing_else_of_paho_is_private(module: Any) -> None:
+    """No `x._y` but of ourselves, and no method of `Paho` with such a name but the one."""
+    tree = ast.parse(Path(module.__file__).read_text())
+    reached = [
+        ast.unparse(node)
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Attribute)
+        and node.attr.startswith("_")
+        and not node.attr.startswith("__")
+        and ast.unparse(node.value) != "self"
+    ]
+    assert reached == []
+    if module is mqtt_line:
+        assert [name for name in vars(Paho) if name[0] == "_" != name[1]] == [PLACE]
+
+
+class Source:
+    """A socket that has one large packet and a PINGRESP, `at_once` octets at a time."""
+
+    def __init__(self, size: int, at_once: int) -> None:
+        length = bytes(size >> 7 * i & 127 | (128 if i < 3 else 0) for i in range(4))
+        self.head = b"\x30" + length
+        self.size = size
+        self.tail = b"\xd0\x00"
+        self.at_once = at_once
+        self.given = 0  # of the body, octet i of which is i modulo 251
+
+    def recv(self, size: int) -> bytes:
+        size = min(size, self.at_once)
+        if self.head:
+            given, self.head = self.head[:size], self.head[size:]
+            return given
+        if self.given < self.size:
+            size = min(size, self.size - self.given)
+            start = self.given % 251
+            self.given += size
+            return (bytes(range(251)) * (size // 251 + 2))[start : start + size]
+        given, self.tail = self.tail[:size], self.tail[size:]
+        return given
+
+
+@pytest.mark.parametrize("at_once", [1, 1000, 65536])
+@pytest.mark.parametrize(
+    "size", [0, 1, WHOLE, WHOLE + 1, WHOLE + 8192, WHOLE + 8193, WHOLE + 20_000, 1_000_000]
+)
+def test_a_large_packet_is_thinned_out(size: int, at_once: int) -> None:
+    source: Any = Source(size, at_once)
+    check_one_packet(Line(source, LIMIT), source, size)
+
+
+def test_the_largest_packet_is_thinned_out() -> None:
+    source: Any = Source(MOST, 65536)
+    got = check_one_packet(Line(source, LIMIT), source, MOST)
+    assert WHOLE < got < WHOLE + 8192 + MOST // 8192 + 1
+
+
+def check_one_packet(line: Line, source: Source, size: int) -> int:
+    """Read the packet as paho does; returns how many octets its body had."""
+    assert line.recv(1) == b"\x30"
+    told = shift = 0
+    while True:
+        octet = line.recv(1)[0]
+        told |= (octet & 127) << shift
+        shift += 7
+        if octet < 128:
+            break
+    body = bytearray()
+    while len(body) < told:
+        try:
+            body += line.recv(told - len(body))
+        except BlockingIOError:
+            assert source.given < size
+    assert len(body) == told and source.given == size
+    assert told == size if size <= WHOLE else WHOLE <= told <= size
+    exact = min(size, WHOLE)
+    assert body[:exact] == (bytes(range(251)) * (exact // 251 + 1))[:exact]
+    if size:
+        assert body[-1] == (size - 1) % 251
+    assert line.recv(1) + line.recv(1) == b"\xd0\x00"
+    return told
+
+
+def test_a_broker_that_sends_but_does_not_listen(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing more of it is read when its PUBACKs pile up, and silence ends the connection."""
+    ours, theirs = socket.socketpair()
+    ours.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4096)
+    ours.setblocking(False)
+    theirs.setblocking(False)
+    sent = 0
+
+    async def dialled(*_: object) -> socket.socket:
+        return ours
+
+    async def broker() -> None:
+        nonlocal sent
+        loop = asyncio.get_running_loop()
+        for answer in (b"\x20\x02\x00\x00", b"\x90\x03\x00\x01\x01"):
+            await loop.sock_recv(theirs, 4096)
+            await loop.sock_sendall(theirs, answer)
+        for number in itertools.count(1):
+            identifier = (number % 65535 + 1).to_bytes(2, "big")
+            await loop.sock_sendall(theirs, b"\x32\x08\x00\x04down" + identifier)
+            sent = number
+
+    async def scenario() -> None:
+        link = MqttUplink("127.0.0.1", 1, "one", None, None, None, LIMIT, keepalive_s=1)
+        playing = asyncio.create_task(broker())
+        await link.connect(None, ["down"], 60_000)
+        received = 0
+        with pytest.raises(OSError, match="Keep alive timeout"):
+            while True:
+                message = await asyncio.wait_for(link.receive(), 60)
+                assert (message.topic, message.payload) == ("down", b"")
+                received += 1
+        assert 1024 < received <= sent
+        assert received < 20_000
+        playing.cancel()
+        await asyncio.gather(playing, return_exceptions=True)
+        await link.disconnect()
+
+    monkeypatch.setattr(mqtt, "dial", dialled)
+    with ours, theirs:
+        asyncio.run(scenario())
