@@ -13,7 +13,7 @@ from gateway.activities import configure, read
 from gateway.activities.image import transfer
 from gateway.activities.readable import one_line
 from gateway.activities.verdict import explained
-from gateway.contract.job import COMPARE, CONFIGURE, IMAGE, READ
+from gateway.contract.kinds import COMPARE, CONFIGURE, IMAGE, READ
 from gateway.contract.result import KO, Result
 from gateway.dlms.errors import DlmsError
 from gateway.meters.counters import CounterError

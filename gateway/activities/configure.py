@@ -22,6 +22,7 @@ from gateway.activities import attributes, conditions, identity, protected_objec
 from gateway.activities.attributes import same
 from gateway.activities.readable import passing
 from gateway.activities.verdict import explained
+from gateway.contract.limits import MAX_VALUE
 from gateway.contract.result import KO, OK, VALUE, Result
 from gateway.dlms import apdu
 from gateway.dlms.client.invoking import step_of as method_of
@@ -29,7 +30,6 @@ from gateway.dlms.client.refusals import access_refused
 from gateway.dlms.client.writing import step_of
 from gateway.dlms.data import axdr, obis
 from gateway.dlms.errors import AccessRefused, ActionRefused, DlmsError, NoAnswer, ProtocolError
-from gateway.jobs.ledger import MAX_VALUE
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

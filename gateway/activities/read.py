@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from gateway.activities import attributes, identity
+from gateway.contract.limits import MAX_VALUE
 from gateway.contract.result import KO, VALUE, Result
-from gateway.jobs.ledger import MAX_VALUE
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -10,6 +10,8 @@ shape serves two purposes.
 
 from __future__ import annotations
 
+import hashlib
+
 from gateway.contract.refused import Refused
 from gateway.contract.shape import decoded
 from hal.ports import CryptoError
@@ -80,6 +82,17 @@ def split(raw: bytes) -> tuple[bytes, bytes, bytes]:
     if not isinstance(signature, bytes) or len(signature) != SIGNATURE_SIZE:
         raise Refused("malformed", "envelope: expected a signature of %d octets" % SIGNATURE_SIZE)
     return kid, payload, signature
+
+
+def digest_of(raw: bytes) -> bytes:
+    """What a message is called by: the SHA-256 of the content of a signed envelope, of the whole
+    where it is none. Tells the same order sent twice from another one with its id.
+    """
+    try:
+        _, raw, _ = split(raw)
+    except Refused:
+        pass
+    return hashlib.sha256(raw).digest()
 
 
 def sign(payload: bytes, kid: bytes, private_sign: Callable[[bytes], bytes]) -> bytes:

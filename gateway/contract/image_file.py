@@ -12,6 +12,7 @@ from __future__ import annotations
 import hashlib
 
 from gateway.contract import envelope
+from gateway.contract.limits import MAX_IMAGE
 from gateway.contract.refused import Refused
 from gateway.contract.shape import VERSION, array_of, decoded, octets, require, row, text, uint
 from hal.rt import cbor
@@ -25,7 +26,6 @@ if TYPE_CHECKING:
 MAGIC = b"AMIIMAGE"
 HEAD = len(MAGIC) + 4
 MAX_MANIFEST = 8192
-MAX_IMAGE = 1 << 24  # octets
 _PIECE = 4096
 
 # how its blocks may travel: a property of the fleet it is made for

@@ -19,8 +19,16 @@ succeed the others have their turn. `retry_of` is the job that this one orders a
 
 from __future__ import annotations
 
-import hashlib
-
+from gateway.contract.kinds import BY_NUMBER, KINDS, OBJECTS
+from gateway.contract.limits import (
+    MAX_ATTEMPTS,
+    MAX_BACKOFF_S,
+    MAX_FILE,
+    MAX_METERS,
+    MAX_OBJECTS,
+    MAX_SERIAL,
+    MAX_TIME,
+)
 from gateway.contract.window import DAY_S, EVERY_DAY, MAX_SHIFT_S, MAX_SHIFTS, Daily, opening
 from hal.rt import cbor
 
@@ -28,20 +36,9 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-CONFIGURE = 1
-READ = 2
-IMAGE = 3
-COMPARE = 4
-KINDS = {CONFIGURE: "configure", READ: "read", IMAGE: "image", COMPARE: "compare"}
+    from gateway.contract.kinds import Kind
 
-MAX_METERS = 2000
-MAX_OBJECTS = 64
-MAX_ATTEMPTS = 20
-MAX_BACKOFF_S = 86400
-MAX_SERIAL = 32
-MAX_PACKAGE = 1 << 26
 URGENT = 9
-MAX_TIME = 0xFFFFFFFF
 
 
 class State:
@@ -156,6 +153,11 @@ class Job:
         self.retry_of = retry_of
         self.activation = activation
 
+    @property
+    def traits(self) -> Kind:
+        """What is true of its kind."""
+        return BY_NUMBER[self.kind]
+
     def encode(self) -> bytes:
         package, daily, canary = self.package, self.daily, self.canary
         return cbor.encode(
@@ -222,11 +224,6 @@ class Job:
             )
 
 
-def digest_of(raw: bytes) -> bytes:
-    """SHA-256 of a job's payload: tells the same job sent twice from another one with its id."""
-    return hashlib.sha256(raw).digest()
-
-
 _FIELDS = 14
 
 
@@ -238,9 +235,10 @@ def _job(fields: Any) -> Job:
     _need(_uint(version, 1, 1), "version", "1")
     _need(_octets(job_id, 16), "id", "16 octets")
     _need(_uint(kind, 0, 255), "kind", "an integer 0..255")
-    if kind not in KINDS:
-        known = ", ".join(["%d %s" % (number, KINDS[number]) for number in sorted(KINDS)])
+    if kind not in BY_NUMBER:
+        known = ", ".join(["%d %s" % (each.number, each.name) for each in KINDS])
         raise JobError("unknown-kind", "kind: expected one of %s, came %d" % (known, kind))
+    traits = BY_NUMBER[kind]
     _need(_token(concentrator, 64), "concentrator", "1..64 printable ASCII characters")
     _need(_uint(issued, 1, MAX_TIME), "issued", "a time")
     _need(_uint(priority, 0, 9), "priority", "0..9")
@@ -258,15 +256,15 @@ def _job(fields: Any) -> Job:
     _check_serials(serials)
     if package is not None:
         package = _package(package)
-    if (package is None) != (kind == READ):
-        raise _malformed("package", "null for kind read, one for the others")
+    if (package is None) != (traits.takes == OBJECTS):
+        raise _malformed("package", "one where the kind takes one, else null")
     objects = _objects(objects)
-    if bool(objects) != (kind == READ):
-        raise _malformed("objects", "some for kind read, none for the others")
+    if bool(objects) != (traits.takes == OBJECTS):
+        raise _malformed("objects", "some for a kind without package, else none")
     _need(
-        _uint(activation, 0, MAX_TIME if kind == IMAGE else 0),
+        _uint(activation, 0, MAX_TIME if traits.activates else 0),
         "activation",
-        "a time for kind image, 0 for the others",
+        "a time where the kind may wait for one, else 0",
     )
     _need(_octets(retry_of, 16) or _octets(retry_of, 0), "retry_of", "16 octets or none")
     _need(retry_of != job_id, "retry_of", "another job")
@@ -356,7 +354,7 @@ def _package(package: Any) -> PackageRef:
     _need(isinstance(package, list) and len(package) == 3, "package", "[name, size, sha256]")
     name, size, digest = package
     _need(_token(name, 64), "package", "a name of 1..64 printable ASCII characters")
-    _need(_uint(size, 1, MAX_PACKAGE), "package", "a size of 1..%d octets" % MAX_PACKAGE)
+    _need(_uint(size, 1, MAX_FILE), "package", "a size of 1..%d octets" % MAX_FILE)
     _need(_octets(digest, 32), "package", "a SHA-256 of 32 octets")
     return PackageRef(name, size, digest)
 

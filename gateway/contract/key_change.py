@@ -6,6 +6,7 @@ by whoever recorded the message that once brought them.
 
 from __future__ import annotations
 
+from gateway.contract.limits import MAX_KEYED
 from gateway.contract.meter_keys import WRAPPED_SIZES
 from gateway.contract.shape import (
     UINT32,
@@ -20,7 +21,6 @@ from gateway.contract.shape import (
 )
 from hal.rt import cbor
 
-MAX_METERS = 1000  # in one message: it stays below 128 KiB
 SERIAL = Rule(
     "a serial of 1..32 printable ASCII characters",
     lambda v: isinstance(v, str) and 1 <= len(v) <= 32 and all("!" <= c <= "~" for c in v),
@@ -63,7 +63,7 @@ class KeyChange:
         uint(UINT32),
         uint(UINT32),
         uint(UINT32, 1),
-        array_of(row(SERIAL, _WRAPPED), MAX_METERS, 1),
+        array_of(row(SERIAL, _WRAPPED), MAX_KEYED, 1),
     ]
 
     def encode(self) -> bytes:

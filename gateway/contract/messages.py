@@ -71,7 +71,6 @@ MAX_MESSAGE = 128 * 1024 - 1  # AWS IoT's limit is 128 KiB a message
 MAX_CHUNK = 16384  # octets of package in one Chunk
 REPORTS_SIZE = 16384  # octets of reports in one message, unless a single one is larger
 MAX_JOBS_IN_HELLO = 4096
-MAX_PACKAGE = 0xFFFFFFFF
 
 UP_TOPICS = ("state", "hello", "report", "pull", "meters", "progress")
 DOWN_TOPICS = (
@@ -297,7 +296,7 @@ class Pull:
         self.size = size
 
     NAMES = "version digest offset size"
-    RULES = [VERSION, _DIGEST, uint(MAX_PACKAGE), uint(MAX_CHUNK, 1)]
+    RULES = [VERSION, _DIGEST, uint(UINT32), uint(MAX_CHUNK, 1)]
 
     def encode(self) -> bytes:
         return cbor.encode([1, self.digest, self.offset, self.size])
@@ -427,7 +426,7 @@ class Chunk:
         self.data = data
 
     NAMES = "version digest offset total data"
-    RULES = [VERSION, _DIGEST, uint(MAX_PACKAGE), uint(MAX_PACKAGE), octets(MAX_CHUNK)]
+    RULES = [VERSION, _DIGEST, uint(UINT32), uint(UINT32), octets(MAX_CHUNK)]
 
     def encode(self) -> bytes:
         return cbor.encode([1, self.digest, self.offset, self.total, self.data])

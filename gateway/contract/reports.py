@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from gateway.contract.limits import MAX_VALUE
 from gateway.contract.shape import NULL, UINT32, array_of, either, octets, row, text, uint
 
 TYPE_CHECKING = False
@@ -9,8 +10,6 @@ if TYPE_CHECKING:
     from typing import Any, TypeAlias
 
     Body: TypeAlias = "JobReport | MeterReport | Refusal | Dropped | Event"
-
-MAX_VALUE = 98304  # octets of one A-XDR value read
 
 _ID = octets(16, 16)
 _REASON = text(32)

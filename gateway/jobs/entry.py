@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from gateway.contract.job import Job, State, digest_of
+from gateway.contract.envelope import digest_of
+from gateway.contract.job import Job, State
 
 # verdicts on a canary
 UNDECIDED = 0

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 
-from gateway.contract.job import KINDS
+from gateway.contract.kinds import BY_NUMBER
 from gateway.contract.window import DAY_S, opening
 from hal.rt import log
 
@@ -70,7 +70,7 @@ def _read(storage: Storage) -> dict[int, int]:
         raw = storage.read(FILE, 0, 1024)
         means = {}
         for kind, mean_ms in json.loads(str(raw, "utf-8")):
-            known = type(kind) is int and kind in KINDS
+            known = type(kind) is int and kind in BY_NUMBER
             if known and type(mean_ms) is int and 0 <= mean_ms <= _LONGEST_MS:
                 means[kind] = mean_ms
         return means

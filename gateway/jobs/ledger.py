@@ -18,7 +18,9 @@ from __future__ import annotations
 
 import asyncio
 
-from gateway.contract.job import State, digest_of
+from gateway.contract.envelope import digest_of
+from gateway.contract.job import State
+from gateway.contract.limits import MAX_VALUE
 from gateway.contract.result import KO, Result
 from gateway.contract.window import opening
 from gateway.jobs import records
@@ -59,8 +61,7 @@ ROUTINE_SIZE = 256  # of them refusals and events
 REFUSALS_AT_ONCE = 64  # of one topic, written to the flash; then
 REFUSALS_A_MINUTE = 6  # of one topic; of all topics together twice as many
 DROPPED = "refusals-dropped"  # the event that tells of those beyond
-MAX_DETAIL = 200
-MAX_VALUE = 96 * 1024  # bytes of all values in one report
+KEPT_DETAIL = 200  # characters of a detail that are kept
 _CHECKPOINT_STEP = 8192  # bytes of a checkpoint written at once, give or take a job
 # of flash for an execution until its report is acknowledged, its audit record included
 _EXECUTION_BYTES = 240
@@ -197,7 +198,7 @@ class Ledger:
                         seq,
                         reason,
                         raw,
-                        detail[:MAX_DETAIL],
+                        detail[:KEPT_DETAIL],
                     ]
                     self._write(accepted)
                 self._sync()
@@ -264,7 +265,7 @@ class Ledger:
                     state,
                     result.outcome,
                     result.reason,
-                    result.detail[:MAX_DETAIL],
+                    result.detail[:KEPT_DETAIL],
                     result.value,
                     entry.attempts[index],
                     path,
@@ -349,12 +350,12 @@ class Ledger:
             self._only_count(topic)
             return False
         return self._routine(
-            [records.REFUSED, 0, 0, topic, digest, job_id, reason, detail[:MAX_DETAIL]]
+            [records.REFUSED, 0, 0, topic, digest, job_id, reason, detail[:KEPT_DETAIL]]
         )
 
     def event(self, name: str, detail: str = "") -> None:
         """Something happened to the concentrator itself. Bounded like refusals."""
-        self._routine([records.EVENT, 0, 0, name, detail[:MAX_DETAIL]])
+        self._routine([records.EVENT, 0, 0, name, detail[:KEPT_DETAIL]])
 
     def reports(self, after: int, limit: int) -> list[Report]:
         """At most `limit` reports in order, read from flash: those with numbers above `after` that
@@ -484,7 +485,7 @@ class Ledger:
                 self._end_if_done(entry)
         self._settled = True
         if self._trail.recovery.damaged:
-            self.note("damaged", [note[:MAX_DETAIL] for note in self._trail.recovery.notes])
+            self.note("damaged", [note[:KEPT_DETAIL] for note in self._trail.recovery.notes])
         for note in self.recovery.notes:
             self.event("ledger-cut", note)
         self._watch_room()

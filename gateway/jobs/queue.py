@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import asyncio
 
-from gateway.contract.job import IMAGE, URGENT, State
+from gateway.contract.job import URGENT, State
 from gateway.contract.result import KO, WAIT, Result
 from gateway.contract.window import opening
 from gateway.jobs import progress
@@ -118,7 +118,7 @@ class Queue:
         now_ms = self._clock.ticks_ms()
         image = self._image_in_work()
         for entry in self._by_urgency(now_ms):
-            if image and entry.job.kind == IMAGE and _image(entry.job) != image:
+            if image and entry.job.traits.exclusive and _image(entry.job) != image:
                 # One image at a time: a meter that is in the midst of another would take blocks
                 # that are broadcast. What is more urgent waits for what is in hand, no longer.
                 if self._any_due(entry, now_ms):
@@ -137,7 +137,7 @@ class Queue:
         """Its digest; empty: none."""
         for held in (self._parked, self._working):
             for execution in held.values():
-                if execution.job.kind == IMAGE:
+                if execution.job.traits.exclusive:
                     return _image(execution.job)
         return b""
 
@@ -216,7 +216,7 @@ class Queue:
         """Whether a more urgent job waits for its meter."""
         now_ms, serial = self._clock.ticks_ms(), execution.serial
         for entry in self._ledger.jobs():
-            if entry.job.priority > execution.job.priority and entry.job.kind != IMAGE:
+            if entry.job.priority > execution.job.priority and not entry.job.traits.exclusive:
                 if not entry.count(State.QUEUED) or not self._may_start(entry):
                     continue
                 for index in queued(entry):
@@ -473,7 +473,7 @@ class Queue:
         of an image that is less urgent; two images at once are too many."""
         parked, job = self._parked.get(serial), entry.job
         return serial not in self._working and (
-            parked is None or (job.priority > parked.job.priority and job.kind != IMAGE)
+            parked is None or (job.priority > parked.job.priority and not job.traits.exclusive)
         )
 
     def _closed(self, entry: Entry, wait_ms: int = 0) -> bool:

@@ -27,6 +27,7 @@ from __future__ import annotations
 
 import json
 
+from gateway.contract.limits import MAX_METERS
 from gateway.contract.meter_keys import KEY_SIZES, WRAPPED_SIZES, MeterKeys
 from hal.ports import CryptoError
 from hal.rt import memory
@@ -47,7 +48,6 @@ _NEW_KEYS = "keys.jsonl.new"
 PLC, RF, IP = "plc", "rf", "ip"
 
 BROADCAST = "broadcast"  # no meter's serial: the fleet's keys
-MAX_METERS = 2000
 MAX_PATHS = 4
 MAX_LINE = 512
 MAX_REPORTED = 20  # problems kept as text; the rest is only counted

@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 
 from gateway.contract.image_file import ImageFile
+from gateway.contract.kinds import IMAGE_FILE
 from gateway.contract.messages import Pull
 from gateway.contract.package import Package
 
@@ -64,6 +65,10 @@ class Files:
             found = ImageFile.open(self._storage, _name(digest), self._trust, self._crypto)
             self._image = (digest, found)
         return self._image[1]
+
+    def proven(self, takes: int, digest: bytes) -> Package | ImageFile:
+        """The one or the other, by what a kind of job `takes`."""
+        return self.image(digest) if takes == IMAGE_FILE else self.package(digest)
 
     def forget_proven(self) -> None:
         """The keys that prove packages have changed."""

@@ -8,12 +8,13 @@ message again.
 from __future__ import annotations
 
 from gateway.contract import envelope, messages
+from gateway.contract.envelope import digest_of
 from gateway.contract.key_change import KeyChange
 from gateway.contract.messages import Ack, Ask, Chunk, Resend
 from gateway.contract.refused import Refused
 from gateway.meters.inventory import InventoryError
 from gateway.uplink.hes_time import HesTime
-from gateway.uplink.orders import Orders, digest_of
+from gateway.uplink.orders import Orders
 from gateway.uplink.trust import KEYS, ORDERS, check_address
 from hal.rt import log
 

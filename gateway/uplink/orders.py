@@ -5,11 +5,9 @@ Every order that is not taken raises Refused and has changed nothing.
 
 from __future__ import annotations
 
-import hashlib
-
 from gateway.contract import envelope
-from gateway.contract.image_file import MAX_IMAGE
-from gateway.contract.job import IMAGE, Job, JobError, State
+from gateway.contract.job import Job, JobError, State
+from gateway.contract.kinds import MOST_OCTETS
 from gateway.contract.messages import Cancel, Pause
 from gateway.contract.refused import Refused
 from gateway.contract.result import KO, Result
@@ -24,8 +22,6 @@ if TYPE_CHECKING:
     from hal.ports import Clock, Crypto
 
 SKEW_S = 3600  # how far in the future an order may claim to be issued
-MAX_PACKAGE = 256 * 1024  # octets: it is held in RAM
-MAX_IMAGE_FILE = MAX_IMAGE + 16384  # it stays on the flash
 _GONE = "it is not here, or has ended"
 
 
@@ -62,7 +58,7 @@ class Orders:
             job.check(self._concentrator, self._clock.unix_time(), SKEW_S)
         except JobError as error:
             raise Refused(error.reason, error.detail, error.job_id)
-        most = MAX_IMAGE_FILE if job.kind == IMAGE else MAX_PACKAGE
+        most = MOST_OCTETS[job.traits.takes]
         if job.package is not None and job.package.size > most:
             raise Refused(
                 "oversized",
@@ -125,14 +121,3 @@ class Orders:
         for index, serial in enumerate(entry.job.serials):
             if not self._known(serial):
                 self._ledger.finished(entry.seq, index, State.REJECTED, Result(KO, "unknown-meter"))
-
-
-def digest_of(raw: bytes) -> bytes:
-    """What a Refusal calls the message by: the SHA-256 of the content of a signed envelope, of the
-    whole message where it is none.
-    """
-    try:
-        _, raw, _ = envelope.split(raw)
-    except Refused:
-        pass
-    return hashlib.sha256(raw).digest()

@@ -3,7 +3,6 @@ no open job needs leaves the flash."""
 
 from __future__ import annotations
 
-from gateway.contract.job import IMAGE
 from gateway.contract.refused import Refused
 from gateway.uplink.files import BAD_DIGEST, COMPLETE
 from hal.rt import log
@@ -43,10 +42,7 @@ class Provision:
             self._files.want(ref.digest, ref.size)
             return
         try:
-            if entry.job.kind == IMAGE:
-                self._files.image(ref.digest)
-            else:
-                self._files.package(ref.digest)
+            self._files.proven(entry.job.traits.takes, ref.digest)
         except Refused as refused:
             self._queue.fail_job(entry.job.id, refused.reason, refused.detail)
         else:

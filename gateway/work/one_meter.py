@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from gateway.activities.image import transfer
-from gateway.contract.job import IMAGE
+from gateway.contract.kinds import IMAGE
 from gateway.contract.refused import Refused
 from gateway.contract.result import KO, Result
 from gateway.work.results import WHERE

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 
-from gateway.contract.job import IMAGE
+from gateway.contract.kinds import IMAGE
 from gateway.work.one_meter import OneMeter
 from gateway.work.results import STORAGE_PAUSE_MS, WHERE, Results
 from hal.rt import log

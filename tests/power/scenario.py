@@ -9,7 +9,9 @@ from __future__ import annotations
 import hashlib
 
 from gateway.audit import Audit, verify
-from gateway.contract.job import CONFIGURE, READ, Canary, Job, PackageRef, State, digest_of
+from gateway.contract.envelope import digest_of
+from gateway.contract.job import Canary, Job, PackageRef, State
+from gateway.contract.kinds import CONFIGURE, READ
 from gateway.contract.result import KO, OK, VALUE, Result
 from gateway.jobs.ledger import Ledger
 from gateway.jobs.queue import Execution, Queue

@@ -10,7 +10,8 @@ import time
 from typing import Any
 
 from gateway.contract import envelope
-from gateway.contract.job import CONFIGURE, READ, Job, PackageRef
+from gateway.contract.job import Job, PackageRef
+from gateway.contract.kinds import CONFIGURE, READ
 from gateway.contract.package import Check, Package, Set
 from gateway.dlms.data import axdr, obis
 from tools.demonstration.stage import CONCENTRATOR

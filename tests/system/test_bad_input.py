@@ -13,12 +13,12 @@ from pathlib import Path
 import pytest
 
 from gateway.contract import envelope, messages
-from gateway.contract.job import MAX_METERS, PackageRef
+from gateway.contract.job import PackageRef
 from gateway.contract.key_change import KeyChange
+from gateway.contract.limits import MAX_METERS, MAX_PACKAGE
 from gateway.contract.messages import MAX_MESSAGE, Cancel, Chunk, SignedTime, Time
 from gateway.contract.reports import MeterReport, Refusal
 from gateway.contract.result import KO, OK
-from gateway.uplink.orders import MAX_PACKAGE
 from gateway.uplink.trust import ORDERS, TrustChange, TrustKey
 from hal.rt import cbor
 from tests.mosquitto import Broker

@@ -26,7 +26,8 @@ from pathlib import Path
 from typing import Any
 
 from gateway.audit import Audit
-from gateway.contract.job import READ, Job, State
+from gateway.contract.job import Job, State
+from gateway.contract.kinds import READ
 from gateway.contract.result import OK, Result
 from gateway.jobs.ledger import Ledger
 from gateway.journal import Journal
@@ -241,7 +242,8 @@ def ram_cpython() -> float:
 _MICROPYTHON = """
 import gc, sys, os
 from gateway.audit import Audit
-from gateway.contract.job import Job, READ
+from gateway.contract.job import Job
+from gateway.contract.kinds import READ
 from gateway.jobs.ledger import Ledger
 from hal.sim.clock import ManualClock
 from hal.micropython.storage import FolderStorage

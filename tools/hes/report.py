@@ -11,12 +11,13 @@ from typing import Any
 
 from gateway.activities.attributes import same
 from gateway.contract import envelope, result
-from gateway.contract.job import COMPARE, IMAGE, KINDS, Job
+from gateway.contract.job import Job
+from gateway.contract.kinds import BY_NAME
+from gateway.contract.limits import MAX_PACKAGE
 from gateway.contract.package import Check, Package
 from gateway.contract.window import Daily
 from gateway.dlms.data import axdr, obis
 from gateway.dlms.errors import ProtocolError
-from gateway.uplink.orders import MAX_PACKAGE
 from tools.cosem import names, render
 from tools.hes.orders.typed import daily_text
 from tools.hes.store.store import FINAL, REJECTED, Store
@@ -36,7 +37,7 @@ def build(store: Store, job_id: bytes) -> Json:
         for class_id, name, index in json.loads(job["attributes"])
     ]
     wanted: list[bytes] = []
-    if job["kind"] == KINDS[COMPARE]:
+    if BY_NAME[job["kind"]].compares:
         checks = _checks(store, job["package"])
         attributes = [names.Member(names.ATTRIBUTE, *check.to_array()[:3]) for check in checks]
         wanted = [check.data for check in checks]
@@ -102,7 +103,7 @@ def build(store: Store, job_id: bytes) -> Json:
 
 def _activation(job: Any) -> int | None:
     """When an image is to become active; None: as soon as it is verified."""
-    if job["kind"] != KINDS[IMAGE]:
+    if not BY_NAME[job["kind"]].activates:
         return None
     _, payload, _ = envelope.split(job["envelope"])
     return Job.decode(payload).activation or None

@@ -5,7 +5,8 @@ from __future__ import annotations
 import hashlib
 
 from gateway.contract import envelope, image_file
-from gateway.contract.image_file import DELIVERIES, MAX_IMAGE, ImageFile
+from gateway.contract.image_file import DELIVERIES, ImageFile
+from gateway.contract.limits import MAX_IMAGE
 from gateway.contract.refused import Refused
 from tools.cosem import values
 from tools.package.keys import SigningKey

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 
 from gateway.activities.attempt import Attempts
-from gateway.contract.job import READ
+from gateway.contract.kinds import READ
 from gateway.dlms import apdu
 from gateway.dlms.apdu import acse
 from gateway.dlms.data import axdr

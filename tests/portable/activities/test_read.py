@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from gateway.activities import read
+from gateway.contract.limits import MAX_VALUE
 from gateway.dlms.data import axdr
 from gateway.dlms.errors import AccessRefused
-from gateway.jobs.ledger import MAX_VALUE
 from tests.portable.dlms.scripted_meter import FIRMWARE, LDN, MODEL, ScriptedMeter, octets
 from tests.portable.support import raises, run
 

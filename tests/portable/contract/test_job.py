@@ -2,18 +2,10 @@
 
 from __future__ import annotations
 
-from gateway.contract.job import (
-    COMPARE,
-    CONFIGURE,
-    IMAGE,
-    MAX_METERS,
-    READ,
-    Canary,
-    Job,
-    JobError,
-    PackageRef,
-    digest_of,
-)
+from gateway.contract.envelope import digest_of
+from gateway.contract.job import Canary, Job, JobError, PackageRef
+from gateway.contract.kinds import COMPARE, CONFIGURE, IMAGE, READ
+from gateway.contract.limits import MAX_METERS
 from hal.rt import cbor
 from tests.portable.support import raises, random_bytes
 

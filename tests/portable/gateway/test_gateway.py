@@ -7,7 +7,8 @@ from __future__ import annotations
 import asyncio
 
 from gateway.app import SESSION_STUCK_MS, Gateway, Ports
-from gateway.contract.job import READ, Job
+from gateway.contract.job import Job
+from gateway.contract.kinds import READ
 from gateway.contract.messages import Ask
 from gateway.contract.reports import Event, MeterReport
 from gateway.meters.inventory import KEYS, METERS

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from gateway.contract.job import CONFIGURE, READ
+from gateway.contract.kinds import CONFIGURE, READ
 from gateway.jobs.forecast import FILE, Durations
 from hal.sim.clock import ManualClock
 from hal.sim.storage import MemoryStorage

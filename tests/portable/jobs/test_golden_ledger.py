@@ -8,7 +8,8 @@ from __future__ import annotations
 import json
 
 from gateway.audit import Audit
-from gateway.contract.job import CONFIGURE, READ, Canary, Job, PackageRef, State
+from gateway.contract.job import Canary, Job, PackageRef, State
+from gateway.contract.kinds import CONFIGURE, READ
 from gateway.contract.result import KO, OK, VALUE, Result
 from gateway.jobs.ledger import Ledger
 from gateway.journal import Journal

@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 
 from gateway.audit import Audit
-from gateway.contract.job import READ, Job, State
+from gateway.contract.job import Job, State
+from gateway.contract.kinds import READ
 from gateway.contract.result import OK, Result
 from gateway.jobs.ledger import Ledger
 from gateway.jobs.queue import Execution, Queue

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from gateway.contract.job import IMAGE, Job, PackageRef
+from gateway.contract.job import Job, PackageRef
+from gateway.contract.kinds import IMAGE
 from tests.portable.jobs.test_queue import APPLIED, NO_ANSWER, NOW, World
 
 

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from gateway.audit import Audit
-from gateway.contract.job import READ, Job, State, digest_of
+from gateway.contract.envelope import digest_of
+from gateway.contract.job import Job, State
+from gateway.contract.kinds import READ
+from gateway.contract.limits import MAX_VALUE
 from gateway.contract.result import KO, OK, VALUE, Result
 from gateway.jobs.ledger import (
-    MAX_VALUE,
     REFUSALS_A_MINUTE,
     REFUSALS_AT_ONCE,
     ROUTINE_SIZE,

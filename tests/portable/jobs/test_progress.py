@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from gateway.contract.job import READ
+from gateway.contract.kinds import READ
 from gateway.contract.limits import MOST_JOBS, MOST_REASONS
 from gateway.contract.messages import Progress
 from gateway.contract.result import KO, VALUE, WAIT, Result

@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 
 from gateway.audit import Audit
-from gateway.contract.job import CONFIGURE, READ, Canary, Job, PackageRef, State
+from gateway.contract.job import Canary, Job, PackageRef, State
+from gateway.contract.kinds import CONFIGURE, READ
 from gateway.contract.result import KO, OK, WAIT, Result
 from gateway.contract.window import Daily
 from gateway.jobs.ledger import Ledger

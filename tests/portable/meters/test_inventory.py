@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+from gateway.contract.limits import MAX_METERS
 from gateway.contract.meter_keys import WRAPPED_SIZES, MeterKeys, Vault
 from gateway.meters.inventory import (
     BROADCAST,
     KEYS,
-    MAX_METERS,
     MAX_REPORTED,
     METERS,
     Inventory,

@@ -8,8 +8,9 @@ import sys
 
 from gateway.audit import Audit
 from gateway.contract import envelope, messages
-from gateway.contract.job import CONFIGURE, READ, Job, PackageRef
+from gateway.contract.job import Job, PackageRef
 from gateway.contract.key_change import KeyChange
+from gateway.contract.kinds import CONFIGURE, READ
 from gateway.contract.messages import (
     Ack,
     Ask,

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from gateway.contract import job as jobs
-from gateway.contract import key_change, messages
+from gateway.contract import messages
 from gateway.contract.key_change import KeyChange
+from gateway.contract.limits import MAX_KEYED, MAX_METERS, MAX_VALUE
 from gateway.contract.messages import MAX_MESSAGE, Chunk, Hello
 from gateway.contract.reports import MeterReport
 from gateway.contract.result import VALUE, Result
-from gateway.jobs.ledger import MAX_VALUE
 from hal.rt import log
 from tests.portable.support import run
 from tests.portable.uplink.support import HERE, HOUR, NOW, World, read_job, signed
@@ -39,9 +38,9 @@ def test_the_largest_value_arrives_in_one_message() -> None:
 
 
 def test_the_largest_orders_fit() -> None:
-    job = read_job(serials=[SERIAL % number for number in range(jobs.MAX_METERS)])
+    job = read_job(serials=[SERIAL % number for number in range(MAX_METERS)])
     assert len(signed(job.encode())) <= MAX_MESSAGE
-    keys = [(SERIAL % number, bytes(48)) for number in range(key_change.MAX_METERS)]
+    keys = [(SERIAL % number, bytes(48)) for number in range(MAX_KEYED)]
     change = KeyChange(HERE, NOW, NOW + HOUR, 1, keys)
     assert len(signed(change.encode())) <= MAX_MESSAGE
     largest = Chunk(bytes(32), 0, 1 << 26, bytes(messages.MAX_CHUNK))

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import hashlib
 
+from gateway.contract.limits import MAX_PACKAGE
 from gateway.contract.messages import MAX_MESSAGE, Ack, Cancel, Pause, Resend
 from gateway.contract.reports import JobReport, MeterReport, Refusal
 from gateway.contract.result import OK, VALUE, Result
-from gateway.uplink.orders import MAX_PACKAGE
 from gateway.uplink.session import LAST_PAUSE_MS, PUBLISH_MS
 from hal.ports import Message
 from hal.rt import log

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from gateway.contract.job import CONFIGURE, READ
+from gateway.contract.kinds import CONFIGURE, READ
 from gateway.contract.package import Action, Check, Package, Set
 from gateway.dlms.data import axdr, obis
 from hal.sim.storage import MemoryStorage

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import pytest
 
-from gateway.contract.job import COMPARE, CONFIGURE
+from gateway.contract.kinds import COMPARE, CONFIGURE
 from gateway.contract.package import Action, Check, Package, Set
 from gateway.dlms.apdu import acse
 from gateway.dlms.data import axdr, obis

@@ -6,7 +6,7 @@ import asyncio
 import json
 
 from gateway.activities.attempt import Attempts
-from gateway.contract.job import CONFIGURE
+from gateway.contract.kinds import CONFIGURE
 from gateway.contract.package import Action, Check, Package, Set
 from gateway.dlms.data import axdr, obis
 from gateway.meters.counters import Counters

@@ -19,7 +19,8 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from gateway.contract import envelope
-from gateway.contract.job import COMPARE, IMAGE, Job
+from gateway.contract.job import Job
+from gateway.contract.kinds import COMPARE, IMAGE
 from gateway.contract.messages import Pause, Reports
 from gateway.contract.window import opening
 from tests.unit.hes.concentrator import Concentrator

@@ -8,11 +8,11 @@ import json
 import pytest
 from rich.console import Console
 
+from gateway.contract.envelope import digest_of
 from gateway.contract.job import State
 from gateway.contract.messages import Progress, Reports
 from gateway.contract.reports import Refusal
 from gateway.contract.result import REASONS
-from gateway.uplink.orders import digest_of
 from tests.unit.hes.orders import (
     CONCENTRATOR,
     METERS,

@@ -6,10 +6,10 @@ import hashlib
 
 import pytest
 
+from gateway.contract.envelope import digest_of
 from gateway.contract.messages import Reports
 from gateway.contract.messages import State as Birth
 from gateway.contract.reports import Dropped, Event, Refusal
-from gateway.uplink.orders import digest_of
 from tests.unit.hes.orders import (
     CONCENTRATOR,
     METERS,

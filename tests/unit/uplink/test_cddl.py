@@ -9,8 +9,9 @@ import pytest
 from pycddl import Schema, ValidationError
 
 import gateway.contract.messages
-from gateway.contract.job import COMPARE, IMAGE, Canary, State
+from gateway.contract.job import Canary, State
 from gateway.contract.key_change import KeyChange
+from gateway.contract.kinds import COMPARE, IMAGE
 from gateway.contract.messages import (
     Ack,
     Ask,

@@ -10,7 +10,6 @@ from rich.table import Table
 from rich.text import Text
 
 from gateway.contract import result
-from gateway.contract.job import COMPARE, CONFIGURE, IMAGE, KINDS
 from tools.hes.report import PENDING, Json, sentence
 from tools.hes.store.store import IN_PROGRESS, REJECTED, UNANSWERED
 
@@ -25,10 +24,11 @@ NEXT_STEPS = {
     result.FIX_TRUST: "add the signing key to the concentrator's trust list",
 }
 
+# by the name of the kind of job; another one goes by its name
 WITH_PACKAGE = {
-    KINDS[CONFIGURE]: "Configure with",
-    KINDS[IMAGE]: "Image",
-    KINDS[COMPARE]: "Dry run of",
+    "configure": "Configure with",
+    "image": "Image",
+    "compare": "Dry run of",
 }
 
 # of a transfer to many meters at once, gateway/activities/image/campaign.py
@@ -60,7 +60,10 @@ def _heading(report: Json) -> RenderableType:
     rows.add_row("Concentrator", report["concentrator"])
     if report["package"]:
         package = report["package"]
-        rows.add_row(WITH_PACKAGE[report["kind"]], "%s %s" % (package["name"], package["version"]))
+        rows.add_row(
+            WITH_PACKAGE.get(report["kind"], report["kind"]),
+            "%s %s" % (package["name"], package["version"]),
+        )
     for attribute in report["read"]:
         rows.add_row("Read", attribute)
     rows.add_row(

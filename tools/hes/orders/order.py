@@ -9,22 +9,13 @@ import uuid
 from dataclasses import dataclass
 
 from gateway.contract import envelope, messages
-from gateway.contract.job import (
-    COMPARE,
-    CONFIGURE,
-    IMAGE,
-    KINDS,
-    READ,
-    Canary,
-    Job,
-    JobError,
-    PackageRef,
-)
+from gateway.contract.job import Canary, Job, JobError, PackageRef
+from gateway.contract.kinds import BY_NAME, BY_NUMBER, COMPARE, CONFIGURE, IMAGE, READ
+from gateway.contract.limits import MAX_PACKAGE
 from gateway.contract.package import Package
 from gateway.contract.refused import Refused
 from gateway.contract.result import OK, VALUE
 from gateway.contract.window import Daily
-from gateway.uplink.orders import MAX_PACKAGE
 from tools.cosem import names
 from tools.hes.orders.typed import DAY, OrderProblem
 from tools.hes.store.store import FINAL, NewJob, Store
@@ -146,7 +137,7 @@ def retry(store: Store, key: SigningKey, job_id: bytes, now: float) -> bytes:
         None,
         Canary(*canary) if canary and canary[0] < len(meters) else None,
     )
-    kind = next(number for number, name in KINDS.items() if name == job["kind"])
+    kind = BY_NAME[job["kind"]].number
     concentrator = job["concentrator"]
     return _submit(store, key, concentrator, meters, terms, kind, package, attributes, job_id)
 
@@ -214,7 +205,7 @@ def _submit(
         NewJob(
             job.id,
             concentrator,
-            KINDS[kind],
+            BY_NUMBER[kind].name,
             terms.priority,
             terms.not_before,
             terms.not_after,

@@ -13,7 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from gateway.contract import envelope, messages
-from gateway.contract.key_change import MAX_METERS, SERIAL, KeyChange
+from gateway.contract.key_change import SERIAL, KeyChange
+from gateway.contract.limits import MAX_KEYED
 from gateway.contract.meter_keys import MeterKeys, Vault
 from gateway.uplink.trust import NAMES, TrustChange, TrustKey, purposes_text
 from hal.cpython.crypto import SystemCrypto
@@ -75,8 +76,8 @@ def send_keys(
         raise SecurityProblem(str(error)) from None
     wrapped = [(serial, vault.wrap(serial, keys)) for serial, keys in meters]
     numbers = []
-    for first in range(0, len(wrapped), MAX_METERS):
-        some = wrapped[first : first + MAX_METERS]
+    for first in range(0, len(wrapped), MAX_KEYED):
+        some = wrapped[first : first + MAX_KEYED]
         number = store.next_number("keys", concentrator)
         change = KeyChange(concentrator, now, now + VALID_S, number, some)
         raw = envelope.sign(change.encode(), key.kid, key.sign)

@@ -8,7 +8,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from gateway.contract.job import MAX_METERS, Canary
+from gateway.contract.job import Canary
+from gateway.contract.limits import MAX_METERS
 from gateway.contract.window import EVERY_DAY, MAX_SHIFT_S, MAX_SHIFTS, Daily
 from tools.cosem import names
 

@@ -17,11 +17,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from gateway.contract.envelope import digest_of
 from gateway.contract.job import State
 from gateway.contract.messages import Hello, Meters, Progress, Reports
 from gateway.contract.messages import State as Birth
 from gateway.contract.reports import Dropped, Event, JobReport, MeterReport, Refusal
-from gateway.uplink.orders import digest_of
 from tools.hes.store.migrate import Newer, migrate
 
 # States of a job. The first two are the HES's own, the others those of gateway/contract/job.py, as
