@@ -256,7 +256,7 @@ def _held(district: District, day: int) -> Held:
         octets = sum(row.size for row in snapshot.statistics("filename"))
     storage = district.storage
     objects = gc.get_objects()
-    own = sum(type(each).__module__.partition(".")[0] in OURS for each in objects)
+    own = sum(str(type(each).__module__).partition(".")[0] in OURS for each in objects)
     return Held(
         day,
         octets,

@@ -1,0 +1,459 @@
+"""An image into one meter: answers that are lost or say "not now", step by step, and the exact
+result of each; every bound by its number."""
+
+from __future__ import annotations
+
+from gateway.activities.image import image_object, transfer
+from gateway.activities.image.image_object import (
+    ACTIVATE,
+    BLOCK_OVERHEAD,
+    INITIATE,
+    TRANSFER,
+    VERIFY,
+)
+from gateway.activities.image.transfer import Order
+from gateway.contract.result import WAIT
+from gateway.dlms.errors import ActionRefused, NoAnswer, ServiceRefused
+from hal.sim.clock import ManualClock
+from tests.portable.activities.test_image_transfer import (
+    BLOCK,
+    BLOCKS,
+    CONTENT,
+    NEW,
+    NOW,
+    OTHER,
+    TEMPORARY,
+    Content,
+    ImageMeter,
+)
+from tests.portable.dlms.scripted_meter import FIRMWARE, octets
+from tests.portable.support import raises, run
+
+APPLIED = ("OK", "applied")
+OLD = "V02.10.01"
+BEFORE, AFTER, BUSY, BUSY_AT_WORK = range(4)
+
+
+class UnsureMeter(ImageMeter):
+    """`answers`: method -> what happens at its next invocations: BEFORE, it is lost on its way
+    there; AFTER, its answer is lost; BUSY, temporary-failure and nothing is done; BUSY_AT_WORK,
+    temporary-failure and it is done all the same."""
+
+    def __init__(self, **identity):
+        ImageMeter.__init__(self, **identity)
+        self.answers = {}
+        self.invoked = []
+
+    async def action(self, class_id, name, method, data):
+        self.invoked.append(method)
+        happens = self.answers.get(method)
+        happens = happens.pop(0) if happens else None
+        if happens == BEFORE:
+            raise NoAnswer("no answer")
+        if happens == BUSY:
+            raise ActionRefused("temporary-failure", "ACTION", "not now", TEMPORARY)
+        await ImageMeter.action(self, class_id, name, method, data)
+        if happens == AFTER:
+            raise NoAnswer("no answer")
+        if happens == BUSY_AT_WORK:
+            raise ActionRefused("temporary-failure", "ACTION", "not yet", TEMPORARY)
+
+
+def bring(meter, activation=0, again=False, content=None):
+    """(result, ms it took), with a clock that runs by itself."""
+    clock = ManualClock(NOW)
+
+    async def sleep_ms(duration):
+        clock.advance(duration)
+
+    clock.sleep_ms = sleep_ms
+    before = clock.ticks_ms()
+    order = Order(content or Content(), activation, again, clock)
+    result = run(transfer.run(meter, "M1", order))
+    return result, clock.ticks_ms() - before
+
+
+def told(result):
+    return result.outcome, result.reason
+
+
+# ---------------------------------------------------------------- step 1
+
+
+def test_initiate_may_be_lost_twice_and_not_three_times():
+    for answers, times in (([BEFORE], 2), ([AFTER], 2), ([BEFORE, AFTER], 3)):
+        meter = UnsureMeter()
+        meter.answers[INITIATE] = list(answers)
+        assert told(bring(meter)[0]) == APPLIED
+        assert meter.invoked.count(INITIATE) == times
+        assert meter.identifier == b"V03"
+    meter = UnsureMeter()
+    meter.answers[INITIATE] = [BEFORE] * transfer.TRIES
+    raises(NoAnswer, bring, meter)
+    assert meter.invoked == [INITIATE] * 3
+    assert meter.sent == []
+
+
+def test_a_meter_that_does_not_begin_now_is_not_sent_a_block():
+    for result, reason in ((TEMPORARY, "meter-busy"), (OTHER, "image-refused")):
+        meter = UnsureMeter()
+        meter.refuses[INITIATE] = result
+        found, _ = bring(meter)
+        assert told(found) == ("KO", reason)
+        assert found.detail.startswith("step 1: ")
+        assert ("too large" in found.detail) == (result == OTHER)
+        assert meter.sent == [] and meter.status == 0
+
+
+def test_image_transfer_is_enabled_only_where_it_is_not():
+    for enabled in (True, False):
+        meter = UnsureMeter()
+        meter.enabled = enabled
+        sets = []
+        held = meter.set
+
+        async def keep(*item, held=held, sets=sets):
+            sets.append(item[:3])
+            await held(*item)
+
+        meter.set = keep
+        assert told(bring(meter)[0]) == APPLIED
+        assert sets == ([] if enabled else [image_object.ENABLED])
+
+
+# ---------------------------------------------------------------- steps 2 to 4
+
+
+def test_as_many_blocks_in_one_exchange_as_fit():
+    each = BLOCK + BLOCK_OVERHEAD
+    assert BLOCK_OVERHEAD == 30
+    for capacity, sizes in (
+        (each - 1, [1] * 7),
+        (each, [1] * 7),
+        (2 * each - 1, [1] * 7),
+        (2 * each, [2, 2, 2, 1]),
+        (7 * each, [7]),
+    ):
+        meter = UnsureMeter()
+        meter.capacity = capacity
+        exchanges = []
+        held = meter.action_list
+
+        async def count(items, held=held, exchanges=exchanges):
+            exchanges.append(len(items))
+            return await held(items)
+
+        meter.action_list = count
+        assert told(bring(meter)[0]) == APPLIED
+        assert exchanges == sizes
+
+
+def test_three_silent_blocks_in_a_row_and_the_path_is_asked_for():
+    """Two, and it goes on: 0, 1 lost, 2 taken; then 3, 4, 5 lost and the meter is asked."""
+    meter = UnsureMeter()
+    meter.capacity = 50
+    meter.lose = [True, True, False, True, True, True]
+    assert told(bring(meter)[0]) == APPLIED
+    assert transfer.SILENT == 3
+    assert meter.sent == [0, 1, 2, 3, 4, 5, 0, 1, 3, 4, 5, 6]
+
+
+def test_rounds_that_bring_nothing_come_to_an_end():
+    """Six when no block gets through, two when they are taken and do not stick."""
+    meter = UnsureMeter()
+    meter.capacity = 50
+    meter.lose = [True] * 1000
+    result, _ = bring(meter)
+    assert told(result) == ("KO", "image-incomplete")
+    assert result.detail == "step 4: 7 of 7 blocks do not stick, the first is 0"
+    assert meter.sent == [0, 1, 2] * 6
+    meter = UnsureMeter()
+    meter.drops = [2, 4]
+    result, _ = bring(meter)
+    assert told(result) == ("KO", "image-incomplete")
+    assert result.detail == "step 4: 2 of 7 blocks do not stick, the first is 2"
+    assert meter.sent == list(range(BLOCKS)) + [2, 4] * 2
+    assert VERIFY not in meter.invoked and ACTIVATE not in meter.invoked
+
+
+def test_a_round_that_brings_one_block_begins_the_count_anew():
+    meter = UnsureMeter()
+    meter.capacity = 50
+    # Of each round the first three are lost, but in every fifth, of which one is not.
+    meter.lose = ([True] * 3 * 5 + [True, True, False, True, True, True]) * 4 + [False] * 9
+    assert told(bring(meter)[0]) == APPLIED
+
+
+def test_a_block_refused_for_now_is_sent_again_and_one_refused_for_good_is_not():
+    meter = UnsureMeter()
+    taken = meter._take
+    refusals = [TEMPORARY]
+
+    def take(number, block):
+        return refusals.pop() if refusals and number == 3 else taken(number, block)
+
+    meter._take = take
+    assert told(bring(meter)[0]) == APPLIED
+    assert meter.sent == list(range(BLOCKS)) + [3]
+    meter = UnsureMeter()
+    meter.refuses[TRANSFER] = OTHER
+    result, _ = bring(meter)
+    assert told(result) == ("KO", "image-refused")
+    assert result.detail == "step 3: the meter refuses a block: other-reason"
+    assert meter.sent.count(0) == 1
+
+
+def test_sizes_of_blocks_at_their_bounds():
+    most = transfer.MOST_BLOCKS
+    assert most == 65536
+
+    class Huge(Content):
+        def __init__(self, size):
+            Content.__init__(self)
+            self.size = size
+
+    for size, refused in ((most, False), (most + 1, True)):
+        meter = UnsureMeter()
+        meter.block_size = 1
+        meter.refuses[INITIATE] = OTHER  # far enough
+        result, _ = bring(meter, content=Huge(size))
+        assert result.reason == ("block-too-large" if refused else "image-refused")
+        assert (INITIATE in meter.invoked) != refused
+    meter = UnsureMeter()
+    assert told(bring(meter, content=Huge(0))[0]) == ("KO", "block-too-large")
+    assert meter.invoked == []
+
+
+# ---------------------------------------------------------------- what an earlier transfer left
+
+
+def left_over(status, have, identifier=b"V03", image=CONTENT):
+    meter = UnsureMeter()
+    meter.status, meter.have, meter.identifier = status, have, identifier
+    meter.image = bytearray(image)
+    return meter
+
+
+def test_what_is_built_upon():
+    """By status and bitmap: whether it begins anew, and what is sent."""
+    every = list(range(BLOCKS))
+    for status, have, begins, sent in (
+        (1, "1110000", 0, [3, 4, 5, 6]),
+        (1, "0000000", 1, every),
+        (1, "1111111", 0, []),
+        (4, "1110111", 0, [3]),
+        (4, "1111111", 1, every),  # all there, and not good
+        (4, "0000000", 1, every),
+        (0, "1110000", 1, every),
+        (6, "1111111", 1, every),
+        (7, "1111111", 1, every),
+        (1, "111", 1, every),  # of another image
+        (3, "1111111", 0, []),  # verified, and ours
+    ):
+        meter = left_over(status, have)
+        assert told(bring(meter)[0]) == APPLIED, (status, have)
+        assert meter.invoked.count(INITIATE) == begins, (status, have)
+        assert meter.sent == sent, (status, have)
+
+
+def test_blocks_of_another_image_are_found_out_once():
+    """Verification fails, so it is brought anew; a second failure is the end."""
+    meter = left_over(1, "1111000", b"OTHER", bytes(100))
+    assert told(bring(meter)[0]) == APPLIED
+    assert meter.invoked.count(INITIATE) == 1 and meter.invoked.count(VERIFY) == 2
+    meter = left_over(1, "1111000", b"OTHER", bytes(100))
+    meter.drops, meter.bits = [6], "1" * BLOCKS
+    result, _ = bring(meter)
+    assert told(result) == ("KO", "image-verify-failed")
+    assert meter.invoked.count(INITIATE) == 1 and meter.invoked.count(VERIFY) == 2
+    assert ACTIVATE not in meter.invoked
+
+
+def test_another_image_that_is_being_verified_gives_way():
+    meter = left_over(2, "1111111", b"OTHER")
+    meter.verify_polls = 2
+    assert told(bring(meter)[0]) == APPLIED
+    assert meter.identifier == b"V03" and meter.sent == list(range(BLOCKS))
+    meter = left_over(2, "1111111")
+    meter.verify_polls = 2
+    assert told(bring(meter)[0]) == APPLIED
+    assert meter.sent == [] and meter.invoked == [ACTIVATE]
+
+
+def test_one_that_is_being_activated_is_waited_for_and_told_nothing():
+    meter = left_over(5, "1111111")
+    meter.activate_polls = 3
+    result, _ = bring(meter)
+    assert told(result) == APPLIED and result.detail == "it runs " + NEW
+    assert meter.invoked == []
+
+
+# ---------------------------------------------------------------- step 5
+
+
+def test_verify_lost_or_passing():
+    """What happens to VERIFY, and the exact end."""
+    for answers, expected, status, verifies in (
+        ([AFTER], APPLIED, 6, 1),
+        ([BUSY_AT_WORK], APPLIED, 6, 1),
+        ([BEFORE], ("KO", "image-verify-failed"), 1, 1),
+        ([BUSY], ("KO", "image-verify-failed"), 1, 1),
+    ):
+        meter = UnsureMeter()
+        meter.answers[VERIFY] = list(answers)
+        meter.verify_polls = 1 if answers == [AFTER] else 0
+        result, took = bring(meter)
+        assert told(result) == expected, answers
+        assert meter.status == status and meter.invoked.count(VERIFY) == verifies
+        assert (ACTIVATE in meter.invoked) == (expected == APPLIED)
+        if answers == [BUSY]:  # it may yet begin: that is watched for a while
+            assert result.detail == "step 5: initiated (passing); not activated"
+            assert took >= transfer.SETTLE_MS
+        if answers == [BEFORE]:
+            assert result.detail == "step 5: initiated (silent); not activated"
+            assert took == 0
+
+
+def test_verify_refused_is_the_end():
+    meter = UnsureMeter()
+    meter.refuses[VERIFY] = OTHER
+    result, took = bring(meter)
+    assert told(result) == ("KO", "image-verify-failed")
+    assert result.detail == "step 5: initiated (other-reason); not activated"
+    assert took == 0 and ACTIVATE not in meter.invoked
+
+
+def test_verification_is_watched_for_so_long_and_then_waits():
+    polls = transfer.SETTLE_MS // transfer.POLL_MS + 1
+    assert (transfer.SETTLE_MS, transfer.POLL_MS, transfer.WAIT_S) == (15_000, 2_000, 30)
+    meter = UnsureMeter()
+    meter.verify_polls = polls
+    assert told(bring(meter)[0]) == APPLIED
+    meter = UnsureMeter()
+    meter.verify_polls = polls + 1
+    result, took = bring(meter)
+    assert told(result) == (WAIT, "image-verifying") and result.wait_s == 30
+    assert transfer.SETTLE_MS <= took <= transfer.SETTLE_MS + transfer.POLL_MS
+    assert ACTIVATE not in meter.invoked
+
+
+# ---------------------------------------------------------------- step 7
+
+
+def test_activate_lost_or_passing():
+    waits = (WAIT, "image-activating")
+    for answers, expected in (
+        ([AFTER], APPLIED),
+        ([BUSY_AT_WORK], APPLIED),
+        ([BEFORE], waits),
+        ([BUSY], waits),
+    ):
+        meter = UnsureMeter()
+        meter.answers[ACTIVATE] = list(answers)
+        result, took = bring(meter)
+        assert told(result) == expected, answers
+        assert meter.invoked.count(ACTIVATE) == 1
+        if expected == waits:
+            assert result.wait_s == transfer.WAIT_S and took >= transfer.SETTLE_MS
+            assert meter.status == 3 and meter.values[FIRMWARE] == octets(OLD)
+            # Another conversation: nothing is sent twice, and it is told again.
+            assert told(bring(meter, again=True)[0]) == APPLIED
+            assert meter.sent == list(range(BLOCKS))
+            assert meter.invoked.count(ACTIVATE) == 2 and meter.invoked.count(VERIFY) == 1
+
+
+def test_activate_refused_is_the_end():
+    meter = UnsureMeter()
+    meter.refuses[ACTIVATE] = OTHER
+    result, took = bring(meter)
+    assert told(result) == ("KO", "activation-failed")
+    assert result.detail == "step 7: the meter refuses: other-reason"
+    assert took == 0 and meter.status == 3
+
+
+def test_what_the_meter_says_after_activation():
+    for status, runs, expected, detail in (
+        (6, NEW, APPLIED, "it runs V03.00.00"),
+        (0, NEW, APPLIED, "it runs V03.00.00"),  # it has started anew
+        (7, OLD, ("KO", "activation-failed"), "step 7: activation failed; the old one should run"),
+        (
+            6,
+            OLD,
+            ("KO", "activation-failed"),
+            'step 7: activated, but it runs octet-string "V02.10.01", not V03.00.00',
+        ),
+        (
+            0,
+            OLD,
+            ("KO", "activation-failed"),
+            'step 7: not initiated, but it runs octet-string "V02.10.01", not V03.00.00',
+        ),
+    ):
+        meter = UnsureMeter()
+
+        async def action(class_id, name, method, data, meter=meter, status=status, runs=runs):
+            await UnsureMeter.action(meter, class_id, name, method, data)
+            if method == ACTIVATE:
+                meter.status = status
+                meter.values[FIRMWARE] = octets(runs)
+
+        meter.action = action
+        result, _ = bring(meter)
+        assert told(result) == expected and result.detail == detail, (status, runs)
+
+
+def test_a_meter_that_goes_to_start_is_waited_for():
+    for error in (
+        NoAnswer("no answer"),
+        ServiceRefused("service-not-allowed", "other", None, "no"),
+    ):
+        meter = UnsureMeter()
+        held = meter.get_list
+
+        async def get_list(items, meter=meter, held=held, error=error):
+            if ACTIVATE in meter.invoked:
+                raise error
+            return await held(items)
+
+        meter.get_list = get_list
+        result, took = bring(meter)
+        assert told(result) == (WAIT, "image-activating") and took == 0
+        assert result.wait_s == transfer.WAIT_S
+
+
+def test_the_time_of_activation_to_the_second():
+    for activation, expected, wait_s in (
+        (NOW + 1, (WAIT, "activation-waits"), 1),
+        (NOW, APPLIED, 0),
+        (NOW - 1, APPLIED, 0),
+        (0, APPLIED, 0),
+    ):
+        meter = UnsureMeter()
+        result, _ = bring(meter, activation)
+        assert told(result) == expected and result.wait_s == wait_s
+        assert (ACTIVATE in meter.invoked) == (expected == APPLIED)
+
+
+def test_nothing_is_activated_that_is_not_ours_to_the_byte():
+    for identifier, size in ((b"V04", 100), (b"V03", 99), (b"V0", 101)):
+        meter = UnsureMeter()
+        meter.told = identifier
+        held = meter.get
+
+        async def get(class_id, name, attribute, meter=meter, held=held, size=size):
+            image = meter.image
+            if attribute == 7 and class_id == 18:
+                meter.image = bytes(size)
+            try:
+                return await held(class_id, name, attribute)
+            finally:
+                meter.image = image
+
+        meter.get = get
+        result, _ = bring(meter)
+        assert told(result) == ("KO", "image-not-ours"), (identifier, size)
+        assert result.detail == (
+            "step 6: expected 563033 of 100 bytes, the meter would activate %s of %d bytes; "
+            "not activated" % (identifier.hex(), size)
+        )
+        assert ACTIVATE not in meter.invoked
