@@ -179,8 +179,8 @@ def test_rounds_that_bring_nothing_come_to_an_end():
 def test_a_round_that_brings_one_block_begins_the_count_anew():
     meter = UnsureMeter()
     meter.capacity = 50
-    # Of each round the first three are lost, but in every fifth, of which one is not.
-    meter.lose = ([True] * 3 * 5 + [True, True, False, True, True, True]) * 4 + [False] * 9
+    # Five rounds of three blocks that are lost, then one that brings a block, three times.
+    meter.lose = ([True] * 3 * 5 + [True, True, False, True, True, True]) * 3 + [False] * 9
     assert told(bring(meter)[0]) == APPLIED
 
 
