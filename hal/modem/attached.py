@@ -155,12 +155,6 @@ class Attached:
             now = await self._ready()
             await self._await_answer(parameter, self._driver.set(parameter, value, now))
 
-    async def tell(self, action: Callable[[int], None]) -> None:
-        """Have the driver do something of its own that no Modem has: `action` gets the time in
-        milliseconds."""
-        action(await self._ready())
-        await self._hurry()
-
     def nodes(self) -> list[str]:
         return [] if self._port is None else self._driver.nodes()
 

@@ -56,9 +56,9 @@ def crc16(data: bytes | memoryview) -> int:
     return crc
 
 
-def crc32(data: bytes | memoryview, crc: int = 0) -> int:
-    """Polynomial 04C11DB7, initial value 0 (or `crc` of what came before), not reflected, no final
-    XOR."""
+def crc32(data: bytes | memoryview) -> int:
+    """Polynomial 04C11DB7, initial value 0, not reflected, no final XOR."""
+    crc = 0
     for byte in data:
         crc = _T32[(crc >> 24) ^ byte] ^ ((crc << 8) & 0xFFFFFFFF)
     return crc

@@ -15,7 +15,6 @@ from hal.modem.dlmsotcp import DlmsOTcp
 from hal.modem.mam import frames as mam_frames
 from hal.modem.mam.mam import MetersAndMore
 from hal.modem.prime.prime import Prime
-from hal.modem.prime.upgrade import Firmware, Upgrade
 from hal.modem.wmbus import amber_frames, hci, wmbus
 from hal.modem.wmbus.amber import Amber
 from hal.modem.wmbus.imst import Imst
@@ -107,23 +106,6 @@ amber_said = st.one_of(
     ),
 )
 amber_stream = st.lists(st.one_of(st.binary(max_size=300), amber_said), max_size=25)
-upgrade_said = st.builds(
-    lambda command, head, address, tail: usi.frame(
-        0x30, bytes([command]) + head + bytes.fromhex(address) + tail
-    ),
-    st.integers(0x49, 0x4D),
-    st.binary(max_size=3),
-    addresses,
-    st.binary(max_size=40),
-)
-acknowledgements = st.builds(
-    lambda command, code: usi.frame(0x30, bytes((0x49, command, code))),
-    st.integers(0x3D, 0x4E),
-    st.sampled_from((0, 0, 0, 0, 0, 7, 1)),
-)
-upgrade_stream = st.lists(
-    st.one_of(acknowledgements, upgrade_said, joins, st.binary(max_size=50)), max_size=60
-)
 tcp_messages = st.builds(wrapper.wrap, st.integers(0, 9), st.integers(0, 2), st.binary(max_size=60))
 tcp_nodes = st.builds(
     lambda number, eui48: wrapper.wrap(0, 1, b"\x01" + number + b"\x00\x01\x00" + eui48),
@@ -172,27 +154,6 @@ def test_after_any_stream_a_driver_works_on_a_new_line(entry: Entry, data: st.Da
     bench = Bench(entry, "clean", driver)
     bench.form()
     assert traffic(bench, 6) == (6, 6, 6)
-
-
-@settings(max_examples=150, deadline=None)
-@given(upgrade_stream, st.integers(1, 500))
-def test_an_upgrade_takes_any_stream(pieces: list[bytes], cut: int) -> None:
-    driver = Prime(silence_ms=1000, answer_ms=100)
-    firmware = Firmware(lambda offset, size: bytes(size), 2000, b"V", b"M", b"1")
-    upgrade = Upgrade(firmware, [NODE], answer_ms=50, poll_ms=100)
-    driver.start(0)
-    driver.upgrade(upgrade, 0)
-    now = 0
-    for piece in pieces:
-        for start in range(0, len(piece), cut):
-            driver.feed(piece[start : start + cut], now)
-        now += driver.due_ms(now) // 10 + 1
-        driver.tick(now)
-        assert len(driver.outgoing()) <= 1200
-        driver.events()
-    assert list(upgrade.targets) == [NODE] and upgrade.frame <= upgrade.frames
-    target = upgrade.targets[NODE]
-    assert len(target.text) < 60 and len(target.version) <= 98 and 0 <= target.pages <= 0xFFFF
 
 
 @settings(max_examples=150, deadline=None)

@@ -10,7 +10,6 @@ from hal.modem.prime import walk as prime_walk
 from hal.sim.channel import Channel
 from tools.emulator.air import Meter, Time
 from tools.emulator.prime_network import Node, PrimeNetwork
-from tools.emulator.prime_upgrade import BaseNodeUpgrade
 
 _MAX_QUEUED = 64
 _BASE_NODE_SID = 0
@@ -45,7 +44,6 @@ class PrimeEmulator(PrimeNetwork):
         self._alive_ms = alive_ms
         self._asking = False
         self._parser = usi.Parser()
-        self._upgrade = BaseNodeUpgrade(self, self._tell, self._begin)
         self._pibs = {api.PIB_MAC_STATE: b"\x03", PIB_MAC_MIN_SWITCH_SEARCH_TIME: b"\x18"}
         self._switches: dict[str, int] = {}  # address -> LSID
         self._hang_nodes_on_switches()
@@ -53,7 +51,6 @@ class PrimeEmulator(PrimeNetwork):
     def reboot(self) -> None:
         """Restart the base node: it says so, and every node registers anew."""
         self._tell(bytes([api.NETWORK_EVENT, api.EVENT_REBOOT]) + bytes(13))
-        self._upgrade.forget()
         self._register_all()
 
     # The line
@@ -124,10 +121,7 @@ class PrimeEmulator(PrimeNetwork):
             self._tell(bytes([api.MLME_SET_CONFIRM, result]))
         elif command == api.MLME_RESET_REQUEST:
             self._tell(bytes([api.MLME_RESET_CONFIRM, _DONE]))
-            self._upgrade.forget()
             self._register_all()
-        else:
-            self._upgrade.command(data)
 
     def _get(self, data: bytes) -> None:
         value = self._pibs.get(int.from_bytes(data[1:3], "big"))

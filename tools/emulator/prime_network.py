@@ -16,7 +16,6 @@ from tools.emulator.air import Meter, Time
 from tools.emulator.emulator import Emulator
 
 _REGISTER_MS = 10000  # until a node whose connection was released has a new one
-FIRMWARE = (b"AMI", b"PRIME-SN", b"1.3.0")  # of a node's modem: vendor, model, version
 
 
 class Node:
@@ -28,7 +27,6 @@ class Node:
         self.number = number
         self.registered = True
         self.sending = False
-        self.firmware = FIRMWARE
 
 
 class PrimeNetwork(Emulator):

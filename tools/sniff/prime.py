@@ -1,7 +1,8 @@
 """PRIME API (USI protocol 30), the base node's lists (06 and 07), and DLMSoTCP's own messages.
 
-Layouts as in hal/modem/prime/api.py, prime_walk.py, prime_upgrade.py and dlmsotcp.py, computed and
-not seen on a wire."""
+Layouts as in hal/modem/prime/api.py, walk.py and hal/modem/dlmsotcp.py, computed and not seen on a
+wire. Commands 3D to 4E, by which a base node upgrades its nodes' modems, are known here alone: the
+firmware takes no part in that."""
 
 from __future__ import annotations
 
@@ -29,24 +30,24 @@ COMMANDS = {
     api.CL432_DATA_CONFIRM: ("data.confirm", _FROM_MODEM),
     api.CL432_JOIN_INDICATION: ("join.indication", _FROM_MODEM),
     api.CL432_LEAVE_INDICATION: ("leave.indication", _FROM_MODEM),
-    api.FUP_CLEAR_TARGETS: ("upgrade: clear targets", _TO_MODEM),
-    api.FUP_ADD_TARGET: ("upgrade: add target", _TO_MODEM),
-    api.FUP_SET_FIRMWARE: ("upgrade: names of the firmware", _TO_MODEM),
-    api.FUP_SET_OPTIONS: ("upgrade: options", _TO_MODEM),
-    api.FUP_INIT_FILE: ("upgrade: a file begins", _TO_MODEM),
-    api.FUP_DATA_FRAME: ("upgrade: frame of the file", _TO_MODEM),
-    api.FUP_CHECK_CRC: ("upgrade: check the file", _TO_MODEM),
-    api.FUP_ABORT: ("upgrade: abort", _TO_MODEM),
-    api.FUP_START: ("upgrade: start", _TO_MODEM),
-    api.FUP_SET_MATCH_RULE: ("upgrade: match rule", _TO_MODEM),
-    api.FUP_GET_VERSION: ("upgrade: ask for versions", _TO_MODEM),
-    api.FUP_GET_STATE: ("upgrade: ask for states", _TO_MODEM),
-    api.FUP_ACK: ("upgrade: acknowledgement", _FROM_MODEM),
-    api.FUP_STATUS: ("upgrade: state", _FROM_MODEM),
-    api.FUP_ERROR: ("upgrade: error", _FROM_MODEM),
-    api.FUP_VERSION: ("upgrade: version", _FROM_MODEM),
-    api.FUP_KILL: ("upgrade: given up", _FROM_MODEM),
-    api.FUP_SET_SIGNATURE: ("upgrade: signature", _TO_MODEM),
+    0x3D: ("upgrade: clear targets", _TO_MODEM),
+    0x3E: ("upgrade: add target", _TO_MODEM),
+    0x3F: ("upgrade: names of the firmware", _TO_MODEM),
+    0x40: ("upgrade: options", _TO_MODEM),
+    0x41: ("upgrade: a file begins", _TO_MODEM),
+    0x42: ("upgrade: frame of the file", _TO_MODEM),
+    0x43: ("upgrade: check the file", _TO_MODEM),
+    0x44: ("upgrade: abort", _TO_MODEM),
+    0x45: ("upgrade: start", _TO_MODEM),
+    0x46: ("upgrade: match rule", _TO_MODEM),
+    0x47: ("upgrade: ask for versions", _TO_MODEM),
+    0x48: ("upgrade: ask for states", _TO_MODEM),
+    0x49: ("upgrade: acknowledgement", _FROM_MODEM),
+    0x4A: ("upgrade: state", _FROM_MODEM),
+    0x4B: ("upgrade: error", _FROM_MODEM),
+    0x4C: ("upgrade: version", _FROM_MODEM),
+    0x4D: ("upgrade: given up", _FROM_MODEM),
+    0x4E: ("upgrade: signature", _TO_MODEM),
     api.NETWORK_EVENT: ("network event", _FROM_MODEM),
 }
 _STATUSES = {
@@ -220,12 +221,12 @@ _FIELDS = {
     api.MLME_SET_CONFIRM: _result,
     api.MLME_RESET_CONFIRM: _result,
     api.NETWORK_EVENT: _event,
-    api.FUP_ADD_TARGET: _mac,
-    api.FUP_ABORT: _mac,
-    api.FUP_GET_VERSION: _mac,
-    api.FUP_GET_STATE: _mac,
-    api.FUP_KILL: _mac,
-    api.FUP_ACK: _acknowledged,
+    0x3E: _mac,
+    0x44: _mac,
+    0x47: _mac,
+    0x48: _mac,
+    0x4D: _mac,
+    0x49: _acknowledged,
 }
 
 

@@ -8,7 +8,7 @@
     37 / 39  data: dLSAP sLSAP node(2) size(2) data link-class / dLSAP sLSAP node(2) status
     38       data came: dLSAP sLSAP node(2) from(2) size(2) data link-class
     3A / 3B  node joined: size id node(2) EUI48 [ae] / left: node(2)
-    3D..4D   firmware upgrade, see hal/modem/prime/upgrade.py
+    3D..4E   upgrade of the nodes' own firmware: not used
     4F       network event: kind EUI48 SID LNID(2) LSID ALV-RX ALV-TX ALV-time [channels (4)]
 
 Source: Microchip's public PRIME host software and base node application (PRIME 1.3 and 1.4);
@@ -32,27 +32,8 @@ CL432_DATA_INDICATION = 0x38
 CL432_DATA_CONFIRM = 0x39
 CL432_JOIN_INDICATION = 0x3A
 CL432_LEAVE_INDICATION = 0x3B
-FUP_CLEAR_TARGETS = 0x3D
-FUP_ADD_TARGET = 0x3E
-FUP_SET_FIRMWARE = 0x3F
-FUP_SET_OPTIONS = 0x40
-FUP_INIT_FILE = 0x41
-FUP_DATA_FRAME = 0x42
-FUP_CHECK_CRC = 0x43
-FUP_ABORT = 0x44
-FUP_START = 0x45
-FUP_SET_MATCH_RULE = 0x46
-FUP_GET_VERSION = 0x47
-FUP_GET_STATE = 0x48
-FUP_ACK = 0x49
-FUP_STATUS = 0x4A
-FUP_ERROR = 0x4B
-FUP_VERSION = 0x4C
-FUP_KILL = 0x4D
-FUP_SET_SIGNATURE = 0x4E
 NETWORK_EVENT = 0x4F
 
-FUP_INDICATIONS = (FUP_ACK, FUP_STATUS, FUP_ERROR, FUP_VERSION, FUP_KILL)
 ANSWERS = (
     MLME_RESET_CONFIRM,
     MLME_GET_CONFIRM,

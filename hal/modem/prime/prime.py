@@ -37,7 +37,6 @@ from hal.ports import (
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from hal.modem.answer import Answer
-    from hal.modem.prime.upgrade import Upgrade
     from hal.ports import TxDone
 
     Event = TxDone | Rx | Joined | Left | ModemReset | Answer
@@ -94,7 +93,6 @@ class Prime:
         self._resetting = False  # a reset was asked for, by us or by the supervisor
         self._reset_tries = 0  # how often it was, by us
         self._reset_due = 0
-        self._upgrade: Upgrade | None = None
         self._network_events = [0] * len(api.EVENTS)
         names = "received resets table-full malformed unknown-command other-protocol unasked"
         names += " stranger unknown-event kick-refused reset-refused"
@@ -111,7 +109,7 @@ class Prime:
         """The line is open (anew): forget the state of the modem before and ask for its nodes."""
         self._parser.reset()
         self._outgoing = bytearray()
-        self._forget("the line was opened anew")
+        self._forget()
         self._supervisor.heard(now_ms)
         self._query(self._walk.begin(now_ms))
 
@@ -128,8 +126,6 @@ class Prime:
     def tick(self, now_ms: int) -> None:
         self._events += self._in_flight.expire(now_ms, api.STATUS_TIMEOUT)
         self._query(self._walk.tick(now_ms))
-        if self._upgrade is not None:
-            self._command(self._upgrade.tick(now_ms))
         if self._reset_tries and now_ms >= self._reset_due:
             self.reset(now_ms)
         step = self._supervisor.step(now_ms)
@@ -143,8 +139,6 @@ class Prime:
         due = min(self._walk.due_ms, self._supervisor.due_ms())
         if self._reset_tries:
             due = min(due, self._reset_due)
-        if self._upgrade is not None:
-            due = min(due, self._upgrade.due_ms(now_ms))
         return max(1, self._in_flight.due_ms(due) - now_ms)
 
     def send(
@@ -206,14 +200,6 @@ class Prime:
         if self._reset_tries <= _RESET_TRIES:
             self._ask_reset()
 
-    def upgrade(self, procedure: Upgrade, now_ms: int) -> None:
-        """Drive an upgrade of the modems' own firmware, until it has ended or the base node
-        restarts; `procedure` tells how far it is. PortError while another one runs."""
-        if self._upgrade is not None and not self._upgrade.ended:
-            raise PortError("PRIME: an upgrade of the modems is running")
-        self._upgrade = procedure
-        self._command(procedure.tick(now_ms))
-
     def events(self) -> list[Event]:
         """What happened since the last call."""
         events = self._events
@@ -249,12 +235,7 @@ class Prime:
 
     def _said(self, data: bytes, now_ms: int) -> None:
         command = data[0] if data else -1
-        if command in api.FUP_INDICATIONS:
-            if self._upgrade is None or self._upgrade.ended:
-                self._counts["unasked"] += 1
-            elif not self._upgrade.feed(data, now_ms):
-                self._counts["malformed"] += 1
-        elif command not in api.ANSWERS:
+        if command not in api.ANSWERS:
             self._counts["unknown-command"] += 1
         elif not self._understood(command, data, now_ms):
             self._counts["malformed"] += 1
@@ -389,11 +370,11 @@ class Prime:
             self._restarted(now_ms)
 
     def _restarted(self, now_ms: int) -> None:
-        self._forget("the base node restarted")
+        self._forget()
         self._events.append(ModemReset())
         self._query(self._walk.begin(now_ms))
 
-    def _forget(self, why: str) -> None:
+    def _forget(self) -> None:
         self._nodes.clear()
         self._topology.clear()
         self._announced.clear()
@@ -401,8 +382,6 @@ class Prime:
         self._kicked = []
         self._resetting = False
         self._reset_tries = 0
-        if self._upgrade is not None:
-            self._upgrade.fail(why)
 
     def _listed(self, data: bytes, now_ms: int) -> None:
         try:

@@ -14,9 +14,7 @@ from gateway.dlms.hdlc.server import HdlcServer
 from hal.modem import usi
 from hal.modem.dlmsotcp import DlmsOTcp
 from hal.modem.mam.mam import MetersAndMore
-from hal.modem.prime.api import FUP_ACK
 from hal.modem.prime.prime import Prime
-from hal.modem.prime.upgrade import Firmware, Upgrade
 from hal.modem.wmbus import amber_frames, hci, wmbus
 from hal.modem.wmbus.amber import Amber
 from hal.modem.wmbus.imst import Imst
@@ -163,27 +161,6 @@ def modem_prime(data: bytes) -> None:
     """The PRIME base node's serial line (USI)."""
     driver = Prime(silence_ms=1000, answer_ms=100)
     _play_driver(driver, data, _usi_frame, "0080e1000001")
-
-
-@target
-def modem_prime_upgrade(data: bytes) -> None:
-    """What a base node says while its nodes' modems are upgraded."""
-    driver = Prime(silence_ms=10**9, refresh_ms=10**9)
-    firmware = Firmware(lambda offset, size: bytes(size), 2000, b"V", b"M", b"1")
-    upgrade = Upgrade(firmware, ["0080e1000001"], answer_ms=200, poll_ms=500)
-    driver.start(0)
-    driver.upgrade(upgrade, 0)
-    now = 0
-    for piece in pieces(data):
-        now += 50
-        if piece:
-            said = bytes([FUP_ACK + piece[0] % 5]) + piece[1:]
-            driver.feed(usi.frame(usi.PRIME_API, said[:1000]), now)
-        driver.tick(now)
-        assert len(driver.outgoing()) <= 1200 and driver.due_ms(now) >= 1
-        driver.events()
-    (target_node,) = upgrade.targets.values()
-    assert len(target_node.version) <= 98 and len(target_node.text) < 60
 
 
 @target

@@ -335,9 +335,6 @@ def test_what_a_modem_is_told_goes_over_the_line_at_once() -> None:
         assert wire.take() == usi.frame(usi.PRIME_API, b"\x35\x00\x05")
         await bench.modem.reset()
         assert wire.take() == usi.frame(usi.PRIME_API, b"\x2b")
-        times: list[int] = []
-        await bench.modem.tell(times.append)
-        assert times == [bench.clock.ticks_ms()]
         try:
             await bench.modem.kick("0080e1000009")
             raise AssertionError("an unknown node was kicked")
