@@ -12,6 +12,7 @@ from pathlib import Path
 from board.wiring import board_key, check_uarts, local_port, modems, uplink
 from gateway.app import Gateway, Ports
 from gateway.settings import Settings, SettingsError, parse
+from gateway.version import VERSION
 from hal.cpython.clock import SystemClock
 from hal.cpython.crypto import SystemCrypto
 from hal.cpython.datagrams import UdpPort
@@ -29,6 +30,7 @@ def parser(name: str, description: str) -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         name, description=description, formatter_class=argparse.RawDescriptionHelpFormatter
     )
+    parser.add_argument("--version", action="version", version="%(prog)s " + VERSION)
     parser.add_argument(
         "--settings",
         type=Path,

@@ -8,9 +8,10 @@ import sys
 
 import board.heap  # noqa: F401 - first of all
 from board import firmware
+from gateway.version import VERSION
 
 HELP = """\
-usage: micropython -m board.unix [SETTINGS [FOLDER]]
+usage: micropython -m board.unix [--version] [SETTINGS [FOLDER]]
 
 The firmware of the concentrator under MicroPython, on this machine.
 
@@ -26,6 +27,9 @@ def main(arguments: list[str]) -> int:
     """
     if "-h" in arguments or "--help" in arguments:
         print(HELP, end="")
+        return 0
+    if "--version" in arguments:
+        print("gateway", VERSION)
         return 0
     if len(arguments) > 2:
         print("gateway: expected SETTINGS and FOLDER at most; --help says more", file=sys.stderr)

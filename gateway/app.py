@@ -25,8 +25,9 @@ from gateway.meters.reachability import Reachability
 from gateway.meters.strangers import Strangers
 from gateway.meters.survey import Survey
 from gateway.meters.upkeep import Upkeep
-from gateway.status import FIRMWARE, Status
+from gateway.status import Status
 from gateway.uplink.session import Session
+from gateway.version import VERSION
 from gateway.work.worker import Worker
 from hal.rt import log
 from hal.rt.group import Group
@@ -100,7 +101,7 @@ class Gateway:
         self._ledger = Ledger(
             ports.storage, ports.clock, ports.crypto.random, settings.storage, trail
         )
-        self._ledger.note_if_possible("start", [FIRMWARE])
+        self._ledger.note_if_possible("start", [VERSION])
         self._watch_meters(ports)
         reach = self._reach(settings, ports)
         self._queue = Queue(
@@ -134,7 +135,7 @@ class Gateway:
             "%s, firmware %s on %s, %d meters, %d jobs"
             % (
                 settings.concentrator,
-                FIRMWARE,
+                VERSION,
                 status.runtime,
                 len(self._inventory),
                 len(self._ledger.jobs()),

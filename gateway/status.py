@@ -8,6 +8,7 @@ import sys
 
 from gateway.contract.messages import Meters
 from gateway.contract.status import MAX_COUNTERS, MAX_MODEMS, PAGE
+from gateway.version import VERSION
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -16,14 +17,12 @@ if TYPE_CHECKING:
     from gateway.meters.inventory import Inventory, Meter
     from gateway.meters.network import Network
 
-FIRMWARE = "0.1.0"
-
 
 class Status:
     def __init__(self, inventory: Inventory, network: Network) -> None:
         self._inventory = inventory
         self._network = network
-        self.firmware = FIRMWARE
+        self.firmware = VERSION
         version = ".".join([str(part) for part in sys.implementation.version[:3]])
         self.runtime = "%s %s" % (sys.implementation.name, version)
 
@@ -86,7 +85,7 @@ class Status:
             for kind, counts in self._network.statistics()
         ]
         return "firmware %s, %d meters, %s" % (
-            FIRMWARE,
+            VERSION,
             self.meters_known(),
             ", ".join(modems) or "no modem",
         )

@@ -61,9 +61,8 @@ def ensure_venv(requirements: str) -> Path:
         stop(f"Python 3.11 or later is needed, this is {sys.version.split()[0]}")
     python = VENV / "bin" / "python"
     lock = ROOT / "tools" / requirements
-    wanted = hashlib.sha256(
-        lock.read_bytes() + (ROOT / "pyproject.toml").read_bytes() + str(ROOT).encode()
-    ).hexdigest()
+    ours = [path.read_bytes() for path in (ROOT / "pyproject.toml", ROOT / "tools/pyproject.toml")]
+    wanted = hashlib.sha256(b"".join([lock.read_bytes(), *ours, str(ROOT).encode()])).hexdigest()
     stamp = VENV / f"{requirements}.sha256"
     if stamp.exists() and stamp.read_text() == wanted and python.exists():
         return python
@@ -87,7 +86,8 @@ def ensure_venv(requirements: str) -> Path:
         target = [*pip, "--no-deps", "--upgrade", "--target", VENV / "stubs-mimxrt"]
         stubs = ROOT / "tools" / "requirements-stubs.txt"
         run(*target, "--require-hashes", "--requirement", stubs, log="installing stubs")
-    run(*pip, "--no-deps", "--no-build-isolation", "--editable", ROOT, log="installing ami-*")
+    both = ("--editable", ROOT, "--editable", ROOT / "tools")
+    run(*pip, "--no-deps", "--no-build-isolation", *both, log="installing ami-*")
     stamp.write_text(wanted)
     return python
 

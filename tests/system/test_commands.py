@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from gateway.version import VERSION
 from tests.conftest import ROOT, micropython_environment
 
 GATEWAYS = ("ami-gateway", "board.unix")
@@ -92,6 +93,23 @@ def test_help(tmp_path: Path, command: list[str], named: list[str]) -> None:
     assert done.stdout.startswith("usage: ")
     assert [word for word in named if word not in done.stdout] == []
     assert max(len(line) for line in done.stdout.splitlines()) <= 110
+    assert list(tmp_path.iterdir()) == []
+
+
+COMMANDS = [*GATEWAYS, "ami-hes", "ami-package", "ami-meter", "ami-dlms", "ami-bench", "ami-audit"]
+COMMANDS += ["ami-sniff", "ami-replay"]
+MODULES = ["board.devkit", "tools.demonstration", "tools.simulation"]
+
+
+@pytest.mark.parametrize("program", [*COMMANDS, *MODULES])
+def test_version(tmp_path: Path, program: str) -> None:
+    if program in MODULES:
+        command = [sys.executable, "-m", program, "--version"]
+        done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=LONGEST)
+    else:
+        done = run(tmp_path, program, "--version")
+    assert done.returncode == 0 and done.stderr == "", done.stderr
+    assert done.stdout.count("\n") == 1 and done.stdout.endswith(" %s\n" % VERSION)
     assert list(tmp_path.iterdir()) == []
 
 

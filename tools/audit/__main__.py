@@ -15,6 +15,7 @@ from gateway.audit import NAME, Audit, AuditBroken, Verified, verify
 from gateway.jobs.ledger import NAME as LEDGER
 from gateway.jobs.records import AUDIT
 from gateway.journal import Journal, Recovery
+from gateway.version import VERSION
 from hal.rt import cbor
 from hal.sim.clock import ManualClock
 from hal.sim.storage import MemoryStorage
@@ -134,6 +135,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         "ami-audit", description=DESCRIPTION, formatter_class=argparse.RawDescriptionHelpFormatter
     )
+    parser.add_argument("--version", action="version", version="%(prog)s " + VERSION)
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
     check = commands.add_parser("verify", help="check it, and name the first break")
     check.add_argument("path", type=Path, metavar="FILE|FOLDER")

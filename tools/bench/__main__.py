@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 
+from gateway.version import VERSION
 from tools.bench import dlms, heap, ledger, mass, modem
 from tools.bench.wrong import WrongWork
 
@@ -28,6 +29,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="ami-bench", description="How fast the firmware's parts are."
     )
+    parser.add_argument("--version", action="version", version="%(prog)s " + VERSION)
     commands = parser.add_subparsers(required=True, metavar="PART")
     for part in PARTS:
         part.add_command(commands)

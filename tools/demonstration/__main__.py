@@ -20,6 +20,7 @@ from typing import Any
 from rich.console import Console
 from rich.text import Text
 
+from gateway.version import VERSION
 from tools.demonstration.acts import Acts, signed
 from tools.demonstration.stage import RUNTIMES, Stage, StageProblem
 from tools.package.__main__ import EXAMPLES
@@ -115,6 +116,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         "./tools/demo", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
+    parser.add_argument("--version", action="version", version="%(prog)s " + VERSION)
     parser.add_argument("--meters", type=_meters, default=24, metavar="N", help="default 24")
     parser.add_argument("--seed", type=int, default=1, help="who has which trouble; default 1")
     parser.add_argument(

@@ -12,6 +12,7 @@ from typing import NoReturn
 from gateway.dlms.data import obis
 from gateway.dlms.errors import DlmsError
 from gateway.dlms.protection.policy import FORMS, KEY_SOURCES
+from gateway.version import VERSION
 from hal.ports import PortError
 from tools.dlms import clock, failure, identify, image, members, notify, objects, profile, rekey
 from tools.dlms.counter_file import CounterProblem
@@ -86,6 +87,7 @@ def _parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
     )
+    parser.add_argument("--version", action="version", version="%(prog)s " + VERSION)
     parser.add_argument("url", metavar="URL")
     _add_options(parser, False)
     commands = parser.add_subparsers(required=True, metavar="COMMAND", prog="ami-dlms URL")

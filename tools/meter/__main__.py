@@ -13,6 +13,7 @@ from pathlib import Path
 from gateway.dlms.apdu import acse
 from gateway.dlms.data import cosem, obis
 from gateway.dlms.hdlc.mode_e import Identification
+from gateway.version import VERSION
 from tools.emulator.line import PtyLine, TcpLine
 from tools.emulator.scenario import (
     MAM_FIGURES,
@@ -90,6 +91,7 @@ def _parser() -> argparse.ArgumentParser:
         description=DESCRIPTION,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
+    parser.add_argument("--version", action="version", version="%(prog)s " + VERSION)
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     _add_serve(commands.add_parser("serve", help="one meter over TCP with the DLMS wrapper"))
     _add_population(

@@ -16,6 +16,7 @@ from gateway.contract import envelope, image_file
 from gateway.contract.image_file import DELIVERIES, ImageFile
 from gateway.contract.package import Package
 from gateway.contract.refused import Refused
+from gateway.version import VERSION
 from hal.cpython.crypto import SystemCrypto
 from tools.package import image
 from tools.package.compile import compile_file
@@ -175,6 +176,7 @@ def _parser() -> argparse.ArgumentParser:
         description=_DESCRIPTION,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
+    parser.add_argument("--version", action="version", version="%(prog)s " + VERSION)
     commands = parser.add_subparsers(metavar="COMMAND", required=True)
 
     keygen = commands.add_parser("keygen", help="make a signing key")

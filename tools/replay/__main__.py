@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 from typing import Any, NoReturn
 
+from gateway.version import VERSION
 from tools.dlms.output import console, printable, row, say, table
 from tools.replay.derive import Derived, Row, derive, inputs, whole
 from tools.replay.orders import Trace
@@ -159,6 +160,7 @@ def _parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
     )
+    parser.add_argument("--version", action="version", version="%(prog)s " + VERSION)
     add = parser.add_argument
     add("recordings", type=Path, nargs="+", metavar="RECORDING")
     add("--driver", choices=DRIVERS, help="of a trace; a test has it in its first line")

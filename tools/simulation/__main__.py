@@ -12,6 +12,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
+from gateway.version import VERSION
 from tools.emulator.scenario import read_scenario
 from tools.package.source import Problem
 from tools.simulation.loop import run
@@ -33,6 +34,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m tools.simulation", description=__doc__)
+    parser.add_argument("--version", action="version", version="%(prog)s " + VERSION)
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     command = commands.add_parser(
         "soak", help="a full concentrator for weeks", description="A full concentrator for weeks."

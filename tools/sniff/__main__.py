@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import NoReturn, TextIO
 
+from gateway.version import VERSION
 from hal.ports import PortError
 from tools.dlms.failure import one_line
 from tools.dlms.output import printable
@@ -171,6 +172,7 @@ def _parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
     )
+    parser.add_argument("--version", action="version", version="%(prog)s " + VERSION)
     add = parser.add_argument
     add("source", metavar="SOURCE", help="a file or a port")
     add("--format", choices=(AUTO, *framing.FORMATS), default=AUTO, help="default auto")

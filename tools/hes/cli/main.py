@@ -8,6 +8,7 @@ import sqlite3
 import sys
 from pathlib import Path
 
+from gateway.version import VERSION
 from tools.hes.cli import jobs, listing, meters, security, serve, submit
 from tools.hes.cli.arguments import add_key
 from tools.hes.line.broker import BrokerProblem
@@ -64,6 +65,7 @@ def _parser() -> argparse.ArgumentParser:
         description=_DESCRIPTION,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
+    parser.add_argument("--version", action="version", version="%(prog)s " + VERSION)
     parser.add_argument(
         "--db",
         type=Path,
