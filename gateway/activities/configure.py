@@ -130,7 +130,7 @@ class _Change:
         self._before = before
         self._now = dict(before.values)  # as far as we know
         self._written: list[Key] = []  # in order
-        self._invoked: list[str] = []
+        self._invoked: list[str] = []  # in words: what has or may have been done
         self.done = 0  # steps that were needed
         self._steps = 0
 
@@ -204,6 +204,8 @@ class _Change:
                 self._note(step)
                 return
             except ActionRefused as refused:
+                if lost is not None:
+                    self._invoked.append("%s may have been done" % _method(step))
                 busy = passing(refused.result)
                 raise _Refused("meter-busy" if busy else "action-refused", str(refused))
             except NoAnswer as error:
@@ -212,7 +214,7 @@ class _Change:
         raise lost
 
     def _note(self, step: Any) -> None:
-        self._invoked.append(method_of(step.class_id, step.obis, step.method))
+        self._invoked.append("%s has been done" % _method(step))
         self.done += 1
         self._now = {}  # a method may change anything
 
@@ -224,7 +226,7 @@ class _Change:
     async def _restore(self) -> str:
         """What was written is written back, the last first; what came of it, in words."""
         items: list[tuple[Key, bytes]] = []
-        lost = [step + " has been done" for step in self._invoked]
+        lost = list(self._invoked)
         for key in reversed(self._written):
             if key in self._before.values:
                 if key not in [item[0] for item in items]:
@@ -264,6 +266,10 @@ async def _judge(client: Client, package: Package, before: Attributes, change: _
 
 def is_action(step: Any) -> bool:
     return hasattr(step, "method")
+
+
+def _method(step: Any) -> str:
+    return method_of(step.class_id, step.obis, step.method)
 
 
 def _key(check: Check) -> Key:

@@ -20,7 +20,6 @@ NAME = b"\x00\x00\x2c\x00\x00\xff"  # 0.0.44.0.0.255
 
 BLOCK_SIZE = (CLASS, NAME, 2)
 BLOCKS = (CLASS, NAME, 3)  # image_transferred_blocks_status
-FIRST_MISSING = (CLASS, NAME, 4)  # image_first_not_transferred_block_number
 ENABLED = (CLASS, NAME, 5)
 STATUS = (CLASS, NAME, 6)
 TO_ACTIVATE = (CLASS, NAME, 7)
