@@ -15,6 +15,7 @@ from __future__ import annotations
 import asyncio
 
 from hal.modem.answer import Answer
+from hal.modem.events import Events
 from hal.ports import ModemReset, PortError
 from hal.rt import log
 
@@ -63,7 +64,6 @@ if TYPE_CHECKING:
 
 ANSWER_MS = 5000  # a get or set has so long to be answered
 WRITE_MS = 10000  # a line that takes no bytes for so long is gone
-MAX_WAITING = 256  # events nobody fetched before the line is no longer read
 FIRST_BACKOFF_MS = 500
 MAX_BACKOFF_MS = 30000
 
@@ -84,9 +84,7 @@ class Attached:
         self._clock = clock
         self._name = "modem " + (name or driver.capabilities.name)
         self._port: BytePort | None = None
-        self._events: list[Event] = []
-        self._happened = asyncio.Event()  # something for event()
-        self._fetched = asyncio.Event()  # room for more events
+        self._events = Events()
         self._changed = asyncio.Event()  # the driver's due time may have changed
         self._tried = asyncio.Event()  # the line has been opened, or could not be, at least once
         self._writing = asyncio.Lock()
@@ -116,7 +114,7 @@ class Attached:
     async def event(self) -> Event:
         """The next event. A fault of the driver comes out of here once; the call after it opens the
         line anew."""
-        while not self._events:
+        while not len(self._events):
             self._begin()
             keeper = self._keeper
             if keeper is None:
@@ -124,11 +122,8 @@ class Attached:
             if keeper.done():
                 self._keeper = None
                 raise self._fault or OSError("%s: ended" % self._name)
-            self._happened.clear()
-            await self._happened.wait()
-        event = self._events.pop(0)
-        self._fetched.set()
-        return event
+            await self._events.happening()
+        return self._events.take()
 
     async def discover(self) -> None:
         now = await self._ready()
@@ -168,7 +163,7 @@ class Attached:
 
     async def close(self) -> None:
         self._closed = True
-        self._happened.set()
+        self._events.wake()
         self._tried.set()
         keeper = self._keeper
         self._keeper = None
@@ -239,7 +234,7 @@ class Attached:
         except Exception as fault:
             self._fault = fault
         finally:
-            self._happened.set()
+            self._events.wake()
 
     async def _open(self) -> bool:
         try:
@@ -302,9 +297,7 @@ class Attached:
                 self._collect()
                 await self._flush()
                 self._changed.set()
-                while len(self._events) > MAX_WAITING:
-                    self._fetched.clear()
-                    await self._fetched.wait()
+                await self._events.room()
         except OSError as error:
             log.warning(self._name, "line lost: %s" % error)
         except Exception as fault:
@@ -313,15 +306,13 @@ class Attached:
             self._changed.set()
 
     def _reset_happened(self) -> None:
-        if not (self._events and isinstance(self._events[-1], ModemReset)):
-            self._events.append(ModemReset())
-        self._happened.set()
+        if not isinstance(self._events.last(), ModemReset):
+            self._events.put(ModemReset())
 
     def _collect(self) -> None:
         for event in self._driver.events():
             if not isinstance(event, Answer):
-                self._events.append(event)
-                self._happened.set()
+                self._events.put(event)
             elif event.token == self._token and self._answer is None:
                 self._answer = event
                 self._answered.set()

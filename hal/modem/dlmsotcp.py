@@ -31,6 +31,7 @@ from __future__ import annotations
 from hal.modem import supervisor
 from hal.modem.in_flight import InFlight
 from hal.modem.prime.nodes import FIRST_RESERVED, NodeTable
+from hal.modem.sans_io import SansIo, check_size
 from hal.modem.wrapper import Unwrapper, wrap
 from hal.ports import (
     BROADCAST,
@@ -41,15 +42,7 @@ from hal.ports import (
     PortError,
     Quality,
     Rx,
-    TooLong,
 )
-
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from hal.modem.answer import Answer
-    from hal.ports import ModemReset, TxDone
-
-    Event = TxDone | Rx | Joined | Left | ModemReset | Answer
 
 BASE_NODE = 0
 CONCENTRATOR = 1
@@ -66,7 +59,7 @@ _MOST_IN_FLIGHT = 5
 _TCP_FRAME = 2048  # longest data taken for a message, of whatever kind
 
 
-class DlmsOTcp:
+class DlmsOTcp(SansIo):
     """Driver of one base node. Addresses: EUI-48 as 12 lower-case hex digits."""
 
     def __init__(
@@ -81,6 +74,7 @@ class DlmsOTcp:
         answer_ms: how long that may take."""
         if not 1 <= in_flight <= _MOST_IN_FLIGHT:
             raise ValueError("DLMSoTCP: a base node has room for 1..5 frames, not %d" % in_flight)
+        super().__init__()
         self.capabilities = Capabilities(
             "plc",
             MAX_PAYLOAD,
@@ -93,8 +87,6 @@ class DlmsOTcp:
         self._hold_ms = hold_ms
         self._supervisor = supervisor.Supervisor(silence_ms, answer_ms)
         self._unwrapper = Unwrapper(_TCP_FRAME)
-        self._outgoing = bytearray()
-        self._events: list[Event] = []
         self._nodes = NodeTable()
         self._in_flight = InFlight(in_flight)  # by node
         self._given_up = False  # the session has to be opened anew
@@ -158,8 +150,7 @@ class DlmsOTcp:
     ) -> int:
         """Queue one frame; returns its handle. Busy, TooLong or NoRoute: so it is, too, when a node
         is meant at another server SAP than DLMSoTCP has."""
-        if len(data) > MAX_PAYLOAD:
-            raise TooLong("PRIME takes %d bytes a frame, not %d" % (MAX_PAYLOAD, len(data)))
+        check_size("PRIME", len(data), MAX_PAYLOAD)
         if not 0 < source_sap <= 0xFF:
             raise ValueError("DLMSoTCP client SAPs are 1..255, not %d" % source_sap)
         if address == BROADCAST:
@@ -191,18 +182,6 @@ class DlmsOTcp:
         """Open the session anew."""
         self._counts["resets"] += 1
         self._given_up = True
-
-    def events(self) -> list[Event]:
-        """What happened since the last call."""
-        events = self._events
-        self._events = []
-        return events
-
-    def outgoing(self) -> bytes:
-        """Bytes for the line since the last call."""
-        data = bytes(self._outgoing)
-        self._outgoing = bytearray()
-        return data
 
     def nodes(self) -> list[str]:
         return self._nodes.addresses()

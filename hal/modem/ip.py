@@ -9,13 +9,13 @@ from __future__ import annotations
 
 import asyncio
 
+from hal.modem.on_sockets import OnSockets
 from hal.modem.wrapper import Unwrapper, wrap
 from hal.ports import (
     Busy,
     Capabilities,
     ModemReset,
     NoRoute,
-    PortError,
     Quality,
     Rx,
     TooLong,
@@ -26,14 +26,11 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
-    from hal.ports import BytePort, Clock, Joined, Left
-
-    Event = TxDone | Rx | Joined | Left | ModemReset
+    from hal.ports import BytePort, Clock
 
 STATUS_OK = 0
 STATUS_UNREACHABLE = 1
 _MAX_WAITING = 8  # frames for one connection that is being opened
-_MAX_EVENTS = 256
 
 
 def split_address(address: str) -> tuple[str, int]:
@@ -56,7 +53,7 @@ class _Connection:
         self.task: asyncio.Task[None] | None = None
 
 
-class Ip:
+class Ip(OnSockets):
     """A `Modem` over TCP. Address text is "host:port".
 
     connect(host, port) opens a byte port. limit: connections at once; a new meter takes the place
@@ -73,6 +70,7 @@ class Ip:
         connect_ms: int = 10000,
         mtu: int = 8192,
     ) -> None:
+        super().__init__("ip")
         self.capabilities = Capabilities("ip", mtu, 0, limit, joins=False, addresses="host:port")
         self._connect = connect
         self._clock = clock
@@ -81,12 +79,6 @@ class Ip:
         self._spare_ms = spare_ms
         self._connect_ms = connect_ms
         self._connections: dict[str, _Connection] = {}
-        self._events: list[Event] = []
-        self._happened = asyncio.Event()
-        self._fetched = asyncio.Event()
-        self._fault: Exception | None = None
-        self._closed = False
-        self._last_handle = 0
         self._counts = {"sent": 0, "received": 0, "failed": 0, "opened": 0, "malformed": 0}
 
     async def send(
@@ -97,8 +89,7 @@ class Ip:
         destination_sap: int,
         route: list[str] | None = None,
     ) -> int:
-        if self._closed:
-            raise OSError("ip: closed")
+        await self._begin()
         if len(data) > self.capabilities.unicast_mtu:
             raise TooLong(
                 "IP paths take %d bytes, not %d" % (self.capabilities.unicast_mtu, len(data))
@@ -113,44 +104,20 @@ class Ip:
         connection.more.set()
         return self._last_handle
 
-    async def event(self) -> Event:
-        while not self._events:
-            if self._fault is not None:
-                fault = self._fault
-                self._fault = None
-                raise fault
-            if self._closed:
-                raise OSError("ip: closed")
-            self._happened.clear()
-            await self._happened.wait()
-        event = self._events.pop(0)
-        self._fetched.set()
-        return event
-
     def nodes(self) -> list[str]:
         """Meters with a connection."""
         return list(self._connections)
-
-    async def discover(self) -> None:
-        """Nothing to look for: meters are where the inventory says."""
 
     async def kick(self, address: str) -> None:
         """Close the meter's connection; the next frame opens another."""
         split_address(address)
         await self._drop(address)
 
-    async def get(self, parameter: str) -> bytes:
-        raise PortError("ip: there is no parameter %r" % parameter)
-
-    async def set(self, parameter: str, value: bytes) -> None:
-        await self.get(parameter)
-
     async def reset(self) -> None:
         """Close all connections."""
         for address in list(self._connections):
             await self._drop(address)
-        self._events.append(ModemReset())
-        self._happened.set()
+        self._events.put(ModemReset())
 
     def statistics(self) -> dict[str, int]:
         counts = dict(self._counts)
@@ -159,9 +126,13 @@ class Ip:
 
     async def close(self) -> None:
         self._closed = True
-        self._happened.set()
+        self._events.wake()
         for address in list(self._connections):
             await self._drop(address)
+
+    async def _begin(self) -> None:
+        if self._closed:
+            raise OSError("ip: closed")
 
     def _open(self, address: str) -> _Connection:
         host, port = split_address(address)
@@ -217,7 +188,7 @@ class Ip:
                     await port.close()
                 except OSError:
                     pass
-            self._happened.set()
+            self._events.wake()
 
     async def _write(
         self, address: str, connection: _Connection, port: BytePort, reader: asyncio.Task[None]
@@ -250,11 +221,8 @@ class Ip:
                 connection.used = self._clock.ticks_ms()
                 for source, destination, apdu in unwrapper.feed(data):
                     self._counts["received"] += 1
-                    self._events.append(Rx(address, source, destination, apdu, Quality()))
-                self._happened.set()
-                while len(self._events) > _MAX_EVENTS:
-                    self._fetched.clear()
-                    await self._fetched.wait()
+                    self._events.put(Rx(address, source, destination, apdu, Quality()))
+                await self._events.room()
         except OSError:
             return
         except ValueError:
@@ -266,5 +234,4 @@ class Ip:
 
     def _done(self, handle: int, status: int) -> None:
         self._counts["failed" if status else "sent"] += 1
-        self._events.append(TxDone(handle, status))
-        self._happened.set()
+        self._events.put(TxDone(handle, status))

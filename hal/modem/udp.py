@@ -12,6 +12,7 @@ import asyncio
 import errno
 
 from hal.modem.ip import split_address
+from hal.modem.on_sockets import OnSockets
 from hal.modem.wrapper import HEADER, unwrap, wrap
 from hal.ports import (
     BROADCAST,
@@ -19,7 +20,6 @@ from hal.ports import (
     Capabilities,
     ModemReset,
     NoRoute,
-    PortError,
     Quality,
     Rx,
     TooLong,
@@ -30,19 +30,16 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
-    from hal.ports import Clock, Datagrams, Joined, Left
-
-    Event = TxDone | Rx | Joined | Left | ModemReset
+    from hal.ports import Clock, Datagrams
 
 MTU = 1280  # what every IPv6 link carries whole (RFC 8200 5), and 6LoWPAN meshes no more
 MAX_APDU = MTU - 40 - 8 - HEADER  # after the headers of IPv6, UDP and wrapper
-_MAX_EVENTS = 256
 _MAX_PLACES = 4096
 _NO_ROOM = (errno.EAGAIN, errno.ENOBUFS)
 _RETRY_MS = 1000
 
 
-class Udp:
+class Udp(OnSockets):
     """A `Modem` over UDP. Address text is "[v6]:port" or "host:port".
 
     open_port() opens a `Datagrams`. kind: of the paths it serves. group: the address of a multicast
@@ -57,25 +54,19 @@ class Udp:
         kind: str = "ip",
         group: str = "",
     ) -> None:
+        super().__init__("udp " + kind)
         self.capabilities = Capabilities(
             kind, MAX_APDU, MAX_APDU if group else 0, 32, joins=False, addresses="host:port"
         )
         self._open_port = open_port
         self._clock = clock
         self._group = group
-        self._name = "udp " + kind
         self._port: Datagrams | None = None
         self._reader: asyncio.Task[None] | None = None
         self._opening = asyncio.Lock()
         self._places: dict[str, object] = {}
         self._addresses: dict[object, str] = {}  # as they were spelt, by their place
         self._heard: set[str] = set()
-        self._events: list[Event] = []
-        self._happened = asyncio.Event()
-        self._fetched = asyncio.Event()
-        self._fault: Exception | None = None
-        self._closed = False
-        self._last_handle = 0
         names = ("sent", "received", "malformed", "stranger", "failed", "opened")
         self._counts = dict.fromkeys(names, 0)
 
@@ -106,28 +97,12 @@ class Udp:
             raise NoRoute("%s: no way to %s: %s" % (self._name, address, error))
         self._counts["sent"] += 1
         self._last_handle += 1
-        self._put(TxDone(self._last_handle, 0))
+        self._events.put(TxDone(self._last_handle, 0))
         return self._last_handle
-
-    async def event(self) -> Event:
-        while not self._events:
-            if self._fault is not None:
-                fault = self._fault
-                self._fault = None
-                raise fault
-            await self._ready()
-            self._happened.clear()
-            await self._happened.wait()
-        event = self._events.pop(0)
-        self._fetched.set()
-        return event
 
     def nodes(self) -> list[str]:
         """Meters that have answered."""
         return list(self._heard)
-
-    async def discover(self) -> None:
-        """Nothing to look for: meters are where the inventory says."""
 
     async def kick(self, address: str) -> None:
         """Forget where the name or address led; the next frame looks it up again."""
@@ -137,16 +112,10 @@ class Udp:
             self._addresses.pop(place, None)
         self._heard.discard(address)
 
-    async def get(self, parameter: str) -> bytes:
-        raise PortError("%s: there is no parameter %r" % (self._name, parameter))
-
-    async def set(self, parameter: str, value: bytes) -> None:
-        await self.get(parameter)
-
     async def reset(self) -> None:
         """Open another port and forget all places."""
         await self._drop()
-        self._put(ModemReset())
+        self._events.put(ModemReset())
 
     def statistics(self) -> dict[str, int]:
         return dict(self._counts)
@@ -154,7 +123,10 @@ class Udp:
     async def close(self) -> None:
         self._closed = True
         await self._drop()
-        self._happened.set()
+        self._events.wake()
+
+    async def _begin(self) -> None:
+        await self._ready()
 
     async def _ready(self) -> Datagrams:
         async with self._opening:
@@ -180,7 +152,7 @@ class Udp:
                 pass
         if port is not None:
             await port.close()
-        self._happened.set()
+        self._events.wake()
 
     async def _place(self, port: Datagrams, address: str) -> object:
         place = self._places.get(address)
@@ -205,12 +177,10 @@ class Udp:
                     await self._clock.sleep_ms(_RETRY_MS)
                     continue
                 self._received(port, datagram, place)
-                while len(self._events) > _MAX_EVENTS:
-                    self._fetched.clear()
-                    await self._fetched.wait()
+                await self._events.room()
         except Exception as fault:
             self._fault = fault
-            self._happened.set()
+            self._events.wake()
 
     def _received(self, port: Datagrams, datagram: bytes, place: object) -> None:
         try:
@@ -225,8 +195,4 @@ class Udp:
             address = port.text(place)
         elif len(self._heard) < _MAX_PLACES:
             self._heard.add(address)
-        self._put(Rx(address, source, destination, apdu, Quality()))
-
-    def _put(self, event: Event) -> None:
-        self._events.append(event)
-        self._happened.set()
+        self._events.put(Rx(address, source, destination, apdu, Quality()))

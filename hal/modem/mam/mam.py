@@ -3,7 +3,7 @@
 Sans-IO: bytes and milliseconds in, events and bytes out; `hal.modem.attached` gives it a serial
 line. The modem carries out one request at a time: it sends the frame over the path it is told,
 waits for the answer, and says when there was none. Who is out there, and over which repeaters, is
-the host's business (mam_search.py, mam_routes.py); so Joined and Left are this driver's own
+the host's business (search.py, routes.py); so Joined and Left are this driver's own
 findings. TxDone 0 says that the node answered, or, where DLMS has it keep silent (a general block
 with more to follow at once), that the frame was sent. A frame to all is said again at the ends of
 routes, as nodes do not pass it on by themselves.
@@ -22,6 +22,7 @@ from hal.modem.answer import Question
 from hal.modem.mam import frames
 from hal.modem.mam.routes import Routes
 from hal.modem.mam.search import LOOK, POLL, WAKE, Search
+from hal.modem.sans_io import SansIo, check_saps, check_size
 from hal.ports import (
     BROADCAST,
     Busy,
@@ -33,17 +34,13 @@ from hal.ports import (
     PortError,
     Quality,
     Rx,
-    TooLong,
     TxDone,
 )
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from hal.modem.answer import Answer
     from hal.modem.mam.routes import Node, Via
     from hal.modem.mam.search import Step
-
-    Event = TxDone | Rx | Joined | Left | ModemReset | Answer
 
 SAPS = 2
 MTU = frames.MAX_APDU - SAPS
@@ -91,7 +88,7 @@ class _Request:
         self.limit = 0  # when to give up on a modem that stays busy
 
 
-class MetersAndMore:
+class MetersAndMore(SansIo):
     """Driver of one modem. Address text: ACA as 12 lower-case hex digits."""
 
     def __init__(
@@ -107,6 +104,7 @@ class MetersAndMore:
         included. look_ms: how long the answers of those that hear the modem are waited for.
         refresh_ms: how often new nodes are looked for, and how long a known one may keep
         silent."""
+        super().__init__()
         self.capabilities = Capabilities(
             "plc",
             MTU,
@@ -121,8 +119,6 @@ class MetersAndMore:
         self._confirm_ms = confirm_ms
         self._look_ms = look_ms
         self._parser = usi.Parser()
-        self._outgoing = bytearray()
-        self._events: list[Event] = []
         self._question = Question()
         self._routes = Routes()
         self._search = Search(self._routes, refresh_ms)
@@ -195,10 +191,8 @@ class MetersAndMore:
         route: list[str] | None = None,
     ) -> int:
         """Hand over one frame; returns its handle. Busy, TooLong or NoRoute."""
-        if len(data) > MTU:
-            raise TooLong("Meters and More takes %d bytes a frame, not %d" % (MTU, len(data)))
-        if not (0 <= source_sap <= 0xFF and 0 <= destination_sap <= 0xFF):
-            raise ValueError("SAPs are 0..255, not %d, %d" % (source_sap, destination_sap))
+        check_size("Meters and More", len(data), MTU)
+        check_saps("Meters and More", source_sap, destination_sap)
         via = None if route is None else _via(route)
         node = None
         if address != BROADCAST:
@@ -257,18 +251,6 @@ class MetersAndMore:
         self._forget(now_ms)
         self._events.append(ModemReset())
         self._go_on(now_ms)
-
-    def events(self) -> list[Event]:
-        """What happened since the last call."""
-        events = self._events
-        self._events = []
-        return events
-
-    def outgoing(self) -> bytes:
-        """Bytes for the line since the last call."""
-        data = bytes(self._outgoing)
-        self._outgoing = bytearray()
-        return data
 
     def nodes(self) -> list[str]:
         return [node.address.hex() for node in self._routes.joined()]

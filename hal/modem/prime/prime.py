@@ -22,6 +22,7 @@ from hal.modem.prime import api
 from hal.modem.prime.nodes import FIRST_RESERVED, NodeTable
 from hal.modem.prime.topology import Topology
 from hal.modem.prime.walk import Walk
+from hal.modem.sans_io import SansIo, check_saps, check_size
 from hal.ports import (
     BROADCAST,
     Capabilities,
@@ -31,15 +32,7 @@ from hal.ports import (
     NoRoute,
     PortError,
     Rx,
-    TooLong,
 )
-
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from hal.modem.answer import Answer
-    from hal.ports import TxDone
-
-    Event = TxDone | Rx | Joined | Left | ModemReset | Answer
 
 _MAX_KICKED = 32  # releases that are not confirmed
 _MOST_ANNOUNCED = 64  # nodes whose switch is told, and whose connection is still to come
@@ -50,7 +43,7 @@ def _u16(data: bytes, at: int) -> int:
     return int.from_bytes(data[at : at + 2], "big")
 
 
-class Prime:
+class Prime(SansIo):
     """Driver of one base node. Addresses: EUI-48 as 12 lower-case hex digits. Parameters: PIB
     attributes as 4 hex digits, "0024"; the lists 0050 to 005A come as the base node packs them."""
 
@@ -66,6 +59,7 @@ class Prime:
         silence_ms: after this long without a frame the modem is asked for a sign of life.
         answer_ms: how long it has for an answer. refresh_ms: how often the node list is read
         anew."""
+        super().__init__()
         self.capabilities = Capabilities(
             "plc",
             api.MAX_PAYLOAD,
@@ -80,8 +74,6 @@ class Prime:
         self._answer_ms = answer_ms
         self._supervisor = supervisor.Supervisor(silence_ms, answer_ms)
         self._parser = usi.Parser()
-        self._outgoing = bytearray()
-        self._events: list[Event] = []
         self._nodes = NodeTable()
         self._topology = Topology()
         self._walk = Walk(self._nodes, answer_ms, refresh_ms)
@@ -152,10 +144,8 @@ class Prime:
     ) -> int:
         """Queue one data request; returns its handle. Busy, TooLong or NoRoute; the base node
         routes by itself."""
-        if len(data) > api.MAX_PAYLOAD:
-            raise TooLong("PRIME takes %d bytes a frame, not %d" % (api.MAX_PAYLOAD, len(data)))
-        if not (0 <= source_sap <= 0xFF and 0 <= destination_sap <= 0xFF):
-            raise ValueError("PRIME SAPs are 0..255, not %d, %d" % (source_sap, destination_sap))
+        check_size("PRIME", len(data), api.MAX_PAYLOAD)
+        check_saps("PRIME", source_sap, destination_sap)
         node = api.BROADCAST_NODE if address == BROADCAST else self._registered(address)
         handle = self._in_flight.begin(node, now_ms, self._confirm_ms)
         request = bytearray((api.CL432_DATA_REQUEST, destination_sap, source_sap))
@@ -199,18 +189,6 @@ class Prime:
         self._reset_due = now_ms + self._answer_ms
         if self._reset_tries <= _RESET_TRIES:
             self._ask_reset()
-
-    def events(self) -> list[Event]:
-        """What happened since the last call."""
-        events = self._events
-        self._events = []
-        return events
-
-    def outgoing(self) -> bytes:
-        """Bytes for the line since the last call."""
-        data = bytes(self._outgoing)
-        self._outgoing = bytearray()
-        return data
 
     def nodes(self) -> list[str]:
         return self._nodes.addresses()

@@ -40,14 +40,16 @@ class Amber(Module):
         silence_ms: int = 60000,
         answer_ms: int = 5000,
     ) -> None:
-        super().__init__(own, bit_rate, duty_permille, silence_ms, answer_ms)
         self._parser = frames.Parser()
+        super().__init__(
+            own, bit_rate, duty_permille, silence_ms, answer_ms, self._parser, "bad-xor"
+        )
         self._with_rssi = False
         self._learnt = False  # _with_rssi, since the module started
         self._ask_at: int | None = None  # when it will have restarted
 
     def _begin_line(self) -> None:
-        self._parser.reset()
+        super()._begin_line()
         self._learnt = False
         self._ask_at = None
 
@@ -99,7 +101,7 @@ class Amber(Module):
             self._with_rssi = content[place] == 1
 
     def _stalled_ms(self) -> int | None:
-        stalled = self._parser.due_ms()
+        stalled = super()._stalled_ms()
         if stalled is None or (self._ask_at is not None and self._ask_at < stalled):
             return self._ask_at
         return stalled
@@ -130,10 +132,6 @@ class Amber(Module):
         if len(value) != place[1]:
             raise PortError("Amber: %d bytes, %s has %d" % (len(value), parameter, place[1]))
         return frames.SET, frames.frame(frames.SET, place + value)
-
-    def _damage(self) -> dict[str, int]:
-        parser = self._parser
-        return {"bad-xor": parser.bad_xor, "noise": parser.noise, "stalled": parser.stalled}
 
 
 def _place(text: str) -> bytes:

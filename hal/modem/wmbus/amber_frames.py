@@ -10,6 +10,8 @@ parameters, FF 0A 02 00 80 77.
 
 from __future__ import annotations
 
+from hal.modem.wmbus.resync import MORE, ResyncParser
+
 DATA = 0x00  # a link frame from the C-field on; the confirm has a status
 DATA_INDICATION = 0x03  # the same, and the RSSI behind it where that is switched on
 SET_MODE = 0x04  # the link mode until the next reset
@@ -52,52 +54,20 @@ def _xor(data: bytes) -> int:
     return xor
 
 
-class Parser:
-    """Bytes in, (command, data) out; holds at most one frame. After damage it looks for the next
-    FF."""
+class Parser(ResyncParser):
+    """Bytes in, (command, data) out."""
 
     def __init__(self) -> None:
-        self._buffer = b""
-        self._last = 0
-        self.frames = 0
-        self.noise = 0  # bytes outside frames
-        self.bad_xor = 0
-        self.stalled = 0  # frames that never ended
-
-    def reset(self) -> None:
-        self._buffer = b""
+        super().__init__(_START, _STALLED_MS)
 
     def feed(self, data: bytes, now_ms: int) -> list[tuple[int, bytes]]:
-        frames: list[tuple[int, bytes]] = []
-        if self._buffer and now_ms >= self._last + _STALLED_MS:
-            self.stalled += 1
-            self._scan(self._buffer[1:], frames)
-        if data:
-            self._last = now_ms
-            self._scan(self._buffer + data, frames)
-        return frames
+        return [
+            (buffer[start + 1], buffer[start + 3 : end - 1])
+            for buffer, start, end in self._whole(data, now_ms)
+        ]
 
-    def due_ms(self) -> int | None:
-        """When feed(b"", now) would give up a frame that does not end; None while there is none."""
-        return self._last + _STALLED_MS if self._buffer else None
+    def _end(self, buffer: bytes, start: int) -> int:
+        return start + 4 + buffer[start + 2] if len(buffer) > start + 2 else MORE
 
-    def _scan(self, buffer: bytes, frames: list[tuple[int, bytes]]) -> None:
-        position = 0
-        while True:
-            start = buffer.find(_START, position)
-            if start < 0:
-                self.noise += len(buffer) - position
-                self._buffer = b""
-                return
-            self.noise += start - position
-            end = start + 3 + buffer[start + 2] if len(buffer) > start + 2 else len(buffer)
-            if end >= len(buffer):
-                self._buffer = buffer[start:]
-                return
-            if _xor(buffer[start:end]) != buffer[end]:
-                self.bad_xor += 1
-                position = start + 1
-                continue
-            self.frames += 1
-            frames.append((buffer[start + 1], buffer[start + 3 : end]))
-            position = end + 1
+    def _is_good(self, buffer: bytes, start: int, end: int) -> bool:
+        return _xor(buffer[start : end - 1]) == buffer[end - 1]

@@ -8,6 +8,7 @@ Control: 2 time stamp, 4 RSSI, 8 CRC. The CRC is CRC-16/X-25 from the second byt
 
 from __future__ import annotations
 
+from hal.modem.wmbus.resync import MORE, NO_FRAME, ResyncParser
 from hal.rt.crc import x25
 
 DEVICE = 1
@@ -71,74 +72,45 @@ class Frame:
         self.rssi = rssi
 
 
-class Parser:
-    """Bytes in, frames out; holds at most one frame. After damage it looks for the next A5.
-
-    Only frames with CRC are checked; a module sends one where its configuration or our request says
-    so."""
+class Parser(ResyncParser):
+    """Bytes in, frames out. Only frames with CRC are checked; a module sends one where its
+    configuration or our request says so."""
 
     def __init__(self) -> None:
-        self._buffer = b""
-        self._last = 0
-        self.frames = 0
-        self.noise = 0  # bytes outside frames
-        self.bad_crc = 0
-        self.stalled = 0  # frames that never ended
-
-    def reset(self) -> None:
-        self._buffer = b""
+        super().__init__(_SYNC, _STALLED_MS)
 
     def feed(self, data: bytes, now_ms: int) -> list[Frame]:
-        frames: list[Frame] = []
-        if self._buffer and now_ms >= self._last + _STALLED_MS:
-            self.stalled += 1
-            self._scan(self._buffer[1:], frames)
-        if data:
-            self._last = now_ms
-            self._scan(self._buffer + data, frames)
-        return frames
+        return [_frame_of(buffer[start:end]) for buffer, start, end in self._whole(data, now_ms)]
 
-    def due_ms(self) -> int | None:
-        """When feed(b"", now) would give up a frame that does not end; None while there is none."""
-        return self._last + _STALLED_MS if self._buffer else None
+    def _end(self, buffer: bytes, start: int) -> int:
+        if len(buffer) < start + 4:
+            return MORE
+        control = buffer[start + 1] >> 4
+        endpoint = buffer[start + 1] & 0x0F
+        if control & 1 or not 1 <= endpoint <= 4:
+            return NO_FRAME
+        return start + 4 + buffer[start + 3] + _tail_size(control)
 
-    def _scan(self, buffer: bytes, frames: list[Frame]) -> None:
-        position = 0
-        while True:
-            start = buffer.find(_SYNC, position)
-            if start < 0:
-                self.noise += len(buffer) - position
-                self._buffer = b""
-                return
-            self.noise += start - position
-            if len(buffer) < start + 4:
-                self._buffer = buffer[start:]
-                return
-            control = buffer[start + 1] >> 4
-            endpoint = buffer[start + 1] & 0x0F
-            if control & 1 or not 1 <= endpoint <= 4:
-                self.noise += 1
-                position = start + 1
-                continue
-            length = buffer[start + 3]
-            tail = start + 4 + length
-            end = tail + (4 if control & WITH_TIME else 0)
-            rssi_at = end
-            end += 1 if control & WITH_RSSI else 0
-            crc_at = end
-            end += 2 if control & WITH_CRC else 0
-            if len(buffer) < end:
-                self._buffer = buffer[start:]
-                return
-            if control & WITH_CRC:
-                received = buffer[crc_at] | buffer[crc_at + 1] << 8
-                if crc16(buffer[start + 1 : crc_at]) != received:
-                    self.bad_crc += 1
-                    position = start + 1
-                    continue
-            rssi = None
-            if control & WITH_RSSI:
-                rssi = -100 + (buffer[rssi_at] - 45) // 2
-            self.frames += 1
-            frames.append(Frame(endpoint, buffer[start + 2], buffer[start + 4 : tail], rssi))
-            position = end
+    def _is_good(self, buffer: bytes, start: int, end: int) -> bool:
+        if not buffer[start + 1] >> 4 & WITH_CRC:
+            return True
+        received = buffer[end - 2] | buffer[end - 1] << 8
+        return crc16(buffer[start + 1 : end - 2]) == received
+
+
+def _tail_size(control: int) -> int:
+    """Bytes behind the payload."""
+    time = 4 if control & WITH_TIME else 0
+    rssi = 1 if control & WITH_RSSI else 0
+    return time + rssi + (2 if control & WITH_CRC else 0)
+
+
+def _frame_of(octets: bytes) -> Frame:
+    """Of a whole frame."""
+    control = octets[1] >> 4
+    payload_end = len(octets) - _tail_size(control)
+    rssi = None
+    if control & WITH_RSSI:
+        level = octets[payload_end + (4 if control & WITH_TIME else 0)]
+        rssi = -100 + (level - 45) // 2
+    return Frame(octets[1] & 0x0F, octets[2], octets[4:payload_end], rssi)

@@ -28,11 +28,10 @@ class Imst(Module):
         silence_ms: int = 60000,
         answer_ms: int = 5000,
     ) -> None:
-        super().__init__(own, bit_rate, duty_permille, silence_ms, answer_ms)
         self._parser = hci.Parser()
-
-    def _begin_line(self) -> None:
-        self._parser.reset()
+        super().__init__(
+            own, bit_rate, duty_permille, silence_ms, answer_ms, self._parser, "bad-crc"
+        )
 
     def _read(self, data: bytes, now_ms: int) -> None:
         for frame in self._parser.feed(data, now_ms):
@@ -51,9 +50,6 @@ class Imst(Module):
                 self._answered(frame.message, b"")
             elif frame.message != hci.PING_RESPONSE:
                 self._unexpected += 1
-
-    def _stalled_ms(self) -> int | None:
-        return self._parser.due_ms()
 
     def _probe(self) -> bytes:
         return hci.frame(hci.DEVICE, hci.PING_REQUEST)
@@ -78,10 +74,6 @@ class Imst(Module):
             )
         request = hci.frame(hci.DEVICE, hci.SET_CONFIG_REQUEST, value)
         return hci.SET_CONFIG_RESPONSE, request
-
-    def _damage(self) -> dict[str, int]:
-        parser = self._parser
-        return {"bad-crc": parser.bad_crc, "noise": parser.noise, "stalled": parser.stalled}
 
 
 def for_mode(link_mode: str) -> Imst:

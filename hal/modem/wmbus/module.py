@@ -14,15 +14,13 @@ from hal.modem.answer import Question
 from hal.modem.duty import DutyBudget
 from hal.modem.in_flight import InFlight
 from hal.modem.records import AddressSet
+from hal.modem.sans_io import SansIo, check_saps, check_size
 from hal.modem.wmbus import wmbus
-from hal.ports import BROADCAST, Capabilities, ModemReset, NoRoute, Quality, Rx, TooLong
+from hal.ports import BROADCAST, Capabilities, ModemReset, NoRoute, Quality, Rx
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from hal.modem.answer import Answer
-    from hal.ports import Joined, Left, TxDone
-
-    Event = TxDone | Rx | Joined | Left | ModemReset | Answer
+    from hal.modem.wmbus.resync import ResyncParser
 
 STATUS_OK = 0
 STATUS_NO_ANSWER = 1
@@ -44,19 +42,30 @@ def parse_address(text: str) -> bytes:
     return address
 
 
-class Module:
+class Module(SansIo):
     """Address text: M-field, ident, version, type as 16 lower-case hex digits. A dialect gives the
-    methods at the end, and calls those before them with what it reads."""
+    methods at the end, and calls _taken() to _received_frame() with what it reads."""
 
     def __init__(
-        self, own: str, bit_rate: int, duty_permille: int, silence_ms: int, answer_ms: int
+        self,
+        own: str,
+        bit_rate: int,
+        duty_permille: int,
+        silence_ms: int,
+        answer_ms: int,
+        line: ResyncParser,
+        damaged: str,
     ) -> None:
         """own: our address. bit_rate (bit/s) and duty_permille (of an hour): of the link mode, see
         wmbus.MODES. silence_ms: after so long without a frame the module is asked for a sign of
-        life; answer_ms: how long it has for any answer."""
+        life; answer_ms: how long it has for any answer. line: parses what the module
+        says. damaged: the name of the counter of its wrong checksums."""
+        super().__init__()
         self.capabilities = Capabilities(
             "rf", MTU, 0, 1, joins=False, addresses="wmbus", duty_permille=duty_permille % 1000
         )
+        self._line = line
+        self._damaged = damaged
         self._own = parse_address(own)
         self._bit_rate = bit_rate
         self._duty = DutyBudget(duty_permille)
@@ -64,8 +73,6 @@ class Module:
         self._answer_ms = answer_ms
         self._in_flight = InFlight(1)
         self._question = Question()
-        self._outgoing = bytearray()
-        self._events: list[Event] = []
         self._heard = AddressSet(8, MAX_NODES)
         self._access = 0
         self._now_ms = 0
@@ -121,10 +128,8 @@ class Module:
         route: list[str] | None = None,
     ) -> int:
         """Hand over one telegram; returns its handle. Busy, TooLong, NoRoute or DutyCycle."""
-        if len(data) > MTU:
-            raise TooLong("wM-Bus takes %d bytes a frame, not %d" % (MTU, len(data)))
-        if not (0 <= source_sap <= 0xFF and 0 <= destination_sap <= 0xFF):
-            raise ValueError("wM-Bus SAPs are 0..255, not %d, %d" % (source_sap, destination_sap))
+        check_size("wireless M-Bus", len(data), MTU)
+        check_saps("wireless M-Bus", source_sap, destination_sap)
         if address == BROADCAST:
             raise NoRoute("wireless M-Bus has no broadcast towards meters")
         if route:
@@ -162,18 +167,6 @@ class Module:
         self._resets += 1
         self._write(self._restart())
 
-    def events(self) -> list[Event]:
-        """What happened since the last call."""
-        events = self._events
-        self._events = []
-        return events
-
-    def outgoing(self) -> bytes:
-        """Bytes for the line since the last call."""
-        data = bytes(self._outgoing)
-        self._outgoing = bytearray()
-        return data
-
     def nodes(self) -> list[str]:
         """Meters ever heard, the first 2000."""
         return self._heard.texts()
@@ -190,7 +183,9 @@ class Module:
             "malformed": self._malformed,
             "unexpected": self._unexpected + self._in_flight.unexpected,
         }
-        counts.update(self._damage())
+        counts[self._damaged] = self._line.damaged
+        counts["noise"] = self._line.noise
+        counts["stalled"] = self._line.stalled
         return counts
 
     # What a dialect reads from its module
@@ -232,18 +227,20 @@ class Module:
     def _write(self, data: bytes) -> None:
         self._outgoing += data
 
-    # What a dialect gives
+    # What a dialect may add to
 
     def _begin_line(self) -> None:
         """Forget what was half received."""
-        raise NotImplementedError
-
-    def _read(self, data: bytes, now_ms: int) -> None:
-        """Bytes from the module, or none, as time has passed."""
-        raise NotImplementedError
+        self._line.reset()
 
     def _stalled_ms(self) -> int | None:
         """When _read() would give up a frame that does not end."""
+        return self._line.due_ms()
+
+    # What a dialect gives
+
+    def _read(self, data: bytes, now_ms: int) -> None:
+        """Bytes from the module, or none, as time has passed."""
         raise NotImplementedError
 
     def _probe(self) -> bytes:
@@ -262,8 +259,4 @@ class Module:
         raise NotImplementedError
 
     def _writing(self, parameter: str, value: bytes) -> tuple[object, bytes]:
-        raise NotImplementedError
-
-    def _damage(self) -> dict[str, int]:
-        """The parser's counters."""
         raise NotImplementedError

@@ -178,7 +178,7 @@ def test_the_budget_of_its_band() -> None:
 def test_damage_is_counted_and_the_next_frame_found() -> None:
     good = frames.frame(frames.DATA_INDICATION, ANSWER)
     broken = good[:20] + bytes((good[20] ^ 1,)) + good[21:]
-    for kind, raw in (("bad_xor", broken), ("noise", b"\x00\x01\x02"), ("noise", b"\x7e" * 20)):
+    for kind, raw in (("damaged", broken), ("noise", b"\x00\x01\x02"), ("noise", b"\x7e" * 20)):
         parser = frames.Parser()
         assert len(parser.feed(good + raw + good, 0)) == 2, kind
         assert getattr(parser, kind) > 0, kind

@@ -6,7 +6,8 @@ import asyncio
 
 from hal.modem import usi
 from hal.modem.answer import Answer
-from hal.modem.attached import ANSWER_MS, MAX_WAITING, Attached
+from hal.modem.attached import ANSWER_MS, Attached
+from hal.modem.events import MAX_WAITING
 from hal.modem.prime.prime import Prime
 from hal.ports import Joined, ModemReset, NoRoute, PortError, Rx, TxDone
 from hal.rt import log

@@ -53,7 +53,7 @@ def test_captured_frames() -> None:
         assert (frame.endpoint, frame.message, frame.rssi) == (hci.RADIO, hci.INDICATION, None)
         assert frame.payload == raw[4:-2]
         assert hci.frame(hci.RADIO, hci.INDICATION, frame.payload) == raw
-    assert (parser.frames, parser.noise, parser.bad_crc) == (4, 0, 0)
+    assert (parser.frames, parser.noise, parser.damaged) == (4, 0, 0)
 
 
 def test_captured_meters_are_heard_but_not_dlms() -> None:
@@ -261,7 +261,7 @@ def test_reset_and_kick() -> None:
 def test_damage_is_counted_and_the_next_frame_found() -> None:
     good = bytes.fromhex(CAPTURED[0])
     broken = good[:20] + b"\x00" + good[21:]
-    cases = (("bad_crc", broken), ("noise", b"\x00\x01\x02"), ("noise", b"\xa5\x90\x00"))
+    cases = (("damaged", broken), ("noise", b"\x00\x01\x02"), ("noise", b"\xa5\x90\x00"))
     for kind, raw in cases:
         parser = hci.Parser()
         assert len(parser.feed(good + raw + good, 0)) == 2, kind
