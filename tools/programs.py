@@ -33,6 +33,7 @@ PROGRAMS = (
     Program("cat", "coreutils", ("--version",), "cat"),
     Program("head", "coreutils", ("--version",), "head"),
     Program("sleep", "coreutils", ("--version",), "sleep"),
+    Program("git", "git", ("--version",), "git version"),
     Program("mosquitto", "mosquitto", ("-h",), "mosquitto version 2"),
     Program("mosquitto_passwd", "mosquitto", (), "password files"),
     Program("mosquitto_pub", "mosquitto-clients", ("--help",), "mosquitto_pub version 2"),

@@ -25,6 +25,7 @@ FLIPS: dict[type[ast.cmpop], tuple[str, list[str]]] = {
     ast.NotIn: (r"not\s+in", ["in"]),
 }
 EITHER_WAY_ROUND = ("min", "max", "gather")  # the order of their arguments does not matter
+LONGEST_SHOWN = 160  # characters of a statement
 OTHER_RUNTIME = re.compile(r"\bMICROPYTHON\b|implementation\.name|\bTYPE_CHECKING\b|__name__")
 COMPOUND = (
     ast.If,
@@ -79,6 +80,7 @@ class _Reader:
         self.names: list[str] = []
         self.functions = 0
         self.head = (0, 0)
+        self.whole: ast.expr | ast.stmt = ast.Pass()  # what a number is shown in
         self.line_starts = [0]
         for line in source.splitlines(keepends=True):
             self.line_starts.append(self.line_starts[-1] + len(line))
@@ -105,6 +107,7 @@ class _Reader:
         node: ast.expr | ast.stmt,
         after: str,
         part: tuple[int, int] | None = None,
+        line: int = 0,
     ) -> None:
         """`after` takes the place of `node`, or of `part` of it. The fault names all of the node:
         that is what a reader recognises.
@@ -119,7 +122,7 @@ class _Reader:
                 kind,
                 self.head[0],
                 self.head[1],
-                node.lineno,
+                line or node.lineno,
                 self.functions == 0,
                 start,
                 end,
@@ -138,7 +141,9 @@ class _Reader:
         self.head = (node.lineno, _last_line_of_head(node))
         if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
             for default in [*node.args.defaults, *node.args.kw_defaults]:
-                self.expression(default)
+                if default is not None:
+                    self.whole = default
+                    self.expression(default)
             self.names.append(node.name)
             self.functions += 1
             if node.name != "__repr__":
@@ -168,8 +173,10 @@ class _Reader:
                 continue
             for part in value if isinstance(value, list) else [value]:
                 if isinstance(part, ast.expr):
+                    self.whole = part if isinstance(node, COMPOUND) else node
                     self.expression(part)
                 elif isinstance(part, ast.withitem):
+                    self.whole = part.context_expr
                     self.expression(part.context_expr)
         for name in ("body", "handlers", "orelse", "finalbody"):
             for part in getattr(node, name, []):
@@ -198,13 +205,18 @@ class _Reader:
             self.add("condition inverted", node, "", (start, start + 3))
         elif isinstance(node, ast.Constant):
             if isinstance(node.value, (int, float)) and not isinstance(node.value, bool):
-                self.add("number off by one", node, repr(node.value + 1))
+                self.number(node, repr(node.value + 1))
         elif isinstance(node, ast.Call):
             self.call(node)
         elif isinstance(node, ast.JoinedStr):
             return  # its parts have no positions of their own before Python 3.12
         for part in ast.iter_child_nodes(node):
             self.expression(part)
+
+    def number(self, node: ast.Constant, after: str) -> None:
+        """A number alone tells a reader nothing: it is shown in its statement."""
+        whole = self.whole if len(self.words(self.whole)) <= LONGEST_SHOWN else node
+        self.add("number off by one", whole, after, (self.start(node), self.end(node)), node.lineno)
 
     def compare(self, node: ast.Compare) -> None:
         left = node.left

@@ -13,6 +13,7 @@ import os
 import resource
 import signal
 import sys
+import tempfile
 import time
 from typing import Any
 
@@ -128,8 +129,11 @@ def main() -> None:
             importlib.import_module(name)
         except ImportError:
             pass  # the run that needs it says so
-    for line in sys.stdin:
-        print(json.dumps(run(json.loads(line))), flush=True)
+    # What the tests leave behind when their process is ended.
+    with tempfile.TemporaryDirectory(prefix="ami-mutants-") as folder:
+        tempfile.tempdir = os.environ["TMPDIR"] = folder
+        for line in sys.stdin:
+            print(json.dumps(run(json.loads(line))), flush=True)
 
 
 if __name__ == "__main__":

@@ -63,7 +63,7 @@ def test_only_lines_changed_since(tree: Path) -> None:
     path = tree / "hal" / "a.py"
     path.write_text(path.read_text().replace("c(1)", "c(2)\n    d(3)"))
     changes = {fault.change() for fault in choose.possible(tree, "", "HEAD")[0]}
-    assert changes == {"2 -> 3", "c(2) -> pass", "3 -> 4", "d(3) -> pass"}
+    assert changes == {"c(2) -> c(3)", "c(2) -> pass", "d(3) -> d(4)", "d(3) -> pass"}
 
 
 def test_equivalents_are_not_planted_and_stale_ones_are_told(

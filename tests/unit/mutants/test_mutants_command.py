@@ -74,21 +74,21 @@ def test_what_is_noticed_and_what_is_not(
     assert {key: each["verdict"] for key, each in verdicts.items()} == {
         ("grade", "points >= 10 -> points < 10"): "noticed",
         ("grade", "points >= 10 -> points > 10"): "survived",
-        ("grade", "10 -> 11"): "survived",
+        ("grade", "points >= 10 -> points >= 11"): "survived",
         ("grade", "True -> False"): "noticed",
         ("grade", "False -> True"): "noticed",
         ("forever", "count > 0 -> count >= 0"): "survived",
         ("forever", "count > 0 -> count <= 0"): "survived",
-        ("forever", "0 -> 1"): "survived",
+        ("forever", "count > 0 -> count > 1"): "survived",
         ("forever", "count -= 1 -> pass"): "timed out",
-        ("forever", "1 -> 2"): "survived",
+        ("forever", "count -= 1 -> count -= 2"): "survived",
         ("untested", "a == 1 -> a != 1"): "survived",
         ("untested", "a == 1 -> not (a == 1)"): "survived",
-        ("untested", "1 -> 2"): "survived",
+        ("untested", "return a == 1 -> return a == 2"): "survived",
     }
     assert verdicts["grade", "True -> False"]["test"] == "tests/unit/test_grades.py::test_grade"
-    assert verdicts["forever", "0 -> 1"]["ran"] == 1
-    assert verdicts["untested", "1 -> 2"]["ran"] == 0
+    assert verdicts["forever", "count > 0 -> count > 1"]["ran"] == 1
+    assert verdicts["untested", "return a == 1 -> return a == 2"]["ran"] == 0
     assert written["rooms"] == [
         {
             "room": "hal",

@@ -60,7 +60,7 @@ def test_a_fault_says_where_it_is() -> None:
     )
     at_class, *in_method = faults("x.py", source)
     assert at_class == Fault(
-        "x.py", "A", "number off by one", 3, 3, 3, True, source.index(b"1"), 33, "1", "2"
+        "x.py", "A", "number off by one", 3, 3, 3, True, source.index(b"B"), 33, "B = 1", "B = 2"
     )
     assert {fault.function for fault in in_method} == {"A.c"}
     assert {(fault.first, fault.last) for fault in in_method} == {(6, 7)}
