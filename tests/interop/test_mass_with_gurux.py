@@ -16,13 +16,13 @@ from gurux_dlms.objects import GXDLMSData, GXDLMSImageActivateInfo
 from tests.interop import gurux_objects
 from tests.interop.gurux_meter import WRAPPER, Cipher, GuruxMeter
 from tests.portable.support import random_bytes
-from tools.emulator.scenario import Scenario
+from tools.emulator.wire import Direction, Port
 from tools.meter.image import make_image
 from tools.meter.population import Mix
+from tools.meter.scenario import Scenario
 from tools.simulation import run
 from tools.simulation.district import DAY_S, District
 from tools.simulation.network import IpMeter
-from tools.simulation.wire import Direction, Port
 
 MODEL, OLD, NEW = "AMI-E450", "V02.10.01", "V03.00.00"
 CONTENT = make_image(MODEL, NEW, random_bytes(1, 3000))

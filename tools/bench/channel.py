@@ -27,10 +27,10 @@ from hal.modem.attached import Attached
 from hal.modem.prime.prime import Prime
 from tools.bench.wrong import WrongWork
 from tools.emulator.line import TcpLine
-from tools.emulator.scenario import Figures, Scenario
 from tools.meter.device import derive_test_keys
 from tools.meter.model import MANAGEMENT
 from tools.meter.population import PLC, Member, Mix, build_population
+from tools.meter.scenario import Figures, Scenario
 from tools.meter.street import Street
 
 BIT_RATE = 130000

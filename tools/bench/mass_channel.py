@@ -7,8 +7,8 @@ from functools import partial
 
 from hal.sim.channel import Channel
 from tools.emulator import PrimeEmulator
-from tools.emulator.scenario import Figures, Scenario
 from tools.meter.population import Mix, plc_address
+from tools.meter.scenario import Figures, Scenario
 
 RATE = 21400  # bit/s
 OVERHEAD = 30  # bytes a frame

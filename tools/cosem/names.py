@@ -13,7 +13,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from gateway.dlms.data import cosem, obis
-from tools.package.source import nearest
+from tools.cosem.source import nearest
 
 ATTRIBUTE = "attribute"
 METHOD = "method"

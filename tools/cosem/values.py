@@ -13,7 +13,7 @@ from collections.abc import Callable
 from typing import Any
 
 from gateway.dlms.data import axdr, datetime, obis
-from tools.package.source import Item, nearest
+from tools.cosem.source import Item, nearest
 
 Typed = tuple[int, Any]
 

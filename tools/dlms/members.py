@@ -11,7 +11,7 @@ from gateway.dlms.apdu import acse
 from gateway.dlms.client.client import Client
 from gateway.dlms.data import axdr
 from gateway.dlms.errors import AccessRefused, DlmsError, NotSupported, ProtocolError
-from tools.cosem import names, render, values
+from tools.cosem import names, render, source, values
 from tools.cosem.names import ATTRIBUTE, METHOD, Member
 from tools.dlms import failure, shown
 from tools.dlms.failure import DONE, REFUSED, CallProblem
@@ -19,7 +19,6 @@ from tools.dlms.output import console, print_json, row, say, table
 from tools.dlms.session import Settings, conversation
 from tools.dlms.trace import holds_secret
 from tools.dlms.units import ScalerUnit, read_scaler_unit
-from tools.package import source
 
 LIST = 16  # attributes in one request
 # class: (attributes that are scaled, the attribute that says how)

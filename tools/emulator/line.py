@@ -17,8 +17,8 @@ from pathlib import Path
 from typing import Protocol
 
 from tools.emulator.damage import Damage
+from tools.emulator.wire import Direction, Port
 from tools.listener import Listener
-from tools.simulation.wire import Direction, Port
 
 MOST_UNSENT = 1 << 20
 CHUNK = 4096

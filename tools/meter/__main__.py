@@ -14,14 +14,8 @@ from gateway.dlms.apdu import acse
 from gateway.dlms.data import cosem, obis
 from gateway.dlms.hdlc.mode_e import Identification
 from gateway.version import VERSION
+from tools.cosem.source import Problem
 from tools.emulator.line import PtyLine, TcpLine
-from tools.emulator.scenario import (
-    MAM_FIGURES,
-    PLC_FIGURES,
-    RF_FIGURES,
-    Scenario,
-    read_scenario,
-)
 from tools.meter import device
 from tools.meter.control import ControlServer
 from tools.meter.hdlc import MeterHdlc
@@ -37,12 +31,18 @@ from tools.meter.population import (
     write_inventory,
 )
 from tools.meter.protection import AUTHENTICATED, ENCRYPTED, Demand
+from tools.meter.scenario import (
+    MAM_FIGURES,
+    PLC_FIGURES,
+    RF_FIGURES,
+    Scenario,
+    read_scenario,
+)
 from tools.meter.server import CONFORMANCE, MeterServer
 from tools.meter.street import PLC_MODEMS, RF_MODEMS, Street
 from tools.meter.tcp import MeterTcp
 from tools.meter.text import shown
 from tools.meter.udp import MeterUdp
-from tools.package.source import Problem
 
 MECHANISMS = {
     "none": acse.NONE,
@@ -232,7 +232,7 @@ def _add_population(parser: argparse.ArgumentParser) -> None:
         type=Path,
         metavar="FILE",
         help="population, channels and what happens to them, from a file (see"
-        " tools/emulator/scenario.py and tools/simulation/scenarios); instead of --meters, --loss,"
+        " tools/meter/scenario.py and tools/simulation/scenarios); instead of --meters, --loss,"
         " shares and trouble",
     )
     parser.add_argument("--meters", type=int, default=24, help="default %(default)s")

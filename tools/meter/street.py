@@ -1,5 +1,5 @@
 """A population on the air: meters behind the emulated PLC and RF modems, and on TCP ports; and what
-happens to them all by a scenario (tools/emulator/scenario.py)."""
+happens to them all by a scenario (tools/meter/scenario.py)."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from tools.emulator import (
     ImstEmulator,
     MamEmulator,
     PrimeEmulator,
-    scenario,
 )
 from tools.emulator.air import RealTime, Time
 from tools.emulator.line import Line
-from tools.emulator.scenario import Happening, Scenario
+from tools.meter import scenario
 from tools.meter.population import IP, PLC, RF, Member
+from tools.meter.scenario import Happening, Scenario
 from tools.meter.server import MeterServer
 from tools.meter.tcp import MeterTcp
 

@@ -18,11 +18,11 @@ from gateway.contract.package import Package
 from gateway.contract.refused import Refused
 from gateway.version import VERSION
 from hal.cpython.crypto import SystemCrypto
+from tools.cosem.source import Problems
 from tools.package import image
 from tools.package.compile import compile_file
 from tools.package.keys import KeyProblem, SigningKey, load_trust
 from tools.package.show import image_table, table
-from tools.package.source import Problems
 
 EXAMPLES = Path(__file__).parent / "examples"
 

@@ -43,7 +43,7 @@ from gateway.contract.package import (
 )
 from gateway.dlms.data import axdr
 from tools.cosem import names, values
-from tools.package.source import Item, Problem, Problems, load, nearest
+from tools.cosem.source import Item, Problem, Problems, load, nearest
 
 
 def compile_file(path: Path) -> Package:

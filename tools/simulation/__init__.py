@@ -5,9 +5,9 @@ serial line, District a whole concentrator with its meters and its HES.
 """
 
 from tools.emulator.damage import Damage
+from tools.emulator.wire import Wire
 from tools.simulation.clock import SimulatedClock
 from tools.simulation.loop import NothingLeft, SimulatedLoop, TimeStandsStill, run
-from tools.simulation.wire import Wire
 
 __all__ = [
     "Damage",

@@ -13,8 +13,8 @@ from rich.console import Console
 from rich.table import Table
 
 from gateway.version import VERSION
-from tools.emulator.scenario import read_scenario
-from tools.package.source import Problem
+from tools.cosem.source import Problem
+from tools.meter.scenario import read_scenario
 from tools.simulation.loop import run
 from tools.simulation.soak import Soak, soak
 

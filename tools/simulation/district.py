@@ -31,12 +31,12 @@ from hal.ports import Datagrams
 from hal.rt import log
 from hal.sim.storage import MemoryStorage
 from tools.emulator.line import MemoryLine
-from tools.emulator.scenario import Scenario
 from tools.hes.line.broker import Broker
 from tools.hes.line.service import Service
 from tools.hes.orders import order, typed
 from tools.hes.store.store import Store
 from tools.meter.population import IP, Member, build_population, inventory_lines
+from tools.meter.scenario import Scenario
 from tools.meter.street import PLC_MODEMS, RF_MODEMS, Street
 from tools.package import image
 from tools.package.keys import SigningKey

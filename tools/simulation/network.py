@@ -7,8 +7,8 @@ import asyncio
 from hal.modem.wrapper import Unwrapper, wrap
 from hal.ports import BytePort, Clock
 from tools.emulator.line import MemoryLine
+from tools.emulator.wire import Direction, Port
 from tools.meter.server import MeterServer
-from tools.simulation.wire import Direction, Port
 
 
 class Lines:

@@ -23,9 +23,9 @@ from gateway.contract.result import OK, VALUE
 from gateway.dlms.data import axdr, obis
 from gateway.meters.inventory import Meter
 from gateway.meters.network import Network
-from tools.emulator.scenario import Scenario
 from tools.meter.device import FACTORY_MODEL
 from tools.meter.population import NORMAL
+from tools.meter.scenario import Scenario
 from tools.simulation.district import DAY_S, District
 from tools.simulation.loop import SimulatedLoop
 

@@ -8,9 +8,9 @@ from typing import Any
 
 from gateway.activities.image import image_object
 from tests.portable.support import random_bytes
-from tools.emulator.scenario import Figures, Scenario
 from tools.meter.image import ImageTransfer, make_image
 from tools.meter.population import Member, Mix
+from tools.meter.scenario import Figures, Scenario
 from tools.simulation import run
 from tools.simulation.district import DAY_S, District
 

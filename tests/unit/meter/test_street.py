@@ -31,7 +31,6 @@ from hal.modem.wmbus.amber import Amber
 from hal.modem.wmbus.imst import Imst
 from tests.unit.meter.links import management
 from tools.emulator.line import TcpLine
-from tools.emulator.scenario import MAM_FIGURES, PLC_FIGURES, RF_FIGURES, Scenario
 from tools.meter import device
 from tools.meter.population import (
     DEAD,
@@ -43,6 +42,7 @@ from tools.meter.population import (
     Mix,
     build_population,
 )
+from tools.meter.scenario import MAM_FIGURES, PLC_FIGURES, RF_FIGURES, Scenario
 from tools.meter.street import PLC_MODEMS, RF_MODEMS, Street
 from tools.package.compile import compile_file
 

@@ -9,8 +9,8 @@ import pytest
 from gateway.contract.package import Action, Package, Set
 from gateway.dlms.data import axdr, obis
 from tools.cosem import names, render
+from tools.cosem.source import Problems
 from tools.package.compile import compile_file
-from tools.package.source import Problems
 
 EXAMPLES = Path(__file__).parents[3] / "tools" / "package" / "examples"
 HEAD = """\

@@ -15,7 +15,8 @@ import pytest
 import tools.simulation
 from gateway.contract.package import Check, Package, Set
 from gateway.dlms.data import axdr, obis
-from tools.emulator.scenario import (
+from tools.meter.population import Mix
+from tools.meter.scenario import (
     MAM_FIGURES,
     PLC_FIGURES,
     Figures,
@@ -23,7 +24,6 @@ from tools.emulator.scenario import (
     Scenario,
     read_scenario,
 )
-from tools.meter.population import Mix
 from tools.simulation import run
 from tools.simulation.district import DAY_S, START, District
 

@@ -9,11 +9,11 @@ import pytest
 
 import tools.simulation
 from hal.sim.channel import Bursts
+from tools.cosem import source
 from tools.emulator.line import MemoryLine
-from tools.emulator.scenario import Happening, Problem, Scenario, parse_scenario, read_scenario
 from tools.meter.population import build_population
+from tools.meter.scenario import Happening, Problem, Scenario, parse_scenario, read_scenario
 from tools.meter.street import Street
-from tools.package import source
 from tools.simulation import SimulatedClock, run
 
 EXAMPLES = sorted((Path(tools.simulation.__file__).parent / "scenarios").glob("*.yaml"))

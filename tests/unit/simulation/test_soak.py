@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tools.emulator.scenario import read_scenario
+from tools.meter.scenario import read_scenario
 from tools.simulation import run
 from tools.simulation.__main__ import SCENARIOS, main
 from tools.simulation.soak import Held, _piled_up, soak

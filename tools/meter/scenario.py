@@ -32,8 +32,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from hal.sim.channel import Bursts, Channel, Evening
+from tools.cosem.source import Fields, Item, Problem, load
 from tools.meter.population import PLC, RF, Mix
-from tools.package.source import Fields, Item, Problem, load
 
 LEAVE, RESET, HANG = "leave", "reset", "hang"
 WRONG_CRC, LOST_BYTES, NOISE = "wrong-crc", "lost-bytes", "noise"
@@ -110,7 +110,7 @@ class Scenario:
 
 
 def read_scenario(path: Path) -> Scenario:
-    """tools.package.source.Problem (file, line, column) for what is wrong in it, OSError for the
+    """tools.cosem.source.Problem (file, line, column) for what is wrong in it, OSError for the
     file."""
     return parse_scenario(load(path))
 
