@@ -115,18 +115,17 @@ class Gateway:
         self._liveness = Liveness(ports.clock, ports.watchdog, status.summary)
         self._local = self._local_access(settings, ports, reach, status)
         self._session = Session(
-            ports.uplink,
-            ports.clock,
-            ports.crypto,
-            ports.storage,
-            self._ledger,
-            self._queue,
-            settings.concentrator,
-            settings.signers,
-            status,
-            self._inventory,
-            trail,
-            self._liveness.task("session", SESSION_STUCK_MS),
+            uplink=ports.uplink,
+            clock=ports.clock,
+            crypto=ports.crypto,
+            storage=ports.storage,
+            ledger=self._ledger,
+            queue=self._queue,
+            inventory=self._inventory,
+            status=status,
+            concentrator=settings.concentrator,
+            signers=settings.signers,
+            heartbeat=self._liveness.task("session", SESSION_STUCK_MS),
         )
         attempts = Attempts(reach, self._attempt_ms)
         self._worker = Worker(reach, self._queue, self._session.files, attempts)

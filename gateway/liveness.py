@@ -18,8 +18,8 @@ WHERE = "liveness"
 MOST_MS = 10000  # between two looks
 
 
-class Progress:
-    """Of one task: call it at each step."""
+class Heartbeat:
+    """Of one task: call it at each step. It stops nothing, whatever happens."""
 
     def __init__(self, name: str, limit_ms: int, clock: Clock) -> None:
         self.name = name
@@ -42,14 +42,14 @@ class Liveness:
         self._clock = clock
         self._watchdog = watchdog
         self._status = status
-        self._tasks: list[Progress] = []
+        self._tasks: list[Heartbeat] = []
         self._told: list[str] = []
 
-    def task(self, name: str, limit_ms: int) -> Progress:
+    def task(self, name: str, limit_ms: int) -> Heartbeat:
         """A task that has to show progress within `limit_ms`, from now on."""
-        progress = Progress(name, limit_ms, self._clock)
-        self._tasks.append(progress)
-        return progress
+        heartbeat = Heartbeat(name, limit_ms, self._clock)
+        self._tasks.append(heartbeat)
+        return heartbeat
 
     async def run(self) -> None:
         """Until cancelled."""

@@ -95,7 +95,7 @@ class Ledger:
         self._storage = storage
         self._clock = clock
         self._limits = limits
-        self._trail = trail
+        self.trail = trail
         self._journal = Journal(storage, NAME, min(max(limits.ledger_bytes // 16, 4096), 1 << 18))
         self._kept = Contents(clock)
         self._batches = 0
@@ -326,7 +326,7 @@ class Ledger:
         """A record for the audit trail: on the medium before what is written after it."""
         if self._stale:
             self._rebuild()
-        self._write([records.AUDIT] + self._trail.draft(kind, details))
+        self._write([records.AUDIT] + self.trail.draft(kind, details))
 
     def note_if_possible(self, kind: str, details: list[Any]) -> None:
         """As note(), of what has happened already: a storage that refuses is only logged."""
@@ -484,8 +484,8 @@ class Ledger:
                 self._stop_queued(entry)
                 self._end_if_done(entry)
         self._settled = True
-        if self._trail.recovery.damaged:
-            self.note("damaged", [note[:KEPT_DETAIL] for note in self._trail.recovery.notes])
+        if self.trail.recovery.damaged:
+            self.note("damaged", [note[:KEPT_DETAIL] for note in self.trail.recovery.notes])
         for note in self.recovery.notes:
             self.event("ledger-cut", note)
         self._watch_room()
@@ -514,7 +514,7 @@ class Ledger:
         try:
             record = _record(payload)
             if record[0] == records.AUDIT:
-                self._trail.redo(record[1:])
+                self.trail.redo(record[1:])
             else:
                 self._kept.apply(record, position)
         except _NOT_UNDERSTOOD as error:
@@ -629,7 +629,7 @@ class Ledger:
         """What was not durable yet is gone from the journal: RAM is to be rebuilt."""
         self._stale = True
         self._failures += 1
-        self._trail.forget()
+        self.trail.forget()
 
     def _changed(self) -> None:
         if self.on_change is not None:
@@ -646,7 +646,7 @@ class Ledger:
 
     def _sync(self) -> None:
         self._journal.commit()
-        self._trail.adopt()
+        self.trail.adopt()
 
     def _commit(self) -> None:
         self._sync()
@@ -669,7 +669,7 @@ class Ledger:
         except OSError:
             self._lost()
             raise
-        self._trail.adopt()
+        self.trail.adopt()
         self._checkpoint = Checkpoint(journal.newest(), sorted(self._contents.entries))
 
     def _continue_checkpoint(self) -> None:
@@ -702,7 +702,7 @@ class Ledger:
 
     def _drop_old(self) -> None:
         """Remove the segments that nobody needs any more."""
-        oldest, trail = self._contents.oldest_needed(), self._trail
+        oldest, trail = self._contents.oldest_needed(), self.trail
         if self._journal.oldest() >= oldest:
             return
         if trail.behind:

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from gateway.local.access import LocalPort
-    from gateway.local.objects import About
+    from gateway.local.objects import Status
     from gateway.meters.reach import Reach
     from gateway.settings import Settings
 
@@ -26,7 +26,7 @@ def local_access(
     settings: Settings,
     port: LocalPort,
     reach: Reach,
-    about: About,
+    status: Status,
     note: Callable[[str, list[Any]], None],
 ) -> LocalAccess:
     """note(kind, details) puts a record into the audit trail; it never raises."""
@@ -34,7 +34,7 @@ def local_access(
     half = len(port.key) // 2
     keys = Keys(settings.system_title, port.key[:half], port.key[half:])
     server = LocalServer(
-        Objects(settings.concentrator, about, reach.clock),
+        Objects(settings.concentrator, status, reach.clock),
         keys,
         reach.crypto,
         reach.clock,

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from hal.ports import Clock
 
-    class About(Protocol):
+    class Status(Protocol):
         firmware: str
 
         def meters_known(self) -> int: ...
@@ -53,9 +53,9 @@ _VERSIONS = {DATA: 0, CLOCK: 0, ASSOCIATION: 1}
 class Objects:
     """`name`: the concentrator's."""
 
-    def __init__(self, name: str, about: About, clock: Clock) -> None:
+    def __init__(self, name: str, status: Status, clock: Clock) -> None:
         self._name = name
-        self._about = about
+        self._status = status
         self._clock = clock
 
     def get(self, class_id: int, name: bytes, attribute: int) -> tuple[int, bytes | None]:
@@ -75,11 +75,11 @@ class Objects:
         if name == _OBJECTS[0][1]:
             return (axdr.OCTET_STRING, self._name.encode())
         if name == _OBJECTS[1][1]:
-            return (axdr.OCTET_STRING, self._about.firmware.encode())
+            return (axdr.OCTET_STRING, self._status.firmware.encode())
         if name == _OBJECTS[2][1]:
-            return (axdr.DOUBLE_LONG_UNSIGNED, self._about.meters_known())
+            return (axdr.DOUBLE_LONG_UNSIGNED, self._status.meters_known())
         if name == _OBJECTS[3][1]:
-            return (axdr.DOUBLE_LONG_UNSIGNED, self._about.meters_reachable())
+            return (axdr.DOUBLE_LONG_UNSIGNED, self._status.meters_reachable())
         if name == ASSOCIATION_NAME:
             return (axdr.ARRAY, [_row(*each) for each in _OBJECTS])
         return (axdr.OCTET_STRING, _now(self._clock))

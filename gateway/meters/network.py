@@ -65,23 +65,23 @@ class Network:
     def ports(self) -> list[ModemPort]:
         return self._ports
 
-    async def run(self, progress: Callable[[], None] | None = None) -> None:
-        """Read all modems until cancelled; `progress()` is called every LOOK_MS."""
+    async def run(self, heartbeat: Callable[[], None] | None = None) -> None:
+        """Read all modems until cancelled; `heartbeat()` is called every LOOK_MS."""
         readers = Group()
         for port in self._ports:
             readers.start(port.read())
         if not self._ports:
             log.warning(WHERE, "no modem is configured: no meter can be reached")
-        readers.start(self._look_after(progress))
+        readers.start(self._look_after(heartbeat))
         await readers.wait()
 
-    async def _look_after(self, progress: Callable[[], None] | None) -> None:
+    async def _look_after(self, heartbeat: Callable[[], None] | None) -> None:
         while True:
             await self._clock.sleep_ms(LOOK_MS)
             for place in range(len(self._ports)):
                 self._look_at(self._ports[place], self._healths[place])
-            if progress is not None:
-                progress()
+            if heartbeat is not None:
+                heartbeat()
 
     def _look_at(self, port: ModemPort, health: Health) -> None:
         if not health.look(port.look(), self._clock.ticks_ms()):

@@ -25,11 +25,11 @@ class Upkeep:
         self._reachability = reachability
         self._clock = clock
 
-    async def run(self, progress: Callable[[], None]) -> None:
+    async def run(self, heartbeat: Callable[[], None]) -> None:
         """Until cancelled."""
         saved = self._clock.ticks_ms()
         while True:
-            progress()
+            heartbeat()
             await self._survey.look()
             if self._clock.ticks_ms() - saved >= SAVE_MS:
                 saved = self._clock.ticks_ms()

@@ -26,13 +26,12 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from typing import Any, Protocol
 
-    from gateway.audit import Audit
     from gateway.jobs.ledger import Ledger
     from gateway.jobs.queue import Queue
     from gateway.meters.inventory import Inventory
     from hal.ports import Clock, Crypto, Storage, Uplink
 
-    class About(Protocol):
+    class Status(Protocol):
         """What the birth message tells: texts of at most 64 bytes, counts of this moment."""
 
         firmware: str
@@ -69,24 +68,24 @@ _WHERE = "uplink"
 class Session:
     """`run()` it as one task; `files` serves the activities.
 
-    `signers`: the settings', whom the trust store (trust.py) begins with. `progress` is called at
-    each step: at least every few minutes, while connected or not.
+    `signers`: the settings', whom the trust store (trust.py) begins with. `heartbeat` is called
+    at each step: at least every few minutes, while connected or not.
     """
 
     def __init__(
         self,
+        *,
         uplink: Uplink,
         clock: Clock,
         crypto: Crypto,
         storage: Storage,
         ledger: Ledger,
         queue: Queue,
+        inventory: Inventory,
+        status: Status,
         concentrator: str,
         signers: Sequence[tuple[bytes, bytes]],
-        about: About,
-        inventory: Inventory,
-        audit: Audit,
-        progress: Callable[[], None] | None = None,
+        heartbeat: Callable[[], None] | None = None,
     ) -> None:
         self.online = False
         self.trust = TrustStore(storage, signers)
@@ -97,8 +96,7 @@ class Session:
         self._ledger = ledger
         self._queue = queue
         self._concentrator = concentrator
-        self._about = about
-        self._audit = audit
+        self._status = status
         self._outbox = Outbox(ledger)
         self._provision = Provision(ledger, queue, self.files)
         self._inbox = Inbox(
@@ -110,7 +108,7 @@ class Session:
             inventory=inventory,
             outbox=self._outbox,
             provision=self._provision,
-            knows=about.knows,
+            knows=status.knows,
             forecast=queue.forecast,
             hello_soon=self._hello_soon,
             meters_asked=self._meters_asked,
@@ -120,7 +118,7 @@ class Session:
         self._hello_due = 0
         self._heard = 0  # ticks
         self._wake = asyncio.Event()
-        self._progress = progress
+        self._heartbeat = heartbeat
         self._asked: str | None = None  # for the page of meters after this serial
         self._answered = 0  # ticks
         if self.trust.damaged:
@@ -222,13 +220,13 @@ class Session:
             after, self._asked, self._answered = self._asked, None, now
             if not after:
                 await self._publish("state", self._state(True).encode(), True)
-            await self._publish("meters", self._about.meters(after).encode())
+            await self._publish("meters", self._status.meters(after).encode())
             sent = True
         return sent
 
     def _go_on(self) -> None:
-        if self._progress is not None:
-            self._progress()
+        if self._heartbeat is not None:
+            self._heartbeat()
 
     async def _publish(self, name: str, payload: bytes, retain: bool = False) -> None:
         """Returns when the broker has it. asyncio.TimeoutError only if meanwhile nothing at all was
@@ -260,12 +258,12 @@ class Session:
             self._ledger.acknowledged + 1,
             self._ledger.last_number + 1,
             self._clock.unix_time(),
-            self._about.firmware,
-            self._about.runtime,
+            self._status.firmware,
+            self._status.runtime,
             len(self._ledger.open_jobs()),
-            self._about.meters_known(),
-            self._about.meters_reachable(),
-            self._about.modems() if online else [],
+            self._status.meters_known(),
+            self._status.meters_reachable(),
+            self._status.modems() if online else [],
         )
 
     def _hello(self) -> Hello:
@@ -277,8 +275,8 @@ class Session:
             self._inbox.nonce(),
             self.trust.number,
             self.trust.keys_number,
-            self._audit.records,
-            self._audit.head,
+            self._ledger.trail.records,
+            self._ledger.trail.head,
         )
 
     # What comes from the HES.

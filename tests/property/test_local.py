@@ -18,7 +18,7 @@ from hal.cpython.crypto import SystemCrypto
 from hal.modem.udp import Udp
 from hal.modem.wrapper import wrap
 from hal.sim.clock import ManualClock
-from tests.portable.local.test_server import AK, EK, OURS, THEIRS, About
+from tests.portable.local.test_server import AK, EK, OURS, THEIRS, Status
 from tests.portable.modem.test_udp import Air
 
 first_bytes = st.sampled_from([b"\x60", b"\x62", b"\xc0", b"\xc8", b"\xcb", b"\xdb", b"\xdd", b""])
@@ -51,7 +51,7 @@ def server_with(counters: dict[bytes, int]) -> LocalServer:
         return counters[OURS]
 
     clock = ManualClock(1800000000)
-    objects = Objects("street-1", About(), clock)
+    objects = Objects("street-1", Status(), clock)
     keys = Keys(OURS, EK, AK)
     return LocalServer(objects, keys, SystemCrypto(), clock, next_counter, lambda *_: None)
 

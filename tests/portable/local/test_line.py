@@ -38,7 +38,7 @@ PLAIN_GET = bytes.fromhex("c001c1000100002a0000ff0200")
 ROW = '{"serial": "%s", "paths": [["plc", "%s"]]}\n'
 
 
-class About:
+class Status:
     firmware = "0.1.0"
 
     known = 1
@@ -142,7 +142,7 @@ class Scene:
         self.lines: list[End] = []
         self.records: list[list[Any]] = []
         self.modem = EchoModem()
-        self.about = About()
+        self.status = Status()
         storage = MemoryStorage()
         rows = ROW % ("METER1", "0080e1000001") + ROW % ("METER9", "0080e1000009")
         storage.replace(METERS, (rows + '{"serial": "NOWHERE", "paths": []}\n').encode())
@@ -151,7 +151,7 @@ class Scene:
         self.network.add(modem, 1)
         self._counters = {OURS: 0, THEIRS: 0}
         self.server = LocalServer(
-            Objects("street-1", self.about, self.clock),
+            Objects("street-1", self.status, self.clock),
             Keys(OURS, EK, AK),
             crypto(),
             self.clock,
@@ -367,7 +367,7 @@ def test_a_fault_of_ours_ends_the_visit_and_nothing_else() -> None:
     async def play(scene: Scene) -> None:
         _, link, client = await scene.connected()
         await client.associate()
-        scene.about.known = -1
+        scene.status.known = -1
         log.set_level("error")
         try:
             await client.get(1, obis.parse("0.0.96.50.0.255"), 2)
@@ -375,7 +375,7 @@ def test_a_fault_of_ours_ends_the_visit_and_nothing_else() -> None:
         except (DlmsError, OSError):
             pass
         await link.close()
-        scene.about.known = 1
+        scene.status.known = 1
         await scene.clock.sleep_ms(5000)
         assert len(scene.lines) == 2
         await visit(scene)

@@ -19,7 +19,7 @@ OURS, THEIRS = b"AMI\x00\x00\x00\x00\x01", b"TEC\x00\x00\x00\x00\x09"
 NAME = obis.parse("0.0.42.0.0.255")
 
 
-class About:
+class Status:
     firmware = "0.1.0"
 
     def meters_known(self):
@@ -40,7 +40,7 @@ class Bench:
         self.sent = []
         self._counters = {}
         self.server = LocalServer(
-            Objects("street-1", About(), self.clock),
+            Objects("street-1", Status(), self.clock),
             Keys(OURS, EK, AK),
             crypto(),
             self.clock,

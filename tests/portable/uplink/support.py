@@ -347,7 +347,7 @@ class Limits:
     free_bytes = 0
 
 
-class About:
+class Status:
     firmware = "1.0"
     runtime = "test"
 
@@ -382,9 +382,9 @@ class World:
     ) -> None:
         self.clock = ManualClock(unix, 1000)
         self.storage: Any = storage or MemoryStorage()
-        self.about = About()
+        self.status = Status()
         if known is not None:
-            self.about.knows = lambda serial: serial in known  # type: ignore[method-assign]
+            self.status.knows = lambda serial: serial in known  # type: ignore[method-assign]
         self.hes = Hes(self.clock)
         self.line = Line(self.hes, self.clock)
         self.crypto = crypto()
@@ -398,17 +398,16 @@ class World:
         self.queue = JobQueue(self.ledger, self.clock, self.crypto.random)
         self.inventory = Inventory(self.storage, Vault(self.crypto, BOARD_KEY))
         self.session = Session(
-            self.line,
-            self.clock,
-            self.crypto,
-            self.storage,
-            self.ledger,
-            self.queue,
-            HERE,
-            TRUST,
-            self.about,
-            self.inventory,
-            self.audit,
+            uplink=self.line,
+            clock=self.clock,
+            crypto=self.crypto,
+            storage=self.storage,
+            ledger=self.ledger,
+            queue=self.queue,
+            inventory=self.inventory,
+            status=self.status,
+            concentrator=HERE,
+            signers=TRUST,
         )
 
     async def start(self) -> None:

@@ -38,7 +38,7 @@ class Limits:
     free_bytes = 0
 
 
-class About:
+class Status:
     firmware = "0.1"
     runtime = "test"
 
@@ -70,17 +70,16 @@ class Gateway:
         self.queue = Queue(self.ledger, clock, crypto.random)
         self.inventory = Inventory(storage, Vault(crypto, BOARD_KEY))
         self.session = Session(
-            uplink,
-            clock,
-            crypto,
-            storage,
-            self.ledger,
-            self.queue,
-            CONCENTRATOR,
-            trust,
-            About(),
-            self.inventory,
-            trail,
+            uplink=uplink,
+            clock=clock,
+            crypto=crypto,
+            storage=storage,
+            ledger=self.ledger,
+            queue=self.queue,
+            inventory=self.inventory,
+            status=Status(),
+            concentrator=CONCENTRATOR,
+            signers=trust,
         )
 
     async def work(self, on_meter: Callable[[str, bytes | None], Result]) -> None:

@@ -34,7 +34,7 @@ __all__ = ("broker", "key", "store")  # fixtures
 PATIENCE = 30  # seconds; only a failure takes so long
 
 
-class About:
+class Status:
     firmware = "1.0"
     runtime = "test"
 
@@ -65,17 +65,16 @@ class Gateway:
         self.queue = Queue(self.ledger, clock, crypto.random)
         trust = [(key.kid, key.public)]
         self.session = Session(
-            uplink,
-            clock,
-            crypto,
-            storage,
-            self.ledger,
-            self.queue,
-            CONCENTRATOR,
-            trust,
-            About(),
-            Inventory(storage),
-            trail,
+            uplink=uplink,
+            clock=clock,
+            crypto=crypto,
+            storage=storage,
+            ledger=self.ledger,
+            queue=self.queue,
+            inventory=Inventory(storage),
+            status=Status(),
+            concentrator=CONCENTRATOR,
+            signers=trust,
         )
 
     def work(self, result: Result) -> list[str]:
