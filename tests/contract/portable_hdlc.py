@@ -11,8 +11,9 @@ import os
 
 from gateway.dlms.client.client import Association, Client
 from gateway.dlms.data import axdr, obis
-from gateway.dlms.hdlc.link import HdlcLink, Settings
+from gateway.dlms.hdlc.link import HdlcLink
 from gateway.dlms.hdlc.mode_e import open_mode_e
+from gateway.dlms.hdlc.settings import Settings
 from hal.ports import PortError
 from tests.contract.here import SystemClock, SystemCrypto, open_port
 from tests.portable.support import run

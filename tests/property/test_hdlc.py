@@ -8,11 +8,12 @@ from hypothesis import strategies as st
 
 from gateway.dlms.errors import DlmsError, LinkSilent, ProtocolError
 from gateway.dlms.hdlc import frames
-from gateway.dlms.hdlc.client import CLOSED, OPEN, HdlcClient, Settings
+from gateway.dlms.hdlc.client import CLOSED, OPEN, HdlcClient
 from gateway.dlms.hdlc.frames import Frame, Receiver, server_address, split_address
 from gateway.dlms.hdlc.mode_e import Identification, Messages, ModeEServer
 from gateway.dlms.hdlc.numbered import Parameters
 from gateway.dlms.hdlc.server import HdlcServer
+from gateway.dlms.hdlc.settings import Settings
 from tests.portable.dlms.hdlc_line import ADDRESS, Line
 
 sizes = st.sampled_from([8, 16, 32, 64, 128, 512, 2030])

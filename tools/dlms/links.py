@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 
-from gateway.dlms.hdlc.link import HdlcLink, Settings
+from gateway.dlms.hdlc.link import HdlcLink
 from gateway.dlms.hdlc.mode_e import FIRST_BAUD, open_mode_e
+from gateway.dlms.hdlc.settings import Settings
 from hal.cpython.serial import SerialPort
 from hal.cpython.tcp import TcpPort
 from hal.cpython.udp import UdpLink

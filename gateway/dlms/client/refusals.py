@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from gateway.dlms import apdu
-from gateway.dlms.errors import AccessRefused, ActionRefused
+from gateway.dlms.errors import AccessRefused, ActionRefused, ServiceRefused
 
 # results of GET and SET that say a block transfer has come apart, not that access is denied
 BROKEN_TRANSFER = (14, 15, 16, 17, 18, 19)
@@ -18,6 +18,14 @@ _HINTS = {
     "type-unmatched": "the value's type is not what this object takes",
     "scope-of-access-violated": "only part of the object is open to this client",
     "other-reason": "the meter does not say why; check the value's range",
+}
+
+_SERVICE_HINTS = {
+    "operation-not-possible": "the meter has no association for it (any more): associate again",
+    "service-not-supported": "the meter lacks this service",
+    "pdu-too-long": "ask for a smaller largest APDU",
+    "deciphering-error": "check keys and system title",
+    "invocation-counter-error": "go on with the counter the meter expects",
 }
 
 
@@ -46,3 +54,20 @@ def action_refused(result: int, step: str) -> ActionRefused:
 
 def broken(result: int, step: str) -> Exception:
     return Broken(result) if result in BROKEN_TRANSFER else access_refused(result, step)
+
+
+def service_refused(
+    answer: apdu.ExceptionResponse | apdu.ConfirmedServiceError, step: str
+) -> ServiceRefused:
+    """Of an answer that refuses the service as a whole."""
+    if isinstance(answer, apdu.ConfirmedServiceError):
+        service, error_name = answer.service_name(), answer.error_name()
+        text = "%s: confirmed-service-error, %s, %s" % (step, service, error_name)
+        return ServiceRefused(service, error_name, None, text)
+    state, service = answer.state_name(), answer.service_name()
+    text = "%s: exception-response, %s, %s" % (step, state, service)
+    if answer.counter is not None:
+        text += "; the meter expects %d" % answer.counter
+    if service in _SERVICE_HINTS:
+        text += "; " + _SERVICE_HINTS[service]
+    return ServiceRefused(state, service, answer.counter, text)

@@ -12,14 +12,16 @@ from gateway.dlms.errors import DlmsError, LinkLost, LinkSilent, ProtocolError
 from gateway.dlms.hdlc import frames
 from gateway.dlms.hdlc.frames import Frame, Receiver
 from gateway.dlms.hdlc.numbered import (
-    DEFAULT_INFORMATION,
-    DEFAULT_WINDOW,
     LLC_COMMAND,
     LLC_RESPONSE,
     Incoming,
     Outgoing,
     Parameters,
 )
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from gateway.dlms.hdlc.settings import Settings
 
 # states
 CLOSED = 0
@@ -31,48 +33,8 @@ MAX_APDU = 65535  # the largest that DLMS can negotiate
 _ALL_CLIENTS = b"\xff"
 
 
-class Settings:
-    """What one line and its meters need. Proposed to the meter: `information`, the largest
-    information field in bytes (8..2030), and `window`, frames in a turn (1..7), both ways.
-
-    `response_ms`: how long the meter may take for its answer; a slow line's own time counts in.
-    `tries`: how often a frame is sent before the connection is given up. `poll_ms`: how long after
-    an empty answer the meter is asked again. `busy_ms`: how long it may say that it is busy.
-    `silence_ms`: after this long without a byte, a frame that broke off will not go on.
-    """
-
-    __slots__ = (
-        "busy_ms",
-        "information",
-        "poll_ms",
-        "response_ms",
-        "silence_ms",
-        "tries",
-        "window",
-    )
-
-    def __init__(
-        self,
-        information: int = DEFAULT_INFORMATION,
-        window: int = DEFAULT_WINDOW,
-        response_ms: int = 3000,
-        tries: int = 3,
-        poll_ms: int = 300,
-        busy_ms: int = 60_000,
-        silence_ms: int = 500,
-    ) -> None:
-        Parameters(information, information, window, window)  # raises where they cannot be
-        self.information = information
-        self.window = window
-        self.response_ms = response_ms
-        self.tries = tries
-        self.poll_ms = poll_ms
-        self.busy_ms = busy_ms
-        self.silence_ms = silence_ms
-
-
 class HdlcClient:
-    """One connection of `client_sap` to the server `address` (see hdlc_frames.server_address).
+    """One connection of `client_sap` to the server `address` (see frames.server_address).
 
     `state` says how far it is. When it ends against our will, `failure` says why and the state is
     CLOSED; connect() begins anew. APDUs that arrived are in `arrived()`, bytes to send in

@@ -5,8 +5,9 @@ from __future__ import annotations
 
 import asyncio
 
-from gateway.dlms.hdlc.client import CLOSING, MAX_APDU, OPEN, OPENING, HdlcClient, Settings
+from gateway.dlms.hdlc.client import CLOSING, MAX_APDU, OPEN, OPENING, HdlcClient
 from gateway.dlms.hdlc.frames import server_address
+from gateway.dlms.hdlc.settings import Settings
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

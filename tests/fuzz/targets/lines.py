@@ -7,6 +7,7 @@ from typing import Any
 
 from gateway.dlms.errors import ProtocolError
 from gateway.dlms.hdlc import client as hdlc_client
+from gateway.dlms.hdlc import settings as hdlc_settings
 from gateway.dlms.hdlc import frames as hdlc_frames
 from gateway.dlms.hdlc import mode_e
 from gateway.dlms.hdlc.numbered import Parameters
@@ -74,7 +75,7 @@ def _framed(piece: bytes, destination: bytes, source: bytes) -> bytes:
 @target
 def hdlc_connection(data: bytes) -> None:
     """The client's end of an HDLC connection."""
-    one = hdlc_client.HdlcClient(1, SERVER, hdlc_client.Settings(window=3), max_apdu=300)
+    one = hdlc_client.HdlcClient(1, SERVER, hdlc_settings.Settings(window=3), max_apdu=300)
     now = 0
     one.connect(now)
     for piece in pieces(data):

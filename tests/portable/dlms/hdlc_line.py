@@ -3,10 +3,11 @@ and delays what it carries, but never lets a later byte overtake an earlier one.
 
 from __future__ import annotations
 
-from gateway.dlms.hdlc.client import CLOSED, CLOSING, OPEN, OPENING, HdlcClient, Settings
+from gateway.dlms.hdlc.client import CLOSED, CLOSING, OPEN, OPENING, HdlcClient
 from gateway.dlms.hdlc.frames import server_address
 from gateway.dlms.hdlc.numbered import Parameters
 from gateway.dlms.hdlc.server import HdlcServer
+from gateway.dlms.hdlc.settings import Settings
 from hal.sim.channel import Rng
 
 TYPE_CHECKING = False

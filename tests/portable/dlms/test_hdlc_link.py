@@ -7,9 +7,10 @@ import asyncio
 from gateway.dlms.errors import LinkLost, LinkSilent
 from gateway.dlms.hdlc import frames
 from gateway.dlms.hdlc.frames import client_address, encode, server_address
-from gateway.dlms.hdlc.link import HdlcLink, Settings
+from gateway.dlms.hdlc.link import HdlcLink
 from gateway.dlms.hdlc.numbered import LLC_COMMAND, LLC_RESPONSE, Parameters
 from gateway.dlms.hdlc.server import HdlcServer
+from gateway.dlms.hdlc.settings import Settings
 from hal.sim.clock import ManualClock
 from tests.portable.support import random_bytes, run
 

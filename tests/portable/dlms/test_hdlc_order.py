@@ -4,7 +4,8 @@ behind would otherwise look replayed."""
 from __future__ import annotations
 
 from gateway.dlms.hdlc import frames
-from gateway.dlms.hdlc.client import OPEN, HdlcClient, Settings
+from gateway.dlms.hdlc.client import OPEN, HdlcClient
+from gateway.dlms.hdlc.settings import Settings
 
 CLIENT, METER = frames.client_address(1), frames.server_address(1)
 LLC = b"\xe6\xe7\x00"

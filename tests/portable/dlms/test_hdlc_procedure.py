@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from gateway.dlms.errors import DlmsError, LinkLost, LinkSilent, ProtocolError
 from gateway.dlms.hdlc import frames
-from gateway.dlms.hdlc.client import CLOSED, OPEN, OPENING, HdlcClient, Settings
+from gateway.dlms.hdlc.client import CLOSED, OPEN, OPENING, HdlcClient
 from gateway.dlms.hdlc.frames import ALL_STATIONS, Receiver, client_address, encode, server_address
 from gateway.dlms.hdlc.numbered import LLC_COMMAND, LLC_RESPONSE, Parameters
 from gateway.dlms.hdlc.server import MAX_CLIENTS, HdlcServer
+from gateway.dlms.hdlc.settings import Settings
 from tests.portable.dlms.hdlc_line import ADDRESS, Line, Trouble
 from tests.portable.dlms.test_hdlc_frames import AARQ, NOTIFICATION, SNRM, UA
 from tests.portable.support import raises, random_bytes

@@ -577,7 +577,7 @@ def test_a_push_amid_requests_is_not_taken_for_an_answer(ciphered: bool) -> None
 def test_an_aare_longer_than_the_agreed_pdu_comes_whole() -> None:
     async def play() -> None:
         pair = Pair(max_apdu=640, window=3, ciphered=True)
-        pair.client._association.max_pdu = 90
+        pair.client._associating._association.max_pdu = 90
         await pair.client.associate()
         assert any(len(frame) > 90 for frame in pair.path.came)
         client = pair.client

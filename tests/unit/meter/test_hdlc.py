@@ -19,9 +19,10 @@ from gateway.dlms.client.client import LOW, Association, Client
 from gateway.dlms.data import axdr, obis
 from gateway.dlms.errors import LinkSilent, NotSupported
 from gateway.dlms.hdlc.frames import FRMR, POLL, SNRM, UA, Receiver, encode
-from gateway.dlms.hdlc.link import HdlcLink, Settings
+from gateway.dlms.hdlc.link import HdlcLink
 from gateway.dlms.hdlc.mode_e import Identification, open_mode_e
 from gateway.dlms.hdlc.numbered import Parameters
+from gateway.dlms.hdlc.settings import Settings
 from hal.cpython.clock import SystemClock
 from hal.cpython.crypto import SystemCrypto
 from hal.cpython.serial import SerialPort
