@@ -7,9 +7,9 @@ from typing import Any
 
 from gateway.dlms.errors import ProtocolError
 from gateway.dlms.hdlc import client as hdlc_client
-from gateway.dlms.hdlc import settings as hdlc_settings
 from gateway.dlms.hdlc import frames as hdlc_frames
 from gateway.dlms.hdlc import mode_e
+from gateway.dlms.hdlc import settings as hdlc_settings
 from gateway.dlms.hdlc.numbered import Parameters
 from gateway.dlms.hdlc.server import HdlcServer
 from hal.modem import usi
