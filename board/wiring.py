@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 
 from gateway.contract.messages import MAX_MESSAGE
-from gateway.local.access import LocalPort
 from gateway.settings import SettingsError
 from hal.modem.drivers import DRIVERS, LINE, TCP
 from hal.rt import log, port_url
@@ -21,6 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
     from typing import TypeVar
 
+    from gateway.local.access import LocalPort
     from gateway.settings import ModemSettings, Settings
     from hal.ports import BytePort, Clock, Datagrams, Modem
 
@@ -126,6 +126,8 @@ def local_port(
     one = settings.local
     if one is None:
         return None
+    from gateway.local.access import LocalPort
+
     key = _secret(folder, "local.key", one.key, (64,), random, make_private_file)
     return LocalPort(lambda: open_port(one.url, clock), key)
 

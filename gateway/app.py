@@ -10,7 +10,6 @@ watchdog is fed no more, which comes to the same.
 
 from __future__ import annotations
 
-from gateway.activities.attempt import Attempts
 from gateway.audit import Audit
 from gateway.contract.meter_keys import Vault
 from gateway.jobs.forecast import Durations
@@ -127,8 +126,7 @@ class Gateway:
             signers=settings.signers,
             heartbeat=self._liveness.task("session", SESSION_STUCK_MS),
         )
-        attempts = Attempts(reach, self._attempt_ms)
-        self._worker = Worker(reach, self._queue, self._session.files, attempts)
+        self._worker = Worker(reach, self._queue, self._session.files, self._attempt_ms)
         log.info(
             WHERE,
             "%s, firmware %s on %s, %d meters, %d jobs"

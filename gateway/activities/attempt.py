@@ -9,16 +9,17 @@ error ends in a Result with its reason, so nothing a meter does comes out of her
 
 from __future__ import annotations
 
-from gateway.activities import configure, read
-from gateway.activities.image import transfer
+import sys
+
 from gateway.activities.readable import one_line
 from gateway.activities.verdict import explained
-from gateway.contract.kinds import COMPARE, CONFIGURE, IMAGE, READ
+from gateway.contract.kinds import BY_NUMBER
 from gateway.contract.result import KO, Result
 from gateway.dlms.errors import DlmsError
 from gateway.meters.counters import CounterError
 from gateway.meters.inventory import InventoryError
-from gateway.meters.reach import Unreached, Way
+from gateway.meters.reach import Unreached
+from gateway.meters.way import Way
 from hal.rt import log
 
 TYPE_CHECKING = False
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
     from typing import Any
 
+    from gateway.contract.kinds import Kind
     from gateway.dlms.client.client import Client
     from gateway.dlms.protection.keyring import Keys
     from gateway.meters.inventory import Meter, Path
@@ -34,17 +36,7 @@ if TYPE_CHECKING:
     Activity = Callable[[Client, str, Any], Awaitable[Result]]
 
 WHERE = "attempt"
-# An image has so many times the time of other orders: hundreds of kilobytes over a few kbit/s.
-IMAGE_TIMES = 8
 SLOT_SHARE = 4  # of an attempt's time, at most a quarter is waited for a slot of a modem
-
-# job kind: the activity, called with an associated client, the serial, and what the job orders
-ACTIVITIES: dict[int, Activity] = {
-    CONFIGURE: configure.run,  # order: the decoded package
-    READ: read.run,  # order: [(class_id, obis, attribute)]
-    IMAGE: transfer.run,  # order: transfer.Order
-    COMPARE: configure.compare,  # order: the decoded package
-}
 
 
 class _Errand:
@@ -63,7 +55,7 @@ class _Errand:
 class Attempts:
     """Attempts on the meters in reach; any number may run side by side, one for each meter.
 
-    `attempt_ms`: how long one attempt may take over all paths, IMAGE_TIMES as long for an image.
+    `attempt_ms`: how long one attempt may take over all paths, the kind's patience times as long.
     """
 
     def __init__(self, reach: Reach, attempt_ms: int = 900000) -> None:
@@ -77,9 +69,9 @@ class Attempts:
     ) -> tuple[Result, str]:
         """Result, and the kind of the path it came over ("" when the meter never answered).
         `heartbeat()` is called with every APDU that goes out."""
-        activity = ACTIVITIES.get(kind)
+        row = BY_NUMBER.get(kind)
         meter = self._reach.inventory.meter(serial)
-        if activity is None:
+        if row is None:
             return Result(KO, "unknown-kind", "kind %d" % kind), ""
         if meter is None:
             return Result(KO, "unknown-meter"), ""
@@ -87,8 +79,7 @@ class Attempts:
             return Result(KO, "not-commissioned"), ""
         try:
             keys = self._reach.keys(serial)
-            limit_ms = self._attempt_ms * (IMAGE_TIMES if kind == IMAGE else 1)
-            errand = _Errand(activity, order, limit_ms, heartbeat)
+            errand = _Errand(_activity(row), order, self._attempt_ms * row.patience, heartbeat)
             return await self._over_paths(meter, keys, errand)
         except InventoryError as error:
             return Result(KO, "association-refused", one_line(str(error))), ""
@@ -160,3 +151,11 @@ class Attempts:
             if done:
                 failures.append("recovery: " + done)
         return Result(KO, reason, one_line("; ".join(failures)))
+
+
+def _activity(row: Kind) -> Activity:
+    """Called with an associated client, the serial, and what the job orders. Its module is imported
+    here."""
+    __import__(row.module)
+    activity: Activity = getattr(sys.modules[row.module], row.function)
+    return activity

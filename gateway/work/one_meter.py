@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from gateway.activities.image import transfer
 from gateway.contract.kinds import IMAGE
 from gateway.contract.refused import Refused
 from gateway.contract.result import KO, Result
@@ -15,18 +14,19 @@ if TYPE_CHECKING:
 
     from gateway.activities.attempt import Attempts
     from gateway.jobs.queue import Execution
-    from gateway.meters.reach import Heartbeat
+    from gateway.meters.reach import Heartbeat, Reach
     from gateway.uplink.files import Files
     from gateway.work.results import Results
-    from hal.ports import Clock
 
 
 class OneMeter:
-    def __init__(self, files: Files, attempts: Attempts, results: Results, clock: Clock) -> None:
+    def __init__(self, reach: Reach, files: Files, results: Results, attempt_ms: int) -> None:
+        self._reach = reach
         self._files = files
-        self._attempts = attempts
         self._results = results
-        self._clock = clock
+        self._attempt_ms = attempt_ms
+        self._attempts: Attempts | None = None
+        self._clock = reach.clock
 
     async def attempt(self, execution: Execution, heartbeat: Heartbeat) -> None:
         began = self._clock.ticks_ms()
@@ -39,7 +39,7 @@ class OneMeter:
         except OSError as error:
             result = Result(KO, "package-unavailable", "storage: %s" % error)
         else:
-            result, path = await self._attempts.run(
+            result, path = await self._made_attempts().run(
                 execution.serial, execution.job.kind, order, heartbeat
             )
         log.info(WHERE, "%s: %s %s %s" % (execution.serial, result.outcome, result.reason, path))
@@ -51,6 +51,16 @@ class OneMeter:
         if job.package is None:
             return job.objects
         if job.kind == IMAGE:
+            from gateway.activities.image.transfer import Order
+
             image = self._files.image(job.package.digest)
-            return transfer.Order(image, job.activation, execution.again, self._clock)
+            return Order(image, job.activation, execution.again, self._clock)
         return self._files.package(job.package.digest)
+
+    def _made_attempts(self) -> Attempts:
+        """Made with the first job: until then nothing of DLMS is in memory."""
+        if self._attempts is None:
+            from gateway.activities.attempt import Attempts
+
+            self._attempts = Attempts(self._reach, self._attempt_ms)
+        return self._attempts

@@ -16,7 +16,6 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from gateway.activities.attempt import Attempts
     from gateway.activities.image.fleet import Fleet
     from gateway.jobs.queue import Execution, Queue
     from gateway.meters.inventory import Meter
@@ -33,13 +32,14 @@ LEAST_CAMPAIGN = 3  # meters for which a broadcast is worth its while
 class Worker:
     """run() it as one task; any number may run side by side."""
 
-    def __init__(self, reach: Reach, queue: Queue, files: Files, attempts: Attempts) -> None:
+    def __init__(self, reach: Reach, queue: Queue, files: Files, attempt_ms: int) -> None:
+        """attempt_ms: as of Attempts."""
         self._reach = reach
         self._clock = reach.clock
         self._queue = queue
         self._files = files
         self._results = Results(queue, reach.clock)
-        self._one_meter = OneMeter(files, attempts, self._results, reach.clock)
+        self._one_meter = OneMeter(reach, files, self._results, attempt_ms)
         self._many_meters: ManyMeters | None = None
         self._looking = asyncio.Lock()
 

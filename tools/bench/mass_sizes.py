@@ -11,7 +11,7 @@ from gateway.activities.image import image_object
 from gateway.dlms.client.broadcast import CLIENT, Broadcast
 from gateway.dlms.client.client import Association, Client
 from gateway.dlms.protection.keyring import Keys
-from gateway.meters.reach import CONFORMANCE, SERVER
+from gateway.meters.way import CONFORMANCE, SERVER
 from hal.cpython.clock import SystemClock
 from hal.cpython.crypto import SystemCrypto
 from hal.modem.prime.api import MAX_PAYLOAD

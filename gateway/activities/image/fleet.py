@@ -13,7 +13,8 @@ from gateway.dlms.errors import SecurityFailed
 from gateway.dlms.protection.keyring import Keys
 from gateway.meters.counters import CounterError
 from gateway.meters.inventory import BROADCAST, InventoryError
-from gateway.meters.reach import SERVER, Unreached, Way
+from gateway.meters.reach import Unreached
+from gateway.meters.way import SERVER, Way
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -12,7 +12,8 @@ from gateway.dlms.data import axdr
 from gateway.meters.counters import Counters
 from gateway.meters.inventory import KEYS, METERS, Inventory, Meter
 from gateway.meters.network import Network
-from gateway.meters.reach import ASSOCIATION_REQUESTS, Reach
+from gateway.meters.reach import Reach
+from gateway.meters.way import ASSOCIATION_REQUESTS
 from hal.ports import Quality, Rx
 from hal.sim.clock import ManualClock
 from hal.sim.storage import MemoryStorage

@@ -1,0 +1,241 @@
+"""A conversation with one meter over one path: association, keys, invocation counters, patience.
+
+    associated()      as the client that the inventory names, proven by keys (HLS with GMAC)
+    preestablished()  as the fleet's client, without an association first (Green Book 9.3.1)
+
+A meter that refuses our invocation counter tells which one it wants, or lets the public client read
+how far it has counted. Then ours is raised, and what was refused is tried once more. What it may be
+raised by has a limit (counters.py): nobody has proven that it is the meter who says so.
+"""
+
+from __future__ import annotations
+
+import asyncio
+
+from gateway.dlms.apdu import acse
+from gateway.dlms.client.broadcast import CLIENT
+from gateway.dlms.client.client import HIGH_GMAC, Association, Client
+from gateway.dlms.errors import (
+    AssociationRefused,
+    DlmsError,
+    NoAnswer,
+    SecurityFailed,
+    ServiceRefused,
+)
+from gateway.dlms.protection.security_setup import invocation_counter
+from gateway.meters.counters import CounterError
+from gateway.meters.reach import Unreached
+from hal.ports import ModemError
+from hal.rt import log
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+    from typing import TypeVar
+
+    from gateway.dlms.protection.keyring import Keys
+    from gateway.meters.inventory import Meter, Path
+    from gateway.meters.link import Link
+    from gateway.meters.reach import Heartbeat, Reach
+
+    T = TypeVar("T")
+    Work = Callable[[Client], Awaitable[T]]
+
+WHERE = "reach"
+# An association has four times as long as one request: two exchanges, and both again when the meter
+# wants another invocation counter.
+ASSOCIATION_REQUESTS = 4
+PUBLIC_CLIENT = 16  # SAP that may read the invocation counter, without authentication
+SERVER = 1  # SAP of the management logical device, whom the fleet's client speaks to
+# What the meters of a fleet offer its client, agreed when the fleet was ordered.
+CONFORMANCE = acse.GET | acse.ACTION | acse.MULTIPLE_REFERENCES | acse.BLOCK_GET
+
+
+class Way:
+    """One meter over one path, and how it has gone over it, all conversations together.
+
+    `opened`: there was a slot for it. `answered`: the meter has answered, as one that knows its
+    keys.
+    """
+
+    def __init__(self, reach: Reach, meter: Meter, path: Path, keys: Keys) -> None:
+        self.path = path
+        self.opened = False
+        self.answered = False
+        self._reach = reach
+        self._meter = meter
+        self._keys = keys
+        self._counter = 0  # the invocation counter given out last
+        self._sent = 0  # APDUs
+        self._heard = 0
+        self._hops = 0
+
+    async def associated(
+        self, work: Work[T], slot_ms: int, heartbeat: Heartbeat | None = None
+    ) -> T:
+        """What work(client) returns, once the client is associated. `heartbeat()` is called with
+        each APDU that goes out.
+
+        Unreached, or the DlmsError that the meter is at fault for; CounterError. `answered` tells
+        whether there was an association.
+        """
+        try:
+            return await self._associated(work, slot_ms, heartbeat)
+        except (AssociationRefused, ServiceRefused) as refused:
+            if self.answered or not _may_be_the_counter(refused):
+                raise
+            if not await self._learn_counter(heartbeat):
+                raise refused
+        return await self._associated(work, slot_ms, heartbeat)
+
+    async def preestablished(
+        self,
+        work: Work[T],
+        received: dict[str, int],
+        heartbeat: Heartbeat,
+        check: Callable[[], None],
+    ) -> T:
+        """What work(client) returns, as the fleet's client. `received`: by serial the highest
+        invocation counter that came so far, so that no answer counts twice; kept up to date.
+        check() is called before each APDU that goes out; what it raises ends the conversation.
+
+        Errors as associated().
+        """
+        serial = self._meter.serial
+
+        async def talk(link: Link) -> T:
+            client = self._client(link, Association(CLIENT, SERVER, keys=self._keys))
+            last = received.get(serial, -1)
+            client.assume(self._meter.title, CONFORMANCE, link.max_apdu, last)
+            try:
+                return await self._once_more(lambda: work(client))
+            finally:
+                received[serial] = client.received
+
+        try:
+            return await self._converse(self._meter.as_client(CLIENT), talk, None, heartbeat, check)
+        except Unreached as unreached:
+            self.answered = unreached.heard
+            raise
+
+    def record(self, failed: Unreached | None = None) -> None:
+        """Let the network learn how it went; `failed`: what ended it without a result."""
+        percent = min(100 * self._heard // max(self._sent, 1), 100)
+        network = self._reach.network
+        if failed is None:
+            network.record(self._meter, self.path, True, percent, self._hops)
+        elif self.answered:
+            percent = percent // 2 if failed.silent else percent
+            network.record(self._meter, self.path, True, percent, self._hops)
+        elif self.opened and failed.silent:
+            network.record(self._meter, self.path, False)
+
+    async def _associated(self, work: Work[T], slot_ms: int, heartbeat: Heartbeat | None) -> T:
+        meter, (timeout_ms, tries) = self._meter, self._reach.patience[self.path[0]]
+        limit_ms = ASSOCIATION_REQUESTS * timeout_ms * tries
+
+        async def talk(link: Link) -> T:
+            who = Association(meter.client_sap, meter.server_sap, HIGH_GMAC, keys=self._keys)
+            client = self._client(link, who)
+            associating = self._once_more(client.associate)
+            await self._reach.in_time(associating, limit_ms, "association")
+            self.answered = True
+            try:
+                found = await work(client)
+            except NoAnswer:
+                raise
+            except DlmsError as error:
+                await client.release()
+                raise error
+            await client.release()
+            return found
+
+        self.answered = False
+        return await self._converse(meter, talk, slot_ms, heartbeat)
+
+    async def _learn_counter(self, heartbeat: Heartbeat | None) -> bool:
+        """Ask a meter that does not say why it refuses for its invocation counter, as the public
+        client; True when it is not below the one we used, and ours has been raised above it."""
+        serial = self._meter.serial
+
+        async def talk(link: Link) -> int:
+            client = self._client(link, Association(PUBLIC_CLIENT, self._meter.server_sap))
+            await client.associate()
+            counter = await invocation_counter(client)
+            await client.release()
+            return counter
+
+        used = self._counter
+        try:
+            anybody = self._meter.as_client(PUBLIC_CLIENT)
+            counter = await self._converse(anybody, talk, None, heartbeat)
+            if counter < used:
+                return False
+            log.warning(WHERE, "%s has counted to %d, we used %d" % (serial, counter, used))
+            self._reach.counters.raise_to(serial, counter + 1)
+        except (DlmsError, CounterError, Unreached) as error:
+            log.warning(WHERE, "%s: its counter is not to be had: %s" % (serial, error))
+            return False
+        return True
+
+    async def _converse(
+        self,
+        meter: Meter,
+        talk: Callable[[Link], Awaitable[T]],
+        slot_ms: int | None,
+        heartbeat: Heartbeat | None,
+        check: Callable[[], None] | None = None,
+    ) -> T:
+        """talk() on a link of its own. Silence and errors of the path come out as Unreached."""
+        link: Link | None = None
+        try:
+            link = await self._reach.link(meter, self.path, slot_ms)
+            self.opened = True
+            link.heartbeat, link.check = heartbeat, check
+            return await talk(link)
+        except NoAnswer as error:
+            raise Unreached(True, str(error), _has_heard(link))
+        except (ModemError, OSError, asyncio.TimeoutError) as error:
+            raise Unreached(False, str(error) or type(error).__name__, _has_heard(link))
+        finally:
+            if link is not None:
+                self._sent += link.sent
+                self._heard += link.heard
+                self._hops = link.hops or self._hops
+                await link.close()
+
+    async def _once_more(self, step: Callable[[], Awaitable[T]]) -> T:
+        """step(), and again where the meter wants a higher invocation counter, and says which."""
+        try:
+            return await step()
+        except ServiceRefused as refused:
+            if refused.counter is None:
+                raise
+            serial, counter = self._meter.serial, refused.counter
+            log.warning(WHERE, "%s wants invocation counter %d" % (serial, counter))
+            try:
+                self._reach.counters.raise_to(serial, counter)
+            except CounterError as error:
+                raise SecurityFailed(str(error))
+        return await step()
+
+    def _client(self, link: Link, association: Association) -> Client:
+        reach, (timeout_ms, tries) = self._reach, self._reach.patience[self.path[0]]
+        return Client(
+            link, reach.clock, reach.crypto, association, self._next_counter, timeout_ms, tries
+        )
+
+    def _next_counter(self) -> int:
+        self._counter = self._reach.next_counter(self._meter.serial)
+        return self._counter
+
+
+def _has_heard(link: Link | None) -> bool:
+    return link is not None and link.heard > 0
+
+
+def _may_be_the_counter(error: DlmsError) -> bool:
+    """A meter that finds our counter too low may say so without telling its own, or just refuse."""
+    if isinstance(error, ServiceRefused):
+        return error.counter is None and error.service == "invocation-counter-error"
+    return isinstance(error, AssociationRefused) and error.diagnostic == "authentication-failure"
