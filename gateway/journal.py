@@ -230,6 +230,8 @@ class Journal:
             file.close()
         number = self._segments[-1] + 1
         self._storage.rename(temporary, self._file_name(number))
+        # All older ones are void from here on, also where one cannot be removed now.
+        self._sizes = [0] * len(self._segments)
         self._segments.append(number)
         self._sizes.append(size)
         self._forget()
