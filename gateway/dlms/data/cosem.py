@@ -8,74 +8,69 @@ from __future__ import annotations
 
 
 class InterfaceClass:
-    """`attributes` are (index, name, type name), `methods` are (index, name); both start at 1."""
+    """rows: "name: type" of each attribute after logical_name, which every class has; methods: the
+    name of each. They stay texts: a board has room for few tuples, and asks for one at a time."""
 
-    __slots__ = ("attributes", "id", "methods", "name", "version")
+    __slots__ = ("_methods", "_rows", "id", "name", "version")
 
     def __init__(
-        self,
-        id: int,
-        version: int,
-        name: str,
-        attributes: list[tuple[int, str, str]],
-        methods: list[tuple[int, str]],
+        self, id: int, version: int, name: str, rows: list[str], methods: list[str]
     ) -> None:
         self.id = id
         self.version = version
         self.name = name
-        self.attributes = attributes
-        self.methods = methods
+        self._rows = rows
+        self._methods = methods
+
+    @property
+    def attributes(self) -> list[tuple[int, str, str]]:
+        """[(index, name, type name)], from 1 on."""
+        found: list[tuple[int, str, str]] = []
+        for row in [_LOGICAL_NAME] + self._rows:
+            name, kind = row.split(": ")
+            found.append((len(found) + 1, name, kind))
+        return found
+
+    @property
+    def methods(self) -> list[tuple[int, str]]:
+        """[(index, name)], from 1 on."""
+        return [(offset + 1, name) for offset, name in enumerate(self._methods)]
 
     def attribute_index(self, name: str) -> int:
         """ValueError names the attributes there are."""
-        for index, known, _ in self.attributes:
-            if known == name:
-                return index
-        names = ", ".join([row[1] for row in self.attributes])
-        raise ValueError(f"class {self.name} has no attribute {name!r}, but {names}")
+        names = [known for _, known, _ in self.attributes]
+        if name in names:
+            return names.index(name) + 1
+        raise ValueError(f"class {self.name} has no attribute {name!r}, but {', '.join(names)}")
 
     def attribute_name(self, index: int) -> str:
         """The name, or the number as text where the class has no such attribute."""
-        for known, name, _ in self.attributes:
-            if known == index:
-                return name
-        return str(index)
+        row = self._row(index)
+        return str(index) if row is None else row.split(": ")[0]
 
     def attribute_type(self, index: int) -> str:
         """The type's name; "any" where it is a choice or unknown."""
-        for known, _, kind in self.attributes:
-            if known == index:
-                return kind
-        return "any"
+        row = self._row(index)
+        return "any" if row is None else row.split(": ")[1]
 
     def method_index(self, name: str) -> int:
         """ValueError names the methods there are."""
-        for index, known in self.methods:
-            if known == name:
-                return index
-        names = ", ".join([row[1] for row in self.methods]) or "none"
+        if name in self._methods:
+            return self._methods.index(name) + 1
+        names = ", ".join(self._methods) or "none"
         raise ValueError(f"class {self.name} has no method {name!r}, but {names}")
 
     def method_name(self, index: int) -> str:
         """The name, or the number as text where the class has no such method."""
-        for known, name in self.methods:
-            if known == index:
-                return name
-        return str(index)
+        return self._methods[index - 1] if 1 <= index <= len(self._methods) else str(index)
+
+    def _row(self, index: int) -> str | None:
+        if index == 1:
+            return _LOGICAL_NAME
+        return self._rows[index - 2] if 2 <= index <= len(self._rows) + 1 else None
 
 
-def _interface(
-    id: int, version: int, name: str, attributes: list[str], methods: list[str]
-) -> InterfaceClass:
-    """`attributes` are "name: type", after logical_name, which every class has."""
-    rows = [(1, "logical_name", "octet-string")]
-    for offset, row in enumerate(attributes):
-        attribute, kind = row.split(": ")
-        rows.append((offset + 2, attribute, kind))
-    return InterfaceClass(
-        id, version, name, rows, [(offset + 1, method) for offset, method in enumerate(methods)]
-    )
-
+_LOGICAL_NAME = "logical_name: octet-string"
 
 # attributes and methods of the highest version; lower ones have the first of them
 _ASSOCIATION = [
@@ -122,16 +117,16 @@ _SECURITY = [
 
 # of one class by rising version
 _ALL = [
-    _interface(1, 0, "data", ["value: any"], []),
-    _interface(3, 0, "register", ["value: any", "scaler_unit: structure"], ["reset"]),
-    _interface(
+    InterfaceClass(1, 0, "data", ["value: any"], []),
+    InterfaceClass(3, 0, "register", ["value: any", "scaler_unit: structure"], ["reset"]),
+    InterfaceClass(
         4,
         0,
         "extended_register",
         ["value: any", "scaler_unit: structure", "status: any", "capture_time: octet-string"],
         ["reset"],
     ),
-    _interface(
+    InterfaceClass(
         5,
         0,
         "demand_register",
@@ -147,7 +142,7 @@ _ALL = [
         ],
         ["reset", "next_period"],
     ),
-    _interface(
+    InterfaceClass(
         7,
         1,
         "profile_generic",
@@ -162,7 +157,7 @@ _ALL = [
         ],
         ["reset", "capture"],
     ),
-    _interface(
+    InterfaceClass(
         8,
         0,
         "clock",
@@ -185,13 +180,15 @@ _ALL = [
             "shift_time",
         ],
     ),
-    _interface(9, 0, "script_table", ["scripts: array"], ["execute"]),
-    _interface(11, 0, "special_days_table", ["entries: array"], ["insert", "delete"]),
-    _interface(15, 0, "association_ln", _ASSOCIATION[:7], _ASSOCIATION_METHODS[:4]),
-    _interface(15, 1, "association_ln", _ASSOCIATION[:8], _ASSOCIATION_METHODS[:4]),
-    _interface(15, 2, "association_ln", _ASSOCIATION, _ASSOCIATION_METHODS),
-    _interface(17, 0, "sap_assignment", ["sap_assignment_list: array"], ["connect_logical_device"]),
-    _interface(
+    InterfaceClass(9, 0, "script_table", ["scripts: array"], ["execute"]),
+    InterfaceClass(11, 0, "special_days_table", ["entries: array"], ["insert", "delete"]),
+    InterfaceClass(15, 0, "association_ln", _ASSOCIATION[:7], _ASSOCIATION_METHODS[:4]),
+    InterfaceClass(15, 1, "association_ln", _ASSOCIATION[:8], _ASSOCIATION_METHODS[:4]),
+    InterfaceClass(15, 2, "association_ln", _ASSOCIATION, _ASSOCIATION_METHODS),
+    InterfaceClass(
+        17, 0, "sap_assignment", ["sap_assignment_list: array"], ["connect_logical_device"]
+    ),
+    InterfaceClass(
         18,
         0,
         "image_transfer",
@@ -205,7 +202,7 @@ _ALL = [
         ],
         ["image_transfer_initiate", "image_block_transfer", "image_verify", "image_activate"],
     ),
-    _interface(
+    InterfaceClass(
         20,
         0,
         "activity_calendar",
@@ -222,33 +219,33 @@ _ALL = [
         ],
         ["activate_passive_calendar"],
     ),
-    _interface(
+    InterfaceClass(
         21,
         0,
         "register_monitor",
         ["thresholds: array", "monitored_value: structure", "actions: array"],
         [],
     ),
-    _interface(
+    InterfaceClass(
         22,
         0,
         "single_action_schedule",
         ["executed_script: structure", "type: enum", "execution_time: array"],
         [],
     ),
-    _interface(40, 0, "push_setup", _PUSH[:6], ["push"]),
-    _interface(40, 1, "push_setup", _PUSH[:9], ["push"]),
-    _interface(
+    InterfaceClass(40, 0, "push_setup", _PUSH[:6], ["push"]),
+    InterfaceClass(40, 1, "push_setup", _PUSH[:9], ["push"]),
+    InterfaceClass(
         40,
         2,
         "push_setup",
         _PUSH[:5] + ["repetition_delay: structure"] + _PUSH[6:],
         ["push", "reset"],
     ),
-    _interface(
+    InterfaceClass(
         64, 0, "security_setup", _SECURITY[:4], ["security_activate", "global_key_transfer"]
     ),
-    _interface(
+    InterfaceClass(
         64,
         1,
         "security_setup",
@@ -264,14 +261,14 @@ _ALL = [
             "remove_certificate",
         ],
     ),
-    _interface(
+    InterfaceClass(
         70,
         0,
         "disconnect_control",
         ["output_state: boolean", "control_state: enum", "control_mode: enum"],
         ["remote_disconnect", "remote_reconnect"],
     ),
-    _interface(
+    InterfaceClass(
         71,
         0,
         "limiter",
