@@ -79,7 +79,7 @@ class Utility:
         return uuid.UUID(capsys.readouterr().out.strip()).bytes
 
     def is_online(self) -> bool | None:
-        places = {place["id"]: bool(place["online"]) for place in self.store.concentrators()}
+        places = {place.id: bool(place.online) for place in self.store.reports.concentrators()}
         return places.get(CONCENTRATOR)
 
     def wait_for_line(self, online: bool) -> None:
@@ -87,8 +87,8 @@ class Utility:
         self.stage.wait_for(what, PATIENCE, lambda: self.is_online() is online)
 
     def results(self, job: bytes) -> dict[str, str]:
-        self.stage.wait_for("the job's end", PATIENCE, lambda: self.store.finished(job))
-        made = report.build(self.store, job)
+        self.stage.wait_for("the job's end", PATIENCE, lambda: self.store.reports.finished(job))
+        made = report.build(self.store.reports, job)
         assert made["state"] == "succeeded", made
         return {meter["serial"]: meter["result"] for meter in made["meters"]}
 
@@ -146,7 +146,7 @@ def _end_to_end(stage: Stage, runtime: str, capsys: pytest.CaptureFixture[str]) 
         stage.stop("gateway")  # with a goodbye
         utility.wait_for_line(False)
         _check_written_once(control, serials)
-        assert [tuple(event) for event in utility.store.events()] == []
+        assert [tuple(event) for event in utility.store.reports.events()] == []
 
 
 def test_the_largest_messages_of_the_longest_name(broker: Broker) -> None:
@@ -221,7 +221,7 @@ def _restart(
         broker.start()
         assert utility.results(job) == dict.fromkeys(serials, "OK")
         _check_written_once(control, serials)
-        assert [tuple(event) for event in utility.store.events()] == []
+        assert [tuple(event) for event in utility.store.reports.events()] == []
 
 
 def _check_written_once(control: Control, serials: list[str]) -> None:

@@ -23,7 +23,8 @@ from hal.cpython.crypto import SystemCrypto
 from tests.portable.uplink.support import HERE, KID, PUBLIC, World, package, read_job
 from tests.unit.hes.orders import CONCENTRATOR, EXAMPLES, METERS
 from tools.hes.__main__ import main as ami_hes
-from tools.hes.store.store import UNANSWERED, Store
+from tools.hes.store.states import UNANSWERED
+from tools.hes.store.store import Store
 from tools.package.__main__ import main as ami_package
 from tools.package.keys import SigningKey
 
@@ -78,8 +79,8 @@ def desk(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def what_was_signed(desk: Path) -> dict[str, bytes]:
     store = Store(desk / "hes.sqlite")
-    found = {kind: raw for kind, _, raw in store.orders(CONCENTRATOR)}
-    found |= {row["topic"]: row["envelope"] for row in store.numbered(None, UNANSWERED)}
+    found = {order.kind: order.envelope for order in store.line.orders(CONCENTRATOR)}
+    found |= {row.topic: row.envelope for row in store.line.numbered(None, UNANSWERED)}
     store.close()
     key = SigningKey.load(desk / "key.pem")
     answer = SignedTime(CONCENTRATOR, bytes(16), int(time.time()))

@@ -124,12 +124,14 @@ def _run(stage: Stage, recorder: Recorder, broker: Mosquitto, runtime: str) -> N
         meters = ["--meters", ",".join(serials)]
         control.fault(serials[0], "dead", True)
         hes("submit", *here, *meters, *key, "--package", str(board / "period.pkg"), "--tries", "20")
-        job = store.find_job("last")
-        stage.wait_for("a meter", PATIENCE, lambda: any(r["outcome"] for r in store.meters(job)))
+        job = store.reports.find_job("last")
+        stage.wait_for(
+            "a meter", PATIENCE, lambda: any(r.outcome for r in store.reports.meters(job))
+        )
         for action in ("pause", "resume", "cancel"):
             hes(action, str(uuid.UUID(bytes=job)), *key)
             wait(action, "cancel" if action == "cancel" else "pause")
-        stage.wait_for("the end", PATIENCE, lambda: store.finished(job))
+        stage.wait_for("the end", PATIENCE, lambda: store.reports.finished(job))
         control.fault(serials[0], "dead", False)
     meter = {"serial": serials[0], "ek": "01" * 16, "ak": "02" * 16}
     (board / "keys.jsonl").write_text(json.dumps(meter))
@@ -142,7 +144,9 @@ def _run(stage: Stage, recorder: Recorder, broker: Mosquitto, runtime: str) -> N
     given = ["--board-key", str(board / "board.copy"), "--meter-keys", str(board / "keys.jsonl")]
     hes("keys", *here, *key, *given)
     stage.wait_for(
-        "all jobs", PATIENCE, lambda: all(store.finished(bytes(row["id"])) for row in store.jobs())
+        "all jobs",
+        PATIENCE,
+        lambda: all(store.reports.finished(row.id) for row in store.reports.jobs()),
     )
     hes("meters", CONCENTRATOR)
     stage.wait_for("both numbers", PATIENCE, lambda: _taken(store) == (1, 1))
@@ -154,15 +158,15 @@ def _run(stage: Stage, recorder: Recorder, broker: Mosquitto, runtime: str) -> N
         PATIENCE,
         lambda: any(n == "time" and p[:1] == envelope.TAG_SIGN1 for n, p in recorder.messages()),
     )
-    stage.wait_for("the refusals", PATIENCE, lambda: len(store.events()) >= 3)
+    stage.wait_for("the refusals", PATIENCE, lambda: len(store.reports.events()) >= 3)
     stage.stop("gateway")
     wait("its goodbye", "state", more_than=1)
 
 
 def _taken(store: Store) -> tuple[int, int]:
     """The numbers of the last messages of trust and of keys."""
-    standing = store.standing(CONCENTRATOR)
-    return (standing["trust"], standing["keys"]) if standing else (0, 0)
+    standing = store.trust.standing(CONCENTRATOR)
+    return (standing.trust, standing.keys) if standing else (0, 0)
 
 
 def _publish(broker: Mosquitto, name: str, payload: bytes) -> None:

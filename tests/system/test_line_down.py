@@ -43,25 +43,27 @@ def test_line_down(stage: Stage, broker: Broker, runtime: str, restart: bool) ->
             stage.start_gateway(runtime)
         control.fault(silent, "dead", False)
         stage.wait_for("all meters", PATIENCE, lambda: len(_done(control, serials)) == len(serials))
-        during = {row["serial"]: row["result"] for row in report.build(store, job)["meters"]}
+        during = {
+            row["serial"]: row["result"] for row in report.build(store.reports, job)["meters"]
+        }
         assert during[silent] == "PENDING"
 
         broker.start()
-        stage.wait_for("the rest of the reports", PATIENCE, lambda: store.finished(job))
-        after = report.build(store, job)
+        stage.wait_for("the rest of the reports", PATIENCE, lambda: store.reports.finished(job))
+        after = report.build(store.reports, job)
         assert after["state"] == "succeeded"
         assert {row["serial"]: row["result"] for row in after["meters"]} == dict.fromkeys(
             serials, "OK"
         )
         for serial in serials:
             assert [entry["count"] for entry in control.log(serial)] == [1]
-        assert [tuple(event) for event in store.events()] == []  # each would be a complaint
+        assert [tuple(event) for event in store.reports.events()] == []  # each would be a complaint
 
 
 def _order(stage: Stage, store: Store, serials: list[str]) -> bytes:
     package = signed(period_package(WANTED), stage.key)
     terms = order.Terms(5, 0, int(time.time()) + 3600, tries=10, backoff=1)
-    return order.configure(store, stage.key, CONCENTRATOR, serials, terms, package)
+    return order.configure(store.orders, stage.key, CONCENTRATOR, serials, terms, package)
 
 
 def _package(stage: Stage) -> bool:

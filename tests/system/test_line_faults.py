@@ -50,7 +50,7 @@ class Scene:
         package = signed(made, self.stage.key)
         terms = order.Terms(5, 0, int(time.time()) + 3600, tries=10, backoff=1)
         return order.configure(
-            self.store, self.stage.key, CONCENTRATOR, self.serials, terms, package
+            self.store.orders, self.stage.key, CONCENTRATOR, self.serials, terms, package
         )
 
     def read_much(self, size: int) -> bytes:
@@ -60,19 +60,21 @@ class Scene:
         class_id, name, attribute = LOCATION
         member = Member(ATTRIBUTE, class_id, obis.parse(name), attribute)
         terms = order.Terms(5, 0, int(time.time()) + 3600, tries=10, backoff=1)
-        return order.read(self.store, self.stage.key, CONCENTRATOR, self.serials, terms, [member])
+        return order.read(
+            self.store.orders, self.stage.key, CONCENTRATOR, self.serials, terms, [member]
+        )
 
     def check(self, job: bytes, patience: float = PATIENCE) -> None:
         """Every meter OK, written once more than before, and the HES has no complaint."""
-        self.stage.wait_for("the job's end", patience, lambda: self.store.finished(job))
-        made = report.build(self.store, job)
+        self.stage.wait_for("the job's end", patience, lambda: self.store.reports.finished(job))
+        made = report.build(self.store.reports, job)
         assert made["state"] == "succeeded", made
         assert {meter["result"] for meter in made["meters"]} == {"OK"}
         self._written += 1
         for serial in self.serials:
             counts = [entry["count"] for entry in self.control.log(serial)]
             assert counts == [self._written], (serial, counts)
-        assert [tuple(event) for event in self.store.events()] == []
+        assert [tuple(event) for event in self.store.reports.events()] == []
 
 
 @pytest.fixture
@@ -100,7 +102,9 @@ def scene(
 def test_a_half_open_line(scene: Scene, ways: tuple[str, ...]) -> None:
     line = scene.line
     scene.stage.wait_for(
-        "the first birth", PATIENCE, lambda: [c for c in scene.store.concentrators() if c["online"]]
+        "the first birth",
+        PATIENCE,
+        lambda: [c for c in scene.store.reports.concentrators() if c.online],
     )
     opened, ended = line.opened, line.ended
     line.stop(*ways)
@@ -148,7 +152,7 @@ def test_a_broker_that_restarts_again_and_again(scene: Scene, broker: Broker) ->
         time.sleep(1)  # long enough for attempts to fail
         broker.start()
         scene.stage.wait_for("a new connection", PATIENCE, lambda o=opened: scene.line.opened > o)
-    assert not scene.store.finished(job)
+    assert not scene.store.reports.finished(job)
     scene.control.fault(silent, "dead", False)
     scene.check(job)
     grown = scene.stage.resident("gateway") - before
@@ -185,8 +189,8 @@ def test_a_slow_line(scene: Scene, keepalive: int) -> None:
     opened = scene.line.opened
     scene.check(scene.submit(filler=20_000), patience=600)
     job = scene.read_much(10_000)
-    scene.stage.wait_for("the values", 600, lambda: scene.store.finished(job))
-    made = report.build(scene.store, job)
+    scene.stage.wait_for("the values", 600, lambda: scene.store.reports.finished(job))
+    made = report.build(scene.store.reports, job)
     assert [meter["result"] for meter in made["meters"]] == ["VALUE"] * len(scene.serials)
     for meter in made["meters"]:
         assert len(meter["values"][0]["axdr"]) > 2 * 10_000

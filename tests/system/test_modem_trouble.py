@@ -63,21 +63,21 @@ class Scene:
         return order.Terms(5, 0, int(time.time()) + 3600, tries=tries, backoff=2)
 
     def read(self, serials: list[str], tries: int = 3) -> bytes:
-        to = (self.store, self.stage.key, CONCENTRATOR, serials, self.terms(tries))
+        to = (self.store.orders, self.stage.key, CONCENTRATOR, serials, self.terms(tries))
         return order.read(*to, [typed.parse_attribute(CLOCK)])
 
     def rows(self, job: bytes) -> dict[str, dict[str, Any]]:
-        return {row["serial"]: row for row in report.build(self.store, job)["meters"]}
+        return {row["serial"]: row for row in report.build(self.store.reports, job)["meters"]}
 
     def wait_for(self, what: str, holds: Any, seconds: float = PATIENCE) -> None:
         self.stage.wait_for(what, seconds, holds)
 
     def wait_for_the_end(self, job: bytes) -> dict[str, dict[str, Any]]:
-        self.wait_for("the job's end", lambda: self.store.finished(job))
+        self.wait_for("the job's end", lambda: self.store.reports.finished(job))
         return self.rows(job)
 
     def events(self) -> list[tuple[str, str]]:
-        return [(event["name"], event["detail"]) for event in self.store.events()]
+        return [(event.name, event.detail) for event in self.store.reports.events()]
 
     def standing(self) -> dict[str, Any]:
         """What `ami-hes meters` tells."""
@@ -136,7 +136,7 @@ def test_a_modem_is_unplugged_in_the_middle_of_a_job_and_plugged_in_again(
     silent = scene.plc[-1]  # so that the job is not over before
     scene.control.fault(silent, "dead", True)
     scene.start_gateway(runtime)
-    to = (scene.store, scene.stage.key, CONCENTRATOR, serials, scene.terms(tries=8))
+    to = (scene.store.orders, scene.stage.key, CONCENTRATOR, serials, scene.terms(tries=8))
     job = order.configure(*to, signed(package, scene.stage.key))
 
     def ended(some: list[str]) -> bool:
@@ -150,7 +150,7 @@ def test_a_modem_is_unplugged_in_the_middle_of_a_job_and_plugged_in_again(
     assert not ended([silent])
     scene.control.plug(PLC)
     scene.wait_for_the_end(job)
-    made = report.build(scene.store, job)
+    made = report.build(scene.store.reports, job)
     assert judge.complaints(made, package, scene.control) == []
 
 

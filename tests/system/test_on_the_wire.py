@@ -108,8 +108,8 @@ def test_on_the_wire(stage: Stage, broker: Broker, runtime: str) -> None:
         terms = order.Terms(5, 0, int(time.time()) + 3600, tries=3, backoff=1)
         package = signed(period_package(900), stage.key)
         serials = normal_meters(control)
-        job = order.configure(store, stage.key, CONCENTRATOR, serials, terms, package)
-        stage.wait_for("the job's end", 60, lambda: store.finished(job))
+        job = order.configure(store.orders, stage.key, CONCENTRATOR, serials, terms, package)
+        stage.wait_for("the job's end", 60, lambda: store.reports.finished(job))
         packets = [(way, Packet.of(raw)) for way, raw in list(line.packets)]
 
     assert {packet.kind for _, packet in packets} <= set(ALLOWED)

@@ -62,18 +62,18 @@ def test_secrets_stay_where_they_belong(
         # The same keys once more, over the line.
         meters = security.load_meter_keys(tmp_path / "commissioning.jsonl")
         now = int(time.time())
-        security.send_keys(store, stage.key, CONCENTRATOR, secret, meters, now)
+        security.send_keys(store.trust, stage.key, CONCENTRATOR, secret, meters, now)
         package = compile_file(EXAMPLES / "measurement-interval.yaml")
         raw = envelope.sign(package.to_payload(), stage.key.kid, stage.key.sign)
         terms = order.Terms(5, 0, now + 3600, tries=2, backoff=1)
         serials = [line["serial"] for line in lines]
-        job = order.configure(store, stage.key, CONCENTRATOR, serials, terms, raw)
-        stage.wait_for("the job's end", 120, lambda: store.finished(job))
-        stage.wait_for("the keys", 30, lambda: store.numbered(CONCENTRATOR, ("taken",)))
+        job = order.configure(store.orders, stage.key, CONCENTRATOR, serials, terms, raw)
+        stage.wait_for("the job's end", 120, lambda: store.reports.finished(job))
+        stage.wait_for("the keys", 30, lambda: store.trust.numbered(CONCENTRATOR, ("taken",)))
         stage.kill("gateway")
         stage.start_gateway(runtime)
         stage.wait_for("a second start", 30, lambda: _starts(stage) > 1)
-    assert [meter["outcome"] for meter in store.meters(job)].count("OK") >= 3
+    assert [meter.outcome for meter in store.reports.meters(job)].count("OK") >= 3
     heard = traffic.read_bytes().lower()
     assert b"/keys " in heard and b"/report " in heard
     written = [path for path in stage.data.rglob("*") if path.is_file()]

@@ -38,17 +38,17 @@ def test_sigkill_mid_job(stage: Stage, runtime: str) -> None:
     with stage.control() as control:
         serials = [meter["serial"] for meter in control.meters()]
         terms = order.Terms(5, 0, int(time.time()) + 3600, tries=3, backoff=1)
-        job = order.configure(store, stage.key, CONCENTRATOR, serials, terms, raw)
+        job = order.configure(store.orders, stage.key, CONCENTRATOR, serials, terms, raw)
 
         def ended() -> int:
-            return METERS - int(report.build(store, job)["summary"]["pending"])
+            return METERS - int(report.build(store.reports, job)["summary"]["pending"])
 
         for count in KILLS:
             stage.wait_for("%d results" % count, 120, lambda count=count: ended() >= count)
             stage.kill("gateway")
             stage.start_gateway(runtime)
-        stage.wait_for("the job's end", 150, lambda: store.finished(job))
-        found = judge.complaints(report.build(store, job), package, control)
+        stage.wait_for("the job's end", 150, lambda: store.reports.finished(job))
+        found = judge.complaints(report.build(store.reports, job), package, control)
     assert found == []
 
 
@@ -82,7 +82,7 @@ class Orders:
         # No pause between attempts: what ends one here is a kill, not the meter.
         terms = order.Terms(5, 0, int(time.time()) + 6 * 3600, tries=20, backoff=0)
         self._job = order.configure(
-            self._store, self._stage.key, CONCENTRATOR, self._serials, terms, raw
+            self._store.orders, self._stage.key, CONCENTRATOR, self._serials, terms, raw
         )
 
     def _calendar(self, number: int) -> Package:
@@ -100,7 +100,7 @@ class Orders:
         return compile_file(path)
 
     def in_work(self) -> bool:
-        return not self._store.finished(self._job)
+        return not self._store.reports.finished(self._job)
 
     def go_on(self) -> None:
         """Judge the job if it has ended, and order the next."""
@@ -109,14 +109,14 @@ class Orders:
             self._next()
 
     def judge(self) -> None:
-        made = report.build(self._store, self._job)
+        made = report.build(self._store.reports, self._job)
         found = judge.complaints(made, self._package, self._control, self._before)
         assert found == []
         self.judged += 1
         self.interrupted += sum(max(row["attempts"] - 1, 0) for row in made["meters"])
         after = judge.writes(self._control)
         self.writes = sum(sum(counts.values()) for counts in after.values())
-        assert not [tuple(event) for event in self._store.events()]
+        assert not [tuple(event) for event in self._store.reports.events()]
 
     def wait_for_the_end(self) -> None:
         self._stage.wait_for("the last job's end", PATIENCE, lambda: not self.in_work())

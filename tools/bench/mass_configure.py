@@ -115,7 +115,7 @@ async def _play(
         busy = town.plc.air.busy_ms
         job = town.configure(package())
         await town.finished(job)
-        outcomes = Counter((row["outcome"], row["reason"]) for row in town.meters_of(job))
+        outcomes = Counter((row.outcome, row.reason) for row in town.meters_of(job))
         written = sum(
             member.server.meter.read(1, name, 2) == _value(0x55)
             for member in town.members.values()

@@ -90,11 +90,11 @@ def measure(meters: int = METERS, size: int = SIZE, seed: int = 1) -> dict[str, 
             began = time.monotonic()
             job = _order(stage, meters, size)
             store = stage.store()
-            stage.wait_for("the job's end", LIMIT_S, lambda: store.finished(job))
+            stage.wait_for("the job's end", LIMIT_S, lambda: store.reports.finished(job))
         except StageProblem as error:
             raise WrongWork("MicroPython: %s" % error) from error
         seconds = time.monotonic() - began
-        outcomes = Counter(row["outcome"] for row in store.meters(job))
+        outcomes = Counter(row.outcome for row in store.reports.meters(job))
         if outcomes != {"OK": meters}:
             raise WrongWork("MicroPython: the transfer ended with %s" % outcomes)
         found = {"meters": meters, "size": size, "seconds": seconds, "cpu_s": stage.cpu_s()}
@@ -108,7 +108,7 @@ def _order(stage: Stage, meters: int, size: int) -> bytes:
     )
     now = int(time.time())
     return order.transfer_image(
-        stage.store(),
+        stage.store().orders,
         stage.key,
         CONCENTRATOR,
         ["AMI%010d" % number for number in range(1, meters + 1)],

@@ -91,7 +91,7 @@ async def _play(
             sampling.cancel()
             if memory is not None:
                 memory.end()
-            outcomes = Counter(row["outcome"] for row in town.meters_of(job))
+            outcomes = Counter(row.outcome for row in town.meters_of(job))
         running = Counter(member.server.meter.firmware for member in town.members.values())
         if outcomes != {"OK": meters} or running != {FIRMWARE: meters}:
             raise WrongWork("the transfer ended with %s, the meters run %s" % (outcomes, running))
@@ -133,6 +133,6 @@ async def _urgent(town: Town) -> tuple[int, int]:
     job = town.read("clock 0.0.1.0.0.255 time", [serial], priority=9)
     await town.finished(job)
     (row,) = town.meters_of(job)
-    if row["outcome"] != "VALUE":
-        raise WrongWork("the urgent reading ended with %s %s" % (row["outcome"], row["reason"]))
+    if row.outcome != "VALUE":
+        raise WrongWork("the urgent reading ended with %s %s" % (row.outcome, row.reason))
     return town.watch.begun[job] - ordered, town.clock.ticks_ms() - ordered

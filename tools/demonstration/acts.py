@@ -66,7 +66,7 @@ class Acts:
         """What the package would change in some meters."""
         self.say("a dry run on %d meters: what would change? Nothing is written" % len(self._first))
         before = judge.writes(self._control)
-        to = (self._store, self._stage.key, CONCENTRATOR, self._first, self._terms())
+        to = (self._store.orders, self._stage.key, CONCENTRATOR, self._first, self._terms())
         made = self._follow(order.configure(*to, raw, dry_run=True))
         self._console.print(show.meters_table(made), show.summary_line(made))
         self.complaints += judge.read_complaints(made, self._control)
@@ -82,7 +82,7 @@ class Acts:
             text += ", %d of them first: the others only if these succeed" % CANARIES
             terms = self._terms(Canary(CANARIES, 100))
         self.say(text)
-        to = (self._store, self._stage.key, CONCENTRATOR, self._all, terms)
+        to = (self._store.orders, self._stage.key, CONCENTRATOR, self._all, terms)
         made = self._follow(order.configure(*to, raw))
         self._console.print(show.render_report(made))
         self.complaints += judge.complaints(made, package, self._control)
@@ -91,7 +91,7 @@ class Acts:
     def reading(self) -> Json:
         """An attribute of some meters."""
         self.say("a reading: %s" % READ)
-        to = (self._store, self._stage.key, CONCENTRATOR, self._first, self._terms())
+        to = (self._store.orders, self._stage.key, CONCENTRATOR, self._first, self._terms())
         made = self._follow(order.read(*to, [typed.parse_attribute(READ)]))
         self._console.print(show.meters_table(made), show.summary_line(made))
         self.complaints += judge.read_complaints(made, self._control)
@@ -108,7 +108,7 @@ class Acts:
             % (len(content), len(self._on_plc))
         )
         raw = image.signed(described, content, self._stage.key)
-        to = (self._store, self._stage.key, CONCENTRATOR, self._on_plc, self._terms())
+        to = (self._store.orders, self._stage.key, CONCENTRATOR, self._on_plc, self._terms())
         made = self._follow(order.transfer_image(*to, raw))
         for line in self._stage.said("gateway", "campaign"):
             self._console.print(Text("the concentrator: " + line, "dim"))
@@ -140,9 +140,9 @@ class Acts:
 
     def _heard(self) -> tuple[int, str]:
         """How many records the audit trail had at the last hello, and the last one's hash."""
-        standing = self._store.standing(CONCENTRATOR)
+        standing = self._store.trust.standing(CONCENTRATOR)
         assert standing is not None  # it has said hello, or it would not be online
-        return standing["records"], bytes(standing["head"]).hex()
+        return standing.records, standing.head.hex()
 
     def _terms(self, canary: Canary | None = None) -> order.Terms:
         now = int(time.time())
@@ -187,7 +187,7 @@ class Acts:
 
         threading.Thread(target=guard, daemon=True).start()
         try:
-            return watch(self._store, job, self._console)
+            return watch(self._store.reports, job, self._console)
         finally:
             over.set()
 

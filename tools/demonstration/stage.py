@@ -141,7 +141,7 @@ class Stage:
         self.wait_for(
             "the concentrator's hello",
             READY,
-            lambda: any(place["online"] for place in store.concentrators()),
+            lambda: any(place.online for place in store.reports.concentrators()),
         )
 
     def said(self, name: str, where: str) -> list[str]:

@@ -4,7 +4,6 @@ the technician, as plain data, the same that `--json` writes.
 
 from __future__ import annotations
 
-import json
 import uuid
 from collections import Counter
 from typing import Any
@@ -20,7 +19,10 @@ from gateway.dlms.data import axdr, obis
 from gateway.dlms.errors import ProtocolError
 from tools.cosem import names, render
 from tools.hes.orders.typed import daily_text
-from tools.hes.store.store import FINAL, REJECTED, Store
+from tools.hes.store.records import Execution, Pause
+from tools.hes.store.records import Job as JobRow
+from tools.hes.store.reports import Reports
+from tools.hes.store.states import FINAL, REJECTED
 
 PENDING = "PENDING"
 WORK_ORDER = ("serial", "reason", "sentence", "detail", "attempts", "attempts_in_all", "earlier")
@@ -28,70 +30,27 @@ WORK_ORDER = ("serial", "reason", "sentence", "detail", "attempts", "attempts_in
 Json = dict[str, Any]
 
 
-def build(store: Store, job_id: bytes) -> Json:
+def build(store: Reports, job_id: bytes) -> Json:
     """The report as plain data: texts, numbers, lists; times in unix seconds."""
     finished = store.finished(job_id)  # first: what comes meanwhile is of no report that is over
     job = store.job(job_id)
-    attributes = [
-        names.Member(names.ATTRIBUTE, class_id, bytes.fromhex(name), index)
-        for class_id, name, index in json.loads(job["attributes"])
-    ]
-    wanted: list[bytes] = []
-    if BY_NAME[job["kind"]].compares:
-        checks = _checks(store, job["package"])
-        attributes = [names.Member(names.ATTRIBUTE, *check.to_array()[:3]) for check in checks]
-        wanted = [check.data for check in checks]
-    earlier = _earlier(store, job_id)
-    meters = [_meter(row, job, attributes) for row in store.meters(job_id)]
-    for meter in meters:
-        for value, data in zip(meter["values"], wanted, strict=False):
-            value["wanted"] = render.data(data)
-            value["differs"] = not same(data, bytes.fromhex(value["axdr"]))
-        meter["earlier"] = earlier.get(meter["serial"], [])
-        meter["attempts_in_all"] = meter["attempts"] + sum(e["attempts"] for e in meter["earlier"])
-    pause = store.pause(job_id)
-    daily, canary = json.loads(job["daily"]), json.loads(job["canary"])
-    counts = Counter(meter["result"] for meter in meters)
     package = None
-    if job["package"] is not None:
-        name, version = store.package_name(job["package"])
-        package = {"name": name, "version": version, "sha256": job["package"].hex()}
+    if job.package is not None:
+        name, version = store.package_name(job.package)
+        package = {"name": name, "version": version, "sha256": job.package.hex()}
+    attributes, wanted = _attributes(store, job)
+    meters = _meters(store, job, attributes, wanted)
     return {
-        "job": str(uuid.UUID(bytes=bytes(job["id"]))),
-        "kind": job["kind"],
-        "concentrator": job["concentrator"],
+        "job": str(uuid.UUID(bytes=job.id)),
+        "kind": job.kind,
+        "concentrator": job.concentrator,
         "package": package,
         "read": [] if wanted else [str(attribute) for attribute in attributes],
-        "priority": job["priority"],
-        "submitted": job["submitted"],
-        "not_before": job["not_before"],
-        "not_after": job["not_after"],
-        "daily": daily_text(Daily(*daily)) if daily else "",
-        "activation": _activation(job),
-        "canary": {"meters": canary[0], "percent": canary[1]} if canary else None,
-        "retry_of": str(uuid.UUID(bytes=bytes(job["retry_of"]))) if job["retry_of"] else None,
-        "tries": job["tries"],
-        "backoff_s": job["backoff"],
-        "state": job["state"],
-        "reason": job["reason"],
-        "sentence": sentence(job["reason"]),
-        "next_step": _next_step(job["reason"]),
-        "detail": job["detail"],
-        "cancel": job["cancel_state"],
-        "cancel_reason": job["cancel_reason"],
-        "paused": bool(job["paused"]),
-        "pause": ("pause" if pause["paused"] else "resume") if pause and pause["state"] else "",
-        "pause_reason": pause["reason"] if pause else "",
+        **_ordered(job),
+        **_state(job, store.pause(job_id)),
         "finished": finished,
         "progress": _progress(store, job_id),
-        "summary": {
-            "meters": len(meters),
-            "ok": counts[result.OK],
-            "value": counts[result.VALUE],
-            "ko": counts[result.KO],
-            "pending": counts[PENDING],
-            "reasons": dict(sorted(Counter(m["reason"] for m in meters if m["reason"]).items())),
-        },
+        "summary": _summary(meters),
         "meters": meters,
         "technician": [
             {key: meter[key] for key in WORK_ORDER}
@@ -101,61 +60,127 @@ def build(store: Store, job_id: bytes) -> Json:
     }
 
 
-def _activation(job: Any) -> int | None:
+def _attributes(store: Reports, job: JobRow) -> tuple[list[names.Member], list[bytes]]:
+    """What is read of each meter, and of a dry run what each should be."""
+    if BY_NAME[job.kind].compares and job.package is not None:
+        checks = _checks(store, job.package)
+        members = [names.Member(names.ATTRIBUTE, *check.to_array()[:3]) for check in checks]
+        return members, [check.data for check in checks]
+    return [names.Member(names.ATTRIBUTE, *attribute) for attribute in job.attributes], []
+
+
+def _meters(
+    store: Reports, job: JobRow, attributes: list[names.Member], wanted: list[bytes]
+) -> list[Json]:
+    earlier = _earlier(store, job.id)
+    meters = [_meter(row, job, attributes) for row in store.meters(job.id)]
+    for meter in meters:
+        for value, data in zip(meter["values"], wanted, strict=False):
+            value["wanted"] = render.data(data)
+            value["differs"] = not same(data, bytes.fromhex(value["axdr"]))
+        meter["earlier"] = earlier.get(meter["serial"], [])
+        meter["attempts_in_all"] = meter["attempts"] + sum(e["attempts"] for e in meter["earlier"])
+    return meters
+
+
+def _ordered(job: JobRow) -> Json:
+    """The terms of the order."""
+    return {
+        "priority": job.priority,
+        "submitted": job.submitted,
+        "not_before": job.not_before,
+        "not_after": job.not_after,
+        "daily": daily_text(Daily(*job.daily)) if job.daily else "",
+        "activation": _activation(job),
+        "canary": {"meters": job.canary[0], "percent": job.canary[1]} if job.canary else None,
+        "retry_of": str(uuid.UUID(bytes=job.retry_of)) if job.retry_of else None,
+        "tries": job.tries,
+        "backoff_s": job.backoff,
+    }
+
+
+def _state(job: JobRow, pause: Pause | None) -> Json:
+    """Where it stands, and what was ordered of it since."""
+    return {
+        "state": job.state,
+        "reason": job.reason,
+        "sentence": sentence(job.reason),
+        "next_step": _next_step(job.reason),
+        "detail": job.detail,
+        "cancel": job.cancel_state,
+        "cancel_reason": job.cancel_reason,
+        "paused": job.paused,
+        "pause": ("pause" if pause.paused else "resume") if pause and pause.state else "",
+        "pause_reason": pause.reason if pause else "",
+    }
+
+
+def _summary(meters: list[Json]) -> Json:
+    counts = Counter(meter["result"] for meter in meters)
+    return {
+        "meters": len(meters),
+        "ok": counts[result.OK],
+        "value": counts[result.VALUE],
+        "ko": counts[result.KO],
+        "pending": counts[PENDING],
+        "reasons": dict(sorted(Counter(m["reason"] for m in meters if m["reason"]).items())),
+    }
+
+
+def _activation(job: JobRow) -> int | None:
     """When an image is to become active; None: as soon as it is verified."""
-    if not BY_NAME[job["kind"]].activates:
+    if not BY_NAME[job.kind].activates:
         return None
-    _, payload, _ = envelope.split(job["envelope"])
+    _, payload, _ = envelope.split(job.envelope)
     return Job.decode(payload).activation or None
 
 
-def _progress(store: Store, job_id: bytes) -> Json | None:
+def _progress(store: Reports, job_id: bytes) -> Json | None:
     """How far it was when the concentrator told so last; None: it has not."""
     row = store.progress(job_id)
     if row is None:
         return None
     return {
-        "told": row["time"],
-        "phase": row["phase"],
-        "percent": row["permille"] / 10,
-        "queued": row["queued"],
-        "in_hand": row["in_hand"],
-        "done": row["done"],
-        "waiting": dict(json.loads(row["waiting"])),
-        "expected_end": row["ends"] or None,
+        "told": row.time,
+        "phase": row.phase,
+        "percent": row.permille / 10,
+        "queued": row.queued,
+        "in_hand": row.in_hand,
+        "done": row.done,
+        "waiting": dict(row.waiting),
+        "expected_end": row.ends or None,
     }
 
 
-def _meter(row: Any, job: Any, attributes: list[names.Member]) -> Json:
-    outcome, reason, detail = row["outcome"], row["reason"], row["detail"]
-    if job["state"] == REJECTED and row["state"] not in FINAL:
-        outcome, reason, detail = result.KO, job["reason"], job["detail"]
-    final = row["state"] in FINAL or job["state"] == REJECTED
-    values = [bytes.fromhex(each) for each in json.loads(row["value"])] if row["value"] else []
+def _meter(row: Execution, job: JobRow, attributes: list[names.Member]) -> Json:
+    outcome, reason, detail = row.outcome, row.reason, row.detail
+    if job.state == REJECTED and row.state not in FINAL:
+        outcome, reason, detail = result.KO, job.reason, job.detail
+    final = row.state in FINAL or job.state == REJECTED
     return {
-        "serial": row["serial"],
-        "state": row["state"],
+        "serial": row.serial,
+        "state": row.state,
         "result": outcome if final else PENDING,
         "reason": reason,
         "sentence": sentence(reason),
         "next_step": _next_step(reason) if final else result.NOTHING,
         "detail": detail,
-        "values": [_value(*pair) for pair in zip(attributes, values, strict=False)],
-        "attempts": row["attempts"],
-        "path": row["path"],
-        "duration_ms": row["duration_ms"],
-        "updated": row["updated"],
+        "values": [_value(*pair) for pair in zip(attributes, row.value or [], strict=False)],
+        "attempts": row.attempts,
+        "path": row.path,
+        "duration_ms": row.duration_ms,
+        "updated": row.updated,
     }
 
 
-def _checks(store: Store, digest: bytes) -> list[Check]:
+def _checks(store: Reports, digest: bytes) -> list[Check]:
     """What the package of a dry run wants."""
     _, raw = store.package_piece(digest, 0, MAX_PACKAGE)
     _, payload, _ = envelope.split(raw)
     return Package.from_payload(payload).checks
 
 
-def _earlier(store: Store, job_id: bytes) -> dict[str, list[Json]]:
+def _earlier(store: Reports, job_id: bytes) -> dict[str, list[Json]]:
     """By serial: how it went in the jobs that this one orders again, the first one first."""
     found: dict[str, list[Json]] = {}
     for before in store.earlier(job_id):
@@ -165,7 +190,7 @@ def _earlier(store: Store, job_id: bytes) -> dict[str, list[Json]]:
             kept = ("result", "reason", "sentence", "detail", "attempts", "path", "updated")
             entry = {"job": str(uuid.UUID(bytes=before))}
             entry.update({key: meter[key] for key in kept})
-            found.setdefault(row["serial"], []).append(entry)
+            found.setdefault(row.serial, []).append(entry)
     return found
 
 

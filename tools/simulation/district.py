@@ -34,6 +34,7 @@ from tools.emulator.line import MemoryLine
 from tools.hes.line.broker import Broker
 from tools.hes.line.service import Service
 from tools.hes.orders import order, typed
+from tools.hes.store.records import Execution
 from tools.hes.store.store import Store
 from tools.meter.population import IP, Member, build_population, inventory_lines
 from tools.meter.scenario import Scenario
@@ -42,6 +43,7 @@ from tools.package import image
 from tools.package.keys import SigningKey
 from tools.simulation.broker import MemoryBroker
 from tools.simulation.clock import SimulatedClock
+from tools.simulation.loop import InPlace
 from tools.simulation.network import IpMeter, Lines
 
 CONCENTRATOR = "district-1"
@@ -95,7 +97,12 @@ class District:
         self.key = SigningKey.generate()
         self.store = Store(":memory:", self._now)
         self._service = Service(
-            self.store, Broker("memory", 1), self._now, HES_POLL_S, time_key=self.key
+            self.store.line,
+            Broker("memory", 1),
+            self._now,
+            HES_POLL_S,
+            time_key=self.key,
+            thread=InPlace(),
         )
         population = build_population(scenario.meters, seed, scenario.mix, self._now)
         self.members = {member.serial: member for member in population}
@@ -176,7 +183,7 @@ class District:
         job's id. `terms` as _terms()."""
         names = [attributes] if isinstance(attributes, str) else attributes
         return order.read(
-            self.store,
+            self.store.orders,
             self.key,
             CONCENTRATOR,
             list(serials or self.members),
@@ -190,7 +197,7 @@ class District:
         """Order a configuration, signed by `key`; returns the job's id."""
         raw = envelope.sign(package.to_payload(), self.key.kid, self.key.sign)
         return order.configure(
-            self.store,
+            self.store.orders,
             self.key,
             CONCENTRATOR,
             list(serials or self.members),
@@ -214,7 +221,7 @@ class District:
             content, "firmware", "1", "", list(targets), firmware, firmware, delivery
         )
         return order.transfer_image(
-            self.store,
+            self.store.orders,
             self.key,
             CONCENTRATOR,
             list(serials or self.members),
@@ -237,14 +244,14 @@ class District:
     async def finished(self, job: bytes, within_s: int = 7 * DAY_S) -> None:
         """Until every meter of the job has its final state; TimeoutError."""
         deadline = self.clock.ticks_ms() + within_s * 1000
-        while not self.store.finished(job):
+        while not self.store.reports.finished(job):
             if self.clock.ticks_ms() >= deadline:
                 raise TimeoutError("the job is not over after %d s" % within_s)
             await self.clock.sleep_ms(LOOK_MS)
 
-    def meters_of(self, job: bytes) -> list[dict[str, Any]]:
+    def meters_of(self, job: bytes) -> list[Execution]:
         """What the HES knows of each meter of a job: serial, state, outcome, reason, path ..."""
-        return [dict(row) for row in self.store.meters(job)]
+        return self.store.reports.meters(job)
 
     # Inside.
 

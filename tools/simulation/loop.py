@@ -9,15 +9,17 @@ error, not a hang.
 from __future__ import annotations
 
 import asyncio
+import concurrent.futures
 import heapq
 from asyncio import events
 from collections import deque
 from collections.abc import Callable, Coroutine
 from concurrent.futures import Executor
 from contextvars import Context
-from typing import Any, TypeVar, TypeVarTuple
+from typing import Any, ParamSpec, TypeVar, TypeVarTuple
 
 T = TypeVar("T")
+P = ParamSpec("P")
 Ts = TypeVarTuple("Ts")
 
 MOST_AT_ONCE = 10_000_000  # callbacks of one moment
@@ -184,6 +186,20 @@ class SimulatedLoop(asyncio.BaseEventLoop):
 
     def _write_to_self(self) -> None:
         """Nobody sleeps in a system call that would have to be woken."""
+
+
+class InPlace(Executor):
+    """Stands in for a thread, which knows nothing of simulated time: does the work at once."""
+
+    def submit(
+        self, fn: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs
+    ) -> concurrent.futures.Future[T]:
+        future: concurrent.futures.Future[T] = concurrent.futures.Future()
+        try:
+            future.set_result(fn(*args, **kwargs))
+        except Exception as error:
+            future.set_exception(error)
+        return future
 
 
 def run(coroutine: Coroutine[Any, Any, T], start: float = 0.0) -> T:

@@ -23,6 +23,7 @@ from gateway.contract.result import OK, VALUE
 from gateway.dlms.data import axdr, obis
 from gateway.meters.inventory import Meter
 from gateway.meters.network import Network
+from tools.hes.store.records import Execution
 from tools.meter.device import FACTORY_MODEL
 from tools.meter.population import NORMAL
 from tools.meter.scenario import Scenario
@@ -154,7 +155,7 @@ async def soak(scenario: Scenario, days: int, seed: int, say: Any = None) -> Soa
         result.failovers, result.returned = watch.failovers, watch.returned
         result.happened = district.street.happened
         _count_modems(result, district)
-        result.events.update(row["name"] for row in district.store.events(10000))
+        result.events.update(row.name for row in district.store.reports.events(10000))
         loop = asyncio.get_running_loop()
         result.turns = loop.turns if isinstance(loop, SimulatedLoop) else 0
     result.complaints += _piled_up(result.held)
@@ -200,13 +201,13 @@ async def _until(district: District, day: int, second: int) -> None:
     await district.clock.sleep_ms(max(0, at - district.clock.ticks_ms()))
 
 
-def _count(result: Soak, kind: str, row: dict[str, Any]) -> None:
-    outcome, reason = row["outcome"] or row["state"], row["reason"]
+def _count(result: Soak, kind: str, row: Execution) -> None:
+    outcome, reason = row.outcome or row.state, row.reason
     good = outcome in (OK, VALUE)
-    result.executions[kind, outcome, row["path"] if good else reason] += 1
+    result.executions[kind, outcome, row.path if good else reason] += 1
     examples = result.examples.setdefault(reason, []) if not good else []
     if len(examples) < MOST_EXAMPLES:
-        examples.append("%s: %s" % (row["serial"], row["detail"]))
+        examples.append("%s: %s" % (row.serial, row.detail))
 
 
 def _count_modems(result: Soak, district: District) -> None:
@@ -228,11 +229,11 @@ def _wrong_in_meters(
     for kind, job in orders:
         for row in district.meters_of(job):
             if kind == "configuration":
-                reported[row["serial"]] = row["outcome"]
-            elif row["outcome"] == VALUE and not row["value"]:
-                complaints.append("%s: VALUE without a value" % row["serial"])
-            if not row["outcome"] and row["state"] not in ("queued", "in-progress"):
-                complaints.append("%s: %s without an outcome" % (row["serial"], row["state"]))
+                reported[row.serial] = row.outcome
+            elif row.outcome == VALUE and not row.value:
+                complaints.append("%s: VALUE without a value" % row.serial)
+            if not row.outcome and row.state not in ("queued", "in-progress"):
+                complaints.append("%s: %s without an outcome" % (row.serial, row.state))
     for serial, outcome in reported.items():
         member = district.members[serial]
         found = member.server.meter.read(*LOAD_PROFILE, 4)

@@ -37,12 +37,12 @@ def image_file(key: SigningKey, content: bytes = bytes(1000)) -> bytes:
 
 
 def configure(store: Store, key: SigningKey, meters: list[str] | None = None) -> bytes:
-    return order.configure(store, key, CONCENTRATOR, meters or METERS, terms(), package(key))
+    return order.configure(store.orders, key, CONCENTRATOR, meters or METERS, terms(), package(key))
 
 
 def read(store: Store, key: SigningKey, *texts: str) -> bytes:
     attributes = [typed.parse_attribute(text) for text in texts]
-    return order.read(store, key, CONCENTRATOR, METERS, terms(), attributes)
+    return order.read(store.orders, key, CONCENTRATOR, METERS, terms(), attributes)
 
 
 def numbered(first: int, *bodies: object) -> list[Report]:

@@ -72,7 +72,7 @@ def test_submit_works_while_serve_is_down_and_says_so(desk, capsys) -> None:
 def test_cancel_while_serve_is_down(desk, capsys) -> None:
     submit()
     assert main(["cancel", "last", "--key", "hes.pem"]) == 0
-    assert [kind for kind, _, _ in Store("hes.sqlite").orders("c-1")] == ["job", "cancel"]
+    assert [order.kind for order in Store("hes.sqlite").line.orders("c-1")] == ["job", "cancel"]
 
 
 def test_pause_and_resume_while_serve_is_down(desk, capsys) -> None:
@@ -80,13 +80,13 @@ def test_pause_and_resume_while_serve_is_down(desk, capsys) -> None:
     for command in ("pause", "resume"):
         assert main([command, "last", "--key", "hes.pem"]) == 0
     store = Store("hes.sqlite")
-    orders = store.orders("c-1")
-    assert [kind for kind, _, _ in orders] == ["job", "pause"]  # the last one counts
-    _, payload, _ = envelope.split(orders[1][2])
-    first = store.pause(store.find_job("last"))
+    orders = store.line.orders("c-1")
+    assert [order.kind for order in orders] == ["job", "pause"]  # the last one counts
+    _, payload, _ = envelope.split(orders[1].envelope)
+    first = store.reports.pause(store.reports.find_job("last"))
     assert not Pause.decode(payload).paused
     assert main(["pause", "last", "--key", "hes.pem"]) == 0
-    assert store.pause(store.find_job("last"))["issued"] > first["issued"]
+    assert store.reports.pause(store.reports.find_job("last")).issued > first.issued
 
 
 def test_times_of_the_day_and_a_canary(desk, capsys) -> None:
@@ -97,7 +97,7 @@ def test_times_of_the_day_and_a_canary(desk, capsys) -> None:
     shown = capsys.readouterr().out
     assert "20:00-03:00 UTC on mon, sun" in shown
     assert "1 meter, 100 % must succeed" in shown
-    _, _, raw = Store("hes.sqlite").orders("c-1")[0]
+    raw = Store("hes.sqlite").line.orders("c-1")[0].envelope
     job = Job.decode(envelope.split(raw)[1])
     assert job.daily is not None and job.canary is not None
     assert (job.daily.opens, job.daily.closes, job.daily.days) == (72000, 10800, 0x41)
@@ -146,18 +146,18 @@ def test_windows_go_along_with_daylight_saving() -> None:
 def test_retry_orders_the_same_of_the_meters_that_ended_ko(desk, capsys) -> None:
     submit("--package", "interval.pkg", "--priority", "7")
     store = Store("hes.sqlite")
-    first = store.find_job("last")
+    first = store.reports.find_job("last")
     assert main(["retry", "last", "--key", "hes.pem"]) == 1
     assert "not over yet" in capsys.readouterr().err
     bodies = (accepted(first), ok(first, "AMI01"), ko(first, "AMI02", "no-answer"), ended(first))
-    store.take_reports("c-1", Reports(1, numbered(1, *bodies)))
+    store.line.take_reports("c-1", Reports(1, numbered(1, *bodies)))
     assert main(["retry", "last", "--key", "hes.pem"]) == 0
-    again = store.find_job("last")
+    again = store.reports.find_job("last")
     assert again != first
-    assert [row["serial"] for row in store.meters(again)] == ["AMI02"]
-    old, new = store.job(first), store.job(again)
+    assert [row.serial for row in store.reports.meters(again)] == ["AMI02"]
+    old, new = store.reports.job(first), store.reports.job(again)
     for column in ("kind", "concentrator", "package", "priority", "tries", "backoff"):
-        assert old[column] == new[column], column
+        assert getattr(old, column) == getattr(new, column), column
     capsys.readouterr()
     assert main(["report", "last", "--json", "-"]) == 1
     made = json.loads(capsys.readouterr().out)
@@ -166,10 +166,10 @@ def test_retry_orders_the_same_of_the_meters_that_ended_ko(desk, capsys) -> None
     (before,) = meter["earlier"]
     assert (before["job"], before["reason"]) == (made["retry_of"], "no-answer")
     assert (before["attempts"], meter["attempts_in_all"]) == (3, 3)
-    _, _, raw = store.orders("c-1")[-1]
+    raw = store.line.orders("c-1")[-1].envelope
     assert Job.decode(envelope.split(raw)[1]).retry_of == first
     done = (accepted(again), ok(again, "AMI02"), ended(again))
-    store.take_reports("c-1", Reports(1, numbered(5, *done)))
+    store.line.take_reports("c-1", Reports(1, numbered(5, *done)))
     assert main(["retry", "last", "--key", "hes.pem"]) == 1
     assert "nothing to order again" in capsys.readouterr().err
     assert main(["report", "last"]) == 0
@@ -183,7 +183,8 @@ def test_retry_orders_the_same_of_the_meters_that_ended_ko(desk, capsys) -> None
 def test_an_image_and_a_dry_run_are_ordered_by_the_same_words(desk, capsys) -> None:
     assert submit("--package", "image.pkg", "--to", "2080-01-01", "--activate", "2079-01-01") == 0
     assert submit("--package", "interval.pkg", "--dry-run") == 0
-    jobs = [Job.decode(envelope.split(raw)[1]) for _, _, raw in Store("hes.sqlite").orders("c-1")]
+    orders = Store("hes.sqlite").line.orders("c-1")
+    jobs = [Job.decode(envelope.split(each.envelope)[1]) for each in orders]
     assert {job.kind for job in jobs} == {IMAGE, COMPARE}
     image = next(job for job in jobs if job.kind == IMAGE)
     assert image.activation == typed.parse_moment("2079-01-01")
@@ -243,7 +244,7 @@ def test_report_to_a_file(desk, capsys) -> None:
 def test_a_wrong_order_is_explained_and_not_kept(desk, capsys, more: list[str], said: str) -> None:
     assert submit(*more) == 1
     assert said in capsys.readouterr().err
-    assert Store("hes.sqlite").jobs() == []
+    assert Store("hes.sqlite").reports.jobs() == []
 
 
 def test_a_database_that_is_none(desk, capsys) -> None:
@@ -297,17 +298,17 @@ class Serve:
 
 def connected(store: Store) -> None:
     for _ in range(1000):
-        service = store.service()
-        if service is not None and service[1] == "connected" and service[2] < 3:
+        service = store.reports.service()
+        if service is not None and service.status == "connected" and service.silent < 3:
             return
         time.sleep(0.02)
-    raise AssertionError("serve did not connect: %s" % (store.service(),))
+    raise AssertionError("serve did not connect: %s" % (store.reports.service(),))
 
 
 def test_submit_watch_with_a_serve_that_is_killed(desk, broker, capsys) -> None:
     store = Store("hes.sqlite")
     submit()
-    job_id = store.find_job("last")
+    job_id = store.reports.find_job("last")
     first = Serve(desk, broker.url)
     connected(store)
     second = Serve(desk, broker.url)

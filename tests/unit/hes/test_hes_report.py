@@ -34,8 +34,8 @@ from tools.hes.orders import order
 
 
 def take(store, *bodies) -> None:
-    first = store.position(CONCENTRATOR, 1) + 1
-    store.take_reports(CONCENTRATOR, Reports(1, numbered(first, *bodies)))
+    first = store.line.position(CONCENTRATOR, 1) + 1
+    store.line.take_reports(CONCENTRATOR, Reports(1, numbered(first, *bodies)))
 
 
 def shown(made) -> str:
@@ -54,7 +54,7 @@ def test_configuration(store, key) -> None:
         ko(job_id, "AMI03", "wrong-firmware", "expected V02., the meter has V01.08.00"),
         ended(job_id, State.FAILED),
     )
-    made = report.build(store, job_id)
+    made = report.build(store.reports, job_id)
     assert made["finished"]
     assert made["package"]["name"] == "measurement-interval"
     assert made["summary"] == {
@@ -95,7 +95,7 @@ def test_values_are_decoded_and_named(store, key) -> None:
         value(job_id, "AMI01", clock, bytes.fromhex("0600000bb8")),
         value(job_id, "AMI02", b"\xff", b"\x06\x00"),
     )
-    made = report.build(store, job_id)
+    made = report.build(store.reports, job_id)
     first, second, third = made["meters"]
     assert [v["object"] for v in first["values"]] == [
         "clock 0.0.1.0.0.255 time",
@@ -116,7 +116,7 @@ def test_values_are_decoded_and_named(store, key) -> None:
 
 def test_a_dry_run_shows_what_would_change(store, key) -> None:
     raw = package(key, "measurement-interval")
-    job_id = order.configure(store, key, CONCENTRATOR, METERS, terms(), raw, dry_run=True)
+    job_id = order.configure(store.orders, key, CONCENTRATOR, METERS, terms(), raw, dry_run=True)
     differs, fits = bytes.fromhex("0600000e10"), bytes.fromhex("0600000384")
     take(
         store,
@@ -126,7 +126,7 @@ def test_a_dry_run_shows_what_would_change(store, key) -> None:
         value(job_id, "AMI03", b"\x00"),
         ended(job_id),
     )
-    made = report.build(store, job_id)
+    made = report.build(store.reports, job_id)
     assert made["kind"] == "compare"
     values = [meter["values"][0] for meter in made["meters"]]
     assert [v["differs"] for v in values] == [True, False, True]
@@ -143,7 +143,7 @@ def test_what_a_meter_sends_is_no_markup(store, key) -> None:
     job_id = read(store, key, "data 0.0.96.1.0.255 value")
     take(store, value(job_id, "AMI01", b"\x09\x0b[bold]x[/ok"))
     take(store, ko(job_id, "AMI02", "no-answer", "[/]"))
-    text = shown(report.build(store, job_id))
+    text = shown(report.build(store.reports, job_id))
     assert "[bold]x[/ok" in text
     assert "[/]" in text
 
@@ -153,7 +153,7 @@ def test_the_last_result_may_come_while_the_report_is_made(
 ) -> None:
     job_id = configure(store, key)
     take(store, accepted(job_id), *[ok(job_id, serial) for serial in METERS[:-1]])
-    look = store.meters
+    look = store.reports.meters
 
     def looked_at_just_before(job_id: bytes):
         rows = look(job_id)
@@ -161,18 +161,18 @@ def test_the_last_result_may_come_while_the_report_is_made(
         take(store, ok(job_id, METERS[-1]), ended(job_id, State.SUCCEEDED))
         return rows
 
-    monkeypatch.setattr(store, "meters", looked_at_just_before)
-    made = report.build(store, job_id)
+    monkeypatch.setattr(store.reports, "meters", looked_at_just_before)
+    made = report.build(store.reports, job_id)
     assert made["summary"]["pending"] == 1 and not made["finished"]
-    made = report.build(store, job_id)
+    made = report.build(store.reports, job_id)
     assert made["summary"]["pending"] == 0 and made["finished"]
 
 
 def test_a_refused_job_is_a_ko_for_each_meter(store, key) -> None:
     job_id = configure(store, key)
-    digest = digest_of(store.job(job_id)["envelope"])
+    digest = digest_of(store.reports.job(job_id).envelope)
     take(store, Refusal("job", digest, None, "unknown-signer", "key id 00"))
-    made = report.build(store, job_id)
+    made = report.build(store.reports, job_id)
     assert made["finished"]
     assert [(m["result"], m["reason"]) for m in made["meters"]] == 3 * [("KO", "unknown-signer")]
     assert made["technician"] == []
@@ -185,12 +185,12 @@ def test_a_job_that_no_meter_could_take_was_not_refused_itself(store, key) -> No
     for each in rejected:
         each.state = State.NAMES[State.REJECTED]
     take(store, accepted(job_id), *rejected, ended(job_id, State.REJECTED))
-    text = shown(report.build(store, job_id))
+    text = shown(report.build(store.reports, job_id))
     assert "over, 3 of 3 meters not done" in text and "rejected:" not in text
 
 
 def test_a_job_nobody_answered(store, key) -> None:
-    made = report.build(store, configure(store, key))
+    made = report.build(store.reports, configure(store, key))
     assert made["summary"]["pending"] == len(METERS)
     assert "the concentrator has not answered yet" in shown(made)
 
@@ -199,7 +199,7 @@ def test_a_job_nobody_answered(store, key) -> None:
 def test_every_reason_has_a_sentence_and_a_next_step(store, key, reason: str) -> None:
     job_id = configure(store, key)
     take(store, ko(job_id, "AMI01", reason))
-    made = report.build(store, job_id)["meters"][0]
+    made = report.build(store.reports, job_id)["meters"][0]
     assert made["sentence"] == REASONS[reason][2]
     assert made["next_step"] in show.NEXT_STEPS
 
@@ -207,19 +207,19 @@ def test_every_reason_has_a_sentence_and_a_next_step(store, key, reason: str) ->
 def test_a_reason_of_a_newer_gateway_is_shown_as_it_is(store, key) -> None:
     job_id = configure(store, key)
     take(store, ko(job_id, "AMI01", "eaten-by-a-grue"))
-    assert "eaten-by-a-grue" in shown(report.build(store, job_id))
+    assert "eaten-by-a-grue" in shown(report.build(store.reports, job_id))
 
 
 def test_how_far_it_is_and_when_it_is_likely_to_end(store, key) -> None:
     job_id = configure(store, key)
     take(store, accepted(job_id))
-    assert report.build(store, job_id)["progress"] is None
+    assert report.build(store.reports, job_id)["progress"] is None
     there = int(store.now()) - 7200  # the concentrator's clock is slow
     standing = [job_id, "blocks", 431, 1, 2, 0, [["activation-waits", 1]], there + 4800]
-    store.take_progress("another", Progress(there, [standing]))
-    assert report.build(store, job_id)["progress"] is None
-    store.take_progress(CONCENTRATOR, Progress(there, [standing, [bytes(16), *standing[1:]]]))
-    made = report.build(store, job_id)
+    store.line.take_progress("another", Progress(there, [standing]))
+    assert report.build(store.reports, job_id)["progress"] is None
+    store.line.take_progress(CONCENTRATOR, Progress(there, [standing, [bytes(16), *standing[1:]]]))
+    made = report.build(store.reports, job_id)
     progress = made["progress"]
     assert (progress["phase"], progress["percent"], progress["in_hand"]) == ("blocks", 43.1, 2)
     assert abs(progress["expected_end"] - store.now() - 4800) < 10
@@ -227,19 +227,19 @@ def test_how_far_it_is_and_when_it_is_likely_to_end(store, key) -> None:
     assert "State in-progress" in text
     assert "broadcasting the blocks, 43 %" in text and "(1 h " in text
     assert "1 meter: the image is verified and waits for its time" in text
-    assert store.jobs()[0]["ends"] == progress["expected_end"]
+    assert store.reports.jobs()[0].ends == progress["expected_end"]
     take(store, ok(job_id, "AMI01"), ok(job_id, "AMI02"), ok(job_id, "AMI03"))
     take(store, ended(job_id))
-    assert "expected" not in shown(report.build(store, job_id))
+    assert "expected" not in shown(report.build(store.reports, job_id))
 
 
 def test_when_an_image_is_to_become_active(store, key) -> None:
     at = int(store.now()) + 600
     raw = image_file(key)
-    to = (store, key, CONCENTRATOR, METERS, terms(), raw)
-    made = report.build(store, order.transfer_image(*to, activation=at))
+    to = (store.orders, key, CONCENTRATOR, METERS, terms(), raw)
+    made = report.build(store.reports, order.transfer_image(*to, activation=at))
     assert made["activation"] == at and show.date(at) in shown(made)
-    assert report.build(store, order.transfer_image(*to))["activation"] is None
+    assert report.build(store.reports, order.transfer_image(*to))["activation"] is None
 
 
 def test_words_for_a_time_to_come() -> None:

@@ -13,7 +13,7 @@ from gateway.contract.messages import Hello, SignedTime, Time
 from hal.cpython.crypto import SystemCrypto
 from tests.unit.hes.concentrator import Concentrator
 from tests.unit.hes.orders import CONCENTRATOR, METERS, configure
-from tests.unit.hes.test_hes_service import run, serving, until
+from tests.unit.hes.test_hes_service import run, serving, status_of, until
 from tests.unit.hes.test_hes_with_gateway import BOARD_KEY, running
 from tools.hes.__main__ import main
 from tools.hes.line.broker import Broker
@@ -47,19 +47,19 @@ def test_a_key_is_added_and_the_old_one_removed(tmp_path, store, broker, key, ca
             # Signed by the key that the message before brings.
             assert trust(tmp_path, "send", "--key", str(tmp_path / "new.pem")) == 0
             job_id = configure(store, new)
-            await until(lambda: store.job(job_id)["state"] == "queued")
+            await until(lambda: store.reports.job(job_id).state == "queued")
             assert gateway.session.trust.number == 2
             assert [k.kid for k in gateway.session.trust.trusted()] == [new.kid]
-            await until(lambda: store.numbered(CONCENTRATOR, ("submitted", "sent")) == [])
+            await until(lambda: store.trust.numbered(CONCENTRATOR, ("submitted", "sent")) == [])
             refused = configure(store, key)
-            await until(lambda: store.finished(refused))
-            assert store.job(refused)["reason"] == "unknown-signer"
+            await until(lambda: store.reports.finished(refused))
+            assert store.reports.job(refused).reason == "unknown-signer"
             # By a key that is not trusted any more.
             assert trust(tmp_path, "remove", new.kid.hex()) == 0
             assert trust(tmp_path, "send", "--key", str(tmp_path / "old.pem")) == 0
-            await until(lambda: len(store.numbered(CONCENTRATOR, ("rejected",))) == 1)
+            await until(lambda: len(store.trust.numbered(CONCENTRATOR, ("rejected",))) == 1)
         # Numbers go on after what was taken.
-        assert store.next_number("trust", CONCENTRATOR) == 3
+        assert store.trust.next_number("trust", CONCENTRATOR) == 3
 
     run(scenario())
     capsys.readouterr()
@@ -80,7 +80,7 @@ def test_what_is_wrong_on_the_command_line(tmp_path, store, key, capsys) -> None
     assert hes(tmp_path, "trust", "remove", "--concentrator", "NO SUCH", "00") == 1
     trust(tmp_path, "remove", "00")
     trust(tmp_path, "drop")
-    assert store.staged_trust(CONCENTRATOR) == []
+    assert store.trust.staged(CONCENTRATOR) == []
 
 
 @pytest.mark.parametrize("suite", [0, 1, 2])
@@ -107,7 +107,7 @@ def test_keys_reach_the_inventory_wrapped(tmp_path, store, broker, key, capsys, 
             await until(lambda: gateway.session.trust.keys_number == 1)
             found = gateway.inventory.keys(METERS[0])
             assert (found.suite, found.ek, found.ak) == (suite, ek, ak)
-            await until(lambda: store.numbered(CONCENTRATOR, ("submitted", "sent")) == [])
+            await until(lambda: store.trust.numbered(CONCENTRATOR, ("submitted", "sent")) == [])
 
     run(scenario())
     written = [*board.iterdir(), *tmp_path.glob("hes.sqlite*")]
@@ -125,11 +125,11 @@ def test_keys_reach_the_inventory_wrapped(tmp_path, store, broker, key, capsys, 
 
 def test_the_time_is_signed_for_who_needs_it(store, broker, key) -> None:
     async def scenario() -> None:
-        own = Store(store.path)
-        service = Service(own, Broker.parse(broker.url), poll=0.02, time_key=key)
+        own = Store(store.where)
+        service = Service(own.line, Broker.parse(broker.url), poll=0.02, time_key=key)
         task = asyncio.create_task(service.run())
         try:
-            await until(lambda: (store.service() or ("", ""))[1] == "connected")
+            await until(lambda: status_of(store) == "connected")
             async with Concentrator(broker.port) as there:
                 nonce = bytes(range(16))
                 await there.send("hello", Hello(1, 0, [], nonce).encode())
@@ -150,10 +150,10 @@ def test_the_time_is_signed_for_who_needs_it(store, broker, key) -> None:
 
 
 def test_a_shorter_audit_trail_is_noticed(store) -> None:
-    store.take_hello(CONCENTRATOR, Hello(1, 5, [], records=7, head=b"a" * 32))
-    store.take_hello(CONCENTRATOR, Hello(1, 5, [], records=9, head=b"b" * 32))
-    store.take_hello(CONCENTRATOR, Hello(1, 5, [], records=9, head=b"b" * 32))
-    assert store.events() == []
-    store.take_hello(CONCENTRATOR, Hello(1, 5, [], records=8, head=b"c" * 32))
-    store.take_hello(CONCENTRATOR, Hello(1, 5, [], records=8, head=b"d" * 32))
-    assert [event["name"] for event in store.events()] == ["audit-trail-cut"] * 2
+    store.line.take_hello(CONCENTRATOR, Hello(1, 5, [], records=7, head=b"a" * 32))
+    store.line.take_hello(CONCENTRATOR, Hello(1, 5, [], records=9, head=b"b" * 32))
+    store.line.take_hello(CONCENTRATOR, Hello(1, 5, [], records=9, head=b"b" * 32))
+    assert store.reports.events() == []
+    store.line.take_hello(CONCENTRATOR, Hello(1, 5, [], records=8, head=b"c" * 32))
+    store.line.take_hello(CONCENTRATOR, Hello(1, 5, [], records=8, head=b"d" * 32))
+    assert [event.name for event in store.reports.events()] == ["audit-trail-cut"] * 2

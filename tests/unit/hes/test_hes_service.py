@@ -27,9 +27,9 @@ from tools.hes.store.store import Store
 @asynccontextmanager
 async def serving(store: Store, url: str, wait: bool = True) -> AsyncIterator[None]:
     """The service on a connection of its own to the database, as in real life."""
-    own = Store(store.path)
-    own.beat("", "starting")
-    task = asyncio.create_task(Service(own, Broker.parse(url), poll=0.02).run())
+    own = Store(store.where)
+    own.line.beat("", "starting")
+    task = asyncio.create_task(Service(own.line, Broker.parse(url), poll=0.02).run())
     try:
         if wait:
             await until(lambda: status_of(store) == "connected")
@@ -80,15 +80,15 @@ def test_a_whole_job(store, broker, key) -> None:
 
             await there.report(2, *(ok(job_id, serial) for serial in METERS), ended(job_id))
             await there.acknowledged_up_to(5)
-            assert store.finished(job_id)  # what is acknowledged is in the database
-            assert store.job(job_id)["state"] == "succeeded"
+            assert store.reports.finished(job_id)  # what is acknowledged is in the database
+            assert store.reports.job(job_id).state == "succeeded"
 
     run(scenario())
 
 
 def package_of(store: Store, digest: bytes) -> bytes:
-    total, _ = store.package_piece(digest, 0, 0)
-    return store.package_piece(digest, 0, total)[1]
+    total, _ = store.reports.package_piece(digest, 0, 0)
+    return store.reports.package_piece(digest, 0, total)[1]
 
 
 def test_a_gap_is_asked_for_and_nothing_taken_before_it_is_closed(store, broker, key) -> None:
@@ -101,10 +101,10 @@ def test_a_gap_is_asked_for_and_nothing_taken_before_it_is_closed(store, broker,
             await there.report(3, ok(job_id, "AMI02"))
             await there.asked_again_from(2)
             assert await there.acknowledged() == 1
-            assert [row["outcome"] for row in store.meters(job_id)] == ["", "", ""]
+            assert [row.outcome for row in store.reports.meters(job_id)] == ["", "", ""]
             await there.report(2, ok(job_id, "AMI01"), ok(job_id, "AMI02"))
             await there.acknowledged_up_to(3)
-            assert [row["outcome"] for row in store.meters(job_id)] == ["OK", "OK", ""]
+            assert [row.outcome for row in store.reports.meters(job_id)] == ["OK", "OK", ""]
 
     run(scenario())
 
@@ -124,7 +124,7 @@ def test_the_service_may_be_stopped_at_any_moment(store, broker, key) -> None:
             async with serving(store, broker.url):
                 await there.acknowledged_up_to(2)  # by the retained birth
                 await there.asked_again_from(3)
-                await until(lambda: store.job(second)["state"] == "sent")
+                await until(lambda: store.reports.job(second).state == "sent")
                 await there.report(3, ok(job_id, "AMI02"))
                 await there.acknowledged_up_to(3)
 
@@ -185,7 +185,7 @@ def test_cancel(store, broker, key) -> None:
             await there.next("job")
             await there.report(1, accepted(job_id))
             await there.acknowledged_up_to(1)
-            order.cancel(store, key, job_id)
+            order.cancel(store.orders, key, job_id)
             trust = [(key.kid, key.public)]
             payload, _ = envelope.verify(await there.next("cancel"), trust, SystemCrypto())
             cancel = Cancel.decode(payload)
@@ -217,9 +217,9 @@ def test_nonsense_is_noted_and_stops_nothing(store, broker, key) -> None:
                 state = messages.State("c-1", 9, True, 1, 1, 1, 0, "", "", 0, 0, 0)
                 await other.send("state", state.encode())
             await there.pull(bytes(32), 0, 10)
-            await until(lambda: len(store.events()) == 4 * len(messages.UP_TOPICS) + 1)
-            assert {event["name"] for event in store.events()} == {"malformed"}
-            assert store.concentrators()[0]["session"] == 1
+            await until(lambda: len(store.reports.events()) == 4 * len(messages.UP_TOPICS) + 1)
+            assert {event.name for event in store.reports.events()} == {"malformed"}
+            assert store.reports.concentrators()[0].session == 1
 
     run(scenario())
 
@@ -254,9 +254,9 @@ def test_mutual_tls(tmp_path, store) -> None:
         return Broker.parse(url, tmp_path / (ca + ".pem"), own, secret)
 
     async def status(broker: Broker) -> str:
-        own = Store(store.path)
-        own.beat("", "starting")
-        task = asyncio.create_task(Service(own, broker).run())
+        own = Store(store.where)
+        own.line.beat("", "starting")
+        task = asyncio.create_task(Service(own.line, broker).run())
         await until(lambda: status_of(own) != "starting" and status_of(own) != "connecting")
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)
@@ -276,7 +276,8 @@ def test_mutual_tls(tmp_path, store) -> None:
 
 
 def status_of(store: Store) -> str:
-    return (store.service() or ("", "", 0.0))[1]
+    service = store.reports.service()
+    return service.status if service else ""
 
 
 def test_tls_files_are_checked_before_anything_is_sent(tmp_path) -> None:

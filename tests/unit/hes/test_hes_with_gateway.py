@@ -118,7 +118,7 @@ async def running(
 
 
 def results(store: Store, job_id: bytes) -> dict[str, str]:
-    return {m["serial"]: m["reason"] for m in report.build(store, job_id)["meters"]}
+    return {m["serial"]: m["reason"] for m in report.build(store.reports, job_id)["meters"]}
 
 
 def test_configure_and_read(tmp_path, store, broker, key) -> None:
@@ -138,7 +138,11 @@ def test_configure_and_read(tmp_path, store, broker, key) -> None:
             serving(store, broker.url),
             running(tmp_path / "board", broker.port, key, on_meter) as gateway,
         ):
-            await until(lambda: store.finished(job_id) and store.job(job_id)["reason"] == "ended")
+            await until(
+                lambda: (
+                    store.reports.finished(job_id) and store.reports.job(job_id).reason == "ended"
+                )
+            )
             assert results(store, job_id) == {
                 "AMI01": "applied",
                 "AMI02": "write-refused",
@@ -147,13 +151,13 @@ def test_configure_and_read(tmp_path, store, broker, key) -> None:
             }
             assert sorted(written) == [(serial, CAPTURE_PERIOD) for serial in METERS]
             reading = read(store, key, "profile_generic 1.0.99.1.0.255 capture_period")
-            await until(lambda: store.finished(reading))
-            meter = report.build(store, reading)["meters"][0]
+            await until(lambda: store.reports.finished(reading))
+            meter = report.build(store.reports, reading)["meters"][0]
             assert meter["values"][0]["value"] == 900
             assert (meter["path"], meter["duration_ms"], meter["attempts"]) == ("plc", 1200, 1)
             await until(lambda: gateway.ledger.acknowledged == gateway.ledger.last_number)
-        assert [event["name"] for event in store.events()] == []
-        assert not store.concentrators()[0]["online"]
+        assert [event.name for event in store.reports.events()] == []
+        assert not store.reports.concentrators()[0].online
 
     run(scenario())
 
@@ -162,11 +166,11 @@ def test_cancel_reaches_every_meter_that_waits(tmp_path, store, broker, key) -> 
     async def scenario() -> None:
         async with serving(store, broker.url), running(tmp_path / "board", broker.port, key):
             job_id = configure(store, key)
-            await until(lambda: store.job(job_id)["state"] == "queued")
-            order.cancel(store, key, job_id)
-            await until(lambda: store.job(job_id)["state"] == "canceled")
+            await until(lambda: store.reports.job(job_id).state == "queued")
+            order.cancel(store.orders, key, job_id)
+            await until(lambda: store.reports.job(job_id).state == "canceled")
             assert set(results(store, job_id).values()) == {"canceled"}
-            assert store.orders(CONCENTRATOR) == []
+            assert store.line.orders(CONCENTRATOR) == []
 
     run(scenario())
 
@@ -177,18 +181,18 @@ def test_a_job_waits_while_it_is_paused(tmp_path, store, broker, key) -> None:
         async with serving(store, broker.url):
             async with running(held, broker.port, key):
                 job_id = read(store, key, "clock 0.0.1.0.0.255 time")
-                await until(lambda: store.job(job_id)["state"] == "queued")
-                order.pause(store, key, job_id, True)
-                await until(lambda: store.job(job_id)["paused"])
+                await until(lambda: store.reports.job(job_id).state == "queued")
+                order.pause(store.orders, key, job_id, True)
+                await until(lambda: store.reports.job(job_id).paused)
             value = Result(VALUE, "read", "", [CAPTURE_PERIOD])
             async with running(held, broker.port, key, lambda *_: value) as gateway:
                 await until(lambda: gateway.session.online)
-                assert report.build(store, job_id)["paused"]
+                assert report.build(store.reports, job_id)["paused"]
                 assert set(results(store, job_id).values()) == {""}
-                order.pause(store, key, job_id, False)
-                await until(lambda: store.finished(job_id))
-            assert not store.job(job_id)["paused"]
-            assert store.orders(CONCENTRATOR) == []
+                order.pause(store.orders, key, job_id, False)
+                await until(lambda: store.reports.finished(job_id))
+            assert not store.reports.job(job_id).paused
+            assert store.line.orders(CONCENTRATOR) == []
 
     run(scenario())
 
@@ -197,8 +201,8 @@ def test_a_key_the_concentrator_does_not_know(tmp_path, store, broker, key) -> N
     async def scenario() -> None:
         async with serving(store, broker.url), running(tmp_path / "board", broker.port, key):
             job_id = configure(store, SigningKey.generate())
-            await until(lambda: store.finished(job_id))
-            assert store.job(job_id)["reason"] == "unknown-signer"
+            await until(lambda: store.reports.finished(job_id))
+            assert store.reports.job(job_id).reason == "unknown-signer"
 
     run(scenario())
 
@@ -209,7 +213,7 @@ def test_reports_made_while_the_hes_is_away_arrive_when_it_is_back(
     async def scenario() -> None:
         async with serving(store, broker.url), running(tmp_path / "board", broker.port, key):
             job_id = read(store, key, "clock 0.0.1.0.0.255 time")
-            await until(lambda: store.job(job_id)["state"] == "queued")
+            await until(lambda: store.reports.job(job_id).state == "queued")
         value = Result(VALUE, "read", "", [CAPTURE_PERIOD])
         async with running(tmp_path / "board", broker.port, key, lambda *_: value) as gateway:
             # One more than these five if the order came twice and was refused as a duplicate.
@@ -217,7 +221,7 @@ def test_reports_made_while_the_hes_is_away_arrive_when_it_is_back(
             await until(lambda: not any(entry.open() for entry in gateway.ledger.jobs()))
             assert set(results(store, job_id).values()) == {""}
             async with serving(store, broker.url):
-                await until(lambda: store.finished(job_id))
+                await until(lambda: store.reports.finished(job_id))
                 await until(lambda: gateway.ledger.acknowledged == gateway.ledger.last_number)
         assert set(results(store, job_id).values()) == {"read"}
 

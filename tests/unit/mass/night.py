@@ -103,9 +103,7 @@ class Night:
                 await self.meanwhile(district, job)
             await district.finished(job, self.within_s)
             self.took_s = (district.clock.ticks_ms() - began) // 1000
-            found = {
-                row["serial"]: (row["outcome"], row["reason"]) for row in district.meters_of(job)
-            }
+            found = {row.serial: (row.outcome, row.reason) for row in district.meters_of(job)}
         self._check(found)
         return found
 

@@ -361,7 +361,7 @@ def test_canceled() -> None:
 
     async def meanwhile(district: District, job: bytes) -> None:
         def cancel(district: District) -> None:
-            order.cancel(district.store, district.key, job)
+            order.cancel(district.store.orders, district.key, job)
 
         await at_broadcast(night, 20, cancel)(district, job)
 
@@ -376,12 +376,12 @@ def test_paused_and_resumed() -> None:
 
     async def meanwhile(district: District, job: bytes) -> None:
         async def pause(district: District) -> None:
-            order.pause(district.store, district.key, job, True)
+            order.pause(district.store.orders, district.key, job, True)
             await asyncio.sleep(30)
             before = night.broadcasts
             await asyncio.sleep(2 * HOUR_S)
             assert night.broadcasts == before
-            order.pause(district.store, district.key, job, False)
+            order.pause(district.store.orders, district.key, job, False)
 
         await at_broadcast(night, 20, pause)(district, job)
 
@@ -400,7 +400,7 @@ def test_an_urgent_job_in_the_midst() -> None:
             began = district.clock.ticks_ms()
             job = district.read(CLOCK, [serial(BAD)], priority=9)
             await district.finished(job, HOUR_S)
-            assert [row["outcome"] for row in district.meters_of(job)] == ["VALUE"]
+            assert [row.outcome for row in district.meters_of(job)] == ["VALUE"]
             took.append((district.clock.ticks_ms() - began) / 1000)
 
         night.meanwhile = at_broadcast(night, number, ask)
@@ -420,7 +420,7 @@ def test_two_images_one_after_the_other() -> None:
             assert runs(district.members[each]) == "V04.00.00"
             assert image_of(district.members[each]).image == other
         rows = district.meters_of(second)
-        assert {row["reason"] for row in rows} == {"applied"}
+        assert {row.reason for row in rows} == {"applied"}
 
     night = Night(8, left_out=[5, 6, 7, 8], meanwhile=meanwhile)
     check = night._check

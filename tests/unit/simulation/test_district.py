@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 import os
 import subprocess
 import sys
@@ -41,7 +42,7 @@ def healthy(**shares: int) -> Mix:
 
 
 def outcomes(district: District, job: bytes) -> Counter[tuple[str, str]]:
-    return Counter((row["outcome"], row["path"]) for row in district.meters_of(job))
+    return Counter((row.outcome, row.path) for row in district.meters_of(job))
 
 
 def intervals(district: District) -> Counter[int]:
@@ -65,7 +66,7 @@ def test_every_medium_is_read_and_configured() -> None:
             await district.finished(job, 3600)
             assert {outcome for outcome, _ in outcomes(district, job)} == {"VALUE"}
             for row in district.meters_of(job):
-                told = axdr.decode(bytes.fromhex(_first(row["value"])))[1]
+                told = axdr.decode(_first(row.value))[1]
                 assert told[:2] == (2027).to_bytes(2, "big")  # the meters live in the same time
             assert district.clock.unix_time() - began < 120
             assert district.broker.messages["report"] >= 2
@@ -89,8 +90,9 @@ def test_every_make_of_modem(plc: str, rf: str) -> None:
     run(play())
 
 
-def _first(value: str) -> str:
-    return value.strip('[]"').split('"')[0]
+def _first(value: list[bytes] | None) -> bytes:
+    assert value is not None
+    return value[0]
 
 
 def test_a_day_and_its_dates() -> None:
@@ -111,15 +113,13 @@ async def _evening() -> tuple[list[Any], int]:
         job = district.read(CLOCK, tries=3, backoff_s=300)
         await district.finished(job, DAY_S)
         rows = district.meters_of(job)
-        for row in rows:
-            del row["job"]
-        return [tuple(row.values()) for row in rows], district.clock.ticks_ms()
+        return [dataclasses.astuple(row) for row in rows], district.clock.ticks_ms()
 
 
 def test_the_same_seed_takes_the_same_course() -> None:
     first = run(_evening())
     assert first == run(_evening())
-    found = Counter(row[2] for row in first[0])
+    found = Counter(row[1] for row in first[0])
     assert found["succeeded"] >= 45 and found["failed"] >= 1  # one is dead
     script = "from tests.unit.simulation.test_district import _evening, run; print(run(_evening()))"
     for seed in ("1", "2"):  # whatever the order of sets
@@ -163,10 +163,10 @@ def test_hours_without_the_line_and_then_everything_is_told() -> None:
         async with District(Scenario(200, healthy(plc=1))) as district:
             job = district.read(CLOCK)
             await asyncio.sleep(30)
-            assert not district.store.finished(job)
+            assert not district.store.reports.finished(job)
             district.broker.up = False
             await asyncio.sleep(6 * 3600)
-            assert not district.store.finished(job)
+            assert not district.store.reports.finished(job)
             district.broker.up = True
             await district.finished(job, 3600)
             assert outcomes(district, job) == {("VALUE", "plc"): 200}

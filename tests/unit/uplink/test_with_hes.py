@@ -99,8 +99,8 @@ def test_jobs_over_a_broker_that_restarts_and_a_gateway_that_does(
     folder.mkdir()
 
     async def scenario() -> None:
-        own = Store(store.path)
-        service = asyncio.create_task(Service(own, Broker.parse(broker.url), poll=0.02).run())
+        own = Store(store.where)
+        service = asyncio.create_task(Service(own.line, Broker.parse(broker.url), poll=0.02).run())
         gateway = Gateway(folder, broker.port, key)
         session = asyncio.create_task(gateway.session.run())
         applied = Result(OK, "applied")
@@ -108,8 +108,8 @@ def test_jobs_over_a_broker_that_restarts_and_a_gateway_that_does(
         # A package is pulled, two meters are done, the third is not in the inventory.
         first = configure(store, key)
         await until(lambda: gateway.work(applied) == METERS[:2])
-        await until(lambda: store.finished(first))
-        assert [row["reason"] for row in store.meters(first)] == [
+        await until(lambda: store.reports.finished(first))
+        assert [row.reason for row in store.reports.meters(first)] == [
             "applied",
             "applied",
             "unknown-meter",
@@ -122,10 +122,10 @@ def test_jobs_over_a_broker_that_restarts_and_a_gateway_that_does(
         await until(lambda: not gateway.session.online)
         assert gateway.work(Result("VALUE", "read", "", [b"\x00"])) == METERS[:2]
         await asyncio.sleep(0.1)
-        assert not store.finished(second)
+        assert not store.reports.finished(second)
         broker.start()
-        await until(lambda: store.finished(second))
-        assert [row["outcome"] for row in store.meters(second)] == ["VALUE", "VALUE", "KO"]
+        await until(lambda: store.reports.finished(second))
+        assert [row.outcome for row in store.reports.meters(second)] == ["VALUE", "VALUE", "KO"]
 
         # The gateway goes with a job in the ledger, and starts again.
         third = read(store, key, "clock 0.0.1.0.0.255 time")
@@ -136,7 +136,7 @@ def test_jobs_over_a_broker_that_restarts_and_a_gateway_that_does(
         again = Gateway(folder, broker.port, key)
         session = asyncio.create_task(again.session.run())
         assert again.work(Result("VALUE", "read", "", [b"\x00"])) == METERS[:2]
-        await until(lambda: store.finished(third))
+        await until(lambda: store.reports.finished(third))
         await until(lambda: again.ledger.acknowledged == again.ledger.last_number)
 
         for task in (session, service):

@@ -48,12 +48,12 @@ def add_parsers(commands: Any) -> None:
 
 
 def _watch(options: argparse.Namespace) -> int:
-    store = Store(options.db)
+    store = Store(options.db).reports
     return follow(store, store.find_job(options.job))
 
 
 def _report(options: argparse.Namespace) -> int:
-    store = Store(options.db)
+    store = Store(options.db).reports
     made = report.build(store, store.find_job(options.job))
     if options.json != "-":
         Console().print(show.render_report(made))
@@ -68,10 +68,10 @@ def _report(options: argparse.Namespace) -> int:
 
 def _cancel(options: argparse.Namespace) -> int:
     store = Store(options.db)
-    job_id = store.find_job(options.job)
-    order.cancel(store, SigningKey.load(options.key), job_id)
+    job_id = store.orders.find_job(options.job)
+    order.cancel(store.orders, SigningKey.load(options.key), job_id)
     print("cancel of %s is kept; each meter stops at its next safe point" % uuid.UUID(bytes=job_id))
-    problem = service_problem(store)
+    problem = service_problem(store.reports)
     if problem:
         print("ami-hes: %s" % problem, file=sys.stderr)
     return 0
@@ -87,12 +87,12 @@ def _resume(options: argparse.Namespace) -> int:
 
 def _pause_or_resume(options: argparse.Namespace, paused: bool) -> int:
     store = Store(options.db)
-    job_id = store.find_job(options.job)
-    order.pause(store, SigningKey.load(options.key), job_id, paused)
+    job_id = store.orders.find_job(options.job)
+    order.pause(store.orders, SigningKey.load(options.key), job_id, paused)
     then = "the meters in hand are finished, no other begins" if paused else "its meters go on"
     name = "pause" if paused else "resume"
     print("%s of %s is kept; once it arrives %s" % (name, uuid.UUID(bytes=job_id), then))
-    problem = service_problem(store)
+    problem = service_problem(store.reports)
     if problem:
         print("ami-hes: %s" % problem, file=sys.stderr)
     return 0
@@ -101,5 +101,5 @@ def _pause_or_resume(options: argparse.Namespace, paused: bool) -> int:
 def _retry(options: argparse.Namespace) -> int:
     store = Store(options.db)
     key = SigningKey.load(options.key)
-    job_id = order.retry(store, key, store.find_job(options.job), time.time())
-    return kept(store, job_id, options.watch)
+    job_id = order.retry(store.orders, key, store.orders.find_job(options.job), time.time())
+    return kept(store.reports, job_id, options.watch)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import sqlite3
 import time
 import uuid
 from typing import Any
@@ -15,6 +14,7 @@ from rich.text import Text
 
 from tools.hes.cli import show
 from tools.hes.cli.watch import service_problem
+from tools.hes.store.records import Counted
 from tools.hes.store.store import Store
 
 
@@ -24,23 +24,21 @@ def add_parser(commands: Any) -> None:
 
 
 def _run(options: argparse.Namespace) -> int:
-    store = Store(options.db)
+    store = Store(options.db).reports
     console = Console()
     jobs = Table(title="Jobs", title_justify="left", box=box.SIMPLE_HEAD)
     for name in ("Job", "Submitted", "Concentrator", "Kind", "State", "Meters", "OK", "KO", "Ends"):
         jobs.add_column(name)
     for job in store.jobs():
         jobs.add_row(
-            str(uuid.UUID(bytes=job["id"]))[:8],
-            show.date(job["submitted"]),
-            job["concentrator"],
-            job["kind"],
-            Text(
-                job["state"] + (", cancel %s" % job["cancel_state"] if job["cancel_state"] else "")
-            ),
-            str(job["meters"]),
-            str(job["ok"] + job["value"]),
-            str(job["ko"]),
+            str(uuid.UUID(bytes=job.id))[:8],
+            show.date(job.submitted),
+            job.concentrator,
+            job.kind,
+            Text(job.state + (", cancel %s" % job.cancel_state if job.cancel_state else "")),
+            str(job.meters),
+            str(job.ok + job.value),
+            str(job.ko),
             _ends(job),
         )
     places = Table(title="Concentrators", title_justify="left", box=box.SIMPLE_HEAD)
@@ -48,20 +46,20 @@ def _run(options: argparse.Namespace) -> int:
         places.add_column(name)
     for place in store.concentrators():
         places.add_row(
-            place["id"],
-            Text("online", "green") if place["online"] else Text("offline", "red"),
-            show.date(place["seen"]),
-            Text(place["firmware"]),
-            Text(place["runtime"]),
-            str(place["jobs_open"]),
-            "%d of %d reachable" % (place["meters_reachable"], place["meters_known"]),
+            place.id,
+            Text("online", "green") if place.online else Text("offline", "red"),
+            show.date(place.seen),
+            Text(place.firmware),
+            Text(place.runtime),
+            str(place.jobs_open),
+            "%d of %d reachable" % (place.meters_reachable, place.meters_known),
         )
     events = Table(title="Last events", title_justify="left", box=box.SIMPLE_HEAD)
     for name in ("When", "Concentrator", "What"):
         events.add_column(name, overflow="fold")
     for event in reversed(store.events(10)):
-        what = Text("%s: %s" % (event["name"], event["detail"]))
-        events.add_row(show.date(event["time"]), event["concentrator"], what)
+        what = Text("%s: %s" % (event.name, event.detail))
+        events.add_row(show.date(event.time), event.concentrator, what)
     for table in (jobs, places, events):
         if table.row_count:
             console.print(table)
@@ -70,8 +68,8 @@ def _run(options: argparse.Namespace) -> int:
     return 0
 
 
-def _ends(job: sqlite3.Row) -> str:
+def _ends(job: Counted) -> str:
     """When the concentrator expects it to."""
-    if not job["ends"] or job["ok"] + job["value"] + job["ko"] == job["meters"]:
+    if not job.ends or job.ok + job.value + job.ko == job.meters:
         return "-"
-    return show.ends(job["ends"], time.time())
+    return show.ends(job.ends, time.time())

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
-import sqlite3
 import sys
-from pathlib import Path
 
 from gateway.version import VERSION
 from tools.hes.cli import jobs, listing, meters, security, serve, submit
@@ -14,7 +12,7 @@ from tools.hes.cli.arguments import add_key
 from tools.hes.line.broker import BrokerProblem
 from tools.hes.orders.security import SecurityProblem
 from tools.hes.orders.typed import OrderProblem
-from tools.hes.store.store import StoreProblem
+from tools.hes.store.problems import StoreProblem
 from tools.package.keys import KeyProblem
 
 DATABASE = "hes.sqlite"
@@ -50,8 +48,6 @@ def main(arguments: list[str] | None = None) -> int:
         BrokerProblem,
     ) as error:
         print("ami-hes: %s" % error, file=sys.stderr)
-    except sqlite3.Error as error:
-        print("ami-hes: %s: %s" % (options.db, error), file=sys.stderr)
     except OSError as error:
         print("ami-hes: %s: %s" % (error.filename, error.strerror), file=sys.stderr)
     except KeyboardInterrupt:
@@ -68,10 +64,11 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version="%(prog)s " + VERSION)
     parser.add_argument(
         "--db",
-        type=Path,
-        default=Path(os.environ.get("AMI_HES_DB", DATABASE)),
-        metavar="FILE",
-        help="the HES's database, made if absent (default: $AMI_HES_DB, else %s here)" % DATABASE,
+        default=os.environ.get("AMI_HES_DB", DATABASE),
+        metavar="FILE|URL",
+        help="the HES's database: a file, made if absent, or postgresql+psycopg://user@host/name"
+        " (default: $AMI_HES_DB, which keeps a password out of the list of processes, else %s here)"
+        % DATABASE,
     )
     commands = parser.add_subparsers(metavar="COMMAND", required=True)
     serve.add_parser(commands)

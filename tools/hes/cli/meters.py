@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import dataclasses
 import json
 import time
 from typing import Any
@@ -14,7 +15,10 @@ from rich.text import Text
 
 from tools.hes.cli import show
 from tools.hes.cli.watch import service_problem
-from tools.hes.store.store import NO_PATH, Store, StoreProblem
+from tools.hes.store.pages import NO_PATH
+from tools.hes.store.problems import StoreProblem
+from tools.hes.store.store import Store
+from tools.hes.store.street import Street
 
 STATES = ("unknown", "reachable", "unreachable")
 _STYLES = ("", "green", "red")
@@ -40,19 +44,18 @@ def add_parser(commands: Any) -> None:
 def run(options: argparse.Namespace) -> int:
     """Exit status 0, 1 when the concentrator did not answer."""
     store = Store(options.db)
-    if options.concentrator not in [row["id"] for row in store.concentrators()]:
+    if not store.street.heard_of(options.concentrator):
         raise StoreProblem(
             "no concentrator %s has been heard of; `ami-hes list` shows those that have"
             % options.concentrator
         )
     problem = "" if options.stored else _ask(store, options.concentrator, options.wait)
-    found = standing(store, options.concentrator)
+    found = standing(store.street, options.concentrator)
     if options.meter is not None:
         found["meters"] = [meter for meter in found["meters"] if meter["serial"] == options.meter]
-        changes = store.way_changes(options.concentrator, options.meter)
+        changes = store.street.way_changes(options.concentrator, options.meter)
         found["changes"] = [
-            {"path": row["kind"], "since": row["since"], "state": STATES[row["state"]]}
-            for row in changes
+            {"path": row.kind, "since": row.since, "state": STATES[row.state]} for row in changes
         ]
     if options.unreachable:
         found["meters"] = [
@@ -71,14 +74,14 @@ def run(options: argparse.Namespace) -> int:
 
 def _ask(store: Store, concentrator: str, wait: float) -> str:
     """Returns when all is here; else why not."""
-    problem = service_problem(store)
+    problem = service_problem(store.reports)
     if problem:
         return problem
-    store.ask_meters(concentrator)
+    store.street.ask_meters(concentrator)
     end = time.monotonic() + wait
-    while store.asking(concentrator):
+    while store.street.asking(concentrator):
         if time.monotonic() > end:
-            store.stop_asking(concentrator)
+            store.street.stop_asking(concentrator)
             return "%s did not tell all of its meters within %g s; this is what is known" % (
                 concentrator,
                 wait,
@@ -87,27 +90,27 @@ def _ask(store: Store, concentrator: str, wait: float) -> str:
     return ""
 
 
-def standing(store: Store, concentrator: str) -> dict[str, Any]:
+def standing(store: Street, concentrator: str) -> dict[str, Any]:
     """All that is known, as --json prints it. Times are seconds since 1970 UTC, 0: never."""
     meters: dict[str, dict[str, Any]] = {}
     told = 0
     for row in store.ways(concentrator):
-        told = max(told, row["told"])
+        told = max(told, row.told)
         meter = meters.setdefault(
-            row["serial"],
-            {"serial": row["serial"], "commissioned": row["place"] != NO_PATH, "paths": []},
+            row.serial,
+            {"serial": row.serial, "commissioned": row.place != NO_PATH, "paths": []},
         )
-        if row["place"] != NO_PATH:
+        if row.place != NO_PATH:
             meter["paths"].append(
                 {
-                    "path": row["kind"],
-                    "state": STATES[row["state"]],
-                    "since": row["since"],
-                    "last_heard": row["heard"],
-                    "delivery_percent": row["delivery"],
-                    "silent_attempts": row["silent"],
-                    "changes": row["changes"],
-                    "registered": bool(row["registered"]),
+                    "path": row.kind,
+                    "state": STATES[row.state],
+                    "since": row.since,
+                    "last_heard": row.heard,
+                    "delivery_percent": row.delivery,
+                    "silent_attempts": row.silent,
+                    "changes": row.changes,
+                    "registered": row.registered,
                 }
             )
     return {
@@ -115,16 +118,16 @@ def standing(store: Store, concentrator: str) -> dict[str, Any]:
         "told": told,
         "modems": [
             {
-                "kind": row["kind"],
-                "up": bool(row["up"]),
-                "nodes": row["nodes"],
-                "counters": json.loads(row["counters"]),
-                "told": row["told"],
+                "kind": row.kind,
+                "up": row.up,
+                "nodes": row.nodes,
+                "counters": row.counters,
+                "told": row.told,
             }
             for row in store.modems(concentrator)
         ],
         "meters": list(meters.values()),
-        "strangers": [dict(row) for row in store.strangers(concentrator)],
+        "strangers": [dataclasses.asdict(row) for row in store.strangers(concentrator)],
     }
 
 

@@ -20,7 +20,8 @@ from gateway.uplink.trust import NAMES, purposes_text
 from tools.hes.cli import show
 from tools.hes.cli.watch import service_problem
 from tools.hes.orders import security
-from tools.hes.store.store import REJECTED, TAKEN, UNANSWERED, Store
+from tools.hes.store.states import REJECTED, TAKEN, UNANSWERED
+from tools.hes.store.store import Store
 from tools.package.keys import SigningKey, load_trust
 
 
@@ -82,11 +83,11 @@ def _keys(options: argparse.Namespace) -> int:
     meters = security.load_meter_keys(options.meter_keys)
     board_key = security.load_board_key(options.board_key)
     numbers = security.send_keys(
-        store, key, options.concentrator, board_key, meters, int(time.time())
+        store.trust, key, options.concentrator, board_key, meters, int(time.time())
     )
     for number in numbers:
         print("keys message %d for %s is kept" % (number, options.concentrator))
-    problem = service_problem(store)
+    problem = service_problem(store.reports)
     if problem:
         print(problem)
     return 0
@@ -96,7 +97,7 @@ def _add(options: argparse.Namespace) -> int:
     security.check(options.concentrator)
     store, purposes = Store(options.db), security.parse_purposes(options.purposes)
     for kid, public in load_trust(options.public):
-        store.stage_trust(options.concentrator, kid, public, purposes)
+        store.trust.stage(options.concentrator, kid, public, purposes)
         print("staged: trust %s for %s" % (kid.hex(), purposes_text(purposes)))
     return 0
 
@@ -111,22 +112,22 @@ def _remove(options: argparse.Namespace) -> int:
         ) from None
     if not 1 <= len(kid) <= envelope.MAX_KEY_ID:
         raise security.SecurityProblem("expected a key id of 1..%d bytes" % envelope.MAX_KEY_ID)
-    Store(options.db).stage_trust(options.concentrator, kid, None, 0)
+    Store(options.db).trust.stage(options.concentrator, kid, None, 0)
     print("staged: trust %s no longer" % kid.hex())
     return 0
 
 
 def _drop(options: argparse.Namespace) -> int:
-    Store(options.db).clear_staged_trust(options.concentrator)
+    Store(options.db).trust.clear_staged(options.concentrator)
     return 0
 
 
 def _send(options: argparse.Namespace) -> int:
     store = Store(options.db)
     key = SigningKey.load(options.key)
-    number = security.send_trust(store, key, options.concentrator, int(time.time()))
+    number = security.send_trust(store.trust, key, options.concentrator, int(time.time()))
     print("trust message %d for %s is kept" % (number, options.concentrator))
-    problem = service_problem(store)
+    problem = service_problem(store.reports)
     if problem:
         print(problem)
     return 0
@@ -134,36 +135,36 @@ def _send(options: argparse.Namespace) -> int:
 
 def _show(options: argparse.Namespace) -> int:
     store, console = Store(options.db), Console()
-    standing = store.standing(options.concentrator)
+    standing = store.trust.standing(options.concentrator)
     if standing is None:
         console.print("%s was not heard of yet" % options.concentrator, markup=False)
     else:
         console.print(
-            "%s has taken %d trust and %d key messages" % (options.concentrator, *standing[1:3]),
+            "%s has taken %d trust and %d key messages"
+            % (options.concentrator, standing.trust, standing.keys),
             markup=False,
         )
         console.print(
-            "its audit trail: --records %d --head %s"
-            % (standing["records"], bytes(standing["head"]).hex()),
+            "its audit trail: --records %d --head %s" % (standing.records, standing.head.hex()),
             markup=False,
             soft_wrap=True,
         )
     table = Table(title="Sent", title_justify="left", box=box.SIMPLE_HEAD)
     for name in ("Topic", "Number", "Kept", "State", "What"):
         table.add_column(name, overflow="fold")
-    for row in store.numbered(options.concentrator, (*UNANSWERED, TAKEN, REJECTED)):
-        state = row["state"]
-        if row["reason"]:
-            state += ": %s, %s" % (row["reason"], row["detail"])
+    for row in store.trust.numbered(options.concentrator, (*UNANSWERED, TAKEN, REJECTED)):
+        state = row.state
+        if row.reason:
+            state += ": %s, %s" % (row.reason, row.detail)
         table.add_row(
-            row["topic"],
-            str(row["number"]),
-            show.date(row["submitted"]),
+            row.topic,
+            str(row.number),
+            show.date(row.submitted),
             Text(state),
-            Text(row["what"]),
+            Text(row.what),
         )
     if table.row_count:
         console.print(table)
-    for row in store.staged_trust(options.concentrator):
-        console.print("staged: " + security.staged_text(row), markup=False)
+    for change in store.trust.staged(options.concentrator):
+        console.print("staged: " + security.staged_text(change), markup=False)
     return 0

@@ -4,17 +4,14 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import fcntl
 import os
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from hal.rt import log
 from tools.hes.line.broker import Broker
 from tools.hes.line.service import Service
-from tools.hes.store.store import Store, StoreProblem
+from tools.hes.store.store import Store
 from tools.package.keys import SigningKey
 
 
@@ -53,17 +50,6 @@ def _run(options: argparse.Namespace) -> int:
     time_key = None if options.time_key is None else SigningKey.load(options.time_key)
     log.set_level(options.log_level)
     store = Store(options.db)
-    with _alone(options.db):
-        asyncio.run(Service(store, broker, time_key=time_key).run())
+    with store.line.alone():
+        asyncio.run(Service(store.line, broker, time_key=time_key).run())
     return 0
-
-
-@contextmanager
-def _alone(database: Path) -> Iterator[None]:
-    """One `serve` a database: two would answer everything twice."""
-    with open("%s.lock" % database, "w") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise StoreProblem("`ami-hes serve` is already running on %s" % database) from None
-        yield

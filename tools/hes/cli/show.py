@@ -11,7 +11,7 @@ from rich.text import Text
 
 from gateway.contract import result
 from tools.hes.report import PENDING, Json, sentence
-from tools.hes.store.store import IN_PROGRESS, REJECTED, UNANSWERED
+from tools.hes.store.states import IN_PROGRESS, REJECTED, UNANSWERED
 
 STYLES = {result.OK: "green", result.VALUE: "green", result.KO: "bold red", PENDING: "yellow"}
 NEXT_STEPS = {

@@ -110,7 +110,7 @@ def _run(options: argparse.Namespace) -> int:
     store = Store(options.db)
     if options.package is not None:
         raw = options.package.read_bytes()
-        to = (store, key, options.concentrator, meters, terms, raw)
+        to = (store.orders, key, options.concentrator, meters, terms, raw)
         if not image.is_image(raw):
             if options.activate:
                 raise typed.OrderProblem("--activate goes with an image, not a configuration")
@@ -124,8 +124,8 @@ def _run(options: argparse.Namespace) -> int:
         raise typed.OrderProblem("--dry-run and --activate go with --package")
     else:
         attributes = [typed.parse_attribute(text) for text in options.read]
-        job_id = order.read(store, key, options.concentrator, meters, terms, attributes)
-    return kept(store, job_id, options.watch)
+        job_id = order.read(store.orders, key, options.concentrator, meters, terms, attributes)
+    return kept(store.reports, job_id, options.watch)
 
 
 def _daily(options: argparse.Namespace, not_after: int) -> Daily | None:

@@ -14,14 +14,14 @@ from rich.text import Text
 
 from tools.hes import report
 from tools.hes.cli import show
-from tools.hes.store.store import Store
+from tools.hes.store.reports import Reports
 
 EVERY = 0.25  # seconds
 LAST = 12  # meters shown, those that changed last
 SILENT = 10  # seconds without a sign of life before `serve` counts as not running
 
 
-def watch(store: Store, job_id: bytes, console: Console) -> report.Json:
+def watch(store: Reports, job_id: bytes, console: Console) -> report.Json:
     """Show the job until it is over; returns its report. On a screen live, else a line for each
     change.
     """
@@ -36,7 +36,7 @@ def watch(store: Store, job_id: bytes, console: Console) -> report.Json:
             time.sleep(EVERY)
 
 
-def _lines(store: Store, job_id: bytes, console: Console) -> report.Json:
+def _lines(store: Reports, job_id: bytes, console: Console) -> report.Json:
     shown: dict[str, tuple[str, str]] = {}
     warned = told = ""
     while True:
@@ -62,7 +62,7 @@ def _lines(store: Store, job_id: bytes, console: Console) -> report.Json:
         time.sleep(EVERY)
 
 
-def progress(current: report.Json, store: Store) -> RenderableType:
+def progress(current: report.Json, store: Reports) -> RenderableType:
     """The job now: its state, how far it is, the meters that changed last, what is in the way."""
     summary = current["summary"]
     done = summary["meters"] - summary["pending"]
@@ -96,21 +96,20 @@ def _why(meter: report.Json) -> str:
     return str(meter["sentence"] if meter["reason"] else meter["state"])
 
 
-def service_problem(store: Store) -> str | None:
+def service_problem(store: Reports) -> str | None:
     """Why nothing moves, and what to do; None if `serve` is at work."""
     service = store.service()
-    if service is None or service[2] > SILENT:
+    if service is None or service.silent > SILENT:
         return (
             "`ami-hes serve` is not running on %s, so nothing is sent or received. Start it:"
-            " ami-hes --db %s serve --broker mqtt://HOST" % (store.path, store.path)
+            " ami-hes --db %s serve --broker mqtt://HOST" % (store.name, store.name)
         )
-    broker, status, _ = service
-    if status != "connected":
-        return "`ami-hes serve` has no connection to %s: %s" % (broker, status)
+    if service.status != "connected":
+        return "`ami-hes serve` has no connection to %s: %s" % (service.broker, service.status)
     return None
 
 
-def kept(store: Store, job_id: bytes, watched: bool) -> int:
+def kept(store: Reports, job_id: bytes, watched: bool) -> int:
     print(uuid.UUID(bytes=job_id))
     if watched:
         return follow(store, job_id)
@@ -120,7 +119,7 @@ def kept(store: Store, job_id: bytes, watched: bool) -> int:
     return 0
 
 
-def follow(store: Store, job_id: bytes) -> int:
+def follow(store: Reports, job_id: bytes) -> int:
     console = Console()
     final = watch(store, job_id, console)
     console.print(show.render_report(final))

@@ -11,10 +11,12 @@ from __future__ import annotations
 import asyncio
 import logging
 import random
-import sqlite3
 import time
-from collections.abc import Callable, Coroutine
-from typing import Any
+from collections.abc import Awaitable, Callable, Coroutine
+from concurrent.futures import Executor
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, TypeAlias
 
 import aiomqtt
 
@@ -38,11 +40,17 @@ from gateway.uplink.hes_time import FORCED_S
 from hal.ports import TOPICS_AT_ONCE
 from hal.rt import log
 from tools.hes.line.broker import Broker
-from tools.hes.store.store import SUBMITTED, UNANSWERED, Store
+from tools.hes.line.writer import Writer
+from tools.hes.store import records
+from tools.hes.store.line import Line
+from tools.hes.store.problems import StoreProblem
+from tools.hes.store.records import Numbered, Order
+from tools.hes.store.states import SUBMITTED, UNANSWERED
 from tools.package.keys import SigningKey
 
 KEEPALIVE = 20  # seconds
 BACKLOG = 10000  # messages received and not yet handled
+UNANSWERED_AT_ONCE = 256  # messages handed to the store whose answer is not sent yet
 BACKOFF = (0.5, 30.0)  # seconds before connecting again: the first time, at most
 TIME_EVERY = 900  # seconds between two `time` messages to a concentrator
 BEAT_EVERY = 2  # seconds between two signs of life in the store
@@ -56,6 +64,34 @@ _SILENT.addHandler(logging.NullHandler())
 _SILENT.propagate = False
 
 
+Work: TypeAlias = "Callable[[], Any]"
+Answer: TypeAlias = "Callable[[Any], Awaitable[None]]"
+# concentrator, topic, the store's result, what to answer with it
+Taken: TypeAlias = "asyncio.Queue[tuple[str, str, asyncio.Future[Any], Answer | None]]"
+
+
+class Deaf(aiomqtt.MqttError):
+    """The broker lets us in and refuses what we want to hear."""
+
+
+@dataclass(frozen=True)
+class Due:
+    """What is to be sent now; orders and asks by concentrator."""
+
+    numbered: list[Numbered]
+    orders: list[tuple[str, list[Order]]]
+    asks: list[tuple[str, str]]
+
+
+@dataclass(frozen=True)
+class Greeted:
+    """What a concentrator that has said hello is to have."""
+
+    safe: Ack | None
+    numbered: list[Numbered]
+    orders: list[Order]
+
+
 class Service:
     """`poll` is how often (seconds) the store is looked at for new orders; `time_key` signs the
     time for a concentrator whose clock is unset or far off.
@@ -63,13 +99,15 @@ class Service:
 
     def __init__(
         self,
-        store: Store,
+        store: Line,
         broker: Broker,
         now: Callable[[], float] = time.time,
         poll: float = 0.25,
         time_key: SigningKey | None = None,
+        thread: Executor | None = None,
     ) -> None:
         self._store = store
+        self._writer = Writer(store.together, thread)
         self._broker = broker
         self._now = now
         self._poll = poll
@@ -81,20 +119,23 @@ class Service:
 
     async def run(self) -> None:
         """Serves until cancelled. A broker that is away is tried again, with growing, jittered
-        pauses.
+        pauses; so is a database.
         """
-        await _together(self._beat(), self._stay_connected())
+        try:
+            await _together(self._beat(), self._stay_connected())
+        finally:
+            await self._writer.close()
 
     async def _beat(self) -> None:
         while True:
-            self._store.beat(self._broker.name, self._status)
+            await self._writer.do(self._store.beat, self._broker.name, self._status)
             await asyncio.sleep(BEAT_EVERY)
 
-    def _now_is(self, status: str) -> None:
+    def _now_is(self, status: str, tell: Callable[[str, str], None] = log.info) -> None:
         if status != self._status:
-            log.info(_WHERE, "broker %s: %s" % (self._broker.name, status))
+            tell(_WHERE, "broker %s: %s" % (self._broker.name, status))
             self._status = status
-            self._store.beat(self._broker.name, status)
+            self._writer.post(self._store.beat, self._broker.name, status)
 
     async def _stay_connected(self) -> None:
         pause = BACKOFF[0]
@@ -102,6 +143,8 @@ class Service:
             started = time.monotonic()
             try:
                 await self._session()
+            except Deaf as error:
+                self._now_is("not connected (%s)" % error, log.error)
             except (aiomqtt.MqttError, OSError) as error:
                 self._now_is("not connected (%s)" % error)
             _stop_if_cancelled()
@@ -134,8 +177,12 @@ class Service:
         self._asked.clear()
         self._told.clear()
         self._states.clear()
+        taken: Taken = asyncio.Queue(UNANSWERED_AT_ONCE)
         await _together(
-            self._send_orders(client), self._take_messages(client), self._ask_states(client)
+            self._send_orders(client),
+            self._take_messages(client, taken),
+            self._answer_messages(taken),
+            self._ask_states(client),
         )
 
     async def _ask_states(self, client: aiomqtt.Client) -> None:
@@ -144,43 +191,66 @@ class Service:
         """
         while True:
             await asyncio.sleep(STATES_EVERY)
-            silent = [name for name in self._store.addressed() if name not in self._states]
+            addressed = await self._writer.do(self._store.addressed)
+            silent = [name for name in addressed if name not in self._states]
             for first in range(0, len(silent), TOPICS_AT_ONCE):
                 some = silent[first : first + TOPICS_AT_ONCE]
                 await _subscribe(client, [messages.topic(name, "state") for name in some])
                 self._states.update(some)
 
+    # -------------------------------------------------------- orders
+
     async def _send_orders(self, client: aiomqtt.Client) -> None:
         """What was never answered, once at the start; from then on whatever is new in the store."""
         states: tuple[str, ...] = UNANSWERED
         while True:
+            due = await self._writer.do(self._due, states)
             # Trust and keys first: orders may stand on them.
-            await self._send_numbered(client, self._store.numbered(None, states))
-            for concentrator in self._store.concentrators_with_orders(states):
-                await self._send(client, concentrator, self._store.orders(concentrator, states))
-            for concentrator, after in self._store.asks():
+            await self._send_numbered(client, due.numbered)
+            for concentrator, orders in due.orders:
+                await self._send(client, concentrator, orders)
+            for concentrator, after in due.asks:
                 await _publish(client, concentrator, "ask", Ask(after).encode())
-                self._store.ask_sent(concentrator)
             states = (SUBMITTED,)
             await asyncio.sleep(self._poll)
 
-    async def _send(
-        self, client: aiomqtt.Client, concentrator: str, orders: list[tuple[str, bytes, bytes]]
-    ) -> None:
-        for kind, job_id, raw in orders:
-            await _publish(client, concentrator, kind, raw)
-            self._store.sent(kind, job_id)
-            log.info(_WHERE, "%s %s sent to %s" % (kind, job_id.hex(), concentrator))
+    def _due(self, states: tuple[str, ...]) -> Due:
+        """What is to be sent now, marked as sent: should it get lost, it is unanswered, and comes
+        again with the next connection or hello.
+        """
+        store = self._store
+        names = store.concentrators_with_orders(states)
+        due = Due(
+            store.numbered(None, states),
+            [(name, store.orders(name, states)) for name in names],
+            store.asks(),
+        )
+        self._mark(due.numbered, [order for _, orders in due.orders for order in orders])
+        for concentrator, _ in due.asks:
+            store.ask_sent(concentrator)
+        return due
 
-    async def _send_numbered(self, client: aiomqtt.Client, rows: list[sqlite3.Row]) -> None:
-        for row in rows:
-            await _publish(client, row["concentrator"], row["topic"], row["envelope"])
-            self._store.numbered_sent(row)
-            log.info(
-                _WHERE, "%s %d sent to %s" % (row["topic"], row["number"], row["concentrator"])
-            )
+    def _mark(self, numbered: list[Numbered], orders: list[Order]) -> None:
+        for message in numbered:
+            if message.state == SUBMITTED:
+                self._store.numbered_sent(message)
+        for order in orders:
+            self._store.sent(order)
 
-    async def _take_messages(self, client: aiomqtt.Client) -> None:
+    async def _send(self, client: aiomqtt.Client, concentrator: str, orders: list[Order]) -> None:
+        for order in orders:
+            await _publish(client, concentrator, order.kind, order.envelope)
+            log.info(_WHERE, "%s %s sent to %s" % (order.kind, order.job.hex(), concentrator))
+
+    async def _send_numbered(self, client: aiomqtt.Client, found: list[Numbered]) -> None:
+        for each in found:
+            await _publish(client, each.concentrator, each.topic, each.envelope)
+            log.info(_WHERE, "%s %d sent to %s" % (each.topic, each.number, each.concentrator))
+
+    # -------------------------------------------------------- messages
+
+    async def _take_messages(self, client: aiomqtt.Client, taken: Taken) -> None:
+        """Hand each to the store; its answer waits for the commit, the next message does not."""
         async for message in client.messages:
             _, _, concentrator, name = str(message.topic).split("/")
             payload = bytes(message.payload) if isinstance(message.payload, bytes) else b""
@@ -188,73 +258,121 @@ class Service:
                 continue  # somebody cleared the retained state
             try:
                 messages.topic(concentrator, name)  # checks the id
-                await self._take(client, concentrator, name, payload, message.retain)
+                work, answer = self._understood(
+                    client, concentrator, name, payload, bool(message.retain)
+                )
             except (Refused, ValueError) as error:
                 log.warning(_WHERE, "%s from %s: %s" % (name, concentrator, error))
-                self._store.add_event(concentrator[:64], "malformed", "%s: %s" % (name, error))
+                self._note(concentrator, name, error)
+                continue
+            await taken.put((concentrator, name, self._writer.do(work), answer))
 
-    async def _take(
+    async def _answer_messages(self, taken: Taken) -> None:
+        while True:
+            concentrator, name, done, answer = await taken.get()
+            try:
+                result = await done
+            except StoreProblem as error:  # of this message alone
+                log.error(_WHERE, "%s from %s: %s" % (name, concentrator, error))
+                self._note(concentrator, name, error)
+                continue
+            if answer is not None:
+                await answer(result)
+
+    def _note(self, concentrator: str, name: str, error: Exception) -> None:
+        text = "%s: %s" % (name, error)
+        self._writer.post(self._store.add_event, concentrator[:64], "malformed", text)
+
+    def _understood(
         self, client: aiomqtt.Client, concentrator: str, name: str, payload: bytes, retained: bool
-    ) -> None:
+    ) -> tuple[Work, Answer | None]:
+        """What the store is to do, and what is answered with its result. Refused."""
+        store, who = self._store, concentrator
         if name == "state":
-            await self._take_state(client, concentrator, State.decode(payload), retained)
-        elif name == "hello":
+            state = State.decode(payload)
+            if state.concentrator != who:
+                raise Refused("malformed", "state: speaks of concentrator %s" % state.concentrator)
+            self._states.add(who)
+            log.info(_WHERE, "%s is %s" % (who, "online" if state.online else "offline"))
+            return (
+                partial(self._take_state, who, state, retained),
+                partial(self._answer_state, client, who, state),
+            )
+        if name == "hello":
             hello = Hello.decode(payload)
-            await self._tell_time(client, concentrator, hello)
-            await self._acknowledge(client, concentrator)
-            self._store.take_hello(concentrator, hello)
-            await self._send_numbered(client, self._store.numbered(concentrator, UNANSWERED))
-            await self._send(client, concentrator, self._store.missing(concentrator, hello.jobs))
-        elif name == "report":
-            await self._take_reports(client, concentrator, Reports.decode(payload))
-        elif name == "meters":
-            self._store.take_meters(concentrator, Meters.decode(payload))
-        elif name == "progress":
-            self._store.take_progress(concentrator, Progress.decode(payload))
-        elif name == "pull":
-            pull = Pull.decode(payload)
-            total, data = self._store.package_piece(pull.digest, pull.offset, pull.size)
-            chunk = Chunk(pull.digest, pull.offset, total, data)
-            await _publish(client, concentrator, "chunk", chunk.encode())
+            return (
+                partial(self._take_hello, who, hello),
+                partial(self._answer_hello, client, who, hello),
+            )
+        if name == "report":
+            reports = Reports.decode(payload)
+            return (
+                partial(store.take_reports, who, reports),
+                partial(self._answer_reports, client, who, reports.epoch),
+            )
+        if name == "meters":
+            return partial(store.take_meters, who, Meters.decode(payload)), None
+        if name == "progress":
+            return partial(store.take_progress, who, Progress.decode(payload)), None
+        pull = Pull.decode(payload)
+        return (
+            partial(store.package_piece, pull.digest, pull.offset, pull.size),
+            partial(self._answer_pull, client, who, pull),
+        )
 
-    async def _take_state(
-        self, client: aiomqtt.Client, concentrator: str, state: State, retained: bool
-    ) -> None:
-        if state.concentrator != concentrator:
-            raise Refused("malformed", "state: speaks of concentrator %s" % state.concentrator)
-        self._states.add(concentrator)
+    def _take_state(self, concentrator: str, state: State, retained: bool) -> int:
+        """The number up to which its reports are safe."""
         self._store.take_state(concentrator, state, retained)
-        log.info(_WHERE, "%s is %s" % (concentrator, "online" if state.online else "offline"))
+        return self._store.position(concentrator, state.epoch)
+
+    async def _answer_state(
+        self, client: aiomqtt.Client, concentrator: str, state: State, safe: int
+    ) -> None:
         if state.online:
-            safe = self._store.position(concentrator, state.epoch)
             await _publish(client, concentrator, "ack", Ack(state.epoch, safe).encode())
             # What it sent while nobody listened here is lost, and need not wait for its patience.
             resend = Resend(state.epoch, safe + 1)
             await _publish(client, concentrator, "resend", resend.encode())
 
-    async def _take_reports(
-        self, client: aiomqtt.Client, concentrator: str, message: Reports
+    def _take_hello(self, concentrator: str, hello: Hello) -> Greeted:
+        store = self._store
+        epoch = store.epoch(concentrator)
+        safe = None if epoch is None else Ack(epoch, store.position(concentrator, epoch))
+        store.take_hello(concentrator, hello)
+        greeted = Greeted(
+            safe, store.numbered(concentrator), store.missing(concentrator, hello.jobs)
+        )
+        self._mark(greeted.numbered, greeted.orders)
+        return greeted
+
+    async def _answer_hello(
+        self, client: aiomqtt.Client, concentrator: str, hello: Hello, greeted: Greeted
     ) -> None:
-        taken = self._store.take_reports(concentrator, message)
+        await self._tell_time(client, concentrator, hello)
+        if greeted.safe is not None:
+            await _publish(client, concentrator, "ack", greeted.safe.encode())
+        await self._send_numbered(client, greeted.numbered)
+        await self._send(client, concentrator, greeted.orders)
+
+    async def _answer_reports(
+        self, client: aiomqtt.Client, concentrator: str, epoch: int, taken: records.Taken
+    ) -> None:
         if not taken.gap:
             self._asked.pop(concentrator, None)
         elif self._now() - self._asked.get(concentrator, 0) >= RESEND_EVERY:
             self._asked[concentrator] = self._now()
-            log.warning(
-                _WHERE,
-                "%s: report %d is missing, asked for it" % (concentrator, taken.number + 1),
-            )
-            resend = Resend(message.epoch, taken.number + 1)
-            await _publish(client, concentrator, "resend", resend.encode())
-        await _publish(client, concentrator, "ack", Ack(message.epoch, taken.number).encode())
+            missing = taken.number + 1
+            log.warning(_WHERE, "%s: report %d is missing, asked for it" % (concentrator, missing))
+            await _publish(client, concentrator, "resend", Resend(epoch, missing).encode())
+        await _publish(client, concentrator, "ack", Ack(epoch, taken.number).encode())
         if self._now() - self._told.get(concentrator, 0) >= TIME_EVERY:
             await self._tell_time(client, concentrator)
 
-    async def _acknowledge(self, client: aiomqtt.Client, concentrator: str) -> None:
-        epoch = self._store.epoch(concentrator)
-        if epoch is not None:
-            ack = Ack(epoch, self._store.position(concentrator, epoch))
-            await _publish(client, concentrator, "ack", ack.encode())
+    async def _answer_pull(
+        self, client: aiomqtt.Client, concentrator: str, pull: Pull, piece: tuple[int, bytes]
+    ) -> None:
+        chunk = Chunk(pull.digest, pull.offset, *piece)
+        await _publish(client, concentrator, "chunk", chunk.encode())
 
     async def _tell_time(
         self, client: aiomqtt.Client, concentrator: str, hello: Hello | None = None
@@ -279,8 +397,9 @@ async def _subscribe(client: aiomqtt.Client, topics: list[str]) -> None:
     codes: Any = await client.subscribe([(topic, 1) for topic in topics])
     for topic, code in zip(topics, codes, strict=True):
         if code.value >= 0x80:
-            raise aiomqtt.MqttError(
-                "the broker refuses the subscription to %s; check its access rules" % topic
+            raise Deaf(
+                "nothing is heard: the broker refuses the subscription to %s; check its access"
+                " rules" % topic
             )
 
 

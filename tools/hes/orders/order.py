@@ -4,7 +4,6 @@ check them.
 
 from __future__ import annotations
 
-import json
 import uuid
 from dataclasses import dataclass
 
@@ -18,7 +17,9 @@ from gateway.contract.result import OK, VALUE
 from gateway.contract.window import Daily
 from tools.cosem import names
 from tools.hes.orders.typed import DAY, OrderProblem
-from tools.hes.store.store import FINAL, NewJob, Store
+from tools.hes.store.ordering import Orders
+from tools.hes.store.records import NewJob
+from tools.hes.store.states import FINAL
 from tools.package import image
 from tools.package.keys import SigningKey
 
@@ -39,7 +40,7 @@ class Terms:
 
 
 def configure(
-    store: Store,
+    store: Orders,
     key: SigningKey,
     concentrator: str,
     meters: list[str],
@@ -65,7 +66,7 @@ def configure(
 
 
 def transfer_image(
-    store: Store,
+    store: Orders,
     key: SigningKey,
     concentrator: str,
     meters: list[str],
@@ -97,7 +98,7 @@ def transfer_image(
 
 
 def read(
-    store: Store,
+    store: Orders,
     key: SigningKey,
     concentrator: str,
     meters: list[str],
@@ -108,61 +109,61 @@ def read(
     return _submit(store, key, concentrator, meters, terms, READ, None, attributes)
 
 
-def retry(store: Store, key: SigningKey, job_id: bytes, now: float) -> bytes:
+def retry(store: Orders, key: SigningKey, job_id: bytes, now: float) -> bytes:
     """Keep a job that orders the same again, for a day and at any hour, of the meters that ended KO
     (use case 10, step 6.1). It names the old one, so that the report goes on with its history.
     """
     job = store.job(job_id)
     if not store.finished(job_id):
         raise OrderProblem("the job is not over yet; wait for it, or cancel it first")
-    meters = [row["serial"] for row in store.meters(job_id) if row["outcome"] not in (OK, VALUE)]
+    meters = [row.serial for row in store.meters(job_id) if row.outcome not in (OK, VALUE)]
     if not meters:
         raise OrderProblem("no meter of the job ended KO; there is nothing to order again")
     package = None
-    if job["package"] is not None:
-        name, _ = store.package_name(job["package"])
-        size, _ = store.package_piece(job["package"], 0, 1)
-        package = PackageRef(name, size, bytes(job["package"]))
+    if job.package is not None:
+        name, _ = store.package_name(job.package)
+        size, _ = store.package_piece(job.package, 0, 1)
+        package = PackageRef(name, size, job.package)
     attributes = [
-        names.Member(names.ATTRIBUTE, class_id, bytes.fromhex(name), index)
-        for class_id, name, index in json.loads(job["attributes"])
+        names.Member(names.ATTRIBUTE, class_id, obis, index)
+        for class_id, obis, index in job.attributes
     ]
-    canary = json.loads(job["canary"])
+    canary = job.canary
     terms = Terms(
-        job["priority"],
+        job.priority,
         0,
         int(now) + DAY,
-        job["tries"],
-        job["backoff"],
+        job.tries,
+        job.backoff,
         None,
         Canary(*canary) if canary and canary[0] < len(meters) else None,
     )
-    kind = BY_NAME[job["kind"]].number
-    concentrator = job["concentrator"]
+    kind = BY_NAME[job.kind].number
+    concentrator = job.concentrator
     return _submit(store, key, concentrator, meters, terms, kind, package, attributes, job_id)
 
 
-def cancel(store: Store, key: SigningKey, job_id: bytes) -> None:
+def cancel(store: Orders, key: SigningKey, job_id: bytes) -> None:
     """Keep a signed order to cancel the job."""
     job = store.job(job_id)
-    if job["state"] in FINAL or store.finished(job_id):
-        raise OrderProblem("the job is over (%s); there is nothing to cancel" % job["state"])
-    order = messages.Cancel(job_id, job["concentrator"], int(store.now()))
+    if job.state in FINAL or store.finished(job_id):
+        raise OrderProblem("the job is over (%s); there is nothing to cancel" % job.state)
+    order = messages.Cancel(job_id, job.concentrator, int(store.now()))
     store.add_cancel(job_id, envelope.sign(order.encode(), key.kid, key.sign))
 
 
-def pause(store: Store, key: SigningKey, job_id: bytes, paused: bool) -> None:
+def pause(store: Orders, key: SigningKey, job_id: bytes, paused: bool) -> None:
     """Keep a signed order to pause the job, or (False) to resume it."""
     job = store.job(job_id)
-    if job["state"] in FINAL or store.finished(job_id):
-        raise OrderProblem("the job is over (%s)" % job["state"])
+    if job.state in FINAL or store.finished(job_id):
+        raise OrderProblem("the job is over (%s)" % job.state)
     issued = store.next_pause(job_id)
-    order = messages.Pause(job_id, job["concentrator"], issued, paused)
+    order = messages.Pause(job_id, job.concentrator, issued, paused)
     store.add_pause(job_id, paused, issued, envelope.sign(order.encode(), key.kid, key.sign))
 
 
 def _submit(
-    store: Store,
+    store: Orders,
     key: SigningKey,
     concentrator: str,
     meters: list[str],

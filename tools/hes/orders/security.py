@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any
 
 from gateway.contract import envelope, messages
 from gateway.contract.key_change import SERIAL, KeyChange
@@ -18,7 +17,8 @@ from gateway.contract.limits import MAX_KEYED
 from gateway.contract.meter_keys import MeterKeys, Vault
 from gateway.uplink.trust import NAMES, TrustChange, TrustKey, purposes_text
 from hal.cpython.crypto import SystemCrypto
-from tools.hes.store.store import Store
+from tools.hes.store.records import StagedKey
+from tools.hes.store.trust import Trust
 from tools.package.keys import SigningKey
 
 VALID_S = 30 * 86400  # how long a message that could not be delivered stays good
@@ -40,28 +40,24 @@ def parse_purposes(text: str) -> int:
     return purposes
 
 
-def send_trust(store: Store, key: SigningKey, concentrator: str, now: int) -> int:
+def send_trust(store: Trust, key: SigningKey, concentrator: str, now: int) -> int:
     """Sign what is staged, keep it for `serve` to send; its number."""
     check(concentrator)
-    staged = store.staged_trust(concentrator)
+    staged = store.staged(concentrator)
     if not staged:
         raise SecurityProblem("nothing is staged; `ami-hes trust add` and `remove` do that")
-    add = [
-        TrustKey(bytes(row["kid"]), bytes(row["public"]), row["purposes"])
-        for row in staged
-        if row["public"] is not None
-    ]
-    remove = [bytes(row["kid"]) for row in staged if row["public"] is None]
+    add = [TrustKey(row.kid, row.public, row.purposes) for row in staged if row.public is not None]
+    remove = [row.kid for row in staged if row.public is None]
     number = store.next_number("trust", concentrator)
     change = TrustChange(concentrator, now, now + VALID_S, number, add, remove)
     raw = envelope.sign(change.encode(), key.kid, key.sign)
     store.add_numbered("trust", concentrator, number, "; ".join(map(staged_text, staged)), raw)
-    store.clear_staged_trust(concentrator)
+    store.clear_staged(concentrator)
     return number
 
 
 def send_keys(
-    store: Store,
+    store: Trust,
     key: SigningKey,
     concentrator: str,
     board_key: bytes,
@@ -118,11 +114,11 @@ def load_meter_keys(path: Path) -> list[tuple[str, MeterKeys]]:
     return meters
 
 
-def staged_text(row: Any) -> str:
-    kid = bytes(row["kid"]).hex()
-    if row["public"] is None:
+def staged_text(row: StagedKey) -> str:
+    kid = row.kid.hex()
+    if row.public is None:
         return "-%s" % kid
-    return "+%s for %s" % (kid, purposes_text(row["purposes"]))
+    return "+%s for %s" % (kid, purposes_text(row.purposes))
 
 
 def check(concentrator: str) -> None:

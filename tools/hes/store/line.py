@@ -1,0 +1,332 @@
+"""The store's face to the line: what `serve` sends to the concentrators and takes from them.
+
+A position and what stands up to it are written in one transaction, so that what is acknowledged is
+here, and what is here is not applied a second time.
+"""
+
+from __future__ import annotations
+
+from contextlib import AbstractContextManager
+from typing import Any
+
+from sqlalchemy import Connection, delete, select, union, update
+
+from gateway.contract.messages import Hello, Meters, Progress, Reports
+from gateway.contract.messages import State as Birth
+from tools.hes.store import pages, reporting, rows, states
+from tools.hes.store.jobs import Jobs
+from tools.hes.store.notes import note
+from tools.hes.store.records import Numbered, Order, Standing, Taken
+from tools.hes.store.schema import (
+    MAX_NUMBER,
+    asks,
+    concentrators,
+    jobs,
+    modems,
+    numbered,
+    pauses,
+    positions,
+    progress,
+    service,
+    standing,
+)
+from tools.hes.store.states import IN_PROGRESS, PUBLISHED, QUEUED, UNANSWERED
+
+ASK_AGAIN = 30  # seconds, for a page of meters that did not come
+
+
+class Line(Jobs):
+    def together(self) -> AbstractContextManager[None]:
+        """What is written meanwhile by this thread is committed as one; see Database."""
+        return self._db.together()
+
+    def alone(self) -> AbstractContextManager[None]:
+        """No other `serve` meanwhile; see Database."""
+        return self._db.alone()
+
+    # -------------------------------------------------------- to the concentrators
+
+    def concentrators_with_orders(self, among: tuple[str, ...] = UNANSWERED) -> list[str]:
+        """Those for which a job, a cancel or a pause is in one of these states."""
+        query = union(
+            select(jobs.c.concentrator).where(jobs.c.state.in_(among)),
+            select(jobs.c.concentrator).where(jobs.c.cancel_state.in_(among)),
+            select(jobs.c.concentrator)
+            .join_from(pauses, jobs, pauses.c.job == jobs.c.id)
+            .where(pauses.c.state.in_(among)),
+        )
+        with self._db.reading() as connection:
+            return list(connection.execute(query).scalars())
+
+    def orders(self, concentrator: str, among: tuple[str, ...] = UNANSWERED) -> list[Order]:
+        """Its jobs and cancels in these states, oldest job first, then pauses, oldest first."""
+        each = select(jobs.c.id, jobs.c.state, jobs.c.envelope, jobs.c.cancel_state, jobs.c.cancel)
+        each = each.where(
+            jobs.c.concentrator == concentrator,
+            jobs.c.state.in_(among) | jobs.c.cancel_state.in_(among),
+        ).order_by(jobs.c.number)
+        paused = (
+            select(pauses.c.job, pauses.c.envelope)
+            .join_from(pauses, jobs, pauses.c.job == jobs.c.id)
+            .where(jobs.c.concentrator == concentrator, pauses.c.state.in_(among))
+            .order_by(pauses.c.issued)
+        )
+        found = []
+        with self._db.reading() as connection:
+            for row in connection.execute(each):
+                if row.state in among:
+                    found.append(Order("job", row.id, row.envelope))
+                if row.cancel_state in among:
+                    found.append(Order("cancel", row.id, row.cancel))
+            found += [Order("pause", row[0], row[1]) for row in connection.execute(paused)]
+        return found
+
+    def missing(self, concentrator: str, known: list[bytes]) -> list[Order]:
+        """As orders(): the unfinished jobs that are not among the `known` ids, and the unanswered
+        cancels and pauses.
+        """
+        return [
+            order
+            for order in self.orders(concentrator, (*UNANSWERED, QUEUED, IN_PROGRESS))
+            if order.kind != "job" or order.job not in known
+        ]
+
+    def sent(self, order: Order) -> None:
+        with self._db.writing() as connection:
+            if order.kind == "pause":
+                which = pauses.c.job == order.job
+                states.advance(connection, pauses, "state", states.PAUSE, PUBLISHED, which)
+            else:
+                column, table = {
+                    "job": ("state", states.JOB),
+                    "cancel": ("cancel_state", states.CANCEL),
+                }[order.kind]
+                which, now = jobs.c.id == order.job, int(self._db.now())
+                states.advance(connection, jobs, column, table, PUBLISHED, which, updated=now)
+
+    def numbered(
+        self, concentrator: str | None, among: tuple[str, ...] = UNANSWERED
+    ) -> list[Numbered]:
+        """The messages of trust and keys in these states, oldest first; of all concentrators if
+        None.
+        """
+        query = rows.of(numbered, Numbered).where(numbered.c.state.in_(among))
+        if concentrator is not None:
+            query = query.where(numbered.c.concentrator == concentrator)
+        with self._db.reading() as connection:
+            return rows.all_made(Numbered, connection.execute(query.order_by(numbered.c.id)))
+
+    def numbered_sent(self, message: Numbered) -> None:
+        which, now = numbered.c.id == message.id, int(self._db.now())
+        with self._db.writing() as connection:
+            states.advance(
+                connection, numbered, "state", states.NUMBERED, PUBLISHED, which, updated=now
+            )
+
+    def asks(self) -> list[tuple[str, str]]:
+        """[(concentrator, after which serial)] to be asked for its meters now."""
+        due = asks.c.sent <= int(self._db.now()) - ASK_AGAIN
+        with self._db.reading() as connection:
+            found = connection.execute(select(asks.c.concentrator, asks.c.after).where(due))
+            return [(row.concentrator, row.after) for row in found]
+
+    def ask_sent(self, concentrator: str) -> None:
+        which = asks.c.concentrator == concentrator
+        with self._db.writing() as connection:
+            connection.execute(update(asks).where(which).values(sent=int(self._db.now())))
+
+    # -------------------------------------------------------- from the concentrators
+
+    def addressed(self) -> list[str]:
+        """Every concentrator that was heard of, or has an order."""
+        query = union(
+            select(concentrators.c.id),
+            select(jobs.c.concentrator),
+            select(numbered.c.concentrator),
+        )
+        with self._db.reading() as connection:
+            return list(connection.execute(query).scalars())
+
+    def take_state(self, concentrator: str, state: Birth, retained: bool = False) -> None:
+        """A birth or a will. A will of another session than the known one is late and changes
+        nothing, unless `retained` says that it is what the broker has last heard: then the birth of
+        its session was missed.
+        """
+        now = int(self._db.now())
+        with self._db.writing() as connection:
+            known = connection.execute(
+                select(concentrators.c.session).where(concentrators.c.id == concentrator)
+            ).scalar()
+            other = known is not None and known != min(state.session, MAX_NUMBER)
+            if not state.online and other and not retained:
+                return
+            row = {
+                "id": concentrator,
+                "online": state.online,
+                "session": state.session,
+                "epoch": state.epoch,
+                "firmware": state.firmware,
+                "runtime": state.runtime,
+                "jobs_open": state.jobs_open,
+                "meters_known": state.meters_known,
+                "meters_reachable": state.meters_reachable,
+                "seen": now,
+            }
+            rows.upsert(connection, concentrators, [row])
+            if state.online:
+                _take_modems(connection, concentrator, state, now)
+            safe = _position(connection, concentrator, state.epoch)
+            if safe + 1 < state.first <= MAX_NUMBER:
+                # The gateway forgets only what was acknowledged: this database is older than that.
+                note(
+                    connection,
+                    now,
+                    concentrator,
+                    "reports-lost",
+                    "reports %d..%d of epoch %08x were acknowledged before but are not in this"
+                    " database; was it restored from a copy?"
+                    % (safe + 1, state.first - 1, state.epoch),
+                )
+                _move(connection, concentrator, state.epoch, state.first - 1)
+
+    def take_hello(self, concentrator: str, hello: Hello) -> None:
+        """Note where it stands. An audit trail that has become shorter, or has another end at the
+        same length, is an event.
+        """
+        now, records = int(self._db.now()), min(hello.records, MAX_NUMBER)
+        query = rows.of(standing, Standing).where(standing.c.concentrator == concentrator)
+        with self._db.writing() as connection:
+            known = connection.execute(query).first()
+            if known is not None and (
+                records < known.records or (records == known.records and hello.head != known.head)
+            ):
+                note(
+                    connection,
+                    now,
+                    concentrator,
+                    "audit-trail-cut",
+                    "it had %d records up to %s, now %d up to %s"
+                    % (known.records, known.head.hex(), records, hello.head.hex()),
+                )
+            row = {
+                "concentrator": concentrator,
+                "trust": hello.trust,
+                "keys": hello.keys,
+                "records": records,
+                "head": hello.head,
+            }
+            rows.upsert(connection, standing, [row])
+            for topic, number in (("trust", hello.trust), ("keys", hello.keys)):
+                which = (
+                    numbered.c.concentrator == concentrator,
+                    numbered.c.topic == topic,
+                    numbered.c.number <= number,
+                )
+                states.advance(
+                    connection,
+                    numbered,
+                    "state",
+                    states.NUMBERED,
+                    states.TAKEN,
+                    *which,
+                    updated=now,
+                )
+
+    def take_progress(self, concentrator: str, message: Progress) -> None:
+        """Of jobs of this concentrator; others are none of its business."""
+        now = int(self._db.now())
+        own = select(jobs.c.id).where(jobs.c.concentrator == concentrator)
+        own = own.where(jobs.c.id.in_([each[0] for each in message.jobs]))
+        names = ("phase", "permille", "queued", "in_hand", "done", "waiting")
+        with self._db.writing() as connection:
+            known = set(connection.execute(own).scalars())
+            for job_id, *values, ends in message.jobs:
+                if job_id not in known:
+                    continue
+                row: dict[str, Any] = dict(zip(names, values, strict=True))
+                # The end by our clock, should the concentrator's be another.
+                if ends and message.time:
+                    ends = max(0, now + ends - message.time)
+                row.update(job=job_id, time=now, ends=ends)
+                rows.upsert(connection, progress, [row])
+
+    def take_meters(self, concentrator: str, page: Meters) -> None:
+        """One page. Those between its ends that are not in it are no meters any more."""
+        with self._db.writing() as connection:
+            pages.take(connection, int(self._db.now()), concentrator, page)
+            which = asks.c.concentrator == concentrator
+            if not page.meters or not page.more:
+                connection.execute(delete(asks).where(which))
+            else:
+                further = update(asks).where(which, asks.c.after == page.after)
+                connection.execute(further.values(after=page.meters[-1][0], sent=0))
+
+    def take_reports(self, concentrator: str, message: Reports) -> Taken:
+        """Store what is new, up to the first gap, in one transaction. Safe when it returns."""
+        now = int(self._db.now())
+        gap = False
+        with self._db.writing() as connection:
+            before = number = _position(connection, concentrator, message.epoch)
+            for report in message.reports:
+                if report.number <= number:
+                    continue
+                if report.number != number + 1:
+                    gap = True
+                    break
+                number = reporting.take(connection, now, concentrator, report)
+            if number != before:
+                _move(connection, concentrator, message.epoch, number)
+                heard = update(concentrators).where(concentrators.c.id == concentrator)
+                connection.execute(heard.values(seen=now))
+        return Taken(number, gap)
+
+    def position(self, concentrator: str, epoch: int) -> int:
+        """All reports of the epoch up to this number are safe here; 0: none."""
+        with self._db.reading() as connection:
+            return _position(connection, concentrator, epoch)
+
+    def epoch(self, concentrator: str) -> int | None:
+        """The epoch of its latest birth, None if it was never heard of."""
+        query = select(concentrators.c.epoch).where(concentrators.c.id == concentrator)
+        with self._db.reading() as connection:
+            found: int | None = connection.execute(query).scalar()
+        return found
+
+    def add_event(self, concentrator: str, name: str, detail: str) -> None:
+        with self._db.writing() as connection:
+            note(connection, int(self._db.now()), concentrator, name, detail)
+
+    # -------------------------------------------------------- the service's sign of life
+
+    def beat(self, broker: str, status: str) -> None:
+        """`serve` is alive; `broker` without credentials; `status` "connected" or why not."""
+        row = {"one": 1, "broker": broker, "status": status, "beat": self._db.now()}
+        with self._db.writing() as connection:
+            rows.upsert(connection, service, [row])
+
+
+def _take_modems(connection: Connection, concentrator: str, state: Birth, now: int) -> None:
+    connection.execute(delete(modems).where(modems.c.concentrator == concentrator))
+    names = ("kind", "up", "nodes", "counters")
+    found = [
+        {
+            "concentrator": concentrator,
+            "place": at,
+            "told": now,
+            **dict(zip(names, each, strict=True)),
+        }
+        for at, each in enumerate(state.modems)
+    ]
+    rows.upsert(connection, modems, found)
+
+
+def _position(connection: Connection, concentrator: str, epoch: int) -> int:
+    query = select(positions.c.number).where(
+        positions.c.concentrator == concentrator, positions.c.epoch == epoch
+    )
+    return connection.execute(query).scalar() or 0
+
+
+def _move(connection: Connection, concentrator: str, epoch: int, number: int) -> None:
+    row = {"concentrator": concentrator, "epoch": epoch, "number": number}
+    rows.upsert(connection, positions, [row])

@@ -1,0 +1,253 @@
+"""What the store gives and takes: plain records, whatever the engine below. Times are unix seconds.
+
+States are those of states.py; those of a meter are the names in gateway/contract/job.py.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+
+@dataclass(frozen=True)
+class NewJob:
+    """A job as submitted: `id` 16 bytes, `kind` a name of gateway/contract/job.py, `envelope`
+    signed.
+    """
+
+    id: bytes
+    concentrator: str
+    kind: str
+    priority: int
+    not_before: int  # 0: at once
+    not_after: int
+    tries: int
+    backoff: int  # seconds
+    package: bytes | None  # SHA-256 of one in the store
+    attributes: list[tuple[int, bytes, int]]  # class, OBIS code, attribute
+    meters: list[str]
+    envelope: bytes
+    daily: list[Any] | None = None  # opens, closes, days, shifts; see gateway/contract/window.py
+    canary: tuple[int, int] | None = None  # meters, percent
+    retry_of: bytes | None = None  # the job that this one orders again
+
+
+@dataclass(frozen=True)
+class Job:
+    """A job as it stands."""
+
+    id: bytes
+    concentrator: str
+    kind: str
+    submitted: int
+    priority: int
+    not_before: int
+    not_after: int
+    tries: int
+    backoff: int
+    package: bytes | None
+    attributes: list[tuple[int, bytes, int]]
+    envelope: bytes
+    digest: bytes  # of the envelope, as refusals name it
+    state: str
+    reason: str
+    detail: str
+    updated: int
+    cancel: bytes | None  # the signed order to cancel
+    cancel_state: str
+    cancel_reason: str
+    daily: list[Any] | None
+    canary: list[int] | None
+    retry_of: bytes | None
+    paused: bool
+
+
+@dataclass(frozen=True)
+class Counted:
+    """A job in a list, with the number of its meters and of those that ended so; `ends` is when it
+    is expected to end (None, 0: not known).
+    """
+
+    id: bytes
+    concentrator: str
+    kind: str
+    submitted: int
+    state: str
+    cancel_state: str
+    meters: int
+    ok: int
+    ko: int
+    value: int
+    ends: int | None
+
+
+@dataclass(frozen=True)
+class Execution:
+    """One job on one meter; `value` is A-XDR, one for each attribute read."""
+
+    serial: str
+    state: str
+    outcome: str
+    reason: str
+    detail: str
+    attempts: int
+    path: str
+    duration_ms: int
+    value: list[bytes] | None
+    updated: int
+
+
+@dataclass(frozen=True)
+class Pause:
+    """The newest order to pause a job or (not `paused`) to resume it; `state` "": it is done."""
+
+    paused: bool
+    issued: int
+    envelope: bytes
+    state: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How far a job was at `time`; `ends`: when it is expected to, 0: not known; `waiting`:
+    [reason, meters].
+    """
+
+    time: int
+    phase: str
+    permille: int
+    queued: int
+    in_hand: int
+    done: int
+    waiting: list[list[Any]]
+    ends: int
+
+
+@dataclass(frozen=True)
+class Order:
+    """Something signed for a concentrator: `kind` is "job", "cancel" or "pause"."""
+
+    kind: str
+    job: bytes
+    envelope: bytes
+
+
+@dataclass(frozen=True)
+class Taken:
+    """What became of a message of reports: all up to `number` are safe; `gap`: those after it are
+    missing.
+    """
+
+    number: int
+    gap: bool
+
+
+@dataclass(frozen=True)
+class Concentrator:
+    id: str
+    online: bool
+    session: int
+    epoch: int
+    firmware: str
+    runtime: str
+    jobs_open: int
+    meters_known: int
+    meters_reachable: int
+    seen: int
+
+
+@dataclass(frozen=True)
+class Event:
+    concentrator: str
+    time: int
+    name: str
+    detail: str
+
+
+@dataclass(frozen=True)
+class Service:
+    """`silent` is how many seconds ago `serve` was last heard of; `broker` holds no credentials."""
+
+    broker: str
+    status: str
+    silent: float
+
+
+@dataclass(frozen=True)
+class Modem:
+    kind: str
+    up: bool
+    nodes: int
+    counters: dict[str, int]
+    told: int
+
+
+@dataclass(frozen=True)
+class Way:
+    """A path of a meter; `place` NO_PATH: the meter has none, so it is not commissioned. `state` 0
+    unknown, 1 reachable, 2 not; `delivery` in percent.
+    """
+
+    serial: str
+    place: int
+    kind: str
+    state: int
+    since: int
+    heard: int
+    delivery: int
+    silent: int
+    changes: int
+    registered: bool
+    told: int
+
+
+@dataclass(frozen=True)
+class WayChange:
+    kind: str
+    since: int
+    state: int
+
+
+@dataclass(frozen=True)
+class Stranger:
+    """A node on the network that is in nobody's inventory."""
+
+    what: str
+    first: int
+    last: int
+
+
+@dataclass(frozen=True)
+class Numbered:
+    """A signed message of topic `trust` or `keys`; `what` it does is for people."""
+
+    id: int
+    topic: str
+    concentrator: str
+    number: int
+    what: str
+    envelope: bytes
+    state: str
+    reason: str
+    detail: str
+    submitted: int
+
+
+@dataclass(frozen=True)
+class StagedKey:
+    """A change for the next trust message: `public` x||y, None: the key is to go."""
+
+    kid: bytes
+    public: bytes | None
+    purposes: int
+
+
+@dataclass(frozen=True)
+class Standing:
+    """What a concentrator's last hello said: numbers taken, and the end of its audit trail."""
+
+    trust: int
+    keys: int
+    records: int
+    head: bytes

@@ -1,0 +1,315 @@
+"""The tables of the HES's database, in SQLAlchemy's words, for SQLite and PostgreSQL alike.
+
+They are made and changed by the numbered migrations in `migrations/`, and a test holds that those
+lead to what stands here. Times are unix seconds of this machine's clock, save where a report's own
+time is kept.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sqlalchemy import (
+    JSON,
+    BigInteger,
+    Boolean,
+    CheckConstraint,
+    Column,
+    Float,
+    ForeignKey,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    Table,
+    Text,
+    TypeDecorator,
+)
+
+MAX_NUMBER = (1 << 63) - 1  # as both engines count
+
+
+class Count(TypeDecorator[int]):
+    """A whole number. What a concentrator tells may be larger than any engine holds."""
+
+    impl = BigInteger
+    cache_ok = True
+
+    def process_bind_param(self, value: int | None, dialect: Any) -> int | None:
+        return None if value is None else max(-MAX_NUMBER, min(value, MAX_NUMBER))
+
+
+class Words(TypeDecorator[str]):
+    """A text. PostgreSQL holds no character of number 0."""
+
+    impl = Text
+    cache_ok = True
+
+    def process_bind_param(self, value: str | None, dialect: Any) -> str | None:
+        return None if value is None else value.replace("\0", "\ufffd")
+
+
+def words(name: str, default: str | None = None, **more: Any) -> Column[str]:
+    return Column(name, Words, nullable=False, server_default=default, **more)
+
+
+def count(name: str, default: str | None = None, **more: Any) -> Column[int]:
+    return Column(name, Count, nullable=False, server_default=default, **more)
+
+
+def octets(name: str, **more: Any) -> Column[bytes]:
+    return Column(name, LargeBinary, **{"nullable": False, **more})
+
+
+def flag(name: str) -> Column[bool]:
+    return Column(name, Boolean, nullable=False)
+
+
+def listed(name: str, none_as_null: bool = False) -> Column[Any]:
+    """Lists, numbers and texts, as JSON."""
+    return Column(name, JSON(none_as_null=none_as_null), nullable=none_as_null)
+
+
+def numbers_itself(name: str) -> Column[int]:
+    """A key that the engine counts up."""
+    return Column(name, BigInteger().with_variant(Integer, "sqlite"), primary_key=True)
+
+
+def of_job(**more: Any) -> Column[bytes]:
+    return Column("job", LargeBinary, ForeignKey("jobs.id"), nullable=False, **more)
+
+
+def key(make: Any, name: str) -> Any:
+    return make(name, primary_key=True)
+
+
+metadata = MetaData()
+
+packages = Table(
+    "packages",
+    metadata,
+    key(octets, "digest"),
+    words("name"),
+    words("version"),
+    octets("content"),
+)
+
+# `number` is the order in which jobs were submitted.
+jobs = Table(
+    "jobs",
+    metadata,
+    numbers_itself("number"),
+    octets("id", unique=True),
+    words("concentrator"),
+    words("kind"),
+    count("submitted"),
+    count("priority"),
+    count("not_before"),
+    count("not_after"),
+    count("tries"),
+    count("backoff"),
+    Column("package", LargeBinary, ForeignKey("packages.digest")),
+    listed("attributes"),
+    octets("envelope"),
+    octets("digest"),
+    words("state"),
+    words("reason", ""),
+    words("detail", ""),
+    count("updated"),
+    octets("cancel", nullable=True),
+    octets("cancel_digest", nullable=True),
+    words("cancel_state", ""),
+    words("cancel_reason", ""),
+    listed("daily"),
+    listed("canary"),
+    Column("retry_of", LargeBinary, ForeignKey("jobs.id")),
+    flag("paused"),
+    Index("jobs_by_concentrator", "concentrator", "submitted"),
+    Index("jobs_by_state", "state"),
+    Index("jobs_by_cancel_state", "cancel_state"),
+    Index("jobs_by_digest", "digest"),
+)
+
+meters = Table(
+    "meters",
+    metadata,
+    of_job(primary_key=True),
+    count("position"),
+    key(words, "serial"),
+    words("state"),
+    words("outcome", ""),
+    words("reason", ""),
+    words("detail", ""),
+    count("attempts", "0"),
+    words("path", ""),
+    count("duration_ms", "0"),
+    listed("value", none_as_null=True),
+    count("updated", "0"),
+    sqlite_with_rowid=False,
+)
+
+pauses = Table(
+    "pauses",
+    metadata,
+    of_job(primary_key=True),
+    flag("paused"),
+    count("issued"),
+    octets("envelope"),
+    octets("digest"),
+    words("state"),
+    words("reason", ""),
+    sqlite_with_rowid=False,
+)
+
+progress = Table(
+    "progress",
+    metadata,
+    of_job(primary_key=True),
+    count("time"),
+    words("phase"),
+    count("permille"),
+    count("queued"),
+    count("in_hand"),
+    count("done"),
+    listed("waiting"),
+    count("ends"),
+    sqlite_with_rowid=False,
+)
+
+# All reports of an epoch up to this number are here.
+positions = Table(
+    "positions",
+    metadata,
+    key(words, "concentrator"),
+    count("epoch", primary_key=True, autoincrement=False),
+    count("number"),
+    sqlite_with_rowid=False,
+)
+
+concentrators = Table(
+    "concentrators",
+    metadata,
+    key(words, "id"),
+    flag("online"),
+    count("session"),
+    count("epoch"),
+    words("firmware"),
+    words("runtime"),
+    count("jobs_open"),
+    count("meters_known"),
+    count("meters_reachable"),
+    count("seen"),
+)
+
+events = Table(
+    "events",
+    metadata,
+    numbers_itself("id"),
+    words("concentrator"),
+    count("time"),
+    words("name"),
+    words("detail"),
+)
+
+# What the last hello said of numbers taken and of the audit trail.
+standing = Table(
+    "standing",
+    metadata,
+    key(words, "concentrator"),
+    count("trust"),
+    count("keys"),
+    count("records"),
+    octets("head"),
+)
+
+# Signed messages of the topics trust and keys; `id` is the order in which they were made.
+numbered = Table(
+    "numbered",
+    metadata,
+    numbers_itself("id"),
+    words("topic"),
+    words("concentrator"),
+    count("number"),
+    words("what"),
+    octets("envelope"),
+    octets("digest"),
+    words("state"),
+    words("reason", ""),
+    words("detail", ""),
+    count("submitted"),
+    count("updated"),
+    Index("numbered_by_state", "state"),
+)
+
+staged_trust = Table(
+    "staged_trust",
+    metadata,
+    key(words, "concentrator"),
+    key(octets, "kid"),
+    octets("public", nullable=True),
+    count("purposes"),
+    sqlite_with_rowid=False,
+)
+
+modems = Table(
+    "modems",
+    metadata,
+    key(words, "concentrator"),
+    count("place", primary_key=True, autoincrement=False),
+    words("kind"),
+    flag("up"),
+    count("nodes"),
+    listed("counters"),
+    count("told"),
+    sqlite_with_rowid=False,
+)
+
+# Each path of each meter, as it was told last.
+ways = Table(
+    "ways",
+    metadata,
+    key(words, "concentrator"),
+    key(words, "serial"),
+    count("place", primary_key=True, autoincrement=False),
+    words("kind"),
+    count("state"),
+    count("since"),
+    count("heard"),
+    count("delivery"),
+    count("silent"),
+    count("changes"),
+    flag("registered"),
+    count("told"),
+    sqlite_with_rowid=False,
+)
+
+way_changes = Table(
+    "way_changes",
+    metadata,
+    key(words, "concentrator"),
+    key(words, "serial"),
+    key(words, "kind"),
+    count("since", primary_key=True, autoincrement=False),
+    count("state"),
+    sqlite_with_rowid=False,
+)
+
+# Concentrators that are being asked for their meters: after which serial, and when last.
+asks = Table(
+    "asks",
+    metadata,
+    key(words, "concentrator"),
+    words("after"),
+    count("sent"),
+    sqlite_with_rowid=False,
+)
+
+# The sign of life of `ami-hes serve`.
+service = Table(
+    "service",
+    metadata,
+    Column("one", Integer, CheckConstraint("one = 1", name="service_is_one"), primary_key=True),
+    words("broker"),
+    words("status"),
+    Column("beat", Float, nullable=False),
+)

@@ -1,0 +1,91 @@
+"""The store's face to trust and keys: changes that are staged, messages that are numbered."""
+
+from __future__ import annotations
+
+from sqlalchemy import delete, func, insert, select
+
+from gateway.contract.envelope import digest_of
+from tools.hes.store import rows
+from tools.hes.store.database import Database
+from tools.hes.store.records import Numbered, StagedKey, Standing
+from tools.hes.store.schema import numbered, staged_trust, standing
+from tools.hes.store.states import REJECTED, SUBMITTED
+
+
+class Trust:
+    def __init__(self, database: Database) -> None:
+        self._db = database
+
+    def stage(self, concentrator: str, kid: bytes, public: bytes | None, purposes: int) -> None:
+        """A change for the next message: `public` x||y is to be trusted for `purposes`, or with
+        None the key goes.
+        """
+        row = {"concentrator": concentrator, "kid": kid, "public": public, "purposes": purposes}
+        with self._db.writing() as connection:
+            rows.upsert(connection, staged_trust, [row])
+
+    def staged(self, concentrator: str) -> list[StagedKey]:
+        query = (
+            rows.of(staged_trust, StagedKey)
+            .where(staged_trust.c.concentrator == concentrator)
+            .order_by(staged_trust.c.kid)
+        )
+        with self._db.reading() as connection:
+            return rows.all_made(StagedKey, connection.execute(query))
+
+    def clear_staged(self, concentrator: str) -> None:
+        with self._db.writing() as connection:
+            which = staged_trust.c.concentrator == concentrator
+            connection.execute(delete(staged_trust).where(which))
+
+    def add_numbered(
+        self, topic: str, concentrator: str, number: int, what: str, envelope: bytes
+    ) -> None:
+        """Keep a signed message of topic `trust` or `keys`; it is sent until there is word of it.
+        `What` it does is for people.
+        """
+        now = int(self._db.now())
+        row = {
+            "topic": topic,
+            "concentrator": concentrator,
+            "number": number,
+            "what": what,
+            "envelope": envelope,
+            "digest": digest_of(envelope),
+            "state": SUBMITTED,
+            "submitted": now,
+            "updated": now,
+        }
+        with self._db.writing() as connection:
+            connection.execute(insert(numbered), row)
+
+    def next_number(self, topic: str, concentrator: str) -> int:
+        """After the last one the concentrator is known to have, and those on their way."""
+        query = select(func.max(numbered.c.number)).where(
+            numbered.c.topic == topic,
+            numbered.c.concentrator == concentrator,
+            numbered.c.state != REJECTED,
+        )
+        with self._db.reading() as connection:
+            last = connection.execute(query).scalar() or 0
+        there = self.standing(concentrator)
+        if there is None:
+            return last + 1
+        return max(last, there.trust if topic == "trust" else there.keys) + 1
+
+    def numbered(self, concentrator: str, states: tuple[str, ...]) -> list[Numbered]:
+        """The messages in one of these states, oldest first."""
+        query = (
+            rows.of(numbered, Numbered)
+            .where(numbered.c.concentrator == concentrator, numbered.c.state.in_(states))
+            .order_by(numbered.c.id)
+        )
+        with self._db.reading() as connection:
+            return rows.all_made(Numbered, connection.execute(query))
+
+    def standing(self, concentrator: str) -> Standing | None:
+        """What its last hello said; None: there was none."""
+        query = rows.of(standing, Standing).where(standing.c.concentrator == concentrator)
+        with self._db.reading() as connection:
+            row = connection.execute(query).first()
+        return rows.made(Standing, row) if row else None
