@@ -108,17 +108,14 @@ class Line:
 
     def _read_head(self) -> None:
         """The first octet and the remaining length (2.2.3)."""
-        while True:
+        while len(self._head) < 2 or self._head[-1] >= 128:
+            if len(self._head) == 5:
+                raise self._fault("remaining length of more than four octets")
             self._head += self._receive(1)
-            length = self._head[1:]
-            if length and (length[-1] < 128 or len(length) > 4):
-                break
         head, self._head = bytes(self._head), bytearray()
         if head[0] & 0xF6 == _PUBLISH_QOS_2:
-            raise OSError(errno.EPROTO, "PUBLISH with QoS 2, which nobody asked for")
+            raise self._fault("PUBLISH with QoS 2, which nobody asked for")
         self._told = head
-        if head[-1] >= 128:
-            return  # paho does not take it
         size = sum((octet & 127) << 7 * place for place, octet in enumerate(head[1:]))
         self._body, self._rest = size, 0
         if size > self._whole:
@@ -127,6 +124,10 @@ class Line:
             self._rest = rest - rest % self._stride
             self._body = size - self._rest
             self._told = head[:1] + _remaining_length(self._body + self._rest // self._stride)
+
+    def _fault(self, text: str) -> OSError:
+        self.fault = text
+        return OSError(errno.EPROTO, text)
 
     def _receive(self, size: int) -> bytes:
         try:

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from typing import Any
 
 LIMIT = 4096
-SOON = 10_000  # ms; nothing here takes as long
+SOON = 60_000  # ms; nothing here takes as long
 CLOCK = SystemClock()
 
 
@@ -57,8 +57,15 @@ async def fails(
     try:
         await CLOCK.wait_for_ms(coroutine, SOON)
     except kind as error:
+        # On CPython the end of our patience is an OSError too.
+        late = isinstance(error, asyncio.TimeoutError) and not error.args
+        assert kind is asyncio.TimeoutError or not late, "nothing came of it"
         return error
     raise AssertionError("nothing failed")
+
+
+async def result_of(task: asyncio.Task[Any]) -> Any:
+    return await task
 
 
 def kill(signal: str) -> None:
@@ -332,11 +339,7 @@ def test_broker_killed_and_back() -> None:
         receiving = asyncio.create_task(link.receive())
         await CLOCK.sleep_ms(100)
         kill("9")
-        try:
-            await CLOCK.wait_for_ms(receiving, SOON)
-            raise AssertionError("received from a dead broker")
-        except OSError:
-            pass
+        await fails(OSError, result_of(receiving))
         await fails(OSError, link.receive())
         await fails(OSError, link.publish(Message("n", b""), SOON))
         await fails(OSError, link.connect(None, ["n"], SOON))
@@ -363,11 +366,7 @@ def test_broker_killed_under_a_publish() -> None:
         publishing = asyncio.create_task(link.publish(Message("n", b"?"), SOON * 2))
         await CLOCK.sleep_ms(100)
         kill("9")
-        try:
-            await CLOCK.wait_for_ms(publishing, SOON)
-            raise AssertionError("published to a dead broker")
-        except OSError:
-            pass
+        await fails(OSError, result_of(publishing))
         await link.disconnect()
 
     run(body())
@@ -388,9 +387,9 @@ def test_publish_without_answer_times_out() -> None:
 
 def test_silence_ends_the_connection() -> None:
     async def body() -> None:
-        link = uplink("one", keepalive_s=1)
+        link = uplink("one", keepalive_s=3)
         await link.connect(None, ["n"], SOON)
-        await CLOCK.sleep_ms(2500)  # an idle connection lives on
+        await CLOCK.sleep_ms(7500)  # an idle connection lives on
         await link.publish(Message("n", b"alive"), SOON)
         assert (await receive(link)).payload == b"alive"
         kill("STOP")

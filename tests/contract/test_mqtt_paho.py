@@ -90,7 +90,7 @@ class Source:
 
 @pytest.mark.parametrize("at_once", [1, 1000, 65536])
 @pytest.mark.parametrize(
-    "size", [0, 1, WHOLE, WHOLE + 1, WHOLE + 8192, WHOLE + 8193, WHOLE + 20_000, 1_000_000]
+    "size", [0, 1, WHOLE, WHOLE + 1, WHOLE + 8192, WHOLE + 8193, WHOLE + 20_000, 200_000]
 )
 def test_a_large_packet_is_thinned_out(size: int, at_once: int) -> None:
     source: Any = Source(size, at_once)
@@ -127,6 +127,26 @@ def check_one_packet(line: Line, source: Source, size: int) -> int:
         assert body[-1] == (size - 1) % 251
     assert line.recv(1) + line.recv(1) == b"\xd0\x00"
     return told
+
+
+@pytest.mark.parametrize(
+    "octets, text",
+    [
+        (b"\x30\xff\xff\xff\xff\x01", "remaining length of more than four octets"),
+        (b"\x34\x07\x00\x04down\x00\x01", "QoS 2"),
+        (b"\x3d\x07\x00\x04down\x00\x01", "QoS 2"),
+        (b"\x30", "the broker closed the connection"),
+    ],
+)
+def test_what_paho_must_not_see(octets: bytes, text: str) -> None:
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        theirs.sendall(octets)
+        theirs.shutdown(socket.SHUT_WR)
+        line = Line(ours, LIMIT)
+        with pytest.raises(OSError, match=text):
+            line.recv(1)
+        assert text in line.fault
 
 
 def test_a_broker_that_sends_but_does_not_listen(monkeypatch: pytest.MonkeyPatch) -> None:
