@@ -17,6 +17,7 @@ from hal.rt.names import checked, is_valid
 # Outside the alphabet of names, so it is never listed and never collides.
 _NEW = "_new"
 _CHUNK = 1024
+_FOLDER = 0x4000  # of a file's mode
 
 
 class FolderStorage:
@@ -30,6 +31,8 @@ class FolderStorage:
             if made and not _is_there(made):
                 os.mkdir(made)
             made += "/"
+        if not os.stat(self._path or "/")[0] & _FOLDER:
+            raise OSError(errno.EEXIST, "%s: expected a folder, came a file" % path)
         if _is_there(self._at(_NEW)):  # left by a power cut within replace()
             os.remove(self._at(_NEW))
 

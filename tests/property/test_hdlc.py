@@ -113,11 +113,12 @@ def test_parameters_come_back(send: int, receive: int, out: int, back: int) -> N
 
 @given(st.binary(max_size=40))
 def test_parameters_of_any_bytes(data: bytes) -> None:
-    try:
-        Parameters.decode(data)
-        Parameters.decode(b"\x81\x80" + bytes((len(data),)) + data)
-    except ProtocolError:
-        pass
+    for raw in (data, b"\x81\x80" + bytes((len(data),)) + data):
+        try:
+            found = Parameters.decode(raw)
+        except ProtocolError:
+            continue
+        assert Parameters.decode(found.encode()).encode() == found.encode()
 
 
 # ---------------------------------------------------------------- both ends

@@ -17,7 +17,7 @@ from gateway.contract.job import PackageRef
 from gateway.contract.key_change import KeyChange
 from gateway.contract.limits import MAX_METERS, MAX_PACKAGE
 from gateway.contract.messages import MAX_MESSAGE, Cancel, Chunk, SignedTime, Time
-from gateway.contract.reports import MeterReport, Refusal
+from gateway.contract.reports import JobReport, MeterReport, Refusal
 from gateway.contract.result import KO, OK
 from gateway.uplink.trust import ORDERS, TrustChange, TrustKey
 from hal.rt import cbor
@@ -320,7 +320,13 @@ def test_refused_message(running: Scene, case: str) -> None:
 
 
 def test_chunk_nobody_asked_for(scene: Scene) -> None:
+    """It is not stored, and not worth a report."""
+    mark = scene.hes.mark()
     scene.hes.send("chunk", Chunk(bytes(32), 0, 4096, bytes(4096)).encode())
+    scene.do_a_good_job()
+    kinds = {type(report.body) for report in scene.hes.since(mark)}
+    assert kinds == {JobReport, MeterReport}
+    assert not [path for path in scene.stage.data.iterdir() if bytes(16).hex() in path.name]
 
 
 # ------------------------------------------------------------ taken, and ended with a reason
