@@ -44,7 +44,7 @@ class Mosquitto:
 
     def start(self) -> None:
         subprocess.run(self._command, check=True, stderr=subprocess.DEVNULL)
-        deadline = time.monotonic() + 10
+        deadline = time.monotonic() + 60
         while True:
             try:
                 socket.create_connection(("127.0.0.1", self.port), 1).close()

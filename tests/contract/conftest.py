@@ -38,7 +38,7 @@ def run_case(micropython: str) -> RunCase:
             env=micropython_environment(),
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
-            timeout=120,
+            timeout=600,
         )
         text = done.stdout.decode(errors="replace")
         assert done.returncode == 0, text

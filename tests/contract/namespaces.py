@@ -101,7 +101,7 @@ def _carriers(near: Namespace, far: Namespace) -> list[subprocess.Popen[bytes]]:
 
 
 def _wait_for(namespace: Namespace, interface: str) -> None:
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + 60
     while True:
         try:
             namespace.run("ip", "link", "show", interface)

@@ -17,7 +17,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from hal.ports import BytePort
 
-SOON = 10_000  # ms; nothing here takes as long
+SOON = 60_000  # ms; nothing here takes as long
 CLOCK = SystemClock()
 
 

@@ -19,7 +19,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
-SOON = 10_000  # ms
+SOON = 60_000  # ms
 CLOCK = SystemClock()
 FIRST = 30  # times, after which caches and pools are full
 THEN = 300

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from typing import Any
 
 CLOCK = SystemClock()
-SOON = 10_000  # ms
+SOON = 60_000  # ms
 
 
 def env(name: str) -> str:

@@ -28,7 +28,7 @@ from tools.meter.control import Control
 __all__ = ["certificates"]
 
 METERS = 6
-PATIENCE = 90  # seconds; only a defect takes so long
+PATIENCE = 300  # seconds; only a defect takes so long
 SOON_MS = 30_000
 
 

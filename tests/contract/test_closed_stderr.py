@@ -31,7 +31,7 @@ def test_closed_stderr(runtime: str, micropython: str, tmp_path: Path) -> None:
         cwd=ROOT,
         env={**micropython_environment(), "PYTHONPATH": str(ROOT)},
         stdout=subprocess.PIPE,
-        timeout=60,
+        timeout=300,
     )
     assert done.stdout == b"alive\n"
     assert [(tmp_path / str(i)).read_bytes() for i in range(4)] == [b""] * 4
@@ -47,7 +47,7 @@ def test_open_stderr(runtime: str, micropython: str, tmp_path: Path) -> None:
         cwd=ROOT,
         env={**micropython_environment(), "PYTHONPATH": str(ROOT)},
         capture_output=True,
-        timeout=60,
+        timeout=300,
     )
     assert done.stdout == b"alive\n"
     assert done.stderr.count(b"error   here: nobody reads this\n") == 3

@@ -96,7 +96,7 @@ def test_across_namespaces(
         env={**micropython_environment(), **values},
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
-        timeout=120,
+        timeout=600,
     )
     text = done.stdout.decode(errors="replace")
     assert done.returncode == 0 and text.endswith("passed\n"), text

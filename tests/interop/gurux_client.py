@@ -11,7 +11,7 @@ from gurux_dlms.secure import GXDLMSSecureClient
 
 from tests.interop.links import HOST
 
-WAIT_S = 10
+WAIT_S = 60
 
 
 class Refused(Exception):

@@ -184,7 +184,7 @@ async def associated(
             SystemCrypto(),
             association,
             counter,
-            timeout_ms=5000,
+            timeout_ms=60_000,
             on_notification=on_notification,
         )
         try:
@@ -442,7 +442,7 @@ def test_mode_e_then_hdlc() -> None:
             assert (found.manufacturer, found.baud, found.text) == ("GRX", 9600, "GURUX")
             assert line.bauds == [300, 9600]
             link = HdlcLink(line, clock, association.client_sap)
-            one = Client(link, clock, SystemCrypto(), association, int, timeout_ms=5000)
+            one = Client(link, clock, SystemCrypto(), association, int, timeout_ms=60_000)
             await one.associate()
             assert axdr.decode(await one.get(1, LIMIT, 2))[1] == 5
             await one.release()

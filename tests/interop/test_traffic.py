@@ -47,7 +47,7 @@ RULE = {
 }
 SIGNED = {"job", "cancel", "pause", "trust", "keys"}
 GARBAGE = b"this is no order"
-PATIENCE = 90  # seconds; only a defect takes so long
+PATIENCE = 300  # seconds; only a defect takes so long
 
 
 class Recorder:

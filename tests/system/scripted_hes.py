@@ -19,7 +19,7 @@ from gateway.contract.messages import Ack, Chunk, Pull, Reports, Resend, State
 from gateway.contract.reports import JobReport, MeterReport, Refusal, Report
 from tools.package.keys import SigningKey
 
-PATIENCE = 60  # seconds for an answer; only a defect takes so long
+PATIENCE = 300  # seconds for an answer; only a defect takes so long
 FINAL = JobState.NAMES[JobState.SUCCEEDED :]
 
 

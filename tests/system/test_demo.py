@@ -18,7 +18,7 @@ from tools.demonstration.stage import RUNTIMES
 
 def demo(*arguments: str) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "tools.demonstration.__main__", *arguments]
-    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=170)
+    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=600)
 
 
 def outcome_of(done: subprocess.CompletedProcess[str], file: Path) -> dict[str, Any]:

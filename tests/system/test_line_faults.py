@@ -26,7 +26,7 @@ KEEPALIVE = 5  # seconds, the least there is
 # Documented: a silent line is given up within two and a half keepalive times. The rest is for a
 # busy machine.
 NOTICED = 2.5 * KEEPALIVE + 20
-PATIENCE = 120
+PATIENCE = 300
 GROWTH = 4 << 20  # octets of the gateway's memory; a leaking connection would show
 LOCATION = (1, "0.0.96.1.1.255", 2)  # a text of the utility's
 

@@ -31,7 +31,7 @@ class Scene:
         command = [sys.executable, "-m", "tools.dlms"]
         command += ["hdlc+serial:%s?mode_e=1" % self.line.laptop, *arguments]
         command += ["--counter-file", str(self.folder / "counters"), "--timeout", "20"]
-        return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=100)
+        return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=300)
 
     def good(self, *arguments: str) -> str:
         done = self.dlms(*arguments)
@@ -46,7 +46,7 @@ class Scene:
     def audit(self) -> list[list[str]]:
         """The details of the records of local access."""
         command = [sys.executable, "-m", "tools.audit", "show", str(self.folder / "data")]
-        done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=100)
+        done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=300)
         records = [json.loads(line) for line in done.stdout.splitlines()]
         return [record["details"] for record in records if record["kind"] == "local"]
 
@@ -94,7 +94,7 @@ def scene(request: pytest.FixtureRequest, micropython: str, tmp_path: Path) -> I
                     command, cwd=ROOT, env=micropython_environment(), stderr=log, text=True
                 )
             )
-        deadline = time.monotonic() + 60
+        deadline = time.monotonic() + 300
         while "1 meters" not in (tmp_path / "log").read_text():
             assert processes[-1].poll() is None and time.monotonic() < deadline
             time.sleep(0.1)
@@ -112,7 +112,7 @@ def scene(request: pytest.FixtureRequest, micropython: str, tmp_path: Path) -> I
 def test_a_technician_reads_the_concentrator_and_a_meter_behind_it(scene: Scene) -> None:
     local = ["--local-key", str(scene.folder / "local.key")]
     itself = ["get", "data 0.0.42.0.0.255 value", "data 0.0.96.51.0.255 value", *local]
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + 300
     while "double-long-unsigned 1" not in scene.good(*itself):  # until the meter has registered
         assert time.monotonic() < deadline
     assert "street-1" in scene.good(*itself)

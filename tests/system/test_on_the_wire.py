@@ -109,7 +109,7 @@ def test_on_the_wire(stage: Stage, broker: Broker, runtime: str) -> None:
         package = signed(period_package(900), stage.key)
         serials = normal_meters(control)
         job = order.configure(store.orders, stage.key, CONCENTRATOR, serials, terms, package)
-        stage.wait_for("the job's end", 60, lambda: store.reports.finished(job))
+        stage.wait_for("the job's end", 300, lambda: store.reports.finished(job))
         packets = [(way, Packet.of(raw)) for way, raw in list(line.packets)]
 
     assert {packet.kind for _, packet in packets} <= set(ALLOWED)

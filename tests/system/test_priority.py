@@ -40,7 +40,7 @@ def test_urgent_job_overtakes(stage: Stage, broker: Broker, runtime: str) -> Non
         routine = configure_job(routine_meters, package, priority=2, max_attempts=10)
         hes.send("job", sign(routine.encode(), stage.key))
         log = stage.folder / "gateway.log"
-        stage.wait_for("the first attempts", 60, lambda: log.read_text().count("attempt 1") > 0)
+        stage.wait_for("the first attempts", 300, lambda: log.read_text().count("attempt 1") > 0)
         urgent = read_job([urgent_meter], priority=9, max_attempts=10)
         hes.send("job", sign(urgent.encode(), stage.key))
         hes.job(0, urgent.id, ("queued",))

@@ -54,8 +54,8 @@ def test_secrets_stay_where_they_belong(
         stage.start_hes()
         stage.start_gateway(runtime)
         board_key = stage.folder / "board.key"
-        stage.wait_for("the board's key", 30, board_key.exists)
-        stage.wait_for("wrapped keys", 30, lambda: b'"ek"' not in plain.read_bytes())
+        stage.wait_for("the board's key", 300, board_key.exists)
+        stage.wait_for("wrapped keys", 300, lambda: b'"ek"' not in plain.read_bytes())
         secret = security.load_board_key(board_key)
         assert stat.S_IMODE(os.stat(board_key).st_mode) == 0o600
         store = stage.store()
@@ -68,11 +68,11 @@ def test_secrets_stay_where_they_belong(
         terms = order.Terms(5, 0, now + 3600, tries=2, backoff=1)
         serials = [line["serial"] for line in lines]
         job = order.configure(store.orders, stage.key, CONCENTRATOR, serials, terms, raw)
-        stage.wait_for("the job's end", 120, lambda: store.reports.finished(job))
-        stage.wait_for("the keys", 30, lambda: store.trust.numbered(CONCENTRATOR, ("taken",)))
+        stage.wait_for("the job's end", 300, lambda: store.reports.finished(job))
+        stage.wait_for("the keys", 300, lambda: store.trust.numbered(CONCENTRATOR, ("taken",)))
         stage.kill("gateway")
         stage.start_gateway(runtime)
-        stage.wait_for("a second start", 30, lambda: _starts(stage) > 1)
+        stage.wait_for("a second start", 300, lambda: _starts(stage) > 1)
     assert [meter.outcome for meter in store.reports.meters(job)].count("OK") >= 3
     heard = traffic.read_bytes().lower()
     assert b"/keys " in heard and b"/report " in heard

@@ -44,10 +44,10 @@ def test_sigkill_mid_job(stage: Stage, runtime: str) -> None:
             return METERS - int(report.build(store.reports, job)["summary"]["pending"])
 
         for count in KILLS:
-            stage.wait_for("%d results" % count, 120, lambda count=count: ended() >= count)
+            stage.wait_for("%d results" % count, 300, lambda count=count: ended() >= count)
             stage.kill("gateway")
             stage.start_gateway(runtime)
-        stage.wait_for("the job's end", 150, lambda: store.reports.finished(job))
+        stage.wait_for("the job's end", 600, lambda: store.reports.finished(job))
         found = judge.complaints(report.build(store.reports, job), package, control)
     assert found == []
 
@@ -58,7 +58,7 @@ MANY_KILLS = 200
 MOST_KILLS = 15
 LONGEST_LIFE = 5.0  # seconds; many lives end before the first meter is reached
 HES_DIES_TOO = 0.1  # of the kills
-PATIENCE = 300  # seconds without a further result
+PATIENCE = 600  # seconds without a further result
 
 
 class Orders:

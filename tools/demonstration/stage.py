@@ -23,7 +23,7 @@ from tools.package.keys import SigningKey
 
 CONCENTRATOR = "street-1"
 RUNTIMES = ("cpython", "micropython")
-READY = 20  # seconds a process has to say that it is ready
+READY = 60  # seconds a process has to say that it is ready
 # Patience fit for the emulated channel, so that a dead meter does not keep anybody waiting.
 PATHS = {
     "plc": {"timeout_ms": 3000, "tries": 3},
