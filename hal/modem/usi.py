@@ -131,6 +131,16 @@ class Parser:
         self.unknown_protocol = 0
         self.too_long = 0  # no flag within the largest frame
 
+    def damage(self) -> dict[str, int]:
+        """The counters of damage, by the names that drivers give them."""
+        return {
+            "bad-crc": self.bad_crc,
+            "bad-length": self.bad_length,
+            "bad-escape": self.bad_escape,
+            "too-long": self.too_long,
+            "unknown-protocol": self.unknown_protocol,
+        }
+
     def reset(self) -> None:
         """Forget a frame half received; the counters stay."""
         self._partial = bytearray()

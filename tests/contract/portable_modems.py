@@ -18,7 +18,8 @@ from gateway.meters.inventory import Inventory
 from gateway.meters.network import Network
 from gateway.meters.reach import Reach
 from hal.modem.attached import Attached
-from hal.modem.mam.mam import MTU, MetersAndMore
+from hal.modem.mam.frames import MTU
+from hal.modem.mam.mam import MetersAndMore
 from hal.modem.wmbus.amber import Amber
 from hal.rt.group import Group
 from tests.contract.here import FolderStorage, SystemClock, SystemCrypto, open_port

@@ -12,12 +12,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from hal.modem import usi
-from hal.modem.mam import frames, mam
+from hal.modem.mam import frames
 from hal.sim.channel import Channel, Rng
 from tools.emulator.air import Meter, Time
 from tools.emulator.emulator import Emulator
 
-DLMS_RESPONSE = mam.DLMS + 1  # all of the stack's own answers are one above their requests
+DLMS_RESPONSE = frames.DLMS + 1  # all of the stack's own answers are one above their requests
 _FOUND_SIZE = 13
 _RELAYED_SLOTS = 64  # a node that looks around gives so many, and tells of four nodes at most
 _MOST_TOLD = 4
@@ -195,10 +195,10 @@ class MamEmulator(Emulator):
             attribute, response = frames.ACKNOWLEDGE, bytes((refused,)) + b"\xff\xff\xff"
             await self.air.sleep_ms(self._meter_ms)
         else:
-            if len(apdu) < mam.SAPS:
+            if len(apdu) < frames.SAPS:
                 return False
-            answer = node.meter.handle(apdu[0], apdu[1], apdu[mam.SAPS :])
-            if answer is None or len(answer) > mam.MTU:
+            answer = node.meter.handle(apdu[0], apdu[1], apdu[frames.SAPS :])
+            if answer is None or len(answer) > frames.MTU:
                 return False
             attribute, response = DLMS_RESPONSE, bytes((apdu[1], apdu[0])) + answer
             await self.air.sleep_ms(self._meter_ms + node.meter.delay_ms)
@@ -218,8 +218,8 @@ class MamEmulator(Emulator):
 
     def _all_heard(self, heard: list[_Node], attribute: int, dsap: int, apdu: bytes) -> None:
         for node in heard:
-            if dsap == frames.DSAP_APPLICATION and len(apdu) >= mam.SAPS:
-                node.meter.handle(apdu[0], apdu[1], apdu[mam.SAPS :])
+            if dsap == frames.DSAP_APPLICATION and len(apdu) >= frames.SAPS:
+                node.meter.handle(apdu[0], apdu[1], apdu[frames.SAPS :])
             elif attribute == frames.TCT_SET_REQUEST and len(apdu) == 1 and apdu[0]:
                 node.threshold = apdu[0]
 

@@ -36,6 +36,8 @@ REQUEST_MANY = 3  # RC: many, in random time slots
 DSAP_APPLICATION = 0
 DSAP_MANAGEMENT = 2
 
+DLMS = 18  # attribute
+
 # Attributes of network management
 ADDRESS_REQUEST = 90  # who can hear me?
 ADDRESS_RESPONSE = 91
@@ -57,6 +59,8 @@ ACA_PARAMETER = 0x201  # the modem's own address
 
 ADDRESS = 6
 MAX_APDU = 127
+SAPS = 2  # bytes of it, where DLMS is carried
+MTU = MAX_APDU - SAPS
 MAX_REPEATERS = 8
 TO_ALL = b"\xff\xff\xff\xff\xff\x03"
 

@@ -19,9 +19,10 @@ from __future__ import annotations
 
 from hal.modem import supervisor, usi
 from hal.modem.answer import Question
-from hal.modem.mam import frames
+from hal.modem.mam import frames, request, spelling
+from hal.modem.mam.frames import MTU, SAPS
 from hal.modem.mam.routes import Routes
-from hal.modem.mam.search import LOOK, POLL, WAKE, Search
+from hal.modem.mam.search import LOOK, POLL, Search
 from hal.modem.sans_io import SansIo, check_saps, check_size
 from hal.ports import (
     BROADCAST,
@@ -39,53 +40,18 @@ from hal.ports import (
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from hal.modem.mam.routes import Node, Via
-    from hal.modem.mam.search import Step
-
-SAPS = 2
-MTU = frames.MAX_APDU - SAPS
-DLMS = 18  # attribute
+    from hal.modem.mam.request import Request
+    from hal.modem.mam.routes import Via
 
 STATUS_OK = 0
 STATUS_SILENT = 0x20  # as the event says it: nobody answered
 STATUS_REFUSED = 0xFE
 STATUS_STUCK = 0xFF  # the modem said nothing more of the frame
 
-_LARGEST_ANSWER = 128
 _BUSY_MS = 500  # the modem is still waiting for answers to the request before
 _MAX_REPEATS = 64  # of a frame to all, by repeaters
-_STREAMED = (0xE0, 0x40)  # general-block-transfer; in its control byte: more blocks follow at once
+_SIGN_OF_LIFE = (frames.GET_CONFIRM, frames.ACA_PARAMETER, 0)
 _TURNS = 8  # frames of the host in a row while the search has something to do
-
-
-class _Request:
-    """What the modem is busy with, or will be next. `step`: of the search; else the host's frame
-    `handle`, for `node` or for all. `answered`: the modem waits for an answer."""
-
-    __slots__ = (
-        "answered",
-        "confirmed",
-        "deadline",
-        "frame",
-        "handle",
-        "limit",
-        "node",
-        "step",
-        "vias",
-    )
-
-    def __init__(
-        self, frame: bytes, node: Node | None, step: Step | None, handle: int, answered: bool
-    ) -> None:
-        self.frame = frame
-        self.node = node
-        self.step = step
-        self.handle = handle
-        self.answered = answered
-        self.vias: list[Via] = []  # the way to go now, and (to all) those to go after it
-        self.confirmed = False
-        self.deadline = 0
-        self.limit = 0  # when to give up on a modem that stays busy
 
 
 class MetersAndMore(SansIo):
@@ -122,11 +88,13 @@ class MetersAndMore(SansIo):
         self._question = Question()
         self._routes = Routes()
         self._search = Search(self._routes, refresh_ms)
-        self._now: _Request | None = None  # the modem has it
-        self._waiting: _Request | None = None  # the host's next
+        self._now: Request | None = None  # the modem has it
+        self._waiting: Request | None = None  # the host's next
         self._turns = 0
         self._last_handle = 0
-        self._counts = dict.fromkeys(_COUNTS, 0)
+        names = "sent received failed resets looks polls lost busy stuck bad-answer refused"
+        names += " stranger malformed unexpected unknown-command unknown-protocol"
+        self._counts = dict.fromkeys(names.split(), 0)
 
     @property
     def dead(self) -> bool:
@@ -156,11 +124,11 @@ class MetersAndMore(SansIo):
         self._go_on(now_ms)
 
     def tick(self, now_ms: int) -> None:
-        request = self._now
-        if request is not None and now_ms >= request.deadline:
-            if request.limit and not request.confirmed and now_ms < request.limit:
-                self._say(request, now_ms)  # it was busy before
-            elif request.step is not None and request.step.kind == LOOK:
+        now = self._now
+        if now is not None and now_ms >= now.deadline:
+            if now.limit and not now.confirmed and now_ms < now.limit:
+                self._say(now, now_ms)  # it was busy before
+            elif now.looks():
                 self._finish(STATUS_OK, now_ms)
             else:
                 self._counts["stuck"] += 1
@@ -193,10 +161,10 @@ class MetersAndMore(SansIo):
         """Hand over one frame; returns its handle. Busy, TooLong or NoRoute."""
         check_size("Meters and More", len(data), MTU)
         check_saps("Meters and More", source_sap, destination_sap)
-        via = None if route is None else _via(route)
+        via = None if route is None else spelling.via(route)
         node = None
         if address != BROADCAST:
-            node = self._routes.node(_aca(address))
+            node = self._routes.node(spelling.aca(address))
             if node is None or not node.joined:
                 raise NoRoute("no Meters and More node %s is known" % address)
             if via is not None and node.address in via:
@@ -204,17 +172,15 @@ class MetersAndMore(SansIo):
         if self._waiting is not None or (self._now is not None and self._now.step is None):
             raise Busy("the modem has a frame already")
         self._last_handle += 1
-        apdu = bytes((source_sap, destination_sap)) + bytes(data)
-        answered = node is not None and not _is_streamed(data)
-        request = _Request(apdu, node, None, self._last_handle, answered)
+        frame = request.of_host(node, source_sap, destination_sap, data, self._last_handle)
         if via is not None:
-            request.vias = [via]
+            frame.vias = [via]
         elif node is None:
-            request.vias = [()] + self._routes.covering(_MAX_REPEATS)
-        self._waiting = request
+            frame.vias = [()] + self._routes.covering(_MAX_REPEATS)
+        self._waiting = frame
         self._counts["sent"] += 1
         self._go_on(now_ms)
-        return request.handle
+        return frame.handle
 
     def discover(self, now_ms: int) -> None:
         self._search.begin(now_ms)
@@ -222,7 +188,7 @@ class MetersAndMore(SansIo):
 
     def kick(self, address: str, now_ms: int) -> None:
         """Forget all ways to this node, and find a new one: it leaves, and joins when found."""
-        node = self._routes.node(_aca(address))
+        node = self._routes.node(spelling.aca(address))
         if node is None:
             raise NoRoute("no Meters and More node %s is known" % address)
         if node.joined:
@@ -234,12 +200,12 @@ class MetersAndMore(SansIo):
 
     def get(self, parameter: str, now_ms: int) -> int:
         """`parameter`: its number in hex, and an index if it has any: "201" (own ACA), "5.1"."""
-        number, index = _parameter(parameter)
+        number, index = spelling.parameter(parameter)
         self._write(frames.get_request(number, index))
         return self._question.ask((frames.GET_CONFIRM, number, index))
 
     def set(self, parameter: str, value: bytes, now_ms: int) -> int:
-        number, index = _parameter(parameter)
+        number, index = spelling.parameter(parameter)
         if len(value) > 255:
             raise PortError("a parameter has at most 255 bytes, not %d" % len(value))
         self._write(frames.set_request(number, index, value))
@@ -257,18 +223,15 @@ class MetersAndMore(SansIo):
 
     def route(self, address: str) -> list[str] | None:
         """The repeaters on the best way to a node; None when it is not joined."""
-        node = self._routes.node(_aca(address))
+        node = self._routes.node(spelling.aca(address))
         best = node.best() if node is not None and node.joined else None
         return None if best is None else [repeater.hex() for repeater in best.via]
 
     def statistics(self) -> dict[str, int]:
-        parser = self._parser
-        counts = dict(self._counts)
-        counts["bad-crc"] = parser.bad_crc
-        counts["bad-length"] = parser.bad_length
-        counts["bad-escape"] = parser.bad_escape
-        counts["too-long"] = parser.too_long
-        counts["unknown-protocol"] += parser.unknown_protocol
+        counts = self._parser.damage()
+        unknown = counts["unknown-protocol"]
+        counts.update(self._counts)
+        counts["unknown-protocol"] += unknown
         return counts
 
     # What the modem says
@@ -312,21 +275,21 @@ class MetersAndMore(SansIo):
         self._events += answers
 
     def _confirm(self, target: bytes, status: int, now_ms: int) -> None:
-        request = self._now
-        if request is None or request.confirmed or target != _target(request):
+        now = self._now
+        if now is None or now.confirmed or target != now.target():
             self._counts["unexpected"] += 1
         elif status == frames.TX_BUSY:
             self._counts["busy"] += 1
-            request.deadline = now_ms + _BUSY_MS
+            now.deadline = now_ms + _BUSY_MS
         elif status != frames.TX_OK:
             self._finish(status, now_ms)
-        elif not request.answered:
+        elif not now.answered:
             self._finish(STATUS_OK, now_ms)
         else:
-            request.confirmed = True
-            if request.step is not None and request.step.kind == LOOK and not request.step.via:
+            now.confirmed = True
+            if now.looks() and not now.vias[0]:
                 # The modem says when nobody answered, but not when all have.
-                request.deadline = now_ms + self._look_ms
+                now.deadline = now_ms + self._look_ms
 
     def _event(self, event: int, now_ms: int) -> None:
         if event not in (frames.EVENT_TIMEOUT, frames.EVENT_ACA):
@@ -337,9 +300,8 @@ class MetersAndMore(SansIo):
             self._finish(STATUS_SILENT, now_ms)
 
     def _indication(self, heard: frames.Indication, now_ms: int) -> None:
-        request = self._now
-        asked = request is not None and request.node is not None
-        asked = asked and request is not None and heard.source == _target(request)
+        now = self._now
+        asked = now is not None and now.node is not None and heard.source == now.target()
         if heard.status != 0:
             self._counts["bad-answer"] += 1
         elif heard.dsap == frames.DSAP_MANAGEMENT:
@@ -372,8 +334,7 @@ class MetersAndMore(SansIo):
         if heard.attribute == frames.ADDRESS_RESPONSE:
             self._told([frames.found(heard.apdu)], ())
         elif heard.attribute == frames.LOOK_RESPONSE:
-            looking = step is not None and step.kind == LOOK and step.via[-1:] == (heard.source,)
-            if step is None or not looking:
+            if step is None or step.kind != LOOK or step.via[-1:] != (heard.source,):
                 self._counts["unexpected"] += 1
                 return
             self._told(frames.all_found(heard.apdu), step.via)
@@ -405,9 +366,8 @@ class MetersAndMore(SansIo):
         self._lose()
         if step is not None:
             self._turns = 0
-            self._now = _Request(step.request, step.node, step, 0, step.kind != WAKE)
-            self._now.vias = [step.via]
-            self._counts["looks" if step.kind == LOOK else "polls"] += 1
+            self._now = request.of_search(step)
+            self._counts["looks" if self._now.looks() else "polls"] += 1
         elif self._waiting is not None:
             self._turns += 1
             self._now = self._waiting
@@ -420,43 +380,34 @@ class MetersAndMore(SansIo):
             self._now.limit = now_ms + self._confirm_ms
             self._say(self._now, now_ms)
 
-    def _say(self, request: _Request, now_ms: int) -> None:
-        request.confirmed = False
-        request.deadline = now_ms + self._confirm_ms
-        if request.step is not None:
-            self._write(request.frame)
-            return
-        self._write(
-            frames.data_request(
-                list(request.vias[0]) + [_target(request)],
-                frames.REQUEST if request.answered else frames.SEND,
-                DLMS,
-                frames.DSAP_APPLICATION,
-                request.frame,
-                _LARGEST_ANSWER,
-            )
-        )
+    def _say(self, now: Request, now_ms: int) -> None:
+        now.confirmed = False
+        now.deadline = now_ms + self._confirm_ms
+        self._write(now.encode())
 
     def _finish(self, status: int, now_ms: int) -> None:
         """The modem is through with its request."""
-        request = self._now
-        if request is None:
+        done = self._now
+        if done is None:
             return
-        node = request.node
-        via = request.vias.pop(0)
-        if node is None and request.vias and status == STATUS_OK:
-            request.limit = now_ms + self._confirm_ms
-            self._say(request, now_ms)  # the next repeater
+        via = done.vias.pop(0)
+        if done.node is None and done.vias and status == STATUS_OK:
+            done.limit = now_ms + self._confirm_ms
+            self._say(done, now_ms)  # the next repeater
             return
         self._now = None
-        step = request.step
-        if step is None:
+        if done.step is None:
             if status != STATUS_OK:
                 self._counts["failed"] += 1
-            self._events.append(TxDone(request.handle, status))
-        elif step.kind != POLL:
-            return
-        if node is None or not request.answered or self._routes.node(node.address) is not node:
+            self._events.append(TxDone(done.handle, status))
+            self._learn(done, via, status, now_ms)
+        elif done.step.kind == POLL:
+            self._learn(done, via, status, now_ms)
+
+    def _learn(self, done: Request, via: Via, status: int, now_ms: int) -> None:
+        """What its end says of the way to its node."""
+        node, step = done.node, done.step
+        if node is None or not done.answered or self._routes.node(node.address) is not node:
             return
         if status != STATUS_OK:
             if self._routes.failed(node, via) and node.joined:
@@ -483,65 +434,3 @@ class MetersAndMore(SansIo):
 
     def _write(self, data: bytes) -> None:
         self._outgoing += usi.frame(usi.METERS_AND_MORE, data)
-
-
-_SIGN_OF_LIFE = (frames.GET_CONFIRM, frames.ACA_PARAMETER, 0)
-_COUNTS = (
-    "sent",
-    "received",
-    "failed",
-    "resets",
-    "looks",
-    "polls",
-    "lost",
-    "busy",
-    "stuck",
-    "bad-answer",
-    "refused",
-    "stranger",
-    "malformed",
-    "unexpected",
-    "unknown-command",
-    "unknown-protocol",
-)
-
-
-def _target(request: _Request) -> bytes:
-    """The last address of its path."""
-    if request.node is None:
-        return frames.TO_ALL
-    if request.step is not None and request.step.kind != POLL:
-        return frames.TO_ALL
-    return request.node.address
-
-
-def _is_streamed(data: bytes | memoryview) -> bool:
-    return len(data) > 1 and data[0] == _STREAMED[0] and data[1] & _STREAMED[1] != 0
-
-
-def _aca(text: str) -> bytes:
-    """12 hex digits to the 6 bytes in frames. NoRoute when it is not that."""
-    try:
-        address = bytes.fromhex(text)
-    except ValueError:
-        address = b""
-    if len(address) != frames.ADDRESS or len(text) != 2 * frames.ADDRESS:
-        raise NoRoute("a Meters and More path is an ACA in 12 hex digits, not %r" % text)
-    return address
-
-
-def _via(route: list[str]) -> Via:
-    if len(route) > frames.MAX_REPEATERS:
-        raise NoRoute("%d repeaters, at most %d" % (len(route), frames.MAX_REPEATERS))
-    return tuple([_aca(text) for text in route])
-
-
-def _parameter(text: str) -> tuple[int, int]:
-    number, _, index = text.partition(".")
-    try:
-        parsed = int(number, 16), int(index or "0")
-    except ValueError:
-        parsed = -1, 0
-    if not (0 <= parsed[0] <= 0xFFFFFFFF and 0 <= parsed[1] <= 0xFFFF):
-        raise PortError('a parameter is a number in hex as "201", or "201.1", not %r' % text)
-    return parsed

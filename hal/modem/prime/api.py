@@ -17,6 +17,8 @@ computed, not seen on a wire.
 
 from __future__ import annotations
 
+from hal.ports import PortError
+
 MLME_RESET_REQUEST = 0x2B
 MLME_RESET_CONFIRM = 0x2C
 MLME_GET_REQUEST = 0x2D
@@ -89,3 +91,14 @@ _RESULTS = {
 def mlme_result(result: int) -> str:
     """The name of a result of reset, get or set."""
     return _RESULTS.get(result, "result %d" % result)
+
+
+def pib(parameter: str) -> int:
+    """A PIB attribute of 4 hex digits. PortError."""
+    try:
+        number = bytes.fromhex(parameter)
+    except ValueError:
+        number = b""
+    if len(parameter) != 4 or len(number) != 2:
+        raise PortError("PRIME parameters are PIB attributes in 4 hex digits, not %r" % parameter)
+    return int.from_bytes(number, "big")

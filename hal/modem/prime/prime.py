@@ -169,7 +169,7 @@ class Prime(SansIo):
         self._command(bytes([api.CL432_RELEASE_REQUEST]) + node.to_bytes(2, "big"))
 
     def get(self, parameter: str, now_ms: int) -> int:
-        pib = _pib(parameter)
+        pib = api.pib(parameter)
         listed = pib in api.PIB_MAC_LISTS
         request = api.MLME_LIST_GET_REQUEST if listed else api.MLME_GET_REQUEST
         self._command(bytes([request]) + pib.to_bytes(2, "big"))
@@ -178,7 +178,7 @@ class Prime(SansIo):
     def set(self, parameter: str, value: bytes, now_ms: int) -> int:
         if len(value) > 0xFF:
             raise PortError("PRIME PIB values have at most 255 bytes, not %d" % len(value))
-        pib = _pib(parameter).to_bytes(2, "big")
+        pib = api.pib(parameter).to_bytes(2, "big")
         self._command(bytes([api.MLME_SET_REQUEST]) + pib + bytes([len(value)]) + value)
         return self._question.ask((api.MLME_SET_CONFIRM, 0))
 
@@ -194,16 +194,11 @@ class Prime(SansIo):
         return self._nodes.addresses()
 
     def statistics(self) -> dict[str, int]:
-        parser = self._parser
         counts = dict(self._counts)
         counts["sent"] = self._in_flight.sent
         counts["failed"] = self._in_flight.failed
         counts["unasked"] += self._in_flight.unexpected
-        counts["bad-crc"] = parser.bad_crc
-        counts["bad-length"] = parser.bad_length
-        counts["bad-escape"] = parser.bad_escape
-        counts["too-long"] = parser.too_long
-        counts["unknown-protocol"] = parser.unknown_protocol
+        counts.update(self._parser.damage())
         counts["list-unanswered"] = self._walk.unanswered
         for kind in range(len(api.EVENTS)):
             counts[api.EVENTS[kind]] = self._network_events[kind]
@@ -399,13 +394,3 @@ class Prime(SansIo):
     def _query(self, data: bytes) -> None:
         if data:
             self._outgoing += usi.frame(usi.PRIME_GET_QUERY_ENHANCED, data)
-
-
-def _pib(parameter: str) -> int:
-    try:
-        number = bytes.fromhex(parameter)
-    except ValueError:
-        number = b""
-    if len(parameter) != 4 or len(number) != 2:
-        raise PortError("PRIME parameters are PIB attributes in 4 hex digits, not %r" % parameter)
-    return int.from_bytes(number, "big")

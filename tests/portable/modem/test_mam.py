@@ -225,7 +225,7 @@ def test_data_goes_over_the_repeaters_and_back() -> None:
     assert (rx.source_sap, rx.destination_sap, rx.quality.hops) == (1, 16, 3)
     ((path, service, attribute, apdu),) = bench.network.said
     assert path == (bench.driver.route(D) or []) + [D]
-    assert (service, attribute, apdu) == (frames.REQUEST, mam.DLMS, b"\x10\x01\xc0\x01")
+    assert (service, attribute, apdu) == (frames.REQUEST, frames.DLMS, b"\x10\x01\xc0\x01")
 
 
 def test_the_host_may_name_the_route() -> None:

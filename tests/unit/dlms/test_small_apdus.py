@@ -23,7 +23,7 @@ from gateway.dlms.protection.policy import (
     WRAPPED,
     Protection,
 )
-from hal.modem.mam.mam import MTU
+from hal.modem.mam.frames import MTU
 from tests.unit.dlms.test_protections import association, client_keys, exercise, meter, over
 from tests.unit.meter.links import MemoryLink
 from tools.meter.model import MANAGEMENT

@@ -6,7 +6,8 @@ import asyncio
 from typing import TypeVar
 
 from hal.modem.attached import Attached
-from hal.modem.mam.mam import MTU, MetersAndMore
+from hal.modem.mam.frames import MTU
+from hal.modem.mam.mam import MetersAndMore
 from hal.ports import BROADCAST, Busy, Joined, Left, ModemReset, Rx, TxDone
 from hal.sim.channel import Channel
 from tests.unit.emulator.harness import EchoMeter, Traffic, attached
