@@ -9,8 +9,7 @@ error ends in a Result with its reason, so nothing a meter does comes out of her
 
 from __future__ import annotations
 
-import sys
-
+from gateway.activities import activity
 from gateway.activities.readable import one_line
 from gateway.activities.verdict import explained
 from gateway.contract.kinds import BY_NUMBER
@@ -24,16 +23,12 @@ from hal.rt import log
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
     from typing import Any
 
-    from gateway.contract.kinds import Kind
-    from gateway.dlms.client.client import Client
+    from gateway.activities.activity import Activity
     from gateway.dlms.protection.keyring import Keys
     from gateway.meters.inventory import Meter, Path
     from gateway.meters.reach import Heartbeat, Reach
-
-    Activity = Callable[[Client, str, Any], Awaitable[Result]]
 
 WHERE = "attempt"
 SLOT_SHARE = 4  # of an attempt's time, at most a quarter is waited for a slot of a modem
@@ -55,7 +50,8 @@ class _Errand:
 class Attempts:
     """Attempts on the meters in reach; any number may run side by side, one for each meter.
 
-    `attempt_ms`: how long one attempt may take over all paths, the kind's patience times as long.
+    `attempt_ms`: how long one attempt may take over all paths, times the patience of the job's
+    kind.
     """
 
     def __init__(self, reach: Reach, attempt_ms: int = 900000) -> None:
@@ -79,7 +75,8 @@ class Attempts:
             return Result(KO, "not-commissioned"), ""
         try:
             keys = self._reach.keys(serial)
-            errand = _Errand(_activity(row), order, self._attempt_ms * row.patience, heartbeat)
+            limit_ms = self._attempt_ms * row.patience
+            errand = _Errand(activity.of(row), order, limit_ms, heartbeat)
             return await self._over_paths(meter, keys, errand)
         except InventoryError as error:
             return Result(KO, "association-refused", one_line(str(error))), ""
@@ -151,11 +148,3 @@ class Attempts:
             if done:
                 failures.append("recovery: " + done)
         return Result(KO, reason, one_line("; ".join(failures)))
-
-
-def _activity(row: Kind) -> Activity:
-    """Called with an associated client, the serial, and what the job orders. Its module is imported
-    here."""
-    __import__(row.module)
-    activity: Activity = getattr(sys.modules[row.module], row.function)
-    return activity

@@ -23,6 +23,7 @@ from gateway.activities.attributes import same
 from gateway.activities.readable import passing
 from gateway.activities.verdict import explained
 from gateway.contract.limits import MAX_VALUE
+from gateway.contract.package import Action
 from gateway.contract.result import KO, OK, VALUE, Result
 from gateway.dlms import apdu
 from gateway.dlms.client.invoking import step_of as method_of
@@ -34,34 +35,11 @@ from gateway.dlms.errors import AccessRefused, ActionRefused, DlmsError, NoAnswe
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from typing import Any, Protocol
+    from typing import Any
 
     from gateway.activities.attributes import Attributes, Key
+    from gateway.contract.package import Check, Package, Set
     from gateway.dlms.client.client import Client
-
-    class Check(Protocol):
-        """The attribute has the value `data` (A-XDR)."""
-
-        class_id: int
-        obis: bytes
-        attribute: int
-        data: bytes
-
-    class Package(Protocol):
-        """As gateway/contract/package.py makes it.
-
-        A step is a Check to write (set), or an action: class_id, obis, method, data | None, check.
-        `permits`: words of protected_objects.WORDS.
-        """
-
-        @property
-        def targets(self) -> Sequence[tuple[str, Sequence[str]]]: ...
-        @property
-        def steps(self) -> Sequence[Any]: ...
-        @property
-        def checks(self) -> Sequence[Check]: ...
-        @property
-        def permits(self) -> Sequence[str]: ...
 
 
 INVOKE_TRIES = 3  # how often a method is invoked whose answer is lost and whose check does not hold
@@ -134,13 +112,13 @@ class _Change:
         self.done = 0  # steps that were needed
         self._steps = 0
 
-    async def carry_out(self, steps: Sequence[Any]) -> None:
+    async def carry_out(self, steps: Sequence[Set | Action]) -> None:
         """All steps. _Refused, NoAnswer and the errors of the client come out."""
         self._steps = len(steps)
         waiting: list[tuple[Key, bytes]] = []  # sets that may share an exchange
         try:
             for step in steps:
-                if not is_action(step):
+                if not isinstance(step, Action):
                     if _key(step) in [key for key, _ in waiting]:
                         await self._set(waiting)
                         waiting = []
@@ -190,7 +168,7 @@ class _Change:
             busy = passing(refusal.result)
             raise _Refused("meter-busy" if busy else "write-refused", str(refusal))
 
-    async def _invoke(self, step: Any) -> None:
+    async def _invoke(self, step: Action) -> None:
         """Once, unless what it does was done already."""
         lost: NoAnswer | None = None
         for _ in range(INVOKE_TRIES):
@@ -213,7 +191,7 @@ class _Change:
         assert lost is not None
         raise lost
 
-    def _note(self, step: Any) -> None:
+    def _note(self, step: Action) -> None:
         self._invoked.append("%s has been done" % _method(step))
         self.done += 1
         self._now = {}  # a method may change anything
@@ -257,30 +235,26 @@ async def _judge(client: Client, package: Package, before: Attributes, change: _
         if len(differences) > 1:
             text = "%d differ; %s" % (len(differences), text)
         raise _Refused("read-back-differs", text)
-    ordered = [_key(step) for step in package.steps if not is_action(step)]
+    ordered = [_key(step) for step in package.steps if not isinstance(step, Action)]
     broken = conditions.broken(before, after, ordered)
     if broken:
         raise _Refused("condition-broken", broken)
     return Result(OK, "applied", change.words() + " were needed")
 
 
-def is_action(step: Any) -> bool:
-    return hasattr(step, "method")
-
-
-def _method(step: Any) -> str:
+def _method(step: Action) -> str:
     return method_of(step.class_id, step.obis, step.method)
 
 
-def _key(check: Check) -> Key:
-    return (check.class_id, check.obis, check.attribute)
+def _key(named: Check | Set) -> Key:
+    return (named.class_id, named.obis, named.attribute)
 
 
 def _keys(package: Package) -> tuple[Key, ...]:
     """Of all attributes that checks and steps name."""
     keys = [_key(check) for check in package.checks]
     for step in package.steps:
-        keys.append(_key(step.check if is_action(step) else step))
+        keys.append(_key(step.check if isinstance(step, Action) else step))
     return tuple(keys)
 
 
@@ -304,7 +278,7 @@ def _differences(found: Attributes, checks: Sequence[Check]) -> list[str]:
 def _forbidden(package: Package) -> Result | None:
     """The KO for a step that touches the switch or billing data without saying so."""
     for number, step in enumerate(package.steps, 1):
-        word = protected_objects.touches(step, is_action(step))
+        word = protected_objects.touches(step, isinstance(step, Action))
         if word and word not in package.permits:
             text = "step %d touches the meter's %s; a package that means it permits %r" % (
                 number,
@@ -317,9 +291,9 @@ def _forbidden(package: Package) -> Result | None:
 
 def _malformed(package: Package) -> Result | None:
     """The KO for a package with a value that is no A-XDR: the meter must not be blamed for it."""
-    values = list(package.checks)
+    values: list[Any] = list(package.checks)
     for step in package.steps:
-        if is_action(step):
+        if isinstance(step, Action):
             values.append(step.check)
         if step.data is not None:
             values.append(step)

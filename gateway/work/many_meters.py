@@ -7,7 +7,7 @@ from __future__ import annotations
 from gateway.activities.image.campaign import Campaign
 from gateway.activities.image.conversations import Member
 from gateway.activities.image.fleet import Fleet
-from gateway.activities.image.transfer import Order
+from gateway.activities.image.transfer import order_of
 from gateway.contract.image_file import CIPHERED, UNICAST
 from gateway.contract.refused import Refused
 from gateway.contract.result import KO, Result
@@ -72,7 +72,7 @@ class ManyMeters:
             members.append(Member(meter, execution.again, execution))
         at_once = self._reach.network.slots(fleet.kind) - 1  # one is left for urgent jobs
         try:
-            order = Order(self._image(first), first.job.activation, first.again, self._clock)
+            order = order_of(self._image(first), first.job, first.again, self._clock)
             campaign = Campaign(fleet, order, bond, at_once)
             self._queue.transfers(first, campaign.outlook)
             await campaign.run(members)

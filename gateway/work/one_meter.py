@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from gateway.contract.kinds import IMAGE
 from gateway.contract.refused import Refused
 from gateway.contract.result import KO, Result
 from gateway.work.results import WHERE
@@ -47,15 +46,13 @@ class OneMeter:
 
     def _order(self, execution: Execution) -> Any:
         """What the activity is to do. Refused, OSError."""
-        job = execution.job
-        if job.package is None:
-            return job.objects
-        if job.kind == IMAGE:
-            from gateway.activities.image.transfer import Order
+        from gateway.activities import activity
 
-            image = self._files.image(job.package.digest)
-            return Order(image, job.activation, execution.again, self._clock)
-        return self._files.package(job.package.digest)
+        job = execution.job
+        content: Any = job.objects
+        if job.package is not None:
+            content = self._files.proven(job.traits.takes, job.package.digest)
+        return activity.order_of(job, content, execution.again, self._clock)
 
     def _made_attempts(self) -> Attempts:
         """Made with the first job: until then nothing of DLMS is in memory."""

@@ -1,13 +1,12 @@
-"""The workers: each takes one execution after the other from the queue and has it carried out. An
-image for many meters is one worker's campaign for all of them (many_meters.py, imported when the
-first one comes); the others go on with what else there is.
+"""The workers: each takes one execution after the other from the queue and has it carried out. A
+job that may be broadcast is one worker's campaign for all its meters (many_meters.py, imported when
+the first one comes); the others go on with what else there is.
 """
 
 from __future__ import annotations
 
 import asyncio
 
-from gateway.contract.kinds import IMAGE
 from gateway.work.one_meter import OneMeter
 from gateway.work.results import STORAGE_PAUSE_MS, WHERE, Results
 from hal.rt import log
@@ -95,7 +94,9 @@ class Worker:
 
     def _fleet(self, execution: Execution, heartbeat: Heartbeat) -> Fleet | None:
         """Whom to speak to all at once; None where each meter is better served by itself."""
-        if execution.job.kind != IMAGE or self._queue.due(execution) + 1 < LEAST_CAMPAIGN:
+        if not execution.job.traits.broadcast:
+            return None
+        if self._queue.due(execution) + 1 < LEAST_CAMPAIGN:
             return None
         return self._many().fleet(execution, heartbeat)
 

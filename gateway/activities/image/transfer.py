@@ -47,28 +47,12 @@ from gateway.dlms.errors import (
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-    from typing import Protocol
-
     from gateway.activities.attributes import Attributes
+    from gateway.contract.image_file import ImageFile
+    from gateway.contract.job import Job
     from gateway.dlms.apdu.action import Method
     from gateway.dlms.client.client import Client
     from hal.ports import Clock
-
-    class Image(Protocol):
-        """As gateway/contract/image_file.py makes it. `firmware`: what the meter says it runs once
-        the image is active."""
-
-        identifier: bytes
-        size: int
-        firmware: str
-
-        @property
-        def targets(self) -> Sequence[tuple[str, Sequence[str]]]: ...
-
-        def block(self, number: int, size: int) -> bytes:
-            """Block `number` (from 0) of the image cut into blocks of `size` bytes."""
-            ...
 
 
 FRUITLESS = 6  # rounds in a row of sending what the meter says it lacks, that bring nothing
@@ -88,11 +72,16 @@ class Order:
 
     __slots__ = ("activation", "again", "clock", "image")
 
-    def __init__(self, image: Image, activation: int, again: bool, clock: Clock) -> None:
+    def __init__(self, image: ImageFile, activation: int, again: bool, clock: Clock) -> None:
         self.image = image
         self.activation = activation
         self.again = again
         self.clock = clock
+
+
+def order_of(image: ImageFile, job: Job, again: bool, clock: Clock) -> Order:
+    """See activity.py."""
+    return Order(image, job.activation, again, clock)
 
 
 async def run(client: Client, serial: str, order: Order) -> Result:
@@ -112,7 +101,7 @@ async def brought(client: Client, order: Order, found: Attributes) -> Result:
         return Result(KO, "block-too-large", readable.one_line(str(error)))
 
 
-def unfit(found: Attributes, image: Image, again: bool) -> Result | None:
+def unfit(found: Attributes, image: ImageFile, again: bool) -> Result | None:
     """The result for a meter that is to be left as it is, by the model and firmware it says it has;
     None for one that is to have the image."""
     refusal = identity.wrong_model(found, image.targets)
@@ -165,7 +154,7 @@ def _applied(order: Order) -> Result:
     return Result(OK, "applied", "it runs %s" % order.image.firmware)
 
 
-async def _foreign(client: Client, image: Image) -> str:
+async def _foreign(client: Client, image: ImageFile) -> str:
     data = await client.get(*TO_ACTIVATE)
     return image_object.would_activate(data, image.identifier, image.size)
 
@@ -197,7 +186,7 @@ async def _bring_whole(client: Client, order: Order, found: Attributes, status: 
 # ---------------------------------------------------------------- steps 1 to 4
 
 
-def _shape(image: Image, found: Attributes) -> tuple[int, int]:
+def _shape(image: ImageFile, found: Attributes) -> tuple[int, int]:
     """Size and number of the meter's blocks."""
     size = image_object.number(found.value(BLOCK_SIZE), "image_block_size")
     count = -(-image.size // size) if size else 0
@@ -239,7 +228,7 @@ async def _bring(client: Client, order: Order, found: Attributes, status: int) -
         )
 
 
-async def initiate(client: Client, image: Image) -> None:
+async def initiate(client: Client, image: ImageFile) -> None:
     """Step 1. Begun twice is as good as once, as long as nothing has been sent."""
     data = image_object.initiate(image.identifier, image.size)
     for tries in range(1, TRIES + 1):
@@ -266,7 +255,7 @@ def _resumed(found: Attributes, status: int, count: int) -> Bitmap | None:
     return has
 
 
-async def send(client: Client, image: Image, size: int, lacking: list[int]) -> bool:
+async def send(client: Client, image: ImageFile, size: int, lacking: list[int]) -> bool:
     """Several blocks in one APDU where they fit. Not all of them, where the path seems gone: the
     question that follows will tell. Whether the meter took any. Failed when it refuses one."""
     at_once = max(1, client.capacity // (size + image_object.BLOCK_OVERHEAD))
