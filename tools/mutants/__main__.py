@@ -123,26 +123,34 @@ def measure(touched: Touched, copies: list[Path]) -> None:
     if not chunks:
         return
     print("· measuring which test runs which line: %d files of tests" % len(stale), flush=True)
-    free: queue.Queue[Path] = queue.Queue()
-    for place in copies:
-        free.put(place)
+    waiting: queue.SimpleQueue[list[str]] = queue.SimpleQueue()
+    for chunk in chunks:
+        waiting.put(chunk)
     done = 0
 
-    def one(files: list[str]) -> None:
+    def measured(place: Path) -> None:
+        while True:
+            try:
+                one(place, waiting.get_nowait())
+            except queue.Empty:
+                return
+
+    def one(place: Path, files: list[str]) -> None:
         nonlocal done
-        place = free.get()
         command = [sys.executable, "-m", "tools.mutants.measure", str(touched.folder), *files]
         ended = subprocess.run(
             command, cwd=place, env=environment(place), capture_output=True, text=True, check=False
         )
-        free.put(place)
-        done += len(files)
+        done = min(done + len(files), len(stale))
         if ended.returncode:
             print(ended.stdout[-2000:] + ended.stderr[-2000:], flush=True)
+        if ended.returncode and len(files) > 1:  # one of them spoils it for the others
+            for file in files:
+                waiting.put([file])
         print("· %4d/%d  %s" % (done, len(stale), files[-1]), flush=True)
 
     with ThreadPoolExecutor(len(copies)) as pool:
-        list(pool.map(one, chunks))
+        list(pool.map(measured, copies))
 
 
 def try_all(faults: list[Fault], touched: Touched, places: list[Path]) -> list[Outcome]:

@@ -4,6 +4,7 @@ keep which test runs which line in FOLDER. Run from the root of a copy of the tr
 
 from __future__ import annotations
 
+import os
 import sys
 import time
 from collections.abc import Iterator
@@ -12,8 +13,10 @@ from pathlib import Path
 import coverage
 import pytest
 
+from tools.mutants.limit import OPTIONS, limited
 from tools.mutants.touched import Touched
 
+GAVE_UP = 3  # exit status: a test does not let itself be stopped
 LIMIT = 60  # seconds for one test; the slow ones are not asked anyway
 MEASURED = ("gateway", "hal", "tools/hes")
 
@@ -38,7 +41,8 @@ class Measuring:
     def pytest_runtest_protocol(self, item: pytest.Item) -> Iterator[None]:
         self.measurement.switch_context(item.nodeid)
         start = time.monotonic()
-        done = yield
+        with limited(LIMIT, lambda: os._exit(GAVE_UP)):
+            done = yield
         self.seconds[item.nodeid] = time.monotonic() - start
         self.measurement.switch_context("")
         return done
@@ -58,9 +62,8 @@ def main() -> None:
         include=["%s/%s/*" % (root, folder) for folder in MEASURED],
     )
     measuring = Measuring(measurement)
-    options = ["-q", "-p", "no:xdist", "-p", "no:cacheprovider", "--hypothesis-seed=0"]
     measurement.start()
-    pytest.main([*options, "--timeout=%d" % LIMIT, *files], plugins=[measuring])
+    pytest.main([*OPTIONS, *files], plugins=[measuring])
     measurement.stop()
     data = measurement.get_data()
     lines: dict[str, dict[str, int]] = {name: {} for name in measuring.seconds}

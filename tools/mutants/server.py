@@ -15,9 +15,12 @@ import signal
 import sys
 import tempfile
 import time
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
+
+from tools.mutants.limit import OPTIONS, limited
 
 HEAVY = (
     "aiomqtt",
@@ -30,13 +33,13 @@ HEAVY = (
     "dlms_cosem",
     "gurux_dlms",
     "hypothesis",
-    "pytest_timeout",
     "rich.table",
     "ruamel.yaml",
     "serial",
     "sqlalchemy",
 )
 MEMORY = 4 << 30  # octets of address space for one run
+IMPORTING = 120.0  # seconds for the import of the tests
 NOTICED, SURVIVED, TIMED_OUT = "noticed", "survived", "timed out"
 
 
@@ -45,25 +48,46 @@ class Ordered:
     which one failed first.
     """
 
-    def __init__(self, limits: dict[str, float]) -> None:
+    def __init__(self, limits: dict[str, float], answer: int) -> None:
         self.limits = limits
+        self.answer = answer  # where the verdict goes
         self.ran = 0
         self.failed: str | None = None
         self.timed_out = False
+
+    def end(self) -> None:
+        """Say the verdict and leave the process, whatever is still at work in it."""
+        verdict = SURVIVED if self.failed is None else NOTICED
+        verdict = TIMED_OUT if self.timed_out else verdict
+        said = {"verdict": verdict, "test": self.failed, "ran": self.ran}
+        os.write(self.answer, json.dumps(said).encode())
+        os._exit(0)
 
     def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
         place = {name: i for i, name in enumerate(self.limits)}
         items[:] = sorted(
             (item for item in items if item.nodeid in place), key=lambda item: place[item.nodeid]
         )
-        for item in items:
-            item.add_marker(pytest.mark.timeout(self.limits[item.nodeid]))
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_collection(self) -> Iterator[None]:
+        with limited(IMPORTING, lambda: self.give_up("(importing)")):
+            return (yield)
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_runtest_protocol(self, item: pytest.Item) -> Iterator[None]:
+        with limited(self.limits[item.nodeid], lambda: self.give_up(item.nodeid)):
+            return (yield)
+
+    def give_up(self, name: str) -> None:
+        self.failed, self.timed_out = name, True
+        self.end()
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         self.ran += report.when == "call"
         if report.failed and self.failed is None:
             self.failed = report.nodeid
-            self.timed_out = "Failed: Timeout" in report.longreprtext
+            self.timed_out = "TimeIsOver" in report.longreprtext
 
     def pytest_collectreport(self, report: pytest.CollectReport) -> None:
         if report.failed and self.failed is None:
@@ -77,17 +101,12 @@ def child(limits: dict[str, float], answer: int) -> None:
     nowhere = os.open(os.devnull, os.O_RDWR)
     for descriptor in (0, 1, 2):
         os.dup2(nowhere, descriptor)
-    plugin = Ordered(limits)
+    plugin = Ordered(limits, answer)
     files = list(dict.fromkeys(name.split("::")[0] for name in limits))
-    options = ["-x", "-q", "--hypothesis-seed=0", "-p", "no:xdist", "-p", "no:cacheprovider"]
-    status = pytest.main([*options, *files], plugins=[plugin])
+    status = pytest.main(["-x", *OPTIONS, *files], plugins=[plugin])
     if status != pytest.ExitCode.OK and plugin.failed is None:
         plugin.failed = "(pytest ends with status %d)" % status
-    verdict = SURVIVED if plugin.failed is None else NOTICED
-    verdict = TIMED_OUT if plugin.timed_out else verdict
-    said = {"verdict": verdict, "test": plugin.failed, "ran": plugin.ran}
-    os.write(answer, json.dumps(said).encode())
-    os._exit(0)
+    plugin.end()
 
 
 def run(limits: dict[str, float]) -> dict[str, Any]:
