@@ -16,7 +16,7 @@ import asyncio
 
 from hal.modem.answer import Answer
 from hal.modem.events import Events
-from hal.ports import ModemReset, PortError
+from hal.ports import Joined, ModemReset, PortError, Rx, TxDone
 from hal.rt import log
 
 TYPE_CHECKING = False
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
     from typing import Protocol
 
-    from hal.ports import BytePort, Capabilities, Clock, Joined, Left, Rx, TxDone
+    from hal.ports import BytePort, Capabilities, Clock, Left
 
     Event = TxDone | Rx | Joined | Left | ModemReset
     DriverEvent = Event | Answer
@@ -108,6 +108,7 @@ class Attached:
     ) -> int:
         now = await self._ready()
         handle = self._driver.send(address, data, source_sap, destination_sap, now, route)
+        log.debug(self._name, "frame %d: %d bytes for %s" % (handle, len(data), address))
         await self._hurry()
         return handle
 
@@ -312,6 +313,7 @@ class Attached:
     def _collect(self) -> None:
         for event in self._driver.events():
             if not isinstance(event, Answer):
+                log.debug(self._name, _shown(event))
                 self._events.put(event)
             elif event.token == self._token and self._answer is None:
                 self._answer = event
@@ -342,3 +344,14 @@ class Attached:
                 await port.close()
             except OSError:
                 pass
+
+
+def _shown(event: Event) -> str:
+    """For the log: never what is in a frame."""
+    if isinstance(event, TxDone):
+        return "frame %d: done, status %d" % (event.handle, event.status)
+    if isinstance(event, Rx):
+        return "%d bytes from %s" % (len(event.data), event.address)
+    if isinstance(event, ModemReset):
+        return "it restarted"
+    return "%s %s" % (event.address, "joined" if isinstance(event, Joined) else "left")

@@ -17,7 +17,7 @@ from tests.portable.support import run
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from hal.modem.prime.prime import Event
+    from hal.modem.sans_io import Event
 
 A = "0080e1000001"
 JOIN = usi.frame(usi.PRIME_API, bytes.fromhex("3a0341414100050080e100000100"))
@@ -114,6 +114,38 @@ def test_data_goes_both_ways() -> None:
         assert await refused(bench)
 
     run(play())
+
+
+def test_the_debug_level_tells_of_frames_but_not_what_is_in_them() -> None:
+    lines: list[str] = []
+
+    async def play() -> None:
+        bench = Bench()
+        await bench.clock.settle()
+        bench.wires[0].say(NO_NODES + JOIN)
+        await bench.clock.settle()
+        await bench.modem.send(A, b"x", 1, 1)
+        answer = bytes.fromhex("38010100000005000353454300")
+        bench.wires[0].say(CONFIRM + usi.frame(usi.PRIME_API, answer))
+        bench.wires[0].say(usi.frame(usi.PRIME_API, b"\x3b\x00\x05"))
+        bench.wires[0].say(usi.frame(usi.PRIME_API, b"\x4f\x05" + bytes(13)))
+        await bench.clock.settle()
+        await bench.end()
+
+    written = log.debug
+    log.debug = lambda where, text: lines.append("%s: %s" % (where, text))
+    try:
+        run(play())
+    finally:
+        log.debug = written
+    assert lines == [
+        "modem plc: %s joined" % A,
+        "modem plc: frame 1: 1 bytes for %s" % A,
+        "modem plc: frame 1: done, status 0",
+        "modem plc: 3 bytes from %s" % A,
+        "modem plc: %s left" % A,
+        "modem plc: it restarted",
+    ]
 
 
 def test_ticks_come_when_the_driver_is_due() -> None:
