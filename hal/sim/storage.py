@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-ENOENT, EIO, ENOSPC, EILSEQ = 2, 5, 28, 84
+ENOENT, EIO, EACCES, ENOSPC, EILSEQ = 2, 5, 13, 28, 84
 
 # What is left, after a cut, of bytes written but not synced. Real media do each of these.
 SURVIVALS = ("lost", "half", "whole", "garbage", "zeros", "last-block-only")
@@ -41,6 +41,7 @@ class MemoryStorage:
         self._survival = "lost"
         self._dead = False
         self._failing: list[int] = []
+        self._fail_at = (-1, 0)  # the number of a changing call, and with which errno
         self.broken = False  # a test sets it: every call fails with EIO until it is cleared
         self.operations = 0
         self.syncs = 0
@@ -146,6 +147,14 @@ class MemoryStorage:
         """The next changing call fails with this errno after having done half of its work."""
         self._failing.append(errno)
 
+    def fail_at(self, calls: int, errno: int) -> None:
+        """As fail_next(), but of the changing call that comes after `calls` more."""
+        self._fail_at = (self.operations + calls, errno)
+
+    def failed(self) -> bool:
+        """What fail_at() ordered has happened."""
+        return self._fail_at[0] < 0
+
     def damage(self, name: str, offset: int) -> None:
         """Flip a bit of a byte, as an old flash does."""
         self._file(name).content[offset] ^= 0x10
@@ -201,10 +210,17 @@ class MemoryStorage:
         if more > 0 and more > self.free():
             raise OSError(ENOSPC, "%d bytes wanted, %d free" % (more, self.free()))
 
+    def _fails(self) -> bool:
+        """Whether the changing call that begins is one of those that fail."""
+        if 0 <= self._fail_at[0] <= self.operations:
+            self._failing.append(self._fail_at[1])
+            self._fail_at = (-1, 0)
+        return bool(self._failing)
+
     def _operation(self) -> bool:
         """Count one; True when it takes effect. If the power goes during it `_after` says so."""
         self._alive()
-        if self._failing:
+        if self._fails():
             raise OSError(self._failing.pop(0), "as the test ordered")
         return not self._count() or self._survival in ("whole", "garbage")
 
@@ -228,7 +244,7 @@ class MemoryAppend:
     def write(self, data: bytes | bytearray | memoryview) -> None:
         storage = self._storage
         data = bytes(data)
-        if storage._failing:
+        if storage._fails():
             self._extend(data[: len(data) // 2])
         room = storage.free() + self._file.zeros
         if len(data) > room:
