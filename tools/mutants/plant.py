@@ -9,6 +9,7 @@ annotations, docstrings, and what a runtime other than this one would run.
 from __future__ import annotations
 
 import ast
+import importlib
 import re
 from dataclasses import dataclass
 
@@ -26,7 +27,12 @@ FLIPS: dict[type[ast.cmpop], tuple[str, list[str]]] = {
 }
 EITHER_WAY_ROUND = ("min", "max", "gather")  # the order of their arguments does not matter
 LONGEST_SHOWN = 160  # characters of a statement
-OTHER_RUNTIME = re.compile(r"\bMICROPYTHON\b|implementation\.name|\bTYPE_CHECKING\b|__name__")
+OTHER_RUNTIME = re.compile(
+    r"\bMICROPYTHON\b|implementation\.name|\bTYPE_CHECKING\b|__name__|\bhasattr\(\w+, \""
+)
+# What such a condition is asked with: this runtime, on which nothing is a type checker.
+HERE: dict[str, object] = {"MICROPYTHON": False, "TYPE_CHECKING": False, "__name__": "imported"}
+HERE |= {name: importlib.import_module(name) for name in ("asyncio", "binascii", "gc", "os", "sys")}
 COMPOUND = (
     ast.If,
     ast.While,
@@ -155,7 +161,7 @@ class _Reader:
             self.block(node.body)
             self.names.pop()
         elif isinstance(node, ast.If) and OTHER_RUNTIME.search(self.words(node.test)):
-            self.block(node.orelse)
+            self.block(node.body if _true_here(node.test) else node.orelse)
         elif isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant):
             pass  # a docstring, or the dots of a Protocol
         elif _is_declaration(node):
@@ -262,6 +268,13 @@ def _last_line_of_head(node: ast.stmt) -> int:
     if isinstance(node, COMPOUND) and node.body:
         return max(node.lineno, node.body[0].lineno - 1)
     return node.end_lineno or node.lineno
+
+
+def _true_here(test: ast.expr) -> bool:
+    try:
+        return bool(eval(compile(ast.Expression(test), "", "eval"), dict(HERE)))
+    except NameError:
+        return True  # of an object of the code's own: both runtimes come by
 
 
 def _is_declaration(node: ast.stmt) -> bool:

@@ -47,6 +47,10 @@ def planted(text: str) -> list[str]:
         ("log.info('%d', 1)", []),
         ("x: f(1) = a", []),
         ("if TYPE_CHECKING: x = 1", []),
+        (
+            'if hasattr(sys, "maxsize"): x = 1\n    else: x = 3',
+            ['if hasattr(sys, "maxsize"): x = 2\n    else: x = 3'],
+        ),
         ("if sys.implementation.name == 'micropython': x = 1", []),
     ],
 )
