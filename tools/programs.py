@@ -28,6 +28,13 @@ class Program(NamedTuple):
     folder: str = ""  # where it lies, if it is a script that is not meant for the PATH
 
 
+def _postgresql() -> str:
+    """Debian keeps the programs of each version in a folder of its own: the newest one's."""
+    folders = Path("/usr/lib/postgresql").glob("*/bin")
+    found = sorted(folders, key=lambda each: (len(each.parent.name), each.parent.name))
+    return str(found[-1] if found else Path("/usr/lib/postgresql/bin"))
+
+
 PROGRAMS = (
     Program("sh", "dash", ("-c", "echo well"), "well"),
     Program("cat", "coreutils", ("--version",), "cat"),
@@ -49,6 +56,17 @@ PROGRAMS = (
     ),
     Program("epmd", "erlang-base", ("-help",), "usage: epmd", "what goes over RabbitMQ"),
     Program("nats-server", "nats-server", ("--version",), "v2.", "what goes over NATS"),
+    *(
+        Program(
+            name,
+            "postgresql",
+            ("--version",),
+            name + " (postgresql)",
+            "the HES on PostgreSQL",
+            _postgresql(),
+        )
+        for name in ("initdb", "postgres")
+    ),
     Program("unshare", "util-linux", ("--version",), "util-linux", "meters behind IPv6 links"),
     Program("nsenter", "util-linux", ("--version",), "util-linux", "meters behind IPv6 links"),
     Program("ip", "iproute2", ("-V",), "iproute2", "meters behind IPv6 links"),

@@ -17,6 +17,8 @@ from tools.hes.store.line import ASK_AGAIN
 from tools.hes.store.pages import NO_PATH, WAY_CHANGES
 from tools.hes.store.store import Store
 
+BOTH = True  # engines, see conftest.py
+
 NOW = 1_800_000_000
 SERIALS = ["A%02d" % number for number in range(7)]
 

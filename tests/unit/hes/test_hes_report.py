@@ -32,6 +32,8 @@ from tools.hes import report
 from tools.hes.cli import show
 from tools.hes.orders import order
 
+BOTH = True  # engines, see conftest.py
+
 
 def take(store, *bodies) -> None:
     first = store.line.position(CONCENTRATOR, 1) + 1

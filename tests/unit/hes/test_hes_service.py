@@ -23,6 +23,8 @@ from tools.hes.line.service import Service
 from tools.hes.orders import order
 from tools.hes.store.store import Store
 
+BOTH = True  # engines, see conftest.py
+
 
 @asynccontextmanager
 async def serving(store: Store, url: str, wait: bool = True) -> AsyncIterator[None]:

@@ -28,6 +28,8 @@ from tools.hes.store.schema import MAX_NUMBER
 from tools.hes.store.states import REJECTED, SENT, SUBMITTED
 from tools.hes.store.store import Store
 
+BOTH = True  # engines, see conftest.py
+
 EPOCH = 0xABCD
 
 

@@ -22,14 +22,14 @@ from hal.cpython.mqtt import MqttUplink
 from hal.cpython.storage import FolderStorage
 from tests.mosquitto import Mosquitto
 from tests.portable.uplink.support import Limits
-from tests.unit.hes.conftest import broker, key, store
+from tests.unit.hes.conftest import broker, engine, key, store, where
 from tests.unit.hes.orders import CONCENTRATOR, METERS, configure, read
 from tools.hes.line.broker import Broker
 from tools.hes.line.service import Service
 from tools.hes.store.store import Store
 from tools.package.keys import SigningKey
 
-__all__ = ("broker", "key", "store")  # fixtures
+__all__ = ("broker", "engine", "key", "store", "where")  # fixtures
 
 PATIENCE = 30  # seconds; only a failure takes so long
 
