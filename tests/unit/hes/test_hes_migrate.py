@@ -1,33 +1,52 @@
-"""Databases that earlier versions of ami-hes made: `data/database-N.sql` are dumps of theirs, with
-a configuration that ended (one meter OK, one KO) and a reading whose cancel waits to be sent.
+"""Databases that earlier versions of ami-hes made: `data/database-N.sql` are dumps of theirs.
+
+1 and 2 hold a configuration that ended (one meter OK, one KO) and a reading whose cancel waits to
+be sent. 3 is of the last version before there were migrations, and holds something in every table.
 """
 
 from __future__ import annotations
 
+import re
 import sqlite3
 import time
 from pathlib import Path
 
 import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy import Column, MetaData, String, Table, select
 
 from gateway.contract.job import Canary
 from gateway.contract.window import Daily
+from tests.postgresql import Cluster
 from tests.unit.hes.orders import CONCENTRATOR, METERS
 from tools.hes import report
-from tools.hes.orders import order, typed
+from tools.hes.orders import order, security, typed
+from tools.hes.store import migrate
+from tools.hes.store.database import Database
 from tools.hes.store.migrate import USER_VERSION
 from tools.hes.store.problems import StoreProblem
+from tools.hes.store.records import Modem, Progress, StagedKey, Way, WayChange
+from tools.hes.store.schema import metadata
 from tools.hes.store.store import Store
 from tools.package.keys import SigningKey
 
 OLD = ["database-1.sql", "database-2.sql"]
+NOW = 1_790_000_000  # when database-3 was made
+
+
+def load(name: str, path: Path) -> Path:
+    db = sqlite3.connect(path)
+    db.executescript((Path(__file__).parent / "data" / name).read_text())
+    db.close()
+    return path
 
 
 @pytest.fixture(params=OLD)
 def old(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
-    path = tmp_path / "old.sqlite"
+    path = load(request.param, tmp_path / "old.sqlite")
     db = sqlite3.connect(path)
-    db.executescript((Path(__file__).parent / "data" / request.param).read_text())
     columns = [row[1] for row in db.execute("PRAGMA table_info(jobs)")]
     db.close()
     assert "daily" not in columns and "paused" not in columns
@@ -66,6 +85,141 @@ def test_once_is_enough(old: Path) -> None:
     db.close()
 
 
+@pytest.fixture
+def last(tmp_path: Path) -> Store:
+    return Store(load("database-3.sql", tmp_path / "last.sqlite"), lambda: NOW + 100.0)
+
+
+def test_jobs_of_the_last_version_before_migrations(last: Store, key: SigningKey) -> None:
+    dry, image, reading, again, first = [row.id for row in last.reports.jobs()]  # newest first
+    made = report.build(last.reports, first)
+    assert (made["state"], made["reason"], made["finished"]) == ("failed", "ended", True)
+    assert [(m["serial"], m["result"], m["reason"], m["updated"]) for m in made["meters"]] == [
+        ("AMI01", "OK", "applied", NOW + 2),
+        ("AMI02", "KO", "no-answer", NOW + 3),
+    ]
+    assert made["canary"] == {"meters": 1, "percent": 90}
+    assert made["daily"].startswith("20:00-03:00 UTC on mon, tue, wed, thu, fri, from 2026-10-25")
+    assert (made["priority"], made["tries"], made["backoff_s"]) == (7, 2, 60)
+    assert made["package"]["name"] == "measurement-interval"
+
+    made = report.build(last.reports, again)
+    assert (made["state"], made["reason"]) == ("rejected", "no-room")
+    assert made["meters"][0]["earlier"][0]["reason"] == "no-answer"
+    assert last.reports.job(again).retry_of == first
+
+    made = report.build(last.reports, reading)
+    assert (made["state"], made["paused"], made["pause"]) == ("in-progress", True, "")
+    assert made["cancel"] == "submitted"
+    assert made["meters"][0]["values"][0]["text"].startswith("octet-string 2026-11-23")
+
+    assert last.reports.progress(image) == Progress(
+        NOW + 30, "blocks", 431, 1, 2, 0, [["activation-waits", 1]], NOW + 30 + 4800
+    )
+    assert last.reports.job(dry).kind == "compare"
+    assert {(each.kind, each.job) for each in last.line.orders(CONCENTRATOR)} == {
+        ("cancel", reading),
+        ("job", dry),
+    }
+    last.close()
+
+
+def test_the_rest_of_the_last_version_before_migrations(last: Store, key: SigningKey) -> None:
+    assert last.line.position(CONCENTRATOR, 0xABCD) == 9
+    (there,) = last.reports.concentrators()
+    assert (there.id, there.online, there.session, there.epoch) == (CONCENTRATOR, True, 7, 0xABCD)
+    assert (there.meters_known, there.meters_reachable, there.seen) == (3, 2, NOW + 30)
+    assert last.street.modems(CONCENTRATOR) == [
+        Modem("plc", True, 7, {"recovery-kick": 2}, NOW),
+        Modem("ip", True, 0, {}, NOW),
+    ]
+    way = Way("AMI01", 0, "plc", 1, NOW - 50, NOW - 5, 97, 0, 3, True, NOW + 30)
+    assert last.street.ways(CONCENTRATOR)[0] == way
+    assert [each.serial for each in last.street.ways(CONCENTRATOR)] == ["AMI01", "AMI02"]
+    assert last.street.way_changes(CONCENTRATOR, "AMI01") == [
+        WayChange("plc", NOW - 90, 2),
+        WayChange("plc", NOW - 50, 1),
+    ]
+    assert [each.what for each in last.street.strangers(CONCENTRATOR)] == ["plc 0080e1000009"]
+    assert last.line.asks() == [(CONCENTRATOR, "AMI02")]
+
+    standing = last.trust.standing(CONCENTRATOR)
+    assert standing is not None
+    assert (standing.trust, standing.keys, standing.records) == (1, 0, 12)
+    assert standing.head == bytes(range(32))
+    found = last.trust.numbered(CONCENTRATOR, ("submitted", "sent", "taken"))
+    assert [(each.number, each.state) for each in found] == [(1, "taken"), (2, "submitted")]
+    ((staged),) = last.trust.staged(CONCENTRATOR)
+    assert isinstance(staged, StagedKey) and staged.public is None
+    assert security.send_trust(last.trust, key, CONCENTRATOR, NOW) == 3
+    service = last.reports.service()
+    assert service is not None
+    assert (service.broker, service.status, service.silent) == (
+        "mqtt://broker:1883",
+        "connected",
+        70.0,
+    )
+    # What is new is numbered after what was there.
+    last.line.add_event(CONCENTRATOR, "new", "")
+    assert [event.name for event in last.reports.events()] == ["new", "stranger"]
+    last.close()
+
+
+@pytest.mark.parametrize("name", [*OLD, "database-3.sql", ""])
+def test_all_lead_to_the_same_tables(name: str, tmp_path: Path) -> None:
+    path = tmp_path / "a.sqlite"
+    if name:
+        load(name, path)
+    Store(path).close()
+    Store(tmp_path / "new.sqlite").close()
+    found = []
+    for each in (path, tmp_path / "new.sqlite"):
+        db = sqlite3.connect(each)
+        found.append(db.execute("SELECT name, sql FROM sqlite_master ORDER BY name").fetchall())
+        assert db.execute("PRAGMA foreign_key_check").fetchall() == []
+        assert db.execute("PRAGMA journal_mode").fetchone()[0] == "wal"
+        db.close()
+    assert found[0] == found[1]
+
+
+def test_a_migration_that_fails_leaves_the_database_as_it_was(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = load("database-3.sql", tmp_path / "a.sqlite")
+    dump = lambda: list(sqlite3.connect(path).iterdump())  # noqa: E731
+    before = dump()
+    monkeypatch.setattr(migrate, "USER_VERSION", "x)")  # the very last statement fails
+    monkeypatch.setattr(migrate, "is_newest", lambda connection: False)
+    with pytest.raises((StoreProblem, TypeError)):
+        Store(path)
+    monkeypatch.undo()
+    assert dump() == before
+    Store(path).close()
+
+
+def _differences(where: str | Path) -> list[object]:
+    database = Database(where)
+    with database.reading() as connection:
+        context = MigrationContext.configure(connection)
+        found = compare_metadata(context, metadata)
+    database.close()
+    return list(found)
+
+
+def test_the_migrations_lead_to_the_schema(tmp_path: Path, request: pytest.FixtureRequest) -> None:
+    assert _differences(tmp_path / "new.sqlite") == []
+    cluster: Cluster = request.getfixturevalue("cluster")
+    assert _differences(cluster.url(cluster.new())) == []
+
+
+def test_the_newest_migration_is_the_one_that_is_looked_for() -> None:
+    scripts = ScriptDirectory(str(migrate.FOLDER))
+    assert scripts.get_heads() == [migrate.NEWEST]
+    for each in scripts.walk_revisions():
+        assert re.fullmatch(r"m%s_\w+\.py" % each.revision, Path(each.path).name)
+        assert each.revision in migrate._known()
+
+
 def test_a_new_one_is_of_today(tmp_path: Path) -> None:
     path = tmp_path / "new.sqlite"
     Store(path).close()
@@ -82,3 +236,23 @@ def test_one_of_a_later_version_is_left_alone(tmp_path: Path) -> None:
     db.close()
     with pytest.raises(StoreProblem, match="later version"):
         Store(path)
+
+
+def test_one_with_a_migration_of_a_later_version_is_refused_by_name(
+    tmp_path: Path, request: pytest.FixtureRequest
+) -> None:
+    cluster: Cluster = request.getfixturevalue("cluster")
+    name = cluster.new()
+    for where in (str(tmp_path / "later.sqlite"), cluster.url(name)):
+        store = Store(where)
+        version = Table("alembic_version", MetaData(), Column("version_num", String))
+        with store.line._db.writing() as connection:
+            connection.execute(version.update().values(version_num="0999"))
+        store.close()
+        said = "made by a later version of ami-hes \\(0999, this one knows %s\\): use that version"
+        with pytest.raises(StoreProblem, match=said % migrate.NEWEST):
+            Store(where)
+        database = store.line._db
+        with database.reading() as connection:
+            assert connection.execute(select(version)).scalar_one() == "0999"
+        database.close()
