@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 from gateway.journal import MAX_RECORD, Journal, JournalError, Recovery
-from hal.sim.storage import ENOSPC, SURVIVALS, MemoryStorage, PowerCut
+from hal.sim.storage import EACCES, EIO, ENOSPC, SURVIVALS, MemoryStorage, PowerCut
 from tests.portable.support import raises, random_bytes
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 
 def opened(
@@ -284,3 +288,96 @@ def test_rewrite_is_all_or_nothing_at_every_cut() -> None:
             storage.arm(cut, survival)
             raises(PowerCut, rewrite, journal)
             assert opened(storage.after_cut(), 200)[1] in (old, new, new + [b"after"])
+
+
+def test_records_around_what_is_kept_in_ram_before_it_is_written() -> None:
+    """16 KiB wait at most; what is written then is not durable yet."""
+    for size in (16384 - 17, 16384 - 16, 16384 - 15, 16384, 16385, 40000, 70000):
+        storage = MemoryStorage()
+        journal, _, _ = opened(storage, 1 << 20)
+        journal.append(b"committed")
+        journal.commit()
+        before = storage.operations
+        record = random_bytes(size, 64) * (size // 64 + 1)
+        record = record[:size]
+        journal.append(record)  # alone, its head of 8 bytes makes 16,384 of 16,376
+        assert storage.operations - before == (1 if size + 8 >= 16384 else 0)
+        assert journal.pending()
+        assert opened(storage.after_cut())[1] == [b"committed"]
+        journal.append(b"behind")
+        journal.commit()
+        assert not journal.pending()
+        assert opened(storage.after_cut())[1] == [b"committed", record, b"behind"]
+
+
+def test_a_segment_is_full_at_its_size_and_not_before() -> None:
+    journal, _, _ = opened(MemoryStorage(), 100)
+    journal.append(bytes(1) * 83)  # 8 of the segment's head, 8 of the record's
+    assert not journal.full() and journal.newest_size() == 99
+    journal.commit()
+    journal.roll()
+    journal.append(bytes(1) * 84)
+    assert journal.full() and journal.newest_size() == 100
+
+
+def _lived(storage: MemoryStorage, errno: int) -> tuple[Journal, list[bytes]]:
+    """A journal after a life of every call, each made again while it fails; and what it holds."""
+    journal, _, _ = opened(storage, 4096)
+    held: list[bytes] = []
+
+    def made(call: Callable[[], object], drops: bool = False) -> None:
+        for _ in range(3):
+            try:
+                call()
+                return
+            except OSError as error:
+                assert error.errno == errno
+                # Back at the last commit, and to be used further.
+                assert not journal.pending()
+                there = [record for _, record in journal.records()]
+                assert there == (held[len(held) - len(there) :] if drops else held)
+        raise AssertionError("it does not succeed any more")
+
+    for round in range(8):
+        records = [b"%d " % round + bytes(size) for size in (10, 1000, 20000)[: 1 + round % 3]]
+
+        def append(records: list[bytes] = records) -> None:
+            for record in records:
+                journal.append(record)
+            journal.commit()
+
+        made(append)
+        held += records
+        if round % 2:
+            made(journal.roll)
+        if round == 4:
+            there = len(held)
+            made(lambda: journal.drop_before(journal.newest()), True)
+            held = [record for _, record in journal.records()]
+            assert 0 < len(held) < there
+        if round == 6:
+            kept = held[-3:]
+            before = held
+            for _ in range(3):
+                try:
+                    journal.rewrite(kept)
+                    break
+                except OSError as error:
+                    assert error.errno == errno
+                    assert [record for _, record in journal.records()] in (before, kept)
+            held = kept
+    return journal, held
+
+
+def test_any_one_call_that_fails_costs_what_was_not_committed_and_no_more() -> None:
+    storage = MemoryStorage()
+    _lived(storage, 0)
+    for errno in (EIO, EACCES, ENOSPC):
+        for at in range(storage.operations):
+            failing = MemoryStorage()
+            failing.fail_at(at, errno)
+            journal, held = _lived(failing, errno)
+            assert failing.failed()
+            assert [record for _, record in journal.records()] == held
+            _, found, recovery = opened(failing.after_cut(), 4096)
+            assert found[-len(held) :] == held and not recovery.damaged

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from gateway.meters.counters import BLOCK, LAST, MAX_JUMP, SKIP, CounterError, Counters
-from hal.sim.storage import SURVIVALS, MemoryStorage, PowerCut
+from hal.sim.storage import EACCES, EIO, ENOSPC, SURVIVALS, MemoryStorage, PowerCut
 from tests.portable.support import raises
 
 A, B = "AMI0000000001", "AMI0000000002"
@@ -126,3 +126,26 @@ def test_the_journal_does_not_grow_for_ever():
 def test_a_full_flash_gives_out_nothing():
     counters = Counters(MemoryStorage(20))
     raises(OSError, counters.next, A)
+
+
+def test_no_number_twice_whatever_call_of_the_flash_fails():
+    for errno in (EIO, EACCES, ENOSPC):
+        for at in range(8):
+            storage = MemoryStorage()
+            storage.fail_at(at, errno)
+            used = []
+            for _ in range(3):  # the gateway's starts
+                try:
+                    counters = Counters(storage)
+                except OSError as error:
+                    assert error.errno == errno
+                    continue
+                for _ in range(BLOCK + 3):
+                    try:
+                        used.append(counters.next(A))
+                    except OSError as error:
+                        assert error.errno == errno  # none is given out, and the next call may
+                storage = storage.after_cut()
+            assert used == sorted(used) and len(set(used)) == len(used)
+            assert len(used) >= 2 * (BLOCK + 3)
+            assert storage.failed()
