@@ -23,10 +23,11 @@ STATIC = [
     ("import arrows", ["lint-imports"]),
 ]
 # Many tests wait for processes and lines: three side by side keep two cores busy.
-PYTEST = ["python", "-m", "pytest", "-n", "3", "--dist", "loadfile"]
+PYTEST = ["python", "-m", "pytest", "-n", "3", "--dist", "loadfile", "-rs"]
 PORTABLE = ["python", "-m", "tests.portable.on_micropython"]
-SUMMARY = re.compile(r"(\d+) passed")
-UNHAPPY = re.compile(r"\d+ (?:failed|errors?|skipped)")
+# What each says at its end.
+COUNTED = re.compile(r"(\d+) (passed|kept|(?:source )?files)")
+UNHAPPY = re.compile(r"\b[1-9]\d* (?:failed|errors?|skipped)")
 
 
 class Step:
@@ -48,15 +49,15 @@ class Step:
         self.ok = process.wait() == 0
         self.seconds = time.monotonic() - start
         tail = "".join(last)
-        found = SUMMARY.findall(tail)
-        self.passed = int(found[-1]) if found else 0
-        self.unhappy = ", ".join(UNHAPPY.findall(tail)).replace("0 failed", "").strip(", ")
+        number, what = (COUNTED.findall(tail) or [("0", "")])[-1]
+        self.passed = int(number) if what == "passed" else 0
+        self.count = f"{number} {what.split()[-1]}" if what else ""
+        self.unhappy = ", ".join(UNHAPPY.findall(tail))
 
     def row(self) -> str:
-        count = f"{self.passed} passed" if self.passed else ""
         note = f"  ({self.unhappy})" if self.unhappy else ""
         verdict = "ok" if self.ok else "FAILED"
-        return f"{self.name:<24}{verdict:<8}{count:>14}{self.seconds:>9.1f} s{note}"
+        return f"{self.name:<24}{verdict:<8}{self.count:>14}{self.seconds:>9.1f} s{note}"
 
 
 def main() -> None:
