@@ -27,9 +27,14 @@ FORMATS = {
 
 
 class Trace:
-    """What a trace has said so far: who has which number. Frames of the driver `name`."""
+    """What a trace has said so far: who has which number. Frames of the driver `name`; ValueError
+    where they are unknown."""
 
     def __init__(self, name: str) -> None:
+        if name not in FORMATS:
+            raise ValueError(
+                "no trace of %s can be read: tools/sniff does not know its frames" % name
+            )
         self.format = FORMATS[name]
         self._nodes = Nodes()
         self._wrapper = WrapperLine()

@@ -19,7 +19,8 @@ from tests.unit.dlms.test_protections import Protection, pair
 from tests.unit.sniff.test_sniff_keys import decode, known, overheard, shown
 from tests.unit.sniff.test_sniff_lines import LINES
 from tools.replay.derive import derive
-from tools.replay.player import DRIVERS, OUTCOME
+from tools.replay.orders import FORMATS
+from tools.replay.player import OUTCOME
 from tools.sniff import framing, output, pcap
 from tools.sniff.cosem import MOST
 from tools.sniff.decoder import AUTO, Decoder
@@ -158,7 +159,10 @@ events = st.one_of(
 
 
 @settings(max_examples=60, deadline=None)
-@given(st.sampled_from(DRIVERS), st.lists(st.tuples(st.integers(0, 70000), events), max_size=12))
+@given(
+    st.sampled_from(sorted(FORMATS)),
+    st.lists(st.tuples(st.integers(0, 70000), events), max_size=12),
+)
 def test_any_trace_can_be_made_a_test(driver: str, said: list[tuple[int, dict[str, str]]]) -> None:
     at, trace = 0, []
     for pause, event in said:
