@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 
-from gateway.contract.messages import MAX_MESSAGE
+from gateway.contract.limits import MAX_MESSAGE
 from gateway.settings import SettingsError
 from hal.modem.drivers import DRIVERS, LINE, TCP
 from hal.rt import log, port_url

@@ -12,8 +12,8 @@ from __future__ import annotations
 
 import hashlib
 
+from gateway.contract.fields import decoded
 from gateway.contract.refused import Refused
-from gateway.contract.shape import decoded
 from hal.ports import CryptoError
 from hal.rt import cbor
 

@@ -12,9 +12,11 @@ from __future__ import annotations
 import hashlib
 
 from gateway.contract import envelope
+from gateway.contract.fields import Record, decoded, field, message
 from gateway.contract.limits import MAX_IMAGE
+from gateway.contract.package import TARGETS
 from gateway.contract.refused import Refused
-from gateway.contract.shape import VERSION, array_of, decoded, octets, require, row, text, uint
+from gateway.contract.rules import DIGEST, octets, text, uint
 from hal.rt import cbor
 
 TYPE_CHECKING = False
@@ -35,50 +37,28 @@ CIPHERED = 2  # by broadcast, under the fleet's broadcast key
 DELIVERIES = ("unicast", "clear", "ciphered")
 
 
-class ImageFile:
+@message("image")
+class ImageFile(Record):
     """`targets` as of a Package; `identifier` for image_transfer_initiate; `size` and `digest`
     (SHA-256) of the image; `firmware`: what a meter says it runs once the image is active;
     `delivery`: UNICAST, CLEAR or CIPHERED."""
 
-    __slots__ = (
-        "_name",
-        "_offset",
-        "_storage",
-        "delivery",
-        "description",
-        "digest",
-        "firmware",
-        "identifier",
-        "name",
-        "size",
-        "targets",
-        "version",
-    )
+    REASON = "bad-package"
 
-    def __init__(
-        self,
-        name: str,
-        version: str,
-        description: str,
-        targets: list[tuple[str, list[str]]],
-        identifier: bytes,
-        size: int,
-        digest: bytes,
-        firmware: str,
-        delivery: int,
-    ) -> None:
-        self.name = name
-        self.version = version
-        self.description = description
-        self.targets = targets
-        self.identifier = identifier
-        self.size = size
-        self.digest = digest
-        self.firmware = firmware
-        self.delivery = delivery
-        self._storage: Storage | None = None
-        self._name = ""
-        self._offset = 0
+    name: str = field(text(64, 1))
+    version: str = field(text(32, 1))
+    description: str = field(text(1024))
+    targets: list[tuple[str, list[str]]] = field(TARGETS)
+    identifier: bytes = field(octets(64, 1))
+    size: int = field(uint(MAX_IMAGE, 1))
+    digest: bytes = field(DIGEST)
+    firmware: str = field(text(64, 1))
+    delivery: int = field(uint(CIPHERED))
+
+    # where it lies, once open() has proven it; no fields: the manifest does not say it
+    _storage = None  # type: Storage | None
+    _name = ""
+    _offset = 0
 
     @classmethod
     def open(
@@ -107,43 +87,11 @@ class ImageFile:
     @classmethod
     def from_payload(cls, payload: bytes) -> ImageFile:
         """The manifest inside the envelope. Refused `bad-package`."""
-        fields = require(
-            decoded(payload, "image", "bad-package"),
-            "image",
-            "format name version description targets identifier size sha256 firmware delivery",
-            [
-                VERSION,
-                text(64, 1),
-                text(32, 1),
-                text(1024),
-                array_of(row(text(32, 1), array_of(text(32), 32)), 64, 1),
-                octets(64, 1),
-                uint(MAX_IMAGE, 1),
-                octets(32, 32),
-                text(64, 1),
-                uint(CIPHERED),
-            ],
-            "bad-package",
-        )
-        targets = [(model, prefixes) for model, prefixes in fields[4]]
-        return cls(fields[1], fields[2], fields[3], targets, *fields[5:])
+        return cls.of(decoded(payload, "image", cls.REASON))
 
     def to_payload(self) -> bytes:
         """The CBOR that goes into the envelope."""
-        return cbor.encode(
-            [
-                1,
-                self.name,
-                self.version,
-                self.description,
-                [[model, prefixes] for model, prefixes in self.targets],
-                self.identifier,
-                self.size,
-                self.digest,
-                self.firmware,
-                self.delivery,
-            ]
-        )
+        return cbor.encode(self.to_array())
 
     def block(self, number: int, size: int) -> bytes:
         """Block `number` (from 0) of the image cut into blocks of `size` octets. OSError when the

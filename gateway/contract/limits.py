@@ -12,9 +12,24 @@ MAX_BACKOFF_S = 86400
 MAX_SERIAL = 32  # characters
 MAX_FILE = 1 << 26  # octets of whatever a job takes; each kind has its own limit below that
 
+# of a package
+MAX_STEPS = 256
+MAX_CHECKS = 256
+MAX_TARGETS = 64
+MAX_PERMITS = 8
+MAX_DATA = 65535  # octets of one A-XDR value
+
+# of a message
+MAX_MESSAGE = 128 * 1024 - 1  # octets: AWS IoT's limit is 128 KiB
+MAX_CHUNK = 16384  # octets of package in one Chunk
+REPORTS_SIZE = 16384  # octets of reports in one message, unless a single one is larger
+MAX_JOBS_IN_HELLO = 4096
+
 # of a report
+MAX_DETAIL = 1024  # octets
 MAX_VALUE = 96 * 1024  # octets, A-XDR, of all values of one meter
 
+MAX_TRUST_KEYS = 16  # in the trust store, and in one message
 MAX_KEYED = 1000  # meters in one message with keys: it stays below 128 KiB
 
 MOST_JOBS = 16  # in one Progress, the most urgent ones

@@ -10,118 +10,82 @@ check is read back.
 from __future__ import annotations
 
 from gateway.contract import envelope
-from gateway.contract.shape import (
-    NULL,
-    VERSION,
-    array_of,
+from gateway.contract.fields import (
+    Record,
     decoded,
-    either,
-    octets,
-    require,
-    row,
-    text,
-    uint,
+    field,
+    list_of,
+    message,
+    one_of,
+    record,
+    record_rule,
 )
+from gateway.contract.limits import MAX_CHECKS, MAX_DATA, MAX_PERMITS, MAX_STEPS, MAX_TARGETS
+from gateway.contract.rules import array_of, octets, or_null, row, text, tuples, uint
 from hal.rt import cbor
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from typing import Any
 
     from hal.ports import Crypto
-
-SET = 1
-ACTION = 2
-
-MAX_STEPS = 256
-MAX_CHECKS = 256
-MAX_TARGETS = 64
-MAX_PERMITS = 8
-MAX_DATA = 65535  # octets of one A-XDR value
 
 _CLASS = uint(65535, 1)
 _OBIS = octets(6, 6)
 _MEMBER = uint(127, 1)  # attribute or method index, Integer8 in the Green Book
 _DATA = octets(MAX_DATA, 1)
-_CHECK = [_CLASS, _OBIS, _MEMBER, _DATA]
+TARGETS = tuples(row(text(32, 1), array_of(text(32), 32)), MAX_TARGETS, 1)
 
 
-class Check:
+@record()
+class Check(Record):
     """The attribute has this value: `data` is its raw A-XDR encoding."""
 
-    __slots__ = ("attribute", "class_id", "data", "obis")
-
-    def __init__(self, class_id: int, obis: bytes, attribute: int, data: bytes) -> None:
-        self.class_id = class_id
-        self.obis = obis
-        self.attribute = attribute
-        self.data = data
-
-    def to_array(self) -> list[Any]:
-        return [self.class_id, self.obis, self.attribute, self.data]
+    class_id: int = field(_CLASS)
+    obis: bytes = field(_OBIS)
+    attribute: int = field(_MEMBER)
+    data: bytes = field(_DATA)
 
 
-class Set:
+@record(1)
+class Set(Record):
     """Write `data` (A-XDR) to the attribute, unless it already has it."""
 
-    __slots__ = ("attribute", "class_id", "data", "obis")
-
-    def __init__(self, class_id: int, obis: bytes, attribute: int, data: bytes) -> None:
-        self.class_id = class_id
-        self.obis = obis
-        self.attribute = attribute
-        self.data = data
-
-    def to_array(self) -> list[Any]:
-        return [SET, self.class_id, self.obis, self.attribute, self.data]
+    class_id: int = field(_CLASS)
+    obis: bytes = field(_OBIS)
+    attribute: int = field(_MEMBER)
+    data: bytes = field(_DATA)
 
 
-class Action:
+@record(2)
+class Action(Record):
     """Invoke the method with `data` (A-XDR, or None: no parameter), unless `check` holds already;
     it holds afterwards.
     """
 
-    __slots__ = ("check", "class_id", "data", "method", "obis")
-
-    def __init__(
-        self, class_id: int, obis: bytes, method: int, data: bytes | None, check: Check
-    ) -> None:
-        self.class_id = class_id
-        self.obis = obis
-        self.method = method
-        self.data = data
-        self.check = check
-
-    def to_array(self) -> list[Any]:
-        return [ACTION, self.class_id, self.obis, self.method, self.data, self.check.to_array()]
+    class_id: int = field(_CLASS)
+    obis: bytes = field(_OBIS)
+    method: int = field(_MEMBER)
+    data: bytes | None = field(or_null(_DATA))
+    check: Check = field(record_rule(Check))
 
 
-class Package:
+@message("package")
+class Package(Record):
     """`targets` pairs (model, firmware prefixes; none: any firmware); `steps` of Set and Action;
     `checks` of Check; `permits` what it may touch that others may not
     (activities/protected_objects.py).
     """
 
-    __slots__ = ("checks", "description", "name", "permits", "steps", "targets", "version")
+    REASON = "bad-package"
 
-    def __init__(
-        self,
-        name: str,
-        version: str,
-        description: str,
-        targets: list[tuple[str, list[str]]],
-        steps: list[Set | Action],
-        checks: list[Check],
-        permits: list[str] | None = None,
-    ) -> None:
-        self.name = name
-        self.version = version
-        self.description = description
-        self.targets = targets
-        self.steps = steps
-        self.checks = checks
-        self.permits = permits or []
+    name: str = field(text(64, 1))
+    version: str = field(text(32, 1))
+    description: str = field(text(1024))
+    targets: list[tuple[str, list[str]]] = field(TARGETS)
+    steps: list[Set | Action] = field(list_of(one_of(Set, Action), MAX_STEPS))
+    checks: list[Check] = field(list_of(record_rule(Check), MAX_CHECKS, 1))
+    permits: list[str] = field(array_of(text(16, 1), MAX_PERMITS), default=[])
 
     @classmethod
     def decode(cls, raw: bytes, trust: Sequence[tuple[bytes, bytes]], crypto: Crypto) -> Package:
@@ -135,60 +99,10 @@ class Package:
     @classmethod
     def from_payload(cls, payload: bytes) -> Package:
         """The package of the CBOR inside the envelope. Refused `bad-package`."""
-        fields = _require(
-            decoded(payload, "package", "bad-package"),
-            "package",
-            "format name version description targets steps checks permits",
-            [
-                VERSION,
-                text(64, 1),
-                text(32, 1),
-                text(1024),
-                array_of(row(text(32, 1), array_of(text(32), 32)), MAX_TARGETS, 1),
-                array_of(_SOME_STEP, MAX_STEPS),
-                array_of(row(*_CHECK), MAX_CHECKS, 1),
-                array_of(text(16, 1), MAX_PERMITS),
-            ],
-        )
-        return cls(
-            fields[1],
-            fields[2],
-            fields[3],
-            [(model, prefixes) for model, prefixes in fields[4]],
-            [_step(step) for step in fields[5]],
-            [Check(*check) for check in fields[6]],
-            fields[7],
-        )
+        return cls.of(decoded(payload, "package", cls.REASON))
 
     def to_payload(self) -> bytes:
         """The CBOR that goes into the envelope: envelope.sign(package.to_payload(), kid,
         private_sign).
         """
-        return cbor.encode(
-            [
-                1,
-                self.name,
-                self.version,
-                self.description,
-                [[model, prefixes] for model, prefixes in self.targets],
-                [step.to_array() for step in self.steps],
-                [check.to_array() for check in self.checks],
-                self.permits,
-            ]
-        )
-
-
-_SOME_STEP = either(
-    row(uint(SET, SET), *_CHECK),
-    row(uint(ACTION, ACTION), _CLASS, _OBIS, _MEMBER, either(_DATA, NULL), row(*_CHECK)),
-)
-
-
-def _require(value: Any, what: str, names: str, checks: list[Any]) -> list[Any]:
-    return require(value, what, names, checks, "bad-package")
-
-
-def _step(step: list[Any]) -> Set | Action:
-    if step[0] == SET:
-        return Set(*step[1:])
-    return Action(step[1], step[2], step[3], step[4], Check(*step[5]))
+        return cbor.encode(self.to_array())

@@ -4,7 +4,7 @@ page the Meters it asks for.
 
 from __future__ import annotations
 
-from gateway.contract.shape import (
+from gateway.contract.rules import (
     BOOL,
     UINT32,
     Rule,

@@ -6,10 +6,13 @@ All times are UTC, whole seconds. At the end of a window the meter in hand is fi
 
 from __future__ import annotations
 
+from gateway.contract.fields import Record, field, record
+from gateway.contract.rules import TIME, Rule, array_of, every, integer, otherwise, row, uint
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from typing import Protocol
+    from typing import Any, Protocol
 
     class Windowed(Protocol):
         """Such as a Job."""
@@ -27,7 +30,17 @@ MAX_SHIFTS = 8
 MAX_SHIFT_S = 10_800
 
 
-class Daily:
+def _are_rising(shifts: list[list[int]]) -> bool:
+    return all(shifts[i][0] < shifts[i + 1][0] for i in range(len(shifts) - 1))
+
+
+_SECOND = uint(DAY_S - 1)
+_SHIFT = row(TIME, integer(-MAX_SHIFT_S, MAX_SHIFT_S))
+_SHIFTS = every(array_of(_SHIFT, MAX_SHIFTS, 1), Rule("times that rise", _are_rising))
+
+
+@record()
+class Daily(Record):
     """From `opens` to `closes`, seconds after midnight UTC, on the `days` (bit 0 Monday .. bit 6
     Sunday) on which it opens. It closes the next day if `closes` is not after `opens`.
 
@@ -36,19 +49,15 @@ class Daily:
     that much later, of one that comes twice the second counts.
     """
 
-    __slots__ = ("closes", "days", "opens", "shifts")
+    opens: int = field(_SECOND)
+    closes: int = field(_SECOND)
+    days: int = field(uint(EVERY_DAY), default=EVERY_DAY)
+    shifts: Sequence[Sequence[int]] = field(_SHIFTS, default=())
 
-    def __init__(
-        self,
-        opens: int,
-        closes: int,
-        days: int = EVERY_DAY,
-        shifts: Sequence[Sequence[int]] = (),
-    ) -> None:
-        self.opens = opens
-        self.closes = closes
-        self.days = days
-        self.shifts = shifts
+    def to_array(self) -> list[Any]:
+        """On the line without shifts where there are none."""
+        day: list[Any] = [self.opens, self.closes, self.days]
+        return day + [[list(shift) for shift in self.shifts]] if self.shifts else day
 
     def on(self, day: int) -> tuple[int, int]:
         """(from, to), unix times, of the opening on the day of this number since 1970, which may be
@@ -64,6 +73,21 @@ class Daily:
             if moment + seconds >= since:
                 shifted = moment + seconds
         return shifted
+
+
+_STEADY = row(_SECOND, _SECOND, uint(EVERY_DAY))
+_SHIFTING = row(_SECOND, _SECOND, uint(EVERY_DAY, 1), _SHIFTS)
+# no days: at any time
+DAILY = otherwise(
+    Rule(
+        "[opens, closes, days] and up to %d rising shifts" % MAX_SHIFTS,
+        lambda v: _STEADY.fits(v) or _SHIFTING.fits(v),
+        lambda v: Daily(*v),
+        lambda daily: daily.to_array(),
+    ),
+    lambda v: v[2] == 0,
+    [0, 0, 0],
+)
 
 
 def opening(job: Windowed, now: int) -> tuple[int, int] | None:

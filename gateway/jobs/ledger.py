@@ -21,6 +21,7 @@ import asyncio
 from gateway.contract.envelope import digest_of
 from gateway.contract.job import State
 from gateway.contract.limits import MAX_VALUE
+from gateway.contract.refused import Refused
 from gateway.contract.result import KO, Result
 from gateway.contract.window import opening
 from gateway.jobs import records
@@ -69,7 +70,7 @@ _AFTER_DAMAGE = 1 << 20  # numbers left out, so that none is given twice
 _ENOSPC = 28
 _EIO = 5
 # what comes of a record that another version of the firmware wrote
-_NOT_UNDERSTOOD = (ValueError, IndexError, KeyError, TypeError, AttributeError)
+_NOT_UNDERSTOOD = (Refused, ValueError, IndexError, KeyError, TypeError, AttributeError)
 ACCEPTING = ("accepted", "window-not-open", "window-short")
 
 

@@ -10,12 +10,14 @@ from __future__ import annotations
 from gateway.contract import envelope, messages
 from gateway.contract.envelope import digest_of
 from gateway.contract.key_change import KeyChange
+from gateway.contract.limits import MAX_MESSAGE
 from gateway.contract.messages import Ack, Ask, Chunk, Resend
 from gateway.contract.refused import Refused
+from gateway.contract.trust_change import KEYS, ORDERS
 from gateway.meters.inventory import InventoryError
 from gateway.uplink.hes_time import HesTime
 from gateway.uplink.orders import Orders
-from gateway.uplink.trust import KEYS, ORDERS, check_address
+from gateway.uplink.trust import check_address
 from hal.rt import log
 
 TYPE_CHECKING = False
@@ -96,8 +98,8 @@ class Inbox:
             return
         try:
             try:
-                if oversized or len(message.payload) > messages.MAX_MESSAGE:
-                    raise Refused("oversized", "at most %d octets" % messages.MAX_MESSAGE)
+                if oversized or len(message.payload) > MAX_MESSAGE:
+                    raise Refused("oversized", "at most %d octets" % MAX_MESSAGE)
                 self._takers[name](message.payload)
             except Refused as refused:
                 self._refused(name, message.payload, refused)

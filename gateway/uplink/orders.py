@@ -6,7 +6,7 @@ Every order that is not taken raises Refused and has changed nothing.
 from __future__ import annotations
 
 from gateway.contract import envelope
-from gateway.contract.job import Job, JobError, State
+from gateway.contract.job import Job, State
 from gateway.contract.kinds import MOST_OCTETS
 from gateway.contract.messages import Cancel, Pause
 from gateway.contract.refused import Refused
@@ -53,11 +53,8 @@ class Orders:
         itself refused it, and said so in its outbox (duplicate, no room).
         """
         payload, kid = envelope.verify(raw, self._trust, self._crypto)
-        try:
-            job = Job.decode(payload)
-            job.check(self._concentrator, self._clock.unix_time(), SKEW_S)
-        except JobError as error:
-            raise Refused(error.reason, error.detail, error.job_id)
+        job = Job.decode(payload)
+        job.check(self._concentrator, self._clock.unix_time(), SKEW_S)
         most = MOST_OCTETS[job.traits.takes]
         if job.package is not None and job.package.size > most:
             raise Refused(

@@ -7,7 +7,8 @@ Sans-IO: batch() gives the next message to publish, acknowledged() and resend() 
 from __future__ import annotations
 
 from gateway.contract.job import State
-from gateway.contract.messages import REPORTS_SIZE, Reports
+from gateway.contract.limits import REPORTS_SIZE
+from gateway.contract.messages import Reports
 from gateway.contract.reports import Dropped, Event, JobReport, MeterReport, Refusal, Report
 from hal.rt import cbor
 

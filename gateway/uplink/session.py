@@ -10,13 +10,15 @@ from __future__ import annotations
 import asyncio
 
 from gateway.contract import messages
+from gateway.contract.limits import MAX_JOBS_IN_HELLO
 from gateway.contract.messages import Hello, State
+from gateway.contract.trust_change import PACKAGES
 from gateway.uplink.files import Files
 from gateway.uplink.inbox import Inbox
 from gateway.uplink.outbox import Outbox
 from gateway.uplink.progress_pace import Telling
 from gateway.uplink.provision import Provision
-from gateway.uplink.trust import PACKAGES, TrustStore
+from gateway.uplink.trust import TrustStore
 from hal.ports import Message, PortError
 from hal.rt import log
 from hal.rt.group import Group
@@ -271,7 +273,7 @@ class Session:
         return Hello(
             self._session,
             self._clock.unix_time(),
-            jobs[: messages.MAX_JOBS_IN_HELLO],
+            jobs[:MAX_JOBS_IN_HELLO],
             self._inbox.nonce(),
             self.trust.number,
             self.trust.keys_number,

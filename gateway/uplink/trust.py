@@ -1,19 +1,14 @@
 """Whose signatures count, and for what: the trust store on the flash.
 
 It begins as the settings' signers, each trusted for everything. From then on only a signed message
-changes it (topic `trust`, by a key trusted for TRUST): keys come with their purposes, keys go. The
-messages of one concentrator are numbered 1, 2, 3 ...; each number is taken once and in order, so
-neither a replay nor a rollback gets anywhere. Once the first is taken, the settings' signers no
-longer count: what was removed stays removed. The numbers of the messages with meters' keys
-(key_change.py) are kept here, too.
+changes it (topic `trust`, contract/trust_change.py, by a key trusted for TRUST). Once the first is
+taken, the settings' signers no longer count: what was removed stays removed. The numbers of the
+messages with meters' keys (contract/key_change.py) are kept here, too.
 
 Flash: the same content in `trust.0` and `trust.1`, so that one may be damaged:
 
     SHA-256 of what follows (32) || CBOR [1, number, digest, [+ key], keys-number, keys-digest]
     key = [kid, x||y, purposes]; a digest is that of the last message, empty before the first
-
-Purposes are bits: ORDERS jobs, cancels, commands and the time; PACKAGES; TRUST this store; KEYS the
-meters' keys.
 """
 
 from __future__ import annotations
@@ -21,18 +16,15 @@ from __future__ import annotations
 import hashlib
 
 from gateway.contract import envelope
+from gateway.contract.limits import MAX_TRUST_KEYS
 from gateway.contract.refused import Refused
-from gateway.contract.shape import (
-    UINT32,
-    VERSION,
-    Rule,
-    array_of,
-    decoded,
-    octets,
-    require,
-    row,
-    text,
-    uint,
+from gateway.contract.trust_change import (
+    EVERYTHING,
+    NAMES,
+    TRUST,
+    TrustChange,
+    TrustKey,
+    purposes_text,
 )
 from hal.ports import CryptoError
 from hal.rt import cbor, log
@@ -40,99 +32,17 @@ from hal.rt import cbor, log
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from typing import Any, TypeAlias
+    from typing import TypeAlias
 
+    from gateway.contract.key_change import KeyChange
     from hal.ports import Clock, Crypto, Storage
 
     # number, digest, keys; number and digest of the last message with meters' keys
     Content: TypeAlias = "tuple[int, bytes, list[TrustKey], int, bytes]"
 
-ORDERS = 1
-PACKAGES = 2
-TRUST = 4
-KEYS = 8
-EVERYTHING = ORDERS | PACKAGES | TRUST | KEYS
-NAMES = {ORDERS: "orders", PACKAGES: "packages", TRUST: "trust", KEYS: "keys"}
-
-MAX_KEYS = 16
 SKEW_S = 3600  # how far in the future a message may claim to be issued
 _FILES = ("trust.0", "trust.1")
 _WHERE = "trust"
-
-_KID = octets(32, 1)
-_KEY = row(_KID, octets(64, 64), uint(EVERYTHING, 1))
-
-
-class TrustKey:
-    """`public` x||y, 64 octets; `purposes` the bits above."""
-
-    __slots__ = ("kid", "public", "purposes")
-
-    def __init__(self, kid: bytes, public: bytes, purposes: int) -> None:
-        self.kid = kid
-        self.public = public
-        self.purposes = purposes
-
-    def to_array(self) -> list[Any]:
-        return [self.kid, self.public, self.purposes]
-
-
-class TrustChange:
-    """Down, signed: the payload inside the envelope. `add` first, of known kids too (then the
-    purposes are the new ones), `remove` kids then. `issued` and `not_after` in seconds since 1970
-    UTC.
-    """
-
-    __slots__ = ("add", "concentrator", "issued", "not_after", "number", "remove")
-
-    def __init__(
-        self,
-        concentrator: str,
-        issued: int,
-        not_after: int,
-        number: int,
-        add: list[TrustKey],
-        remove: list[bytes],
-    ) -> None:
-        self.concentrator = concentrator
-        self.issued = issued
-        self.not_after = not_after
-        self.number = number
-        self.add = add
-        self.remove = remove
-
-    NAMES = "version kind concentrator issued not-after number add remove"
-    RULES = [
-        VERSION,
-        Rule('"trust"', lambda v: v == "trust"),
-        text(64, 1),
-        uint(UINT32),
-        uint(UINT32),
-        uint(UINT32, 1),
-        array_of(_KEY, MAX_KEYS),
-        array_of(_KID, MAX_KEYS),
-    ]
-
-    def encode(self) -> bytes:
-        return cbor.encode(
-            [
-                1,
-                "trust",
-                self.concentrator,
-                self.issued,
-                self.not_after,
-                self.number,
-                [key.to_array() for key in self.add],
-                self.remove,
-            ]
-        )
-
-    @classmethod
-    def decode(cls, payload: bytes) -> TrustChange:
-        """Refused `malformed`."""
-        fields = require(decoded(payload, "trust"), "trust", cls.NAMES, cls.RULES)
-        add = [TrustKey(*key) for key in fields[6]]
-        return cls(fields[2], fields[3], fields[4], fields[5], add, fields[7])
 
 
 class TrustStore:
@@ -227,7 +137,7 @@ class TrustStore:
         self._hold(content)
 
 
-def check_address(change: Any, concentrator: str, now: int) -> None:
+def check_address(change: TrustChange | KeyChange, concentrator: str, now: int) -> None:
     """Refused unless `change` (concentrator, issued, not_after) is for us and of now."""
     if change.concentrator != concentrator:
         raise Refused(
@@ -249,10 +159,6 @@ def check_number(number: int, last: int, same: bool) -> None:
         raise Refused("out-of-order", "number %d, expected %d" % (number, last + 1))
 
 
-def purposes_text(purposes: int) -> str:
-    return "+".join([NAMES[bit] for bit in sorted(NAMES) if purposes & bit])
-
-
 def _changed(keys: list[TrustKey], change: TrustChange) -> list[TrustKey]:
     added = [key.kid for key in change.add]
     if not added and not change.remove:
@@ -265,8 +171,8 @@ def _changed(keys: list[TrustKey], change: TrustChange) -> list[TrustKey]:
             raise Refused("unknown-key", "%s is not in the trust store" % kid.hex())
     left = [key for key in keys if key.kid not in added and key.kid not in change.remove]
     left.extend(change.add)
-    if len(left) > MAX_KEYS:
-        raise Refused("malformed", "trust: %d keys, at most %d" % (len(left), MAX_KEYS))
+    if len(left) > MAX_TRUST_KEYS:
+        raise Refused("malformed", "trust: %d keys, at most %d" % (len(left), MAX_TRUST_KEYS))
     if not [key for key in left if key.purposes & TRUST]:
         raise Refused("last-trust-key", "nobody would be left who may change the trust store")
     return left

@@ -63,7 +63,9 @@ def _check_object(obj: Any, depth: int) -> None:
             raise CborError("CBOR: integer does not fit 64 bits")
     elif isinstance(obj, (list, tuple)):
         for item in obj:
-            _check_object(item, depth + 1)
+            kind = type(item)
+            if kind is not str and kind is not bytes:  # most of them need no call
+                _check_object(item, depth + 1)
     elif isinstance(obj, dict):
         for key, value in obj.items():
             if isinstance(key, bool) or not isinstance(key, (int, bytes, str)):

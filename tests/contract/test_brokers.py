@@ -12,7 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from gateway.contract.messages import MAX_MESSAGE, topic
+from gateway.contract.limits import MAX_MESSAGE
+from gateway.contract.messages import topic
 from hal.cpython.mqtt import MqttUplink
 from hal.ports import Message
 from tests.brokers import BROKERS, PASSWORD, USER, Broker, running

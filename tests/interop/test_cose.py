@@ -18,7 +18,7 @@ from gateway.contract import envelope
 from gateway.contract.messages import Cancel, Pause, SignedTime
 from gateway.contract.package import Package
 from gateway.contract.refused import Refused
-from gateway.uplink.trust import EVERYTHING, TrustChange, TrustKey
+from gateway.contract.trust_change import EVERYTHING, TrustChange, TrustKey
 from hal.cpython.crypto import SystemCrypto
 from tests.portable.uplink.support import HERE, KID, PUBLIC, World, package, read_job
 from tests.unit.hes.orders import CONCENTRATOR, EXAMPLES, METERS

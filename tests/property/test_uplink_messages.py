@@ -23,7 +23,7 @@ from gateway.contract.messages import (
 )
 from gateway.contract.package import Package
 from gateway.contract.refused import Refused
-from gateway.uplink.trust import TrustChange
+from gateway.contract.trust_change import TrustChange
 from hal.cpython.crypto import SystemCrypto
 from hal.ports import Message
 from hal.rt import cbor

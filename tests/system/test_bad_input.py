@@ -15,11 +15,11 @@ import pytest
 from gateway.contract import envelope, messages
 from gateway.contract.job import PackageRef
 from gateway.contract.key_change import KeyChange
-from gateway.contract.limits import MAX_METERS, MAX_PACKAGE
-from gateway.contract.messages import MAX_MESSAGE, Cancel, Chunk, SignedTime, Time
+from gateway.contract.limits import MAX_MESSAGE, MAX_METERS, MAX_PACKAGE
+from gateway.contract.messages import Cancel, Chunk, SignedTime, Time
 from gateway.contract.reports import JobReport, MeterReport, Refusal
 from gateway.contract.result import KO, OK
-from gateway.uplink.trust import ORDERS, TrustChange, TrustKey
+from gateway.contract.trust_change import ORDERS, TrustChange, TrustKey
 from hal.rt import cbor
 from tests.mosquitto import Broker
 from tests.system.orders import (

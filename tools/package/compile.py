@@ -30,17 +30,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from gateway.activities import protected_objects
-from gateway.contract.package import (
-    MAX_CHECKS,
-    MAX_DATA,
-    MAX_PERMITS,
-    MAX_STEPS,
-    MAX_TARGETS,
-    Action,
-    Check,
-    Package,
-    Set,
-)
+from gateway.contract.limits import MAX_CHECKS, MAX_DATA, MAX_PERMITS, MAX_STEPS, MAX_TARGETS
+from gateway.contract.package import Action, Check, Package, Set
 from gateway.dlms.data import axdr
 from tools.cosem import names, values
 from tools.cosem.source import Item, Problem, Problems, load, nearest

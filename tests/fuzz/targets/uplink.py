@@ -8,9 +8,8 @@ from pathlib import Path
 from typing import Any
 
 import hal.micropython
-from gateway.contract import envelope, job, messages, package
+from gateway.contract import envelope, job, messages, package, trust_change
 from gateway.contract.refused import Refused
-from gateway.uplink import trust
 from hal.rt import cbor
 from tests.fuzz.target import OpenCrypto, same, target
 
@@ -55,7 +54,7 @@ _MESSAGES = (
     messages.Time,
     messages.Pause,
     messages.SignedTime,
-    trust.TrustChange,
+    trust_change.TrustChange,
 )
 
 
@@ -78,7 +77,7 @@ def uplink_job(data: bytes) -> None:
     """The payload of a job."""
     try:
         found = job.Job.decode(data)
-    except job.JobError:
+    except Refused:
         return
     assert job.Job.decode(found.encode()).encode() == found.encode()
 

@@ -14,7 +14,7 @@ from gateway.contract.image_file import ImageFile
 from gateway.contract.job import Job
 from gateway.contract.key_change import KeyChange
 from gateway.contract.package import Package
-from gateway.uplink.trust import TrustChange
+from gateway.contract.trust_change import TrustChange
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from gateway.contract.envelope import digest_of
-from gateway.contract.job import Canary, Job, JobError, PackageRef
+from gateway.contract.job import Canary, Job, PackageRef
 from gateway.contract.kinds import COMPARE, CONFIGURE, IMAGE, READ
 from gateway.contract.limits import MAX_METERS
+from gateway.contract.refused import Refused
 from hal.rt import cbor
 from tests.portable.support import raises, random_bytes
 
@@ -40,10 +41,10 @@ def fields() -> list[Any]:
     ]
 
 
-def flawed(position: int, value: Any) -> JobError:
+def flawed(position: int, value: Any) -> Refused:
     wrong = fields()
     wrong[position] = value
-    return raises(JobError, Job.decode, cbor.encode(wrong))
+    return raises(Refused, Job.decode, cbor.encode(wrong))
 
 
 def test_encoded_and_decoded_again() -> None:
@@ -159,7 +160,7 @@ def test_a_read_job_names_objects() -> None:
     for objects in [[], [[8, bytes(5), 2]], [[8, bytes(6), 0]], [[65536, bytes(6), 2]], [[8]], [8]]:
         wrong = fields()
         wrong[2], wrong[9], wrong[10] = READ, None, objects
-        assert raises(JobError, Job.decode, cbor.encode(wrong)).reason == "malformed"
+        assert raises(Refused, Job.decode, cbor.encode(wrong)).reason == "malformed"
 
 
 def test_an_image_may_become_active_later() -> None:
@@ -170,7 +171,7 @@ def test_an_image_may_become_active_later() -> None:
     assert job.encode() == cbor.encode(values)
     for activation in (-1, 1 << 32, None):
         values[13] = activation
-        assert raises(JobError, Job.decode, cbor.encode(values)).reason == "malformed"
+        assert raises(Refused, Job.decode, cbor.encode(values)).reason == "malformed"
 
 
 def test_a_comparison_is_ordered_like_a_configuration() -> None:
@@ -182,12 +183,12 @@ def test_a_comparison_is_ordered_like_a_configuration() -> None:
 def test_noise_is_malformed() -> None:
     good = cbor.encode(fields())
     for size in range(len(good)):
-        assert raises(JobError, Job.decode, good[:size]).reason == "malformed"
+        assert raises(Refused, Job.decode, good[:size]).reason == "malformed"
     for seed in range(200):
         noise = random_bytes(seed, seed)
-        assert raises(JobError, Job.decode, noise).reason == "malformed"
+        assert raises(Refused, Job.decode, noise).reason == "malformed"
     for value in [None, 7, [], [1], {1: 2}, "x", [1, ID]]:
-        assert raises(JobError, Job.decode, cbor.encode(value)).reason == "malformed"
+        assert raises(Refused, Job.decode, cbor.encode(value)).reason == "malformed"
 
 
 def test_for_another_concentrator_or_time() -> None:
@@ -195,7 +196,7 @@ def test_for_another_concentrator_or_time() -> None:
     job.check("ct-1", 1700000000)
     job.check("ct-1", 0)
     job.check("ct-1", 1699999800)  # clocks may differ a little
-    assert raises(JobError, job.check, "ct-2", 0).reason == "wrong-concentrator"
-    assert raises(JobError, job.check, "ct-1", 1699999000).reason == "not-yet-valid"
-    assert raises(JobError, job.check, "ct-1", 1700003600).reason == "expired"
-    assert raises(JobError, job.check, "ct-1", 1700003600).job_id == ID
+    assert raises(Refused, job.check, "ct-2", 0).reason == "wrong-concentrator"
+    assert raises(Refused, job.check, "ct-1", 1699999000).reason == "not-yet-valid"
+    assert raises(Refused, job.check, "ct-1", 1700003600).reason == "expired"
+    assert raises(Refused, job.check, "ct-1", 1700003600).job_id == ID

@@ -11,6 +11,7 @@ from gateway.contract import envelope, messages
 from gateway.contract.job import Job, PackageRef
 from gateway.contract.key_change import KeyChange
 from gateway.contract.kinds import CONFIGURE, READ
+from gateway.contract.limits import MAX_MESSAGE
 from gateway.contract.messages import (
     Ack,
     Ask,
@@ -29,12 +30,12 @@ from gateway.contract.messages import (
 from gateway.contract.meter_keys import Vault
 from gateway.contract.package import Action, Check, Package, Set
 from gateway.contract.reports import Dropped, Event, JobReport, MeterReport, Refusal, Report
+from gateway.contract.trust_change import EVERYTHING, TrustChange, TrustKey
 from gateway.jobs.ledger import Ledger
 from gateway.jobs.queue import Queue as JobQueue
 from gateway.meters.inventory import Inventory
 from gateway.uplink.hes_time import FORCED_S
 from gateway.uplink.session import Session
-from gateway.uplink.trust import EVERYTHING, TrustChange, TrustKey
 from hal.ports import Message
 from hal.rt.queue import Queue
 from hal.sim.clock import ManualClock
@@ -212,7 +213,7 @@ class Hes:
         }
         content = kinds[name].decode(message.payload)
         assert message.retain == (name == "state")
-        assert len(message.payload) <= messages.MAX_MESSAGE
+        assert len(message.payload) <= MAX_MESSAGE
         self.heard.append((name, content))
         if name == "state":
             self.state = content

@@ -4,8 +4,15 @@ from __future__ import annotations
 
 from gateway.contract import messages
 from gateway.contract.key_change import KeyChange
-from gateway.contract.limits import MAX_KEYED, MAX_METERS, MAX_VALUE
-from gateway.contract.messages import MAX_MESSAGE, Chunk, Hello
+from gateway.contract.limits import (
+    MAX_CHUNK,
+    MAX_JOBS_IN_HELLO,
+    MAX_KEYED,
+    MAX_MESSAGE,
+    MAX_METERS,
+    MAX_VALUE,
+)
+from gateway.contract.messages import Chunk, Hello
 from gateway.contract.reports import MeterReport
 from gateway.contract.result import VALUE, Result
 from hal.rt import log
@@ -43,12 +50,12 @@ def test_the_largest_orders_fit() -> None:
     keys = [(SERIAL % number, bytes(48)) for number in range(MAX_KEYED)]
     change = KeyChange(HERE, NOW, NOW + HOUR, 1, keys)
     assert len(signed(change.encode())) <= MAX_MESSAGE
-    largest = Chunk(bytes(32), 0, 1 << 26, bytes(messages.MAX_CHUNK))
+    largest = Chunk(bytes(32), 0, 1 << 26, bytes(MAX_CHUNK))
     assert len(largest.encode()) <= MAX_MESSAGE
 
 
 def test_the_longest_hello_fits() -> None:
-    open_jobs = [bytes(16)] * messages.MAX_JOBS_IN_HELLO
+    open_jobs = [bytes(16)] * MAX_JOBS_IN_HELLO
     assert len(Hello(1, NOW, open_jobs).encode()) <= MAX_MESSAGE
 
 

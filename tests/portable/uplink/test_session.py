@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import hashlib
 
-from gateway.contract.limits import MAX_PACKAGE
-from gateway.contract.messages import MAX_MESSAGE, Ack, Cancel, Pause, Resend
+from gateway.contract.limits import MAX_MESSAGE, MAX_PACKAGE
+from gateway.contract.messages import Ack, Cancel, Pause, Resend
 from gateway.contract.reports import JobReport, MeterReport, Refusal
 from gateway.contract.result import OK, VALUE, Result
 from gateway.uplink.session import LAST_PAUSE_MS, PUBLISH_MS

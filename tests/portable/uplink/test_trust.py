@@ -4,21 +4,13 @@ from __future__ import annotations
 
 from gateway.contract import envelope
 from gateway.contract.key_change import KeyChange
-from gateway.contract.messages import MAX_MESSAGE
+from gateway.contract.limits import MAX_MESSAGE, MAX_TRUST_KEYS
 from gateway.contract.meter_keys import MeterKeys, Vault
 from gateway.contract.package import Package
 from gateway.contract.refused import Refused
 from gateway.contract.reports import Event
-from gateway.uplink.trust import (
-    EVERYTHING,
-    MAX_KEYS,
-    ORDERS,
-    PACKAGES,
-    TRUST,
-    TrustChange,
-    TrustKey,
-    TrustStore,
-)
+from gateway.contract.trust_change import EVERYTHING, ORDERS, PACKAGES, TRUST, TrustChange, TrustKey
+from gateway.uplink.trust import TrustStore
 from hal.rt import log
 from hal.sim.storage import MemoryStorage, PowerCut
 from tests.portable.support import raises, run
@@ -145,7 +137,7 @@ def test_replayed_rolled_back_and_misaddressed_changes() -> None:
 def test_changes_that_make_no_sense() -> None:
     world = World()
     off_curve = TrustKey(NEW, bytes(64), ORDERS)
-    many = [new_key(ORDERS, b"%d" % i) for i in range(MAX_KEYS)]
+    many = [new_key(ORDERS, b"%d" % i) for i in range(MAX_TRUST_KEYS)]
     assert reason(world, signed(change(1, remove=[KID]))) == "last-trust-key"
     assert reason(world, signed(change(1, [TrustKey(KID, PUBLIC, ORDERS)]))) == "last-trust-key"
     assert reason(world, signed(change(1, remove=[NEW]))) == "unknown-key"

@@ -10,7 +10,7 @@ from typing import Any
 
 from gateway.audit import Audit
 from gateway.contract import messages
-from gateway.contract.messages import MAX_MESSAGE
+from gateway.contract.limits import MAX_MESSAGE
 from gateway.contract.meter_keys import Vault
 from gateway.contract.result import KO, OK, VALUE, Result
 from gateway.jobs.ledger import Ledger

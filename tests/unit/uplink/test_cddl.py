@@ -28,8 +28,8 @@ from gateway.contract.messages import (
     Time,
 )
 from gateway.contract.messages import State as Birth
+from gateway.contract.trust_change import TrustChange
 from gateway.contract.window import Daily
-from gateway.uplink.trust import TrustChange
 from hal.rt import cbor
 from tests.portable.uplink.support import (
     configure_job,

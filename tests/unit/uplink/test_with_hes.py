@@ -10,7 +10,7 @@ from typing import Any
 
 from gateway.audit import Audit
 from gateway.contract import messages
-from gateway.contract.messages import MAX_MESSAGE
+from gateway.contract.limits import MAX_MESSAGE
 from gateway.contract.result import OK, Result
 from gateway.jobs.ledger import Ledger
 from gateway.jobs.queue import Queue

@@ -16,7 +16,7 @@ from rich.table import Table
 from rich.text import Text
 
 from gateway.contract import envelope
-from gateway.uplink.trust import NAMES, purposes_text
+from gateway.contract.trust_change import NAMES, purposes_text
 from tools.hes.cli import show
 from tools.hes.cli.watch import service_problem
 from tools.hes.orders import security

@@ -8,7 +8,7 @@ import uuid
 from dataclasses import dataclass
 
 from gateway.contract import envelope, messages
-from gateway.contract.job import Canary, Job, JobError, PackageRef
+from gateway.contract.job import Canary, Job, PackageRef
 from gateway.contract.kinds import BY_NAME, BY_NUMBER, COMPARE, CONFIGURE, IMAGE, READ
 from gateway.contract.limits import MAX_PACKAGE
 from gateway.contract.package import Package
@@ -199,8 +199,8 @@ def _submit(
     payload = job.encode()
     try:
         Job.decode(payload)
-    except JobError as error:
-        raise OrderProblem(error.detail) from None
+    except Refused as refused:
+        raise OrderProblem(refused.detail) from None
     daily, canary = terms.daily, terms.canary
     store.add_job(
         NewJob(

@@ -15,7 +15,7 @@ from gateway.contract import envelope, messages
 from gateway.contract.key_change import SERIAL, KeyChange
 from gateway.contract.limits import MAX_KEYED
 from gateway.contract.meter_keys import MeterKeys, Vault
-from gateway.uplink.trust import NAMES, TrustChange, TrustKey, purposes_text
+from gateway.contract.trust_change import NAMES, TrustChange, TrustKey, purposes_text
 from hal.cpython.crypto import SystemCrypto
 from tools.hes.store.records import StagedKey
 from tools.hes.store.trust import Trust

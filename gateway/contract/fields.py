@@ -1,0 +1,307 @@
+"""Messages, and the arrays inside them, as classes in which each field is declared once:
+
+    @message("pull")
+    class Pull(Message):
+        digest: bytes = field(octets(32, 32))
+        offset: int = field(uint(UINT32))
+        size: int = field(uint(MAX_CHUNK, 1))
+
+That line is all there is of a field: constructor, encode(), decode() with its checks, the name in
+an error's text, `==` and repr come from it. On the line a message is an array: what stands first
+(the version 1, and the word or number that tells it from others), then the fields in their order.
+"""
+
+from __future__ import annotations
+
+from gateway.contract.limits import MAX_MESSAGE
+from gateway.contract.refused import Refused
+from gateway.contract.rules import VERSION, Rule, came, exactly
+from hal.rt import cbor
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from typing import Any, Self, TypeVar, dataclass_transform
+
+    R = TypeVar("R", bound="type[Record]")
+else:
+
+    def dataclass_transform(**options):
+        """For type checkers only."""
+        return lambda kind: kind
+
+
+_NEEDED = object()
+
+
+class _Field:
+    count = 0
+
+    def __init__(self, rule: Rule, default: Any, within: str) -> None:
+        _Field.count += 1
+        self.place = _Field.count  # MicroPython does not keep the order of a class's names
+        self.rule = rule
+        self.default = default
+        self.within = within
+
+
+def field(rule: Rule, *, default: Any = _NEEDED, within: str = "") -> Any:
+    """A line of a record's declaration. `default`: for the constructor; a list is copied.
+    `within`: fields that name the same word here are an array of their own on the line, in place of
+    the first of them.
+    """
+    return _Field(rule, default, within)
+
+
+class _Shape:
+    """What a record is on the line. `names` and `rules` of its elements, those of `head` first;
+    `fields` those that the program has. `groups`: the wire's elements, each with the places in
+    `names` of what it holds, where fields are `within` arrays; None: each element is one."""
+
+    def __init__(self, what: str, head: Sequence[int | str], fields: Sequence[Any]) -> None:
+        self.what = what
+        self.head = list(head)
+        self.fields = tuple([name for name, _ in fields])
+        self.defaults = [each.default for _, each in fields]
+        self.names = self.fields
+        self.rules = [each.rule for _, each in fields]
+        if head:
+            first = VERSION if what else exactly(head[0])
+            self.rules = [first] + [exactly(word) for word in head[1:]] + self.rules
+            # A package has a version of its own.
+            version = "format" if "version" in self.fields else "version"
+            self.names = ((version, "kind") if what else ("kind",))[: len(head)] + self.fields
+        self.fits = [rule.fits for rule in self.rules]
+        behind = len(head)
+        converted = [(i, each.rule) for i, (_, each) in enumerate(fields)]
+        self.loads = [(behind + i, rule.load) for i, rule in converted if rule.load is not None]
+        self.dumps = [(behind + i, rule.dump) for i, rule in converted if rule.dump is not None]
+        self.groups: list[tuple[str, list[int]]] | None = None
+        if [each for _, each in fields if each.within]:
+            self.groups = [("", [i]) for i in range(behind)]
+            for i, (_, each) in enumerate(fields):
+                same = [group for group in self.groups if each.within and group[0] == each.within]
+                if same:
+                    same[0][1].append(behind + i)
+                else:
+                    self.groups.append((each.within, [behind + i]))
+
+
+@dataclass_transform(eq_default=True, field_specifiers=(field,))
+class Record:
+    """An array on the line: a message, or a part of one."""
+
+    REASON = "malformed"  # for which a message is refused, and the text that says what is wrong
+    WRONG = "%(what)s: expected %(field)s to be %(rule)s, came %(came)s"
+    SHAPE = _Shape("", (), ())
+
+    def __init__(self, *values: Any, **named: Any) -> None:
+        shape = self.SHAPE
+        names = shape.fields
+        if len(values) > len(names):
+            raise TypeError("%s has %d fields" % (type(self).__name__, len(names)))
+        for i in range(len(names)):
+            name = names[i]
+            if i < len(values):
+                value = values[i]
+            elif name in named:
+                value = named.pop(name)
+            else:
+                value = shape.defaults[i]
+                if value is _NEEDED:
+                    raise TypeError("%s needs %s" % (type(self).__name__, name))
+                if isinstance(value, list):
+                    value = list(value)
+            setattr(self, name, value)
+        if named:
+            raise TypeError("%s has no such field: %s" % (type(self).__name__, ", ".join(named)))
+
+    def to_array(self) -> list[Any]:
+        shape = self.SHAPE
+        values: list[Any] = list(shape.head)
+        for name in shape.fields:
+            values.append(getattr(self, name))
+        for place, dump in shape.dumps:
+            values[place] = dump(values[place])
+        return values if shape.groups is None else _grouped(shape, values)
+
+    @classmethod
+    def from_array(cls, values: list[Any]) -> Self:
+        """Of an array that fits; it is used up."""
+        shape = cls.SHAPE
+        self = object.__new__(cls)
+        for place, load in shape.loads:
+            values[place] = load(values[place])
+        place = len(shape.head)
+        for name in shape.fields:
+            setattr(self, name, values[place])
+            place += 1
+        return self
+
+    @classmethod
+    def of(cls, item: Any) -> Self:
+        """Of a decoded item, whatever it is. Refused for REASON, and as agree() refuses."""
+        shape = cls.SHAPE
+        values = item if shape.groups is None else _flat(shape, item, cls.REASON)
+        if not _fits(shape, values):
+            raise _refused(cls, values)
+        message = cls.from_array(values)
+        message.agree()
+        return message
+
+    def agree(self) -> None:
+        """Refused unless the fields, each good by itself, go together."""
+
+    def __eq__(self, other: object) -> bool:
+        if type(self) is not type(other):
+            return False
+        return all(getattr(self, name) == getattr(other, name) for name in self.SHAPE.fields)
+
+    def __repr__(self) -> str:
+        """Octets by their number only: they may be keys."""
+        shown = []
+        for name in self.SHAPE.fields:
+            value = getattr(self, name)
+            shown.append("%s=%s" % (name, came(value) if isinstance(value, bytes) else repr(value)))
+        return "%s(%s)" % (type(self).__name__, ", ".join(shown))
+
+
+class Message(Record):
+    """What the line carries, as it is or inside a signed envelope."""
+
+    def encode(self) -> bytes:
+        return cbor.encode(self.to_array())
+
+    @classmethod
+    def decode(cls, payload: bytes) -> Self:
+        """Refused `oversized`, `malformed`, and as agree() refuses."""
+        if len(payload) > MAX_MESSAGE:
+            what = cls.SHAPE.what
+            raise Refused("oversized", "%s: more than %d octets" % (what, MAX_MESSAGE))
+        return cls.of(decoded(payload, cls.SHAPE.what))
+
+
+def message(what: str, *words: str) -> Callable[[R], R]:
+    """Declares what stands by itself: `what` it is called in errors, the `words` that tell it from
+    others."""
+    return lambda kind: _declared(kind, what, (1,) + words)
+
+
+def record(*head: int) -> Callable[[R], R]:
+    """Declares a part of a message; `head`: the number that tells it from others in its place."""
+    return lambda kind: _declared(kind, "", head)
+
+
+def _declared(kind: R, what: str, head: tuple[int | str, ...]) -> R:
+    own = kind.__dict__
+    fields = [(name, own[name]) for name in own if isinstance(own[name], _Field)]
+    fields.sort(key=lambda pair: pair[1].place)
+    kind.SHAPE = _Shape(what, head, fields)
+    return kind
+
+
+def record_rule(kind: type[Record]) -> Rule:
+    """One of them."""
+    shape = kind.SHAPE
+    name = "[" + ", ".join([rule.name for rule in shape.rules]) + "]"
+    return Rule(name, lambda v: _fits(shape, v), kind.from_array, kind.to_array)
+
+
+def one_of(*kinds: type[Record]) -> Rule:
+    """One of those kinds, told apart by the number that each has first."""
+    by_head = {kind.SHAPE.head[0]: kind for kind in kinds}
+
+    def fits(value: Any) -> bool:
+        if not isinstance(value, list) or not value or type(value[0]) is not int:
+            return False
+        kind = by_head.get(value[0])
+        return kind is not None and _fits(kind.SHAPE, value)
+
+    return Rule(
+        " or ".join([record_rule(kind).name for kind in kinds]),
+        fits,
+        lambda v: by_head[v[0]].from_array(v),
+        lambda v: v.to_array(),
+    )
+
+
+def list_of(rule: Rule, most: int, least: int = 0) -> Rule:
+    """`least`..`most` elements that the rule converts."""
+    fits, load, dump = rule.fits, rule.load, rule.dump
+    assert load is not None and dump is not None
+    return Rule(
+        "an array of %d..%d of %s" % (least, most, rule.name),
+        lambda v: isinstance(v, list) and least <= len(v) <= most and all(fits(e) for e in v),
+        lambda v: [load(e) for e in v],
+        lambda v: [dump(e) for e in v],
+    )
+
+
+def decoded(data: bytes, what: str, reason: str = "malformed") -> Any:
+    """The one CBOR item that `data` is, else Refused(`reason`)."""
+    try:
+        return cbor.decode(data)
+    except cbor.CborError as error:
+        raise Refused(reason, "%s: not one well-formed CBOR item: %s" % (what, error))
+
+
+def _fits(shape: _Shape, values: Any) -> bool:
+    rules = shape.fits
+    size = len(rules)
+    if not isinstance(values, list) or len(values) != size:
+        return False
+    place = 0
+    while place < size and rules[place](values[place]):
+        place += 1
+    return place == size
+
+
+def _refused(kind: type[Record], values: Any) -> Refused:
+    """What to raise where they do not fit."""
+    shape = kind.SHAPE
+    size = len(shape.rules)
+    if not isinstance(values, list) or len(values) != size:
+        return _not_an_array(shape.what, size, values, kind.REASON)
+    place = 0
+    while shape.fits[place](values[place]):
+        place += 1
+    broken = shape.rules[place].broken_by(values[place])
+    detail = kind.WRONG % {
+        "what": shape.what,
+        "field": shape.names[place],
+        "rule": broken.name,
+        "came": came(values[place]),
+    }
+    return Refused(broken.reason or kind.REASON, detail)
+
+
+def _not_an_array(what: str, size: int, item: Any, reason: str) -> Refused:
+    which = "%d elements" % len(item) if isinstance(item, list) else came(item)
+    return Refused(reason, "%s: expected an array of %d elements, came %s" % (what, size, which))
+
+
+def _flat(shape: _Shape, item: Any, reason: str) -> list[Any]:
+    """The elements of the inner arrays in their fields' places."""
+    groups = shape.groups or []
+    if not isinstance(item, list) or len(item) != len(groups):
+        raise _not_an_array(shape.what, len(groups), item, reason)
+    values: list[Any] = [None] * len(shape.rules)
+    for i in range(len(groups)):
+        word, places = groups[i]
+        element = item[i]
+        if not word:
+            values[places[0]] = element
+            continue
+        if not isinstance(element, list) or len(element) != len(places):
+            what = "%s: %s" % (shape.what, word)
+            raise _not_an_array(what, len(places), element, reason)
+        for j in range(len(places)):
+            values[places[j]] = element[j]
+    return values
+
+
+def _grouped(shape: _Shape, values: list[Any]) -> list[Any]:
+    return [
+        [values[place] for place in places] if word else values[places[0]]
+        for word, places in shape.groups or []
+    ]
