@@ -55,19 +55,17 @@ def _xor(data: bytes) -> int:
 
 
 class Parser(ResyncParser):
-    """Bytes in, (command, data) out."""
+    """Frames are (command, data)."""
 
     def __init__(self) -> None:
         super().__init__(_START, _STALLED_MS)
 
-    def feed(self, data: bytes, now_ms: int) -> list[tuple[int, bytes]]:
-        return [
-            (buffer[start + 1], buffer[start + 3 : end - 1])
-            for buffer, start, end in self._whole(data, now_ms)
-        ]
-
-    def _end(self, buffer: bytes, start: int) -> int:
-        return start + 4 + buffer[start + 2] if len(buffer) > start + 2 else MORE
-
-    def _is_good(self, buffer: bytes, start: int, end: int) -> bool:
-        return _xor(buffer[start : end - 1]) == buffer[end - 1]
+    def _parse(self, buffer: bytes, start: int) -> tuple[int, tuple[int, bytes] | None]:
+        if len(buffer) < start + 3:
+            return MORE, None
+        check_at = start + 3 + buffer[start + 2]
+        if check_at >= len(buffer):
+            return MORE, None
+        if _xor(buffer[start:check_at]) != buffer[check_at]:
+            return check_at + 1, None
+        return check_at + 1, (buffer[start + 1], buffer[start + 3 : check_at])

@@ -73,44 +73,28 @@ class Frame:
 
 
 class Parser(ResyncParser):
-    """Bytes in, frames out. Only frames with CRC are checked; a module sends one where its
-    configuration or our request says so."""
+    """Gives Frames. Only those with CRC are checked; a module sends one where its configuration or
+    our request says so."""
 
     def __init__(self) -> None:
         super().__init__(_SYNC, _STALLED_MS)
 
-    def feed(self, data: bytes, now_ms: int) -> list[Frame]:
-        return [_frame_of(buffer[start:end]) for buffer, start, end in self._whole(data, now_ms)]
-
-    def _end(self, buffer: bytes, start: int) -> int:
+    def _parse(self, buffer: bytes, start: int) -> tuple[int, Frame | None]:
         if len(buffer) < start + 4:
-            return MORE
+            return MORE, None
         control = buffer[start + 1] >> 4
         endpoint = buffer[start + 1] & 0x0F
         if control & 1 or not 1 <= endpoint <= 4:
-            return NO_FRAME
-        return start + 4 + buffer[start + 3] + _tail_size(control)
-
-    def _is_good(self, buffer: bytes, start: int, end: int) -> bool:
-        if not buffer[start + 1] >> 4 & WITH_CRC:
-            return True
-        received = buffer[end - 2] | buffer[end - 1] << 8
-        return crc16(buffer[start + 1 : end - 2]) == received
-
-
-def _tail_size(control: int) -> int:
-    """Bytes behind the payload."""
-    time = 4 if control & WITH_TIME else 0
-    rssi = 1 if control & WITH_RSSI else 0
-    return time + rssi + (2 if control & WITH_CRC else 0)
-
-
-def _frame_of(octets: bytes) -> Frame:
-    """Of a whole frame."""
-    control = octets[1] >> 4
-    payload_end = len(octets) - _tail_size(control)
-    rssi = None
-    if control & WITH_RSSI:
-        level = octets[payload_end + (4 if control & WITH_TIME else 0)]
-        rssi = -100 + (level - 45) // 2
-    return Frame(octets[1] & 0x0F, octets[2], octets[4:payload_end], rssi)
+            return NO_FRAME, None
+        tail = start + 4 + buffer[start + 3]
+        rssi_at = tail + (4 if control & WITH_TIME else 0)
+        crc_at = rssi_at + (1 if control & WITH_RSSI else 0)
+        end = crc_at + (2 if control & WITH_CRC else 0)
+        if len(buffer) < end:
+            return MORE, None
+        if control & WITH_CRC:
+            received = buffer[crc_at] | buffer[crc_at + 1] << 8
+            if crc16(buffer[start + 1 : crc_at]) != received:
+                return end, None
+        rssi = -100 + (buffer[rssi_at] - 45) // 2 if control & WITH_RSSI else None
+        return end, Frame(endpoint, buffer[start + 2], buffer[start + 4 : tail], rssi)

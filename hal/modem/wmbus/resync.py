@@ -3,12 +3,16 @@ the modules' two protocols have in common. After damage the next such byte is lo
 
 from __future__ import annotations
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
 NO_FRAME = -1  # none begins here, whatever follows
-MORE = -2  # what is there does not tell its length yet
+MORE = -2  # it is not whole yet
 
 
 class ResyncParser:
-    """Bytes in, frames out; holds at most one frame. A protocol gives _end() and _frame()."""
+    """Bytes in, frames out; holds at most one frame. A protocol gives _parse()."""
 
     def __init__(self, sync: bytes, stalled_ms: int) -> None:
         """sync: the byte that begins a frame. stalled_ms: a frame half received for so long will
@@ -29,18 +33,18 @@ class ResyncParser:
         """When feed(b"", now) would give up a frame that does not end; None while there is none."""
         return self._last + self._stalled_ms if self._buffer else None
 
-    def _whole(self, data: bytes, now_ms: int) -> list[tuple[bytes, int, int]]:
-        """The frames that are whole now: (buffer, where it begins, where it ends)."""
-        found: list[tuple[bytes, int, int]] = []
+    def feed(self, data: bytes, now_ms: int) -> list[Any]:
+        """The frames that are whole now, as the protocol makes them."""
+        frames: list[Any] = []
         if self._buffer and now_ms >= self._last + self._stalled_ms:
             self.stalled += 1
-            self._scan(self._buffer[1:], found)
+            self._scan(self._buffer[1:], frames)
         if data:
             self._last = now_ms
-            self._scan(self._buffer + data, found)
-        return found
+            self._scan(self._buffer + data, frames)
+        return frames
 
-    def _scan(self, buffer: bytes, found: list[tuple[bytes, int, int]]) -> None:
+    def _scan(self, buffer: bytes, frames: list[Any]) -> None:
         position = 0
         while True:
             start = buffer.find(self._sync, position)
@@ -49,27 +53,22 @@ class ResyncParser:
                 self._buffer = b""
                 return
             self.noise += start - position
-            end = self._end(buffer, start)
-            if end == NO_FRAME:
-                self.noise += 1
-                position = start + 1
-            elif end == MORE or end > len(buffer):
+            end, frame = self._parse(buffer, start)
+            if end == MORE:
                 self._buffer = buffer[start:]
                 return
-            elif not self._is_good(buffer, start, end):
-                self.damaged += 1
-                position = start + 1
-            else:
+            if frame is not None:
                 self.frames += 1
-                found.append((buffer, start, end))
+                frames.append(frame)
                 position = end
+                continue
+            if end == NO_FRAME:
+                self.noise += 1
+            else:
+                self.damaged += 1
+            position = start + 1
 
-    # What a protocol gives
-
-    def _end(self, buffer: bytes, start: int) -> int:
-        """Where the frame ends that begins at `start`, or NO_FRAME, or MORE."""
-        raise NotImplementedError
-
-    def _is_good(self, buffer: bytes, start: int, end: int) -> bool:
-        """Whether its checksum is right."""
+    def _parse(self, buffer: bytes, start: int) -> tuple[int, Any]:
+        """What begins at `start`, of a protocol: where it ends and the frame, None when its
+        checksum is wrong; (NO_FRAME, None) or (MORE, None)."""
         raise NotImplementedError
