@@ -41,6 +41,8 @@ PLANTED = [
     ("inside tools:", "tools/attic.py", "ROOM = 'that nobody gave a place'"),
     ("inside tools.hes: cli", "tools/hes/store/store.py", "import tools.hes.orders"),
     ("inside tools.hes: cli", "tools/hes/line/service.py", "import tools.hes.orders"),
+    ("in tools.hes only", "tools/hes/report.py", "import sqlite3"),
+    ("in tools.hes only", "tools/hes/line/inbox.py", TYPES + "from sqlalchemy import Table"),
     ("only hal.rt", "gateway/settings.py", "import datetime"),
     ("only hal.rt", "hal/modem/wrapper.py", "import functools"),
 ]

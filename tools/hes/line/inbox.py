@@ -1,0 +1,178 @@
+"""What each message of a concentrator has the store do, and its answer once that is safe."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, TypeAlias
+
+import aiomqtt
+
+from gateway.contract import envelope
+from gateway.contract.messages import (
+    Ack,
+    Chunk,
+    Hello,
+    Meters,
+    Progress,
+    Pull,
+    Reports,
+    Resend,
+    SignedTime,
+    State,
+    Time,
+)
+from gateway.contract.refused import Refused
+from gateway.uplink.hes_time import FORCED_S
+from hal.rt import log
+from tools.hes.line.connection import publish
+from tools.hes.line.outgoing import mark, send, send_numbered
+from tools.hes.store.line import Line
+from tools.hes.store.records import Numbered, Order, Taken
+from tools.package.keys import SigningKey
+
+TIME_EVERY = 900  # seconds between two `time` messages to a concentrator
+RESEND_EVERY = 5  # seconds before a gap is asked for again
+
+_WHERE = "hes"
+
+Work: TypeAlias = "Callable[[], Any]"
+Answer: TypeAlias = "Callable[[Any], Awaitable[None]]"
+
+
+@dataclass(frozen=True)
+class Greeted:
+    """What a concentrator that has said hello is to have."""
+
+    safe: Ack | None
+    numbered: list[Numbered]
+    orders: list[Order]
+
+
+class Inbox:
+    """Of one `serve`; `heard` are the concentrators whose state came over this connection."""
+
+    def __init__(
+        self, store: Line, now: Callable[[], float], time_key: SigningKey | None = None
+    ) -> None:
+        self._store = store
+        self._now = now
+        self._time_key = time_key
+        self.heard: set[str] = set()
+        self._asked: dict[str, float] = {}  # concentrator: when its gap was last asked for
+        self._told: dict[str, float] = {}  # concentrator: when it was last told the time
+
+    def begin(self) -> None:
+        """A new connection."""
+        self.heard.clear()
+        self._asked.clear()
+        self._told.clear()
+
+    def understood(
+        self, client: aiomqtt.Client, concentrator: str, name: str, payload: bytes, retained: bool
+    ) -> tuple[Work, Answer | None]:
+        """What the store is to do, and what is answered with its result. Refused."""
+        store, who = self._store, concentrator
+        if name == "state":
+            state = State.decode(payload)
+            if state.concentrator != who:
+                raise Refused("malformed", "state: speaks of concentrator %s" % state.concentrator)
+            self.heard.add(who)
+            log.info(_WHERE, "%s is %s" % (who, "online" if state.online else "offline"))
+            return (
+                partial(self._take_state, who, state, retained),
+                partial(self._answer_state, client, who, state),
+            )
+        if name == "hello":
+            hello = Hello.decode(payload)
+            return (
+                partial(self._take_hello, who, hello),
+                partial(self._answer_hello, client, who, hello),
+            )
+        if name == "report":
+            reports = Reports.decode(payload)
+            return (
+                partial(store.take_reports, who, reports),
+                partial(self._answer_reports, client, who, reports.epoch),
+            )
+        if name == "meters":
+            return partial(store.take_meters, who, Meters.decode(payload)), None
+        if name == "progress":
+            return partial(store.take_progress, who, Progress.decode(payload)), None
+        pull = Pull.decode(payload)
+        return (
+            partial(store.package_piece, pull.digest, pull.offset, pull.size),
+            partial(self._answer_pull, client, who, pull),
+        )
+
+    def _take_state(self, concentrator: str, state: State, retained: bool) -> int:
+        """The number up to which its reports are safe."""
+        self._store.take_state(concentrator, state, retained)
+        return self._store.position(concentrator, state.epoch)
+
+    async def _answer_state(
+        self, client: aiomqtt.Client, concentrator: str, state: State, safe: int
+    ) -> None:
+        if state.online:
+            await publish(client, concentrator, "ack", Ack(state.epoch, safe).encode())
+            # What it sent while nobody listened here is lost, and need not wait for its patience.
+            resend = Resend(state.epoch, safe + 1)
+            await publish(client, concentrator, "resend", resend.encode())
+
+    def _take_hello(self, concentrator: str, hello: Hello) -> Greeted:
+        store = self._store
+        epoch = store.epoch(concentrator)
+        safe = None if epoch is None else Ack(epoch, store.position(concentrator, epoch))
+        store.take_hello(concentrator, hello)
+        greeted = Greeted(
+            safe, store.numbered(concentrator), store.missing(concentrator, hello.jobs)
+        )
+        mark(store, greeted.numbered, greeted.orders)
+        return greeted
+
+    async def _answer_hello(
+        self, client: aiomqtt.Client, concentrator: str, hello: Hello, greeted: Greeted
+    ) -> None:
+        await self._tell_time(client, concentrator, hello)
+        if greeted.safe is not None:
+            await publish(client, concentrator, "ack", greeted.safe.encode())
+        await send_numbered(client, greeted.numbered)
+        await send(client, concentrator, greeted.orders)
+
+    async def _answer_reports(
+        self, client: aiomqtt.Client, concentrator: str, epoch: int, taken: Taken
+    ) -> None:
+        if not taken.gap:
+            self._asked.pop(concentrator, None)
+        elif self._now() - self._asked.get(concentrator, 0) >= RESEND_EVERY:
+            self._asked[concentrator] = self._now()
+            missing = taken.number + 1
+            log.warning(_WHERE, "%s: report %d is missing, asked for it" % (concentrator, missing))
+            await publish(client, concentrator, "resend", Resend(epoch, missing).encode())
+        await publish(client, concentrator, "ack", Ack(epoch, taken.number).encode())
+        if self._now() - self._told.get(concentrator, 0) >= TIME_EVERY:
+            await self._tell_time(client, concentrator)
+
+    async def _answer_pull(
+        self, client: aiomqtt.Client, concentrator: str, pull: Pull, piece: tuple[int, bytes]
+    ) -> None:
+        chunk = Chunk(pull.digest, pull.offset, *piece)
+        await publish(client, concentrator, "chunk", chunk.encode())
+
+    async def _tell_time(
+        self, client: aiomqtt.Client, concentrator: str, hello: Hello | None = None
+    ) -> None:
+        now = self._told[concentrator] = self._now()
+        payload = Time(int(now)).encode()
+        if hello is not None and abs(hello.time - now) > FORCED_S:
+            if self._time_key is None:
+                log.warning(
+                    _WHERE,
+                    "%s: its clock is unset or far off; `ami-hes serve --time-key KEY.pem` sets it"
+                    % concentrator,
+                )
+            else:
+                answer = SignedTime(concentrator, hello.nonce, int(now))
+                payload = envelope.sign(answer.encode(), self._time_key.kid, self._time_key.sign)
+        await publish(client, concentrator, "time", payload)
