@@ -196,25 +196,13 @@ def _fetch_micropython(root: Path) -> None:
     base = CACHE / "micropython"
     for folder in ("lists/partial", "archives/partial", "debs"):
         (base / folder).mkdir(parents=True, exist_ok=True)
-    # Our own list and state folders: the machine's apt configuration is only read, for its mirror.
-    targets = run(
-        "apt-get",
-        "indextargets",
-        "--format",
-        "$(SITE) $(RELEASE) $(COMPONENT)",
-        "Created-By: Packages",
-        log="asking apt for its mirror",
-    )
-    mirrors = [
-        line.split()[0]
-        for line in targets.splitlines()
-        if line.endswith(" main") and "security" not in line and "debian" in line.split()[0]
-    ]
+    mirror = debian_mirror()
     keyring = Path("/usr/share/keyrings/debian-archive-keyring.gpg")
-    if not mirrors or not keyring.exists():
+    if not mirror or not keyring.exists():
         stop("no Debian mirror is configured for apt; install MicroPython >= 1.25 by hand")
+    # Our own list and state folders: of the machine's apt configuration only the mirror is read.
     sources = base / "sources.list"
-    sources.write_text(f"deb [signed-by={keyring}] {mirrors[0]} trixie main\n")
+    sources.write_text(f"deb [signed-by={keyring}] {mirror} trixie main\n")
     options = (
         f"-o Dir::Etc::sourcelist={sources} -o Dir::Etc::sourceparts=-"
         f" -o Dir::State::lists={base}/lists -o Dir::Cache={base} -o APT::Sandbox::User=root"
@@ -231,6 +219,24 @@ def _fetch_micropython(root: Path) -> None:
     for package in sorted((base / "debs").glob("*.deb")):
         run("dpkg", "-x", package, root, log=f"unpacking {package.name}")
     shutil.rmtree(base / "lists")
+
+
+def debian_mirror() -> str:
+    """The one that apt is configured for; "" if for none."""
+    targets = run(
+        "apt-get",
+        "indextargets",
+        "--format",
+        "$(SITE) $(RELEASE) $(COMPONENT)",
+        "Created-By: Packages",
+        log="asking apt for its mirror",
+    )
+    mirrors = [
+        line.split()[0]
+        for line in targets.splitlines()
+        if line.endswith(" main") and "security" not in line and "debian" in line.split()[0]
+    ]
+    return mirrors[0] if mirrors else ""
 
 
 def set_up_tests() -> None:

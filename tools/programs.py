@@ -77,6 +77,15 @@ PROGRAMS = (
         "systemd",
         "what systemd says of the gateway's unit",
     ),
+    Program(
+        "debootstrap",
+        "debootstrap",
+        ("--version",),
+        "debootstrap",
+        "set-up on a bare Debian, of --long",
+        "/usr/sbin",
+    ),
+    Program("chroot", "coreutils", ("--version",), "chroot"),
     # Not as a package: tools/bootstrap.py unpacks Debian 13's next to our Python.
     Program("micropython", "", ("-c", "print('well')"), "well"),
 )

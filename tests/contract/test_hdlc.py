@@ -35,4 +35,4 @@ def test_hdlc(runtime: str, case: str, run_case: RunCase, monkeypatch: pytest.Mo
     finally:
         for process in processes:
             process.send_signal(signal.SIGTERM)
-            assert process.wait(20) == 0
+            assert process.wait(120) == 0

@@ -39,6 +39,7 @@ def test_other_brokers_without_root(
         ("what goes over NATS", "nats-server"),
         ("meters behind IPv6 links", "util-linux iproute2"),
         ("what systemd says of the gateway's unit", "systemd"),
+        ("set-up on a bare Debian, of --long", "debootstrap"),
     ):
         command = "As root: apt-get install --no-install-recommends -y " + packages
         assert [line for line in said if what in line and line.endswith(command)], said

@@ -62,7 +62,7 @@ def done(*command: str | Path, folder: Path = ROOT, status: int = 0) -> str:
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
-        timeout=150,
+        timeout=600,
     )
     assert ended.returncode == status, ended.stdout
     return ended.stdout

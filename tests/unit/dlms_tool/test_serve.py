@@ -40,7 +40,7 @@ def serve() -> Iterator[Serve]:
     yield start
     for process in started:
         process.send_signal(signal.SIGTERM)
-        assert process.wait(20) == 0
+        assert process.wait(120) == 0
 
 
 def test_optical_probe(serve: Serve, tool: Tool, tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ from gateway.contract.messages import Hello, Pull, Reports, State
 from tests.unit.hes.orders import CONCENTRATOR, numbered
 
 EPOCH = 0xABCD
-PATIENCE = 20  # seconds; a limit for a test that fails, not a pace
+PATIENCE = 120  # seconds; a limit for a test that fails, not a pace
 
 
 class Concentrator:

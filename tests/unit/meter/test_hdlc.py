@@ -219,7 +219,7 @@ def test_pyserial_reads_the_probe(meter: Meter) -> None:
     """With an ordinary serial library at the client's end: 300 baud 7E1, then 9600 baud 8N1."""
 
     def client_end(device_name: str) -> None:
-        line = serial.Serial(device_name, 300, timeout=5)
+        line = serial.Serial(device_name, 300, timeout=60)
         line.write(b"/?!\r\n")
         said = bytes(byte & 0x7F for byte in line.read_until(b"\n"))
         assert said == b"/AMI5\\2E450\r\n"
@@ -268,4 +268,4 @@ def test_serve_command() -> None:
         assert asyncio.run(story()) == "%s.%s" % (device.FACTORY_MODEL, device.FACTORY_FIRMWARE)
     finally:
         process.send_signal(signal.SIGTERM)
-        assert process.wait(20) == 0
+        assert process.wait(120) == 0

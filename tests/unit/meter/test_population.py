@@ -113,7 +113,7 @@ class Program:
         self.ready: dict[str, Any] = json.loads(self.process.stdout.readline())
 
     def end(self) -> int:
-        return self.process.wait(timeout=30)
+        return self.process.wait(timeout=120)
 
 
 @pytest.fixture

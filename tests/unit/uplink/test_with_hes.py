@@ -31,7 +31,7 @@ from tools.package.keys import SigningKey
 
 __all__ = ("broker", "engine", "key", "store", "where")  # fixtures
 
-PATIENCE = 30  # seconds; only a failure takes so long
+PATIENCE = 200  # seconds; only a failure takes so long
 
 
 class Status:
