@@ -25,8 +25,9 @@ class FaultyLine:
     one is good. cut_in() resets the connection in the middle of the next PUBLISH.
 
     With `twice` each PUBLISH comes twice, with `swapped` after the next one (or alone when none
-    comes). `loses`: the share of PUBLISH packets that are acknowledged and vanish. `stalls`: the
-    share of packets that TCP has to send again, after its RTO, and again. `bits_per_second`: both
+    comes). `loses`: the share of PUBLISH packets that are acknowledged and vanish, but never two
+    of one topic in a row, which bounds how long it takes until all has come. `stalls`: the share of
+    packets that TCP has to send again, after its RTO, and again. `bits_per_second`: both
     ways; 0: at once. `packets`: the last ones that came in at one of its ends, (way, packet).
 
     With `tls` it cannot see packets, and is only slow or stopped.
@@ -55,6 +56,7 @@ class FaultyLine:
         self._writing: dict[socket.socket, threading.Lock] = {}
         self._connections: list[_Connection] = []
         self._cut_in = ""
+        self._just_lost: set[tuple[str, bytes]] = set()  # way and topic
         self._lock = threading.Lock()
 
     def __enter__(self) -> FaultyLine:
@@ -107,7 +109,7 @@ class FaultyLine:
                     self.cuts += 1
                     connection.reset()
                     break
-                elif self._chance.random() < self.loses:
+                elif self._is_lost(way, packet):
                     self.lost += 1
                     self._send(source, _puback(packet))
                 else:
@@ -119,6 +121,16 @@ class FaultyLine:
                 self.ended += 1
         if way not in connection.dead:
             connection.close()
+
+    def _is_lost(self, way: str, packet: bytes) -> bool:
+        start = _variable_header(packet)
+        kind = (way, packet[start : _packet_identifier(packet)])
+        lost = kind not in self._just_lost and self._chance.random() < self.loses
+        if lost:
+            self._just_lost.add(kind)
+        else:
+            self._just_lost.discard(kind)
+        return lost
 
     def _publish(
         self, connection: _Connection, way: str, sink: socket.socket, packet: bytes
@@ -181,12 +193,21 @@ class _Connection:
 
 def _puback(publish: bytes) -> bytes:
     """The answer to a PUBLISH of QoS 1."""
-    start = 1
-    while publish[start] & 128:
-        start += 1
-    topic = start + 3
-    identifier = topic + int.from_bytes(publish[start + 1 : topic], "big")
+    identifier = _packet_identifier(publish)
     return bytes([PUBACK << 4, 2]) + publish[identifier : identifier + 2]
+
+
+def _packet_identifier(publish: bytes) -> int:
+    """Where it is: behind the topic."""
+    start = _variable_header(publish)
+    return start + 2 + int.from_bytes(publish[start : start + 2], "big")
+
+
+def _variable_header(packet: bytes) -> int:
+    start = 1
+    while packet[start] & 128:
+        start += 1
+    return start + 1
 
 
 def _some(source: socket.socket) -> bytes:
