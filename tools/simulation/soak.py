@@ -23,9 +23,10 @@ from gateway.contract.result import OK, VALUE
 from gateway.dlms.data import axdr, obis
 from gateway.meters.inventory import Meter
 from gateway.meters.network import Network
+from hal.ports import Clock
 from tools.hes.store.records import Execution
 from tools.meter.device import FACTORY_MODEL
-from tools.meter.population import NORMAL
+from tools.meter.population import DEAD, NORMAL
 from tools.meter.scenario import Scenario
 from tools.simulation.district import DAY_S, District
 from tools.simulation.loop import SimulatedLoop
@@ -45,16 +46,18 @@ class Watch:
     """Sees what every attempt taught the network: which path answered and which did not.
 
     answered, silent: attempts by kind of path. failovers: how often another path answered after
-    one had not, by "plc to rf". returned: meters silent over all paths that answered again.
+    one had not, by "plc to rf". returned: meters silent over all paths that answered again. lost:
+    those that have not yet, and since which tick.
     """
 
-    def __init__(self, network: Network) -> None:
+    def __init__(self, network: Network, clock: Clock) -> None:
+        self._clock = clock
         self.answered: Counter[str] = Counter()
         self.silent: Counter[str] = Counter()
         self.failovers: Counter[str] = Counter()
         self.returned = 0
         self._failed: dict[str, str] = {}  # serial: kind of the path that failed in this attempt
-        self._lost: set[str] = set()
+        self.lost: dict[str, int] = {}
         self._record = network.record
         self._recover = network.recover
         network.record = self._seen  # type: ignore[method-assign]
@@ -74,8 +77,7 @@ class Watch:
             before = self._failed.pop(serial, kind)
             if before != kind:
                 self.failovers["%s to %s" % (before, kind)] += 1
-            if serial in self._lost:
-                self._lost.discard(serial)
+            if self.lost.pop(serial, None) is not None:
                 self.returned += 1
         else:
             self.silent[kind] += 1
@@ -84,7 +86,7 @@ class Watch:
 
     async def _given_up(self, meter: Meter) -> str:
         self._failed.pop(meter.serial, None)
-        self._lost.add(meter.serial)
+        self.lost.setdefault(meter.serial, self._clock.ticks_ms())
         return await self._recover(meter)
 
 
@@ -106,7 +108,8 @@ class Held:
 @dataclass
 class Soak:
     """The outcome. executions: by (job kind, outcome, reason or path); complaints: what is not as
-    it must be; wall_s, cpu_s: how long it took, and of it the processor."""
+    it must be; missed: meters that an evening's reading asked while they were away, and that came
+    back before a night's; wall_s, cpu_s: how long it took, and of it the processor."""
 
     meters: int
     days: int
@@ -118,6 +121,7 @@ class Soak:
     failovers: Counter[str] = field(default_factory=Counter)
     happened: Counter[str] = field(default_factory=Counter)
     returned: int = 0
+    missed: int = 0
     recoveries: Counter[str] = field(default_factory=Counter)
     events: Counter[str] = field(default_factory=Counter)
     air_busy: dict[str, float] = field(default_factory=dict)  # share of the time, by modem
@@ -139,11 +143,12 @@ async def soak(scenario: Scenario, days: int, seed: int, say: Any = None) -> Soa
     result = Soak(scenario.meters, days, seed)
     district = District(scenario, seed)
     async with district:
-        watch = Watch(district.network)
+        watch = Watch(district.network, district.clock)
         orders: list[tuple[str, bytes]] = []
         wanted: dict[str, int] = {}
         for day in range(days):
-            await _day(district, day, orders, wanted)
+            missed = await _day(district, day, orders, wanted)
+            result.missed += missed if day < days - 1 else 0
             result.held.append(_held(district, day))
             if say is not None:
                 say(_of_the_day(result.held[-1], watch, time.perf_counter() - began))
@@ -151,6 +156,7 @@ async def soak(scenario: Scenario, days: int, seed: int, say: Any = None) -> Soa
             for row in district.meters_of(job):
                 _count(result, kind, row)
         result.complaints += _wrong_in_meters(district, wanted, orders)
+        result.complaints += _never_again(district, watch, days)
         result.answered, result.silent = watch.answered, watch.silent
         result.failovers, result.returned = watch.failovers, watch.returned
         result.happened = district.street.happened
@@ -166,7 +172,8 @@ async def soak(scenario: Scenario, days: int, seed: int, say: Any = None) -> Soa
 
 async def _day(
     district: District, day: int, orders: list[tuple[str, bytes]], wanted: dict[str, int]
-) -> None:
+) -> int:
+    """Returns how many living meters the evening's reading asks while they are away."""
     serials = list(district.members)
     await _until(district, day, 30 * MINUTE_S)
     job = district.read(READINGS, lasts_s=18 * HOUR_S, tries=4, backoff_s=1800)
@@ -181,9 +188,12 @@ async def _day(
         orders.append(("configuration", job))
         wanted.update(dict.fromkeys(some, interval))
     await _until(district, day, 19 * HOUR_S)
-    job = district.read(READINGS, serials[day % 10 :: 10], lasts_s=4 * HOUR_S, backoff_s=600)
+    some = serials[day % 10 :: 10]
+    job = district.read(READINGS, some, lasts_s=4 * HOUR_S, backoff_s=600)
     orders.append(("evening reading", job))
+    away = district.street.away.intersection(some)
     await _until(district, day, DAY_S)
+    return sum(district.members[serial].role != DEAD for serial in away)
 
 
 def _package(interval: int) -> Package:
@@ -242,6 +252,19 @@ def _wrong_in_meters(
         if outcome != OK and member.role == NORMAL and not district.scenario.timeline:
             complaints.append("%s: nothing was wrong with it, but it ended KO" % serial)
     return complaints
+
+
+def _never_again(district: District, watch: Watch, days: int) -> list[str]:
+    """Meters that were given up, and did not answer though they are there and the last night asked
+    them."""
+    last_night = ((days - 1) * DAY_S + 30 * MINUTE_S) * 1000 - district.scenario.starts_ms
+    return [
+        "%s: given up at tick %d, and never heard again" % (serial, since)
+        for serial, since in watch.lost.items()
+        if since < last_night
+        and district.members[serial].role != DEAD
+        and serial not in district.street.away
+    ]
 
 
 # ---------------------------------------------------------------- what is held

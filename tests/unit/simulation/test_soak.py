@@ -55,5 +55,6 @@ def test_nothing_piles_up_in_ten_days() -> None:
     finally:
         tracemalloc.stop()
     assert outcome.complaints == []
-    assert outcome.happened["hang"] >= 1 and outcome.returned > 50
+    assert outcome.happened["hang"] >= 1
+    assert outcome.returned >= outcome.missed > 0
     assert outcome.held[-1].octets > 0
