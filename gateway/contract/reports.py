@@ -106,3 +106,8 @@ class Report(Record):
     number: int = field(uint())
     time: int = field(TIME)
     body: Body = field(one_of(JobReport, MeterReport, Refusal, Dropped, Event))
+
+    @property
+    def last(self) -> int:
+        """The last number that it accounts for."""
+        return self.body.last if isinstance(self.body, Dropped) else self.number

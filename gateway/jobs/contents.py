@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from gateway.contract.job import State
-from gateway.jobs.entry import PASSED, Entry
+from gateway.jobs.entry import Entry
 from gateway.jobs.records import (
     ACCEPTED,
     ACKNOWLEDGED,
@@ -20,7 +20,7 @@ from gateway.jobs.records import (
     STARTED,
     WITH_REPORT,
 )
-from gateway.jobs.report import Report
+from gateway.jobs.report import report_of
 from gateway.journal import segment_of
 from hal.rt import cbor
 
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any
 
+    from gateway.contract.reports import Report
     from hal.ports import Clock
 
 REMEMBER_S = 30 * 86400
@@ -110,44 +111,7 @@ class Contents:
 
     def report(self, record: list[Any]) -> Report:
         """Of a record WITH_REPORT that is not acknowledged yet."""
-        kind, number, time = record[:3]
-        if kind == FINISHED:
-            seq, index, state, outcome, reason, detail, value, attempts, path, duration_ms = record[
-                3:
-            ]
-            entry = self.entries.get(seq)
-            if entry is None:
-                return Report("lost", number)  # its job was lost by damage
-            report = Report("execution", number, time, reason, detail)
-            report.job_id, report.serial = entry.job.id, entry.job.serials[index]
-            report.state, report.outcome, report.value = State.NAMES[state], outcome, value
-            report.attempts, report.path, report.duration_ms = attempts, path, duration_ms
-            return report
-        if kind == REFUSED:
-            topic, digest, job_id, reason, detail = record[3:]
-            report = Report("refusal", number, time, reason, detail)
-            report.topic, report.digest, report.job_id = topic, digest, job_id
-            return report
-        if kind == EVENT:
-            return Report("event", number, time, record[3], record[4])
-        if kind == ACCEPTED:
-            state, reason, detail = "accepted", record[4], record[6]
-        elif kind == PAUSED:
-            state = "paused" if record[4] else "resumed"
-            reason, detail = state, record[6]
-        elif kind == CANARY:
-            state, detail = "canary", record[5]
-            reason = "canary-passed" if record[4] == PASSED else "canary-failed"
-        elif kind == ENDED:
-            state, reason, detail = "ended", record[4], record[5]
-        else:
-            state, reason, detail = "canceled", "canceled", record[4]
-        entry = self.entries.get(record[3])
-        if entry is None:
-            return Report("lost", number)
-        report = Report("job", number, time, reason, detail)
-        report.job_id, report.state = entry.job.id, state
-        return report
+        return report_of(record, self.entries)
 
     def place_of(self, number: int) -> int:
         """A position at or before that of the report with this number."""

@@ -28,7 +28,7 @@ from gateway.jobs import records
 from gateway.jobs.contents import Contents, payload_of
 from gateway.jobs.entry import UNDECIDED
 from gateway.jobs.rate import Rate
-from gateway.jobs.report import Report
+from gateway.jobs.report import lost
 from gateway.journal import Journal
 from hal.rt import cbor, log
 
@@ -39,6 +39,7 @@ if TYPE_CHECKING:
 
     from gateway.audit import Audit
     from gateway.contract.job import Job
+    from gateway.contract.reports import Report
     from gateway.jobs.entry import Entry
     from gateway.journal import Recovery
     from hal.ports import Clock, Storage
@@ -361,7 +362,7 @@ class Ledger:
     def reports(self, after: int, limit: int) -> list[Report]:
         """At most `limit` reports in order, read from flash: those with numbers above `after` that
         the HES has not acknowledged. Every number up to the last one's is there, if need be as a
-        "lost" one.
+        Dropped one.
         """
         after = max(after, self.acknowledged)
         found: list[Report] = []
@@ -381,12 +382,12 @@ class Ledger:
             except _NOT_UNDERSTOOD:
                 continue  # said at the start; its number is a lost one
             if report.number > after + 1:
-                found.append(_lost(after + 1, report.number - 1))
+                found.append(lost(after + 1, report.number - 1))
             self._cursor = (report.number, position)
             found.append(report)
             after = report.number
         if not found:
-            found.append(_lost(after + 1, self.last_number))
+            found.append(lost(after + 1, self.last_number))
         return found[:limit]
 
     def acknowledge(self, number: int) -> None:
@@ -783,9 +784,3 @@ def _record(payload: bytes) -> list[Any]:
 def _answer(job: Job, now: int) -> str:
     window = opening(job, now) if now else None
     return "window-not-open" if window is not None and window[0] > now else "accepted"
-
-
-def _lost(first: int, last: int) -> Report:
-    report = Report("lost", first)
-    report.last = last
-    return report

@@ -1,66 +1,80 @@
-"""A numbered report: one thing that the HES must come to know, as the ledger keeps it."""
+"""The numbered report that a record of the ledger is to the HES."""
 
 from __future__ import annotations
 
+from gateway.contract.job import State
+from gateway.contract.reports import Dropped, Event, JobReport, MeterReport, Refusal, Report
+from gateway.jobs.entry import PASSED
+from gateway.jobs.records import ACCEPTED, CANARY, CANCELED, ENDED, EVENT, FINISHED, PAUSED, REFUSED
 
-class Report:
-    """What the fields mean depends on `kind`:
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
 
-    execution  job_id, serial, state (a name of State.NAMES), outcome, reason, detail, value,
-               attempts, path, duration_ms: one meter of a job has its result
-    job        job_id, state ("accepted", "paused", "resumed", "canary", "canceled" or "ended"),
-               reason, detail
-    refusal    topic, digest (SHA-256) and, if known, job_id of a message that changed nothing;
-               reason, detail
-    event      reason (the event's name), detail: something happened to the concentrator itself
-    lost       last: flash damage took the reports from `number` up to and with `last`
+    from gateway.jobs.entry import Entry
 
-    finished_at is unix time, 0 if the clock was unset.
+
+def report_of(record: list[Any], entries: dict[int, Entry]) -> Report:
+    """Of a record WITH_REPORT. `entries` by their seq: of a job that damage took, the report is
+    lost as well.
     """
-
-    __slots__ = (
-        "attempts",
-        "detail",
-        "digest",
-        "duration_ms",
-        "finished_at",
-        "job_id",
-        "kind",
-        "last",
-        "number",
-        "outcome",
-        "path",
-        "reason",
-        "serial",
-        "state",
-        "topic",
-        "value",
-    )
-
-    def __init__(
-        self, kind: str, number: int, finished_at: int = 0, reason: str = "", detail: str = ""
-    ) -> None:
-        self.kind = kind
-        self.number = number
-        self.finished_at = finished_at
-        self.reason = reason
-        self.detail = detail
-        self.job_id: bytes | None = None
-        self.serial = ""
-        self.state = ""
-        self.outcome = ""
-        self.value: list[bytes] | None = None
-        self.attempts = 0
-        self.path = ""
-        self.duration_ms = 0
-        self.digest = b""
-        self.topic = ""
-        self.last = number
-
-    def __repr__(self) -> str:
-        return "Report(%d, %s, %s, %s)" % (
-            self.number,
-            self.kind,
-            self.serial or self.state or self.topic,
-            self.reason,
+    kind, number, time = record[:3]
+    if kind == REFUSED:
+        topic, digest, job_id, reason, detail = record[3:]
+        return Report(number, time, Refusal(topic, digest, job_id, reason, detail))
+    if kind == EVENT:
+        return Report(number, time, Event(record[3], record[4]))
+    entry = entries.get(record[3])
+    if entry is None:
+        return lost(number, number)
+    if kind == FINISHED:
+        index, state, outcome, reason, detail, value, attempts, path, duration_ms = record[4:]
+        body = MeterReport(
+            entry.job.id,
+            entry.job.serials[index],
+            State.NAMES[state],
+            outcome,
+            reason,
+            detail,
+            attempts,
+            path,
+            duration_ms,
+            value,
         )
+        return Report(number, time, body)
+    return Report(number, time, _of_job(record, entry))
+
+
+def lost(first: int, last: int) -> Report:
+    """In place of the reports `first` to `last`."""
+    return Report(first, 0, Dropped(last))
+
+
+def _of_job(record: list[Any], entry: Entry) -> JobReport:
+    kind = record[0]
+    state = State.IN_PROGRESS  # of a cancel too, which has to wait for the meters in hand
+    if kind == ACCEPTED:
+        state, reason, detail = State.QUEUED, record[4], record[6]
+    elif kind == PAUSED:
+        reason, detail = ("paused" if record[4] else "resumed"), record[6]
+    elif kind == CANARY:
+        reason = "canary-passed" if record[4] == PASSED else "canary-failed"
+        detail = record[5]
+    elif kind == ENDED:
+        state, reason, detail = _end(entry), record[4], record[5]
+    elif kind == CANCELED:
+        reason, detail = "canceled", record[4]
+    else:
+        raise ValueError("no report is in a record of kind %r" % kind)
+    return JobReport(entry.job.id, State.NAMES[state], reason, detail)
+
+
+def _end(entry: Entry) -> int:
+    """Of a whole job that has ended, from the states of its executions: the ledger keeps them
+    until the HES has acknowledged that."""
+    if entry.canceled:
+        return State.CANCELED
+    for state in (State.SUCCEEDED, State.REJECTED, State.TIMED_OUT):
+        if entry.count(state) == len(entry.states):
+            return state
+    return State.FAILED

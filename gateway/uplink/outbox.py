@@ -6,19 +6,15 @@ Sans-IO: batch() gives the next message to publish, acknowledged() and resend() 
 
 from __future__ import annotations
 
-from gateway.contract.job import State
 from gateway.contract.limits import REPORTS_SIZE
 from gateway.contract.messages import Reports
-from gateway.contract.reports import Dropped, Event, JobReport, MeterReport, Refusal, Report
+from gateway.contract.reports import Report
 from hal.rt import cbor
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from gateway.contract.messages import Ack, Resend
-    from gateway.contract.reports import Body
-    from gateway.jobs.entry import Entry
     from gateway.jobs.ledger import Ledger
-    from gateway.jobs.report import Report as Noted
 
 WINDOW = 4  # messages sent and not acknowledged
 MOST = 64  # reports in one message
@@ -49,13 +45,12 @@ class Outbox:
             return None
         reports: list[Report] = []
         size, last = 0, 0
-        for noted in self._ledger.reports(self._sent, MOST):
-            report = Report(noted.number, noted.finished_at, _body(noted, self._ledger))
+        for report in self._ledger.reports(self._sent, MOST):
             size += len(cbor.encode(report.to_array()))
             if reports and size > REPORTS_SIZE:
                 break
             reports.append(report)
-            last = noted.last
+            last = report.last
         if not reports:
             return None
         self._sent = last
@@ -81,43 +76,3 @@ class Outbox:
         if resend.epoch == self._ledger.epoch and resend.number <= self._sent:
             self._ends = []
             self._sent = max(resend.number - 1, self._ledger.acknowledged)
-
-
-def _body(noted: Noted, ledger: Ledger) -> Body:
-    if noted.kind == "event":
-        return Event(noted.reason, noted.detail)
-    if noted.kind == "lost":
-        return Dropped(noted.last)
-    if noted.kind == "refusal":
-        return Refusal(noted.topic, noted.digest, noted.job_id, noted.reason, noted.detail)
-    job_id = noted.job_id or bytes(16)
-    if noted.kind == "job":
-        state = _job_state(noted.state, ledger.entry(job_id))
-        return JobReport(job_id, State.NAMES[state], noted.reason, noted.detail)
-    return MeterReport(
-        job_id,
-        noted.serial,
-        noted.state,
-        noted.outcome,
-        noted.reason,
-        noted.detail,
-        noted.attempts,
-        noted.path,
-        noted.duration_ms,
-        noted.value,
-    )
-
-
-def _job_state(what: str, entry: Entry | None) -> int:
-    """Of a whole job, from those of its executions: the ledger keeps them until the HES has
-    acknowledged that the job ended."""
-    if what == "accepted" or entry is None:
-        return State.QUEUED
-    if what != "ended":
-        return State.IN_PROGRESS  # a cancel that has to wait for the meters in hand
-    if entry.canceled:
-        return State.CANCELED
-    for state in (State.SUCCEEDED, State.REJECTED, State.TIMED_OUT):
-        if entry.count(state) == len(entry.states):
-            return state
-    return State.FAILED

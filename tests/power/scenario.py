@@ -18,6 +18,7 @@ from gateway.jobs.queue import Execution, Queue
 from hal.rt import cbor
 from hal.sim.clock import ManualClock
 from hal.sim.storage import PowerCut
+from tests.portable.jobs.told import Told, told
 from tests.portable.support import random_bytes
 
 TYPE_CHECKING = False
@@ -25,7 +26,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any
 
-    from gateway.jobs.report import Report
     from hal.ports import Storage
 
     Flash = Any  # has arm() and after_cut(): a MemoryStorage, a BlockDevice
@@ -95,12 +95,12 @@ class Hes:
         self.epoch = ledger.epoch
         expected = ledger.acknowledged + 1
         assert expected <= self.last + 1, "reports acknowledged by nobody are gone"
-        for report in ledger.reports(ledger.acknowledged, limit):
+        for report in told(ledger, ledger.acknowledged, limit):
             assert report.number == expected, "a gap before report %d" % expected
             expected += 1
             self._one(report)
 
-    def _one(self, report: Report) -> None:
+    def _one(self, report: Told) -> None:
         content = (
             report.kind,
             report.job_id,

@@ -12,6 +12,7 @@ from gateway.jobs.ledger import Ledger
 from gateway.journal import Journal
 from hal.sim.clock import ManualClock
 from hal.sim.storage import MemoryStorage
+from tests.portable.jobs.told import told
 
 RECORDS = st.lists(st.binary(min_size=1, max_size=300), max_size=30)
 
@@ -102,4 +103,4 @@ def test_records_that_are_no_ledger_records(payloads: list[bytes]) -> None:
     trail = Audit(storage, clock, 16384)
     ledger = Ledger(storage, clock, lambda n: bytes(n), Limits(), trail)
     ledger.refused("job", bytes(32), None, "malformed")
-    assert ledger.reports(0, 10)[-1].reason == "malformed"
+    assert told(ledger, 0, 10)[-1].reason == "malformed"

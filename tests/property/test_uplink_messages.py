@@ -27,6 +27,7 @@ from gateway.contract.trust_change import TrustChange
 from hal.cpython.crypto import SystemCrypto
 from hal.ports import Message
 from hal.rt import cbor
+from tests.portable.jobs.told import told
 from tests.portable.uplink.support import (
     HERE,
     NOW,
@@ -155,5 +156,5 @@ def test_no_messages_upset_the_session(sequence: list[tuple[str, bytes]]) -> Non
     world.clock.set_unix_time(NOW)
     world.give("job", signed(read_job(200).encode()))
     assert world.ledger.entry(read_job(200).id) is not None
-    for report in world.ledger.reports(0, 1000):
+    for report in told(world.ledger, 0, 1000):
         assert len(report.detail.encode()) <= 1024

@@ -22,7 +22,8 @@ if TYPE_CHECKING:
 
 ROOMS = ("contract", "uplink", "jobs")  # those of the contract, today and before it was one room
 MODULES = ("messages", "key_change", "trust_change", "trust", "job", "package", "image_file")
-ENOUGH_US = 1000  # of one measurement, so that the clock is fine enough
+ENOUGH_US = 500  # of one measurement: enough for the clock, and seldom interrupted
+MEASUREMENTS = 7
 
 if TYPE_CHECKING or hasattr(time, "process_time_ns"):
 
@@ -87,11 +88,16 @@ def both_ways(kind: Any, octets: list[bytes]) -> tuple[Callable[[], None], Calla
 
 
 def timed(work: Callable[[], None], times: int) -> float:
-    gc.collect()
-    began = now_us()
-    for _ in range(times):
-        work()
-    return (now_us() - began) / times
+    """Microseconds once: the least of some measurements; what else the machine does only adds."""
+    least = 0.0
+    for _ in range(MEASUREMENTS):
+        gc.collect()
+        began = now_us()
+        for _ in range(times):
+            work()
+        took = (now_us() - began) / times
+        least = min(least, took) if least else took
+    return least
 
 
 def main() -> None:

@@ -13,6 +13,7 @@ from hal.rt import log
 from hal.sim.clock import ManualClock
 from hal.sim.storage import EACCES, EIO, ENOSPC, MemoryStorage
 from tests.portable.jobs.support import done
+from tests.portable.jobs.told import told
 from tests.portable.support import random_bytes
 
 TYPE_CHECKING = False
@@ -78,7 +79,7 @@ class World:
 
     def told(self) -> list[tuple[object, ...]]:
         """What the HES hears of jobs and meters, in order."""
-        reports = self.ledger.reports(0, 1000)
+        reports = told(self.ledger, 0, 1000)
         assert [each.number for each in reports] == list(range(1, self.ledger.last_number + 1))
         return [
             (each.kind, each.job_id, each.serial, each.state, each.reason, each.value)

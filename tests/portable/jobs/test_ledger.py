@@ -17,6 +17,7 @@ from gateway.jobs.ledger import (
 )
 from hal.sim.clock import ManualClock
 from hal.sim.storage import ENOSPC, MemoryStorage
+from tests.portable.jobs.told import told
 from tests.portable.support import raises, random_bytes
 
 NOW = 1_700_000_000
@@ -68,7 +69,7 @@ class World:
 
 
 def kinds(ledger: Ledger) -> list[str]:
-    return [r.kind + " " + (r.state or r.topic) for r in ledger.reports(0, 1000)]
+    return [r.kind + " " + (r.state or r.topic) for r in told(ledger, 0, 1000)]
 
 
 def test_a_job_and_its_reports_survive_a_restart() -> None:
@@ -85,7 +86,7 @@ def test_a_job_and_its_reports_survive_a_restart() -> None:
     assert bytes(entry.states) == bytes([State.SUCCEEDED, State.QUEUED, State.QUEUED])
     assert bytes(entry.attempts) == b"\x01\x01\x00"
     assert ledger.reason_of(entry, 1) == "interrupted"
-    accepted, first = ledger.reports(0, 10)
+    accepted, first = told(ledger, 0, 10)
     assert (accepted.number, accepted.kind, accepted.state) == (1, "job", "accepted")
     assert accepted.job_id == entry.job.id
     assert (first.number, first.kind, first.serial) == (2, "execution", "M000")
@@ -103,7 +104,7 @@ def test_the_last_execution_ends_the_job() -> None:
     entry = world.ledger.jobs()[0]
     assert entry.final_number == 0 and entry.open() == 1
     world.finish(1, 1)
-    reports = world.ledger.reports(0, 100)
+    reports = told(world.ledger, 0, 100)
     assert [r.number for r in reports] == [1, 2, 3, 4, 5]
     assert (reports[4].kind, reports[4].state, reports[4].reason) == ("job", "ended", "ended")
     assert reports[4].detail == "2 succeeded, 1 failed"
@@ -131,7 +132,7 @@ def test_acknowledged_jobs_are_forgotten_but_not_their_ids() -> None:
     assert len(world.ledger.jobs()) == 1
     world.ledger.acknowledge(99)
     assert world.ledger.acknowledged == 3 and world.ledger.jobs() == []
-    assert world.ledger.reports(0, 10) == []
+    assert told(world.ledger, 0, 10) == []
     for _ in range(2):
         assert world.accept(job) == "duplicate"
         assert world.accept(make_job(1, 2)) == "conflicting-duplicate"
@@ -153,7 +154,7 @@ def test_the_same_job_twice_is_one_job() -> None:
     world.restart()
     assert world.accept(make_job(1)) == "duplicate"
     assert len(world.ledger.jobs()) == 1
-    last = world.ledger.reports(0, 10)[-1]
+    last = told(world.ledger, 0, 10)[-1]
     assert (last.kind, last.topic, last.reason) == ("refusal", "job", "duplicate")
     assert last.digest == digest_of(make_job(1).encode()) and last.job_id == make_job(1).id
 
@@ -179,13 +180,13 @@ def test_no_room_no_job() -> None:
     world.storage.fail_next(ENOSPC)
     assert world.accept(make_job(1)) == "storage-full"
     assert world.accept(make_job(1)) == "accepted"
-    assert [r.reason for r in world.restart().reports(0, 9)] == ["storage-full", "accepted"]
+    assert [r.reason for r in told(world.restart(), 0, 9)] == ["storage-full", "accepted"]
 
 
 def test_a_window_that_is_not_open_yet() -> None:
     world = World()
     assert world.accept(make_job(1, 1, NOW + 60, NOW + 120)) == "window-not-open"
-    assert world.ledger.reports(0, 1)[0].reason == "window-not-open"
+    assert told(world.ledger, 0, 1)[0].reason == "window-not-open"
 
 
 def test_cancel_ends_what_is_queued() -> None:
@@ -197,13 +198,13 @@ def test_cancel_ends_what_is_queued() -> None:
     assert not world.ledger.cancel(make_job(2).id)
     entry = world.ledger.jobs()[0]
     assert bytes(entry.states) == bytes([State.CANCELED, State.IN_PROGRESS, State.CANCELED])
-    reports = world.ledger.reports(0, 10)
+    reports = told(world.ledger, 0, 10)
     assert [r.state for r in reports] == ["accepted", "canceled", "canceled", "canceled"]
     assert reports[1].detail == "2 canceled, 1 in hand end first"
     ledger = world.restart()
     # The one in hand was interrupted, and is not tried again.
     assert bytes(ledger.jobs()[0].states) == bytes([State.CANCELED] * 3)
-    assert ledger.reports(0, 10)[-1].state == "ended"
+    assert told(ledger, 0, 10)[-1].state == "ended"
     assert not ledger.cancel(make_job(1).id)
 
 
@@ -238,10 +239,10 @@ def test_refusals_are_bounded_and_counted() -> None:
         world.ledger.refused("job", bytes(32), None, "malformed", "noise")
         world.clock.advance(10_000)
     assert world.ledger.last_number == ROUTINE_SIZE
-    assert world.ledger.reports(ROUTINE_SIZE - 1, 9)[0].reason == "refusals-dropped"
+    assert told(world.ledger, ROUTINE_SIZE - 1, 9)[0].reason == "refusals-dropped"
     world.ledger.event("ledger-cut")
     world.ledger.acknowledge(1)
-    last = world.ledger.reports(1, 1000)[-1]
+    last = told(world.ledger, 1, 1000)[-1]
     assert (last.number, last.kind, last.reason) == (ROUTINE_SIZE + 1, "event", "refusals-dropped")
     assert last.detail == "9 refusals or events were only counted: job 8, ledger-cut 1"
 
@@ -266,7 +267,7 @@ def test_refusals_are_written_at_a_bounded_pace() -> None:
     assert refusals <= written <= 2 * (REFUSALS_AT_ONCE + refusals)
     world.clock.advance(60_000)
     world.ledger.tell_dropped()
-    last_one = world.ledger.reports(0, 1000)[-1]
+    last_one = told(world.ledger, 0, 1000)[-1]
     assert last_one.reason == "refusals-dropped" and "job" in last_one.detail
 
 
@@ -283,7 +284,7 @@ def test_a_value_too_large_for_a_report() -> None:
     world = World()
     world.accept(make_job(1, 1))
     world.finish(1, 0, Result(VALUE, "read", "", [bytes(MAX_VALUE), b"1"]))
-    report = world.ledger.reports(1, 1)[0]
+    report = told(world.ledger, 1, 1)[0]
     assert (report.state, report.reason, report.value) == ("failed", "value-too-large", None)
 
 
@@ -307,7 +308,7 @@ def test_a_failed_write_changes_nothing() -> None:
     entry = world.ledger.jobs()[0]
     assert bytes(entry.attempts) == b"\x01\x00\x00" and entry.states[1] == State.QUEUED
     world.finish(1, 1)
-    assert len(world.restart().reports(0, 10)) == 3
+    assert len(told(world.restart(), 0, 10)) == 3
 
 
 def test_a_flash_that_does_not_answer_for_a_while() -> None:
@@ -321,12 +322,12 @@ def test_a_flash_that_does_not_answer_for_a_while() -> None:
         raises(OSError, world.ledger.acknowledge, 2)
         raises(OSError, world.ledger.event, "clock-set")
     world.storage.broken = False
-    assert [r.number for r in world.ledger.reports(0, 9)] == [1, 2]
+    assert [r.number for r in told(world.ledger, 0, 9)] == [1, 2]
     world.finish(1, 1)
     with world.ledger.batch():
         world.ledger.started(1, 2)
     assert world.ledger.last_number == 3
-    assert [r.number for r in world.restart().reports(0, 9)] == [1, 2, 3]
+    assert [r.number for r in told(world.restart(), 0, 9)] == [1, 2, 3]
 
 
 def test_a_full_flash_in_the_middle_of_a_batch() -> None:
@@ -339,7 +340,7 @@ def test_a_full_flash_in_the_middle_of_a_batch() -> None:
     assert world.ledger.cancel(make_job(1, 400).id)
     ledger = world.restart()
     assert ledger.recovery.notes == []
-    assert [r.number for r in ledger.reports(0, 1000)] == list(range(1, 404))
+    assert [r.number for r in told(ledger, 0, 1000)] == list(range(1, 404))
 
 
 def test_old_segments_go_with_their_reports() -> None:
@@ -349,11 +350,11 @@ def test_old_segments_go_with_their_reports() -> None:
         world.finish(1, index, Result(KO, "no-answer", "detail " * 25))
     segments = len(world.segments())
     assert segments > 1
-    assert [r.number for r in world.ledger.reports(0, 1000)] == list(range(1, 41))
+    assert [r.number for r in told(world.ledger, 0, 1000)] == list(range(1, 41))
     ledger = world.restart()
-    assert [r.number for r in ledger.reports(0, 1000)] == list(range(1, 41))
-    assert [r.number for r in ledger.reports(17, 5)] == [18, 19, 20, 21, 22]
-    assert [r.number for r in ledger.reports(3, 2)] == [4, 5]
+    assert [r.number for r in told(ledger, 0, 1000)] == list(range(1, 41))
+    assert [r.number for r in told(ledger, 17, 5)] == [18, 19, 20, 21, 22]
+    assert [r.number for r in told(ledger, 3, 2)] == [4, 5]
     ledger.compact()
     assert len(world.segments()) >= segments
     ledger.acknowledge(40)
@@ -387,14 +388,14 @@ def test_damage_is_reported_and_numbers_are_not_given_twice() -> None:
     world.storage.damage(name, world.ledger.size() // 2)
     ledger = world.restart()
     assert ledger.recovery.damaged
-    reports = ledger.reports(0, 100)
+    reports = told(ledger, 0, 100)
     numbers = [r.number for r in reports]
     lost = [r for r in reports if r.kind == "lost"]
     assert len(lost) == 1 and lost[0].last > last
     assert reports[-1].kind == "event" and reports[-1].reason == "ledger-cut"
     assert numbers == sorted(numbers) and numbers[-1] == lost[0].last + 1
     world.accept(make_job(2))
-    assert [r.number for r in world.restart().reports(lost[0].last, 9)] == [
+    assert [r.number for r in told(world.restart(), lost[0].last, 9)] == [
         numbers[-1],
         numbers[-1] + 1,
     ]
@@ -409,7 +410,7 @@ def test_ledgers_with_the_clock_unset() -> None:
     world.ledger.again(1, 0, "no-answer", 5000)
     assert world.ledger.jobs()[0].due[0] == world.clock.ticks_ms() + 5000
     assert not world.restart().jobs()[0].due  # at once
-    assert world.ledger.reports(0, 1)[0].finished_at == 0
+    assert told(world.ledger, 0, 1)[0].finished_at == 0
 
 
 def test_a_full_flash_at_the_start_is_waited_for() -> None:
@@ -471,15 +472,15 @@ def test_short_room_is_reported_before_it_is_gone() -> None:
     assert world.accept(make_job(1, 220)) == "accepted"
     for index in range(220):
         world.finish(1, index, Result(KO, "no-answer", "x" * 200))
-    (told,) = [r for r in world.ledger.reports(0, 999) if r.reason == "storage-low"]
-    assert told.kind == "event" and told.detail.startswith("the ledger has ")
-    assert int(told.detail.split()[3]) < 65536
+    (low,) = [r for r in told(world.ledger, 0, 999) if r.reason == "storage-low"]
+    assert low.kind == "event" and low.detail.startswith("the ledger has ")
+    assert int(low.detail.split()[3]) < 65536
     world.ledger.acknowledge(world.ledger.last_number)
     world.ledger.compact()
     world.storage.set_capacity(world.storage.free() + 1500)  # free_bytes is 1000
     world.ledger.compact()
     world.ledger.compact()
-    assert len([r for r in world.ledger.reports(0, 999) if r.reason == "storage-low"]) == 0
+    assert len([r for r in told(world.ledger, 0, 999) if r.reason == "storage-low"]) == 0
 
 
 def test_a_checkpoint_is_written_in_pieces() -> None:

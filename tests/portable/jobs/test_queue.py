@@ -13,6 +13,7 @@ from gateway.jobs.ledger import Ledger
 from gateway.jobs.queue import WAIT_LIMIT_MS, Execution, Queue
 from hal.sim.clock import ManualClock
 from hal.sim.storage import MemoryStorage
+from tests.portable.jobs.told import told
 from tests.portable.support import raises, random_bytes, run
 
 TYPE_CHECKING = False
@@ -102,7 +103,7 @@ class World:
         return [State.NAMES[state] for state in entry.states]
 
     def reasons(self) -> list[str]:
-        return [r.reason for r in self.ledger.reports(0, 1000) if r.kind == "execution"]
+        return [r.reason for r in told(self.ledger, 0, 1000) if r.kind == "execution"]
 
 
 def test_in_order_one_worker_each() -> None:
@@ -188,7 +189,7 @@ def test_retries_wait_twice_as_long_each_time() -> None:
     last = world.must_take()
     world.queue.done(last, NO_ANSWER, "plc", 9)
     assert world.states(1) == ["failed"] and world.reasons() == ["no-answer"]
-    report = world.ledger.reports(1, 1)[0]
+    report = told(world.ledger, 1, 1)[0]
     assert report.attempts == 4 and report.detail == "plc: 3 tries"
 
 
@@ -224,8 +225,8 @@ def test_only_within_the_window() -> None:
     world.queue.done(in_hand, APPLIED)
     assert world.states(1) == ["succeeded", "timed-out", "timed-out"]
     assert world.reasons() == ["window-closed", "not-tried", "applied"]
-    assert world.ledger.reports(1, 1)[0].detail == "last attempt: no-answer"
-    assert world.ledger.reports(0, 99)[-1].detail == "1 succeeded, 2 timed-out"
+    assert told(world.ledger, 1, 1)[0].detail == "last attempt: no-answer"
+    assert told(world.ledger, 0, 99)[-1].detail == "1 succeeded, 2 timed-out"
 
 
 def test_no_retry_that_would_begin_after_the_window() -> None:
@@ -233,7 +234,7 @@ def test_no_retry_that_would_begin_after_the_window() -> None:
     world.job(1, ["A"], 5, (0, NOW + 10))
     world.queue.done(world.must_take(), NO_ANSWER)
     assert world.states(1) == ["timed-out"] and world.reasons() == ["window-closed"]
-    assert world.ledger.reports(1, 1)[0].detail == "last attempt: no-answer: plc: 3 tries"
+    assert told(world.ledger, 1, 1)[0].detail == "last attempt: no-answer: plc: 3 tries"
 
 
 def test_windows_wait_for_the_date() -> None:
@@ -276,7 +277,7 @@ def test_cancel_lets_the_one_in_hand_end() -> None:
     world.queue.done(good, APPLIED)
     world.queue.done(bad, NO_ANSWER)
     assert world.states(1) == ["succeeded", "canceled", "canceled"]
-    last = world.ledger.reports(0, 99)[-1]
+    last = told(world.ledger, 0, 99)[-1]
     assert (last.state, last.reason, last.detail) == (
         "ended",
         "canceled",
@@ -472,7 +473,7 @@ def canary_world(percent: int = 50) -> World:
 
 def last_reports(world: World) -> list[tuple[str, str]]:
     """(reason, detail) of what was told of whole jobs."""
-    return [(r.reason, r.detail) for r in world.ledger.reports(0, 1000) if r.kind == "job"]
+    return [(r.reason, r.detail) for r in told(world.ledger, 0, 1000) if r.kind == "job"]
 
 
 def test_the_others_wait_for_the_canary() -> None:
@@ -517,7 +518,7 @@ def test_a_bad_canary_ends_the_rest() -> None:
     world.queue.done(second, Result(KO, "write-refused"))
     world.queue.done(first, NO_ANSWER)
     assert world.reasons()[-1] == "canary-failed"
-    assert world.ledger.reports(0, 99)[-2].detail == "last attempt: no-answer: plc: 3 tries"
+    assert told(world.ledger, 0, 99)[-2].detail == "last attempt: no-answer: plc: 3 tries"
 
 
 def test_a_canary_has_not_failed_when_all_ends_for_another_reason() -> None:

@@ -40,6 +40,7 @@ from hal.ports import Message
 from hal.rt.queue import Queue
 from hal.sim.clock import ManualClock
 from hal.sim.storage import MemoryStorage
+from tests.portable.jobs.told import told
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -431,9 +432,7 @@ class World:
 
     def refusals(self) -> list[str]:
         """Reasons of the refusals in the outbox, oldest first."""
-        return [
-            report.reason for report in self.ledger.reports(0, 1000) if report.kind == "refusal"
-        ]
+        return [report.reason for report in told(self.ledger, 0, 1000) if report.kind == "refusal"]
 
 
 def read_job(number: int = 1, **changes: Any) -> Job:

@@ -13,6 +13,7 @@ from gateway.contract.trust_change import EVERYTHING, ORDERS, PACKAGES, TRUST, T
 from gateway.uplink.trust import TrustStore
 from hal.rt import log
 from hal.sim.storage import MemoryStorage, PowerCut
+from tests.portable.jobs.told import told
 from tests.portable.support import raises, run
 from tests.portable.uplink.support import (
     BOARD_KEY,
@@ -266,7 +267,7 @@ def test_one_damaged_copy_is_made_anew_and_two_trust_nobody() -> None:
     assert damaged.damaged and damaged.trusted() == [] and not damaged.of(ORDERS)
     world.boot()
     assert reason(world, signed(read_job().encode()), "job") == "unknown-signer"
-    assert "trust-damaged" in [report.reason for report in world.ledger.reports(0, 99)]
+    assert "trust-damaged" in [report.reason for report in told(world.ledger, 0, 99)]
 
 
 def test_power_cuts() -> None:
