@@ -2,7 +2,8 @@
 
 Every file of tests is run once under coverage.py, its measurement told which test is at work, and
 is run again only when its text has changed. When a source file has changed since, its lines are
-found again through the unchanged ones; what is new counts as run by the tests of its neighbours.
+found again through the unchanged ones; what is new counts as run by every test of the file, and a
+new file by the tests of the files that import it.
 """
 
 from __future__ import annotations
@@ -75,17 +76,18 @@ class Touched:
 
     def by(self, file: str, first: int, last: int, at_import: bool) -> list[Test]:
         """The tests that run one of these lines of the file as it is now, the most particular
-        first. What runs at import counts as run by every test that runs a line of the module, or,
-        where it has none, of a module that imports it.
+        first. What runs at import counts as run by every test that runs a line of the module.
         """
-        if at_import:
-            found = [test for test in self.tests if test.lines.get(file)]
-            found = found or self._of_importers(file)
+        of_file = [test for test in self.tests if test.lines.get(file)]
+        if not of_file:
+            found = self._of_importers(file)
+        elif at_import:
+            found = of_file
         else:
             found = [
                 test
-                for test in self.tests
-                if test.lines.get(file, 0) & self._bits(file, first, last, test.sources.get(file))
+                for test in of_file
+                if test.lines[file] & self._bits(file, first, last, test.sources[file])
             ]
         return sorted(found, key=lambda test: (test.breadth, test.seconds, test.name))
 
@@ -105,16 +107,15 @@ class Touched:
                 importers.append(each)
         return [test for test in self.tests if any(test.lines.get(each) for each in importers)]
 
-    def _bits(self, file: str, first: int, last: int, measured: str | None) -> int:
-        """A bit for each line of the measured text that stands for `first` to `last` of now."""
-        if measured is None:
-            return 0
+    def _bits(self, file: str, first: int, last: int, measured: str) -> int:
+        """A bit for each line of the measured text that stands for `first` to `last` of now; all
+        bits if one of them is new."""
         places = self._old_lines(file, measured)
         bits = 0
         for line in range(first, last + 1):
-            for near in (line, *([] if line in places else _neighbours(line, places))):
-                if near in places:
-                    bits |= 1 << places[near]
+            if line not in places:
+                return -1
+            bits |= 1 << places[line]
         return bits
 
     def _old_lines(self, file: str, measured: str) -> dict[int, int]:
@@ -144,9 +145,3 @@ class Touched:
         now = digest((self.root / test_file).read_bytes())
         content = {"digest": now, "sources": digests, "tests": tests}
         self._place(test_file).write_text(json.dumps(content))
-
-
-def _neighbours(line: int, places: dict[int, int]) -> list[int]:
-    before = [each for each in places if each < line]
-    after = [each for each in places if each > line]
-    return [*([max(before)] if before else []), *([min(after)] if after else [])]

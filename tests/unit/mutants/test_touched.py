@@ -63,6 +63,7 @@ def test_the_most_particular_test_first(root: Path, tmp_path: Path) -> None:
     assert names(touched, FILE, 6, 10) == ["test_f", "test_g"]
     assert names(touched, FILE, 9, 9) == []
     assert names(touched, "hal/unknown.py", 1, 9) == []
+    assert names(touched, "hal/b.py", 1, 1) == ["test_h"], "nobody knows it but who imports it"
 
 
 def test_unhappy_and_slow_tests_are_not_asked(root: Path, tmp_path: Path) -> None:
@@ -80,7 +81,7 @@ def test_lines_are_found_again_after_a_change(root: Path, tmp_path: Path) -> Non
     touched = measured(root, tmp_path / "map")
     (root / FILE).write_text("# A remark.\n" + BEFORE.replace("three()", "three()\n    four()"))
     assert names(touched, FILE, 11, 11) == ["test_g"]
-    assert names(touched, FILE, 12, 12) == ["test_g"], "a new line is its neighbour's"
+    assert names(touched, FILE, 12, 12) == ["test_f", "test_g"], "who runs a new line is not known"
     assert names(touched, FILE, 6, 6) == ["test_f", "test_g"]
 
 
