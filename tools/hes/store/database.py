@@ -59,9 +59,9 @@ class Database:
             with self._engine.connect() as connection:
                 newest = migrate.is_newest(connection)
             if not newest:
-                with self.writing() as connection:
+                with self._writes.begin() as connection:
                     migrate.migrate(connection)
-        except (SQLAlchemyError, sqlite3.Error, migrate.Newer, DatabaseTrouble) as error:
+        except (SQLAlchemyError, sqlite3.Error, migrate.Newer) as error:
             raise StoreProblem(
                 "%s: cannot be used as the HES's database (%s); give another file with --db"
                 % (self.name, said(error))
@@ -133,6 +133,7 @@ class Database:
                 yield
             return
         with self._engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+            connection.detach()  # the lock is the connection's: it ends with this, for good
             lock = text("SELECT pg_try_advisory_lock(:key)")
             if not connection.execute(lock, {"key": _SERVES}).scalar_one():
                 raise self._already_served()
