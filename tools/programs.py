@@ -10,6 +10,7 @@ Standard library only, as tools/bootstrap.py.
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import sys
 from pathlib import Path
@@ -25,15 +26,12 @@ class Program(NamedTuple):
     asked: tuple[str, ...]  # arguments that make it say who it is and end
     says: str  # part of that, in lower case
     skipped: str = ""  # the tests that are without it; "": there is no testing without it
-    folder: str = ""  # where it lies, if it is a script that is not meant for the PATH
+    # Where it lies, if Debian does not mean it for the PATH; * is a version, of which the newest.
+    folder: str = ""
 
 
-def _postgresql() -> str:
-    """Debian keeps the programs of each version in a folder of its own: the newest one's."""
-    folders = Path("/usr/lib/postgresql").glob("*/bin")
-    found = sorted(folders, key=lambda each: (len(each.parent.name), each.parent.name))
-    return str(found[-1] if found else Path("/usr/lib/postgresql/bin"))
-
+HES_DATABASE = "the HES on PostgreSQL"
+POSTGRESQL = "/usr/lib/postgresql/*/bin"
 
 PROGRAMS = (
     Program("sh", "dash", ("-c", "echo well"), "well"),
@@ -56,16 +54,11 @@ PROGRAMS = (
     ),
     Program("epmd", "erlang-base", ("-help",), "usage: epmd", "what goes over RabbitMQ"),
     Program("nats-server", "nats-server", ("--version",), "v2.", "what goes over NATS"),
-    *(
-        Program(
-            name,
-            "postgresql",
-            ("--version",),
-            name + " (postgresql)",
-            "the HES on PostgreSQL",
-            _postgresql(),
-        )
-        for name in ("initdb", "postgres")
+    Program(
+        "initdb", "postgresql", ("--version",), "initdb (postgresql)", HES_DATABASE, POSTGRESQL
+    ),
+    Program(
+        "postgres", "postgresql", ("--version",), "postgres (postgresql)", HES_DATABASE, POSTGRESQL
     ),
     Program("unshare", "util-linux", ("--version",), "util-linux", "meters behind IPv6 links"),
     Program("nsenter", "util-linux", ("--version",), "util-linux", "meters behind IPv6 links"),
@@ -95,8 +88,15 @@ BY_NAME = {program.name: program for program in PROGRAMS}
 def find(name: str) -> str | None:
     """The path of a program of the table, next to our Python or on the machine; None: not here."""
     ours = str(Path(sys.prefix) / "bin")
-    places = (ours, os.environ.get("PATH", ""), ADMINISTRATION)
-    return shutil.which(name, path=BY_NAME[name].folder or os.pathsep.join(places))
+    places = [ours, os.environ.get("PATH", ""), ADMINISTRATION]
+    if BY_NAME[name].folder:
+        there = Path("/").glob(BY_NAME[name].folder.lstrip("/"))
+        places = [str(path) for path in sorted(there, key=_version, reverse=True)]
+    return shutil.which(name, path=os.pathsep.join(places)) if places else None
+
+
+def _version(folder: Path) -> list[int]:
+    return [int(number) for number in re.findall(r"\d+", str(folder))]
 
 
 def need(name: str) -> str:

@@ -11,7 +11,7 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
@@ -57,7 +57,7 @@ def wheels(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def bare(tmp_path: Path, wheels: Path) -> Path:
+def bare(tmp_path: Path, wheels: Path) -> Iterator[Path]:
     """Its root, with this checkout in /ami, the locked packages in /wheels, and no Python."""
     root = tmp_path / "root"
     asked = "from tools.bootstrap import debian_mirror; print(debian_mirror())"
@@ -69,7 +69,8 @@ def bare(tmp_path: Path, wheels: Path) -> Path:
     left = shutil.ignore_patterns(".venv", ".cache", ".git", "__pycache__")
     shutil.copytree(ROOT, root / "ami", ignore=left)
     shutil.move(wheels, root / "wheels")
-    return root
+    yield root
+    shutil.rmtree(root)
 
 
 @pytest.mark.long

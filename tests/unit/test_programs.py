@@ -69,3 +69,14 @@ def _seeks(node: ast.AST) -> bool:
 
 def test_nothing_of_the_table_is_there_twice() -> None:
     assert len(programs.BY_NAME) == len(programs.PROGRAMS)
+
+
+def test_the_newest_version_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also one that came after this module was imported, as in set-up."""
+    row = programs.BY_NAME["initdb"]._replace(folder=str(tmp_path / "*/bin"))
+    monkeypatch.setitem(programs.BY_NAME, "initdb", row)
+    assert programs.find("initdb") is None
+    for version in ("9", "17", "15"):
+        (tmp_path / version / "bin").mkdir(parents=True)
+        (tmp_path / version / "bin/initdb").touch(mode=0o755)
+    assert programs.find("initdb") == str(tmp_path / "17/bin/initdb")
