@@ -35,7 +35,6 @@ from gateway.dlms.errors import AccessRefused, ActionRefused, DlmsError, NoAnswe
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from typing import Any
 
     from gateway.activities.attributes import Attributes, Key
     from gateway.contract.package import Check, Package, Set
@@ -291,16 +290,16 @@ def _forbidden(package: Package) -> Result | None:
 
 def _malformed(package: Package) -> Result | None:
     """The KO for a package with a value that is no A-XDR: the meter must not be blamed for it."""
-    values: list[Any] = list(package.checks)
+    values = [(check.class_id, check.obis, check.data) for check in package.checks]
     for step in package.steps:
         if isinstance(step, Action):
-            values.append(step.check)
+            values.append((step.check.class_id, step.check.obis, step.check.data))
         if step.data is not None:
-            values.append(step)
-    for value in values:
+            values.append((step.class_id, step.obis, step.data))
+    for class_id, name, data in values:
         try:
-            axdr.decode(value.data)
+            axdr.decode(data)
         except ProtocolError as error:
-            text = "the data for class %d %s: %s" % (value.class_id, obis.text(value.obis), error)
+            text = "the data for class %d %s: %s" % (class_id, obis.text(name), error)
             return Result(KO, "bad-package", readable.one_line(text))
     return None
