@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from gateway.dlms.errors import AssociationRefused
+from gateway.dlms.data import obis
+from gateway.dlms.errors import ActionRefused, AssociationRefused, NotSupported
 from gateway.local.server import FIRST_LOCK_MS, LONGEST_LOCK_MS
 from tests.portable.local.test_server import Bench, refused
 from tests.portable.support import run
@@ -37,5 +38,20 @@ def test_three_are_free_and_then_the_door_stays_shut_twice_as_long_each_time():
         await good.release()
         assert [await wrong(), await wrong(), await wrong()] == [True, True, True]
         assert not await wrong()
+
+    run(play())
+
+
+def test_what_a_technician_may_not_ask_for_is_refused_by_its_kind():
+    async def play():
+        bench = Bench()
+        client = bench.client()
+        await client.associate()
+        await refused(NotSupported, client.set(8, obis.parse("0.0.1.0.0.255"), 2, b"\0"))
+        error = await refused(
+            ActionRefused, client.action(8, obis.parse("0.0.1.0.0.255"), 1, b"\x0f\0")
+        )
+        assert error.result == "read-write-denied"
+        await client.release()
 
     run(play())
