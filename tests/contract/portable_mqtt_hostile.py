@@ -76,18 +76,20 @@ def random_port() -> int:
     return CLOCK.ticks_ms() * 31 % 20000
 
 
-def refused(answers: list[bytes], hang_up: bool = False, timeout_ms: int = 3000) -> str:
-    """connect() must fail; returns what it says."""
+def refused(answers: list[bytes], hang_up: bool = False, timeout_ms: int = SOON) -> str:
+    """connect() must fail, if `timeout_ms` is given by that, else before; returns what it says."""
     said = []
 
     async def body(link: MqttUplink) -> None:
         try:
-            await CLOCK.wait_for_ms(link.connect(None, ["down/#"], timeout_ms), SOON)
+            await link.connect(None, ["down/#"], timeout_ms)
             raise AssertionError("connected")
         except (OSError, PortError) as error:
             said.append(str(error))
 
     against(Server(answers, hang_up), body)
+    late = "within %d ms" % timeout_ms in said[0]
+    assert late == (timeout_ms != SOON), said[0]
     return said[0]
 
 
@@ -114,6 +116,8 @@ def broken(packet: bytes, keepalive_s: int = 120) -> None:
         try:
             await link.publish(Message("up", b"x"), SOON)
             raise AssertionError("published")
+        except asyncio.TimeoutError:
+            raise AssertionError("the connection lives")
         except OSError:
             pass
 

@@ -64,6 +64,8 @@ def test_any_damage_is_refused_or_read(item: object, data: st.DataObject) -> Non
     position = data.draw(st.integers(0, len(raw) - 1))
     raw[position] = data.draw(st.integers(0, 255))
     try:
-        decode(bytes(raw))
+        found = decode(bytes(raw))
     except CborError:
-        pass
+        return
+    assert repr(found) == repr(cbor2.loads(bytes(raw)))
+    assert repr(decode(encode(found))) == repr(found)

@@ -15,6 +15,7 @@ from tools.simulation.__main__ import SCENARIOS, main
 from tools.simulation.soak import Held, _piled_up, soak
 
 
+@pytest.mark.timeout(3600)
 def test_a_day_of_a_street(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     file = tmp_path / "soak.json"
     assert main(["soak", "--meters", "50", "--days", "1", "--json", str(file)]) == 0
@@ -46,7 +47,7 @@ def test_what_piles_up_is_complained_of() -> None:
 
 
 @pytest.mark.long
-@pytest.mark.timeout(3600)
+@pytest.mark.timeout(4 * 3600)
 def test_nothing_piles_up_in_ten_days() -> None:
     scenario = replace(read_scenario(SCENARIOS / "month.yaml"), meters=200)
     tracemalloc.start()
