@@ -517,3 +517,40 @@ def test_a_package_stays_what_it_was(clocked) -> None:
     assert clocked.orders.add_package(b"content", "other", "2") == digest
     assert clocked.reports.package_name(digest) == ("name", "1")
     assert clocked.reports.package_piece(digest, 2, 3) == (7, b"nte")
+
+
+def test_one_short_look_tells_whether_anything_is_due(clocked, now, key) -> None:
+    new, unanswered = ("submitted",), ("submitted", "sent")
+
+    def due() -> tuple[bool, bool]:
+        return clocked.line.anything_due(new), clocked.line.anything_due(unanswered)
+
+    assert due() == (False, False)
+    job_id = configure(clocked, key)
+    assert due() == (True, True)
+    sent(clocked, job_id)
+    assert due() == (False, True)
+    take(clocked, NOW, accepted(job_id))
+    assert due() == (False, False)
+    order.cancel(clocked.orders, key, job_id)
+    assert due() == (True, True)
+    sent(clocked, job_id, "cancel")
+    assert due() == (False, True)
+    take(clocked, NOW, JobReport(job_id, "in-progress", "canceled", ""))
+    order.pause(clocked.orders, key, job_id, True)
+    assert due() == (True, True)
+    sent(clocked, job_id, "pause")
+    take(clocked, NOW, JobReport(job_id, "in-progress", "paused", ""))
+    assert due() == (False, False)
+    clocked.trust.add_numbered("keys", "c-4", 1, "", b"")
+    assert due() == (True, True)
+    clocked.line.numbered_sent(clocked.line.numbered("c-4")[0])
+    clocked.line.take_hello("c-4", Hello(1, 0, [], keys=1))
+    assert due() == (False, False)
+    clocked.street.ask_meters(CONCENTRATOR)
+    assert due() == (True, True)
+    clocked.line.ask_sent(CONCENTRATOR)
+    now[0] += 29
+    assert due() == (False, False)
+    now[0] += 1
+    assert due() == (True, True)

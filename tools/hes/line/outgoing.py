@@ -28,6 +28,8 @@ def due(store: Line, states: tuple[str, ...]) -> Due:
     """What is to be sent now, marked as sent: should it get lost, it is unanswered, and comes
     again with the next connection or hello.
     """
+    if not store.anything_due(states):
+        return Due([], [], [])
     names = store.concentrators_with_orders(states)
     found = Due(
         store.numbered(None, states),

@@ -9,7 +9,7 @@ from __future__ import annotations
 from contextlib import AbstractContextManager
 from typing import Any
 
-from sqlalchemy import Connection, delete, select, union, update
+from sqlalchemy import BindParameter, Connection, bindparam, delete, exists, select, union, update
 
 from gateway.contract.messages import Hello, Meters, Progress, Reports
 from gateway.contract.messages import State as Birth
@@ -34,6 +34,15 @@ from tools.hes.store.states import IN_PROGRESS, PUBLISHED, QUEUED, UNANSWERED
 
 ASK_AGAIN = 30  # seconds, for a page of meters that did not come
 
+_AMONG: BindParameter[Any] = bindparam("among", expanding=True)
+_ANYTHING_DUE = select(
+    exists().where(jobs.c.state.in_(_AMONG))
+    | exists().where(jobs.c.cancel_state.in_(_AMONG))
+    | exists().where(pauses.c.state.in_(_AMONG))
+    | exists().where(numbered.c.state.in_(_AMONG))
+    | exists().where(asks.c.sent <= bindparam("before"))
+)
+
 
 class Line(Jobs):
     def together(self) -> AbstractContextManager[None]:
@@ -45,6 +54,14 @@ class Line(Jobs):
         return self._db.alone()
 
     # -------------------------------------------------------- to the concentrators
+
+    def anything_due(self, among: tuple[str, ...]) -> bool:
+        """Whether any order or numbered message is in one of these states, or somebody is to be
+        asked for meters: one short look, for who looks often.
+        """
+        values = {"among": among, "before": int(self._db.now()) - ASK_AGAIN}
+        with self._db.reading() as connection:
+            return bool(connection.execute(_ANYTHING_DUE, values).scalar_one())
 
     def concentrators_with_orders(self, among: tuple[str, ...] = UNANSWERED) -> list[str]:
         """Those for which a job, a cancel or a pause is in one of these states."""
