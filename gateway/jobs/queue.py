@@ -54,8 +54,8 @@ _REJECTING = (
 
 class Execution:
     """One attempt, counted from 1, of a job on the meter `serial`. For one worker, until it calls
-    Queue.done(). `again`: the job has been at this meter before. `others`: taken together with it,
-    for the same worker.
+    Queue.finish(). `again`: the job has been at this meter before. `others`: taken together with
+    it, for the same worker.
     """
 
     __slots__ = ("again", "attempt", "index", "job", "others", "seq", "serial")
@@ -160,17 +160,6 @@ class Queue:
         self._working[execution.serial] = execution
         return execution
 
-    def done(
-        self, execution: Execution, result: Result, path: str = "", duration_ms: int = 0
-    ) -> None:
-        """The attempt is over: the execution succeeds, fails, or waits for its next attempt.
-
-        After an OSError of the storage nothing has changed: call it again.
-        """
-        with self._ledger.batch():
-            self._record(execution, result, path, duration_ms)
-        self._over(execution, duration_ms)
-
     async def begin(
         self,
         usable: Callable[[str], bool],
@@ -245,7 +234,8 @@ class Queue:
     async def finish(
         self, execution: Execution, result: Result, path: str = "", duration_ms: int = 0
     ) -> None:
-        """done() for many workers, as begin()."""
+        """The attempt is over: the execution succeeds, fails, or waits for its next attempt. One
+        sync for many workers, as begin(). After an OSError nothing has changed: call it again."""
         with self._ledger.deferred():
             self._record(execution, result, path, duration_ms)
         await self._ledger.durable()
@@ -353,10 +343,6 @@ class Queue:
         """Ids of the jobs that progress() tells of, in any order."""
         return [entry.job.id for entry in self._ledger.jobs() if entry.open()]
 
-    def cancel(self, job_id: bytes) -> bool:
-        """See Ledger.cancel()."""
-        return self._ledger.cancel(job_id)
-
     def release(self, job_id: bytes) -> None:
         """The job's package is at hand: it may start."""
         self._released = {entry.job.id for entry in self._ledger.jobs()} & self._released
@@ -375,10 +361,6 @@ class Queue:
         entries = [entry for entry in self._ledger.jobs() if self._held(entry) and entry.open()]
         entries.sort(key=lambda entry: self._rank(entry, now_ms))
         return [entry.job for entry in entries]
-
-    def in_work(self) -> int:
-        """How many executions are with workers."""
-        return len(self._working) + len(self._parked)
 
     def next_due_ms(self) -> int:
         """How long until take() may have something by the mere passing of time: at most an hour, at

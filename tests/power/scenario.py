@@ -19,6 +19,7 @@ from hal.rt import cbor
 from hal.sim.clock import ManualClock
 from hal.sim.storage import PowerCut
 from tests.portable.jobs.told import Told, told
+from tests.portable.jobs.support import done
 from tests.portable.support import random_bytes
 
 TYPE_CHECKING = False
@@ -183,7 +184,7 @@ class Life:
             first = self._take()
             second = self._take()
             if steps == 11 and CANCELED not in self.hes.jobs_ended:
-                self.queue.cancel(CANCELED)
+                self.ledger.cancel(CANCELED)
                 self.cancel_ordered = True
             if steps == 4:
                 self.ledger.compact()
@@ -236,7 +237,7 @@ class Life:
         result = _result(execution)
         if result.outcome != KO:
             self.successes[key] = self.successes.get(key, 0) + 1
-        self.queue.done(execution, result, "plc", 1000)
+        done(self.queue, execution, result, "plc", 1000)
         self.in_flight.discard(key)
         entry = self.ledger.entry(execution.job.id)
         assert entry is not None

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from tests.portable.support import run
-
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from gateway.contract.result import Result
@@ -13,5 +11,12 @@ if TYPE_CHECKING:
 def done(
     queue: Queue, execution: Execution, result: Result, path: str = "", duration_ms: int = 0
 ) -> None:
-    """Queue.finish() of one worker alone, outside of any loop."""
-    run(queue.finish(execution, result, path, duration_ms))
+    """Queue.finish() where there is no loop to share a sync in."""
+    with queue._ledger.batch():
+        queue._record(execution, result, path, duration_ms)
+    queue._over(execution, duration_ms)
+
+
+def in_work(queue: Queue) -> int:
+    """How many executions are with workers."""
+    return len(queue._working) + len(queue._parked)

@@ -13,6 +13,7 @@ from gateway.jobs.queue import Execution, Queue
 from hal.rt import cbor, log
 from hal.sim.clock import ManualClock
 from hal.sim.storage import ENOSPC, SURVIVALS, MemoryStorage, PowerCut
+from tests.portable.jobs.support import in_work
 from tests.portable.support import random_bytes, run
 
 NOW = 1_700_000_000
@@ -67,7 +68,7 @@ def test_one_sync_for_all_of_a_turn() -> None:
         assert world.storage.syncs == before + 1
         await world.finish(executions)
         assert world.storage.syncs == before + 2
-        assert world.queue.in_work() == 0
+        assert in_work(world.queue) == 0
         assert await world.begin(2) == [] and world.storage.syncs == before + 2
         again = World(world.storage.after_cut())
         assert again.ledger.jobs()[0].count(State.SUCCEEDED) == 8
@@ -91,7 +92,7 @@ def test_nothing_is_told_before_the_sync() -> None:
         assert world.ledger.last_number == told
         assert world.trail.records == 1
         assert [r.number for r in world.ledger.reports(0, 99)] == [told]
-        assert world.queue.in_work() == 1
+        assert in_work(world.queue) == 1
         await task
         assert world.ledger.last_number == told + 1
         assert [r.number for r in world.ledger.reports(told, 99)] == [told + 1]
@@ -143,7 +144,7 @@ def test_a_sync_that_fails_is_told_to_all() -> None:
                 await task
             except OSError:
                 failed += 1
-        assert failed == 3 and world.trail.records == 1 and world.queue.in_work() == 0
+        assert failed == 3 and world.trail.records == 1 and in_work(world.queue) == 0
         assert bytes(world.ledger.jobs()[0].attempts) == bytes(8)
         executions = await world.begin(3)
         assert [each.serial for each in executions] == METERS[:3]

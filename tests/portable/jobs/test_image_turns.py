@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from gateway.contract.job import Job, PackageRef
 from gateway.contract.kinds import IMAGE
+from tests.portable.jobs.support import done
 from tests.portable.jobs.test_queue import APPLIED, NO_ANSWER, NOW, World
 
 
@@ -36,7 +37,7 @@ def test_one_image_at_a_time() -> None:
     assert same.serial == "E"  # the same image does no harm
     assert world.take() is None
     for execution in taken + [same]:
-        world.queue.done(execution, APPLIED)
+        done(world.queue, execution, APPLIED)
     assert world.must_take().serial == "D"
 
 
@@ -46,11 +47,11 @@ def test_an_urgent_image_waits_for_what_is_in_hand_and_no_longer() -> None:
     first = world.must_take()
     image_job(world, 2, ["D"], priority=9, digest=2)
     assert world.take() is None  # nor B: the urgent one would never have its turn
-    world.queue.done(first, APPLIED)
+    done(world.queue, first, APPLIED)
     urgent = world.must_take()
     assert urgent.serial == "D"
     assert world.take() is None
-    world.queue.done(urgent, NO_ANSWER)
+    done(world.queue, urgent, NO_ANSWER)
     assert world.must_take().serial == "B"  # while the urgent one waits for its next attempt
 
 
@@ -78,7 +79,7 @@ def test_a_transfer_gives_way_to_what_is_more_urgent_on_this_meter() -> None:
     assert sorted([each.serial for each in urgent]) == ["A", "C"]
     assert not world.queue.overtaken(first)
     for execution in urgent:
-        world.queue.done(execution, NO_ANSWER)
+        done(world.queue, execution, NO_ANSWER)
     assert world.queue.unpark(first)
     assert not world.queue.overtaken(first)  # it waits for its next attempt
     world.clock.advance(60_000)
@@ -93,5 +94,5 @@ def test_another_image_never_gets_at_a_meter_of_a_transfer() -> None:
     image_job(world, 3, ["B"], priority=9, digest=2)
     assert world.take() is None
     for execution in taken:
-        world.queue.done(execution, APPLIED)
+        done(world.queue, execution, APPLIED)
     assert world.must_take().serial == "A"

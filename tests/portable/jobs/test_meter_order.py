@@ -5,6 +5,7 @@ from __future__ import annotations
 from gateway.contract.result import KO, VALUE, WAIT, Result
 from gateway.jobs.meter_order import RENEW_MS
 from gateway.jobs.queue import Queue
+from tests.portable.jobs.support import done
 from tests.portable.jobs.test_queue import World
 
 TYPE_CHECKING = False
@@ -59,7 +60,7 @@ def test_first_tries_before_second_ones() -> None:
     world = Street()
     world.job(1, ["near", "far", "farther"])
     first = world.must_take()
-    world.queue.done(first, SILENT)
+    done(world.queue, first, SILENT)
     world.clock.advance(24 * 3600 * 1000)
     assert first.serial == "near" and world.order() == ["far", "farther", "near"]
 
@@ -67,9 +68,9 @@ def test_first_tries_before_second_ones() -> None:
 def test_a_meter_that_needed_time_goes_first() -> None:
     world = Street()
     world.job(1, ["near", "far", "farther"])
-    world.queue.done(world.must_take(), READ_IT)
+    done(world.queue, world.must_take(), READ_IT)
     waits = world.must_take()
-    world.queue.done(waits, Result(WAIT, "image-verifying", "", wait_s=60))
+    done(world.queue, waits, Result(WAIT, "image-verifying", "", wait_s=60))
     assert world.must_take().serial == "farther"
     world.job(2, ["nearby", "dead"])
     world.clock.advance(60 * 1000)
@@ -79,7 +80,7 @@ def test_a_meter_that_needed_time_goes_first() -> None:
 def test_after_a_restart_what_was_interrupted_goes_first_and_what_had_failed_last() -> None:
     world = Street()
     world.job(1, ["near", "nearby", "far", "farther"])
-    world.queue.done(world.must_take(), SILENT)
+    done(world.queue, world.must_take(), SILENT)
     assert world.must_take().serial == "nearby"
     world.restart()
     world.clock.advance(24 * 3600 * 1000)

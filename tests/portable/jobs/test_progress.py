@@ -10,6 +10,7 @@ from gateway.contract.window import Daily
 from gateway.jobs.forecast import Durations
 from gateway.jobs.queue import Queue
 from gateway.uplink.progress_pace import EVERY_MS, LOOK_MS, Telling
+from tests.portable.jobs.support import done
 from tests.portable.jobs.test_queue import HOUR, NOW, World
 
 TYPE_CHECKING = False
@@ -45,7 +46,7 @@ def test_what_is_left_after_what_is_before_it() -> None:
     world.job(1, names(6))
     world.job(2, names(3, "N"), priority=7)
     assert world.left() == [30, 90]
-    world.queue.done(world.must_take(), READ_IT, "plc", 10_000)
+    done(world.queue, world.must_take(), READ_IT, "plc", 10_000)
     (urgent, other) = world.queue.progress()
     assert (urgent.queued, urgent.in_hand, urgent.done, urgent.permille) == (2, 0, 1, 333)
     assert urgent.phase == "" and other.queued == 6 and world.left() == [20, 80]
@@ -86,9 +87,9 @@ def test_who_waits_and_for_what() -> None:
         ("no-answer", "no-answer", "link-lost", "meter-busy", "modem-gone", "interrupted")
     ):
         execution = world.must_take()
-        world.queue.done(execution, Result(KO, reason), "plc", 10_000)
+        done(world.queue, execution, Result(KO, reason), "plc", 10_000)
         assert execution.serial == "M%d" % number
-    world.queue.done(world.must_take(), Result(WAIT, "activation-waits", wait_s=7200), "plc", 10)
+    done(world.queue, world.must_take(), Result(WAIT, "activation-waits", wait_s=7200), "plc", 10)
     (progress,) = world.queue.progress()
     assert progress.queued == 9 and len(progress.waiting) == MOST_REASONS
     assert progress.waiting[0] == ("no-answer", 2) and ("activation-waits", 1) in progress.waiting
@@ -127,8 +128,8 @@ def test_told_at_once_and_then_once_a_minute_if_it_has_changed() -> None:
     world.job(1, names(3))
     minutes(1)
     assert len(told) == 1 and told[0][1][0][3] == 3
-    world.queue.done(world.must_take(), READ_IT, "plc", 10_000)
-    world.queue.done(world.must_take(), READ_IT, "plc", 10_000)
+    done(world.queue, world.must_take(), READ_IT, "plc", 10_000)
+    done(world.queue, world.must_take(), READ_IT, "plc", 10_000)
     minutes(1)
     assert len(told) == 2 and told[1][0] - told[0][0] >= EVERY_MS
     assert told[1][1][0][3:6] == [1, 0, 2]

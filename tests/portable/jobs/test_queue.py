@@ -14,6 +14,7 @@ from gateway.jobs.queue import WAIT_LIMIT_MS, Execution, Queue
 from hal.sim.clock import ManualClock
 from hal.sim.storage import MemoryStorage
 from tests.portable.jobs.told import told
+from tests.portable.jobs.support import done, in_work
 from tests.portable.support import raises, random_bytes, run
 
 TYPE_CHECKING = False
@@ -111,12 +112,12 @@ def test_in_order_one_worker_each() -> None:
     world.job(1, ["A", "B", "C"])
     first, second, third = world.must_take(), world.must_take(), world.must_take()
     assert [first.serial, second.serial, third.serial] == ["A", "B", "C"]
-    assert world.take() is None and world.queue.in_work() == 3
-    world.queue.done(second, APPLIED, "plc", 5)
-    world.queue.done(first, WRONG_MODEL)
+    assert world.take() is None and in_work(world.queue) == 3
+    done(world.queue, second, APPLIED, "plc", 5)
+    done(world.queue, first, WRONG_MODEL)
     assert world.states(1) == ["rejected", "succeeded", "in-progress"]
-    raises(ValueError, world.queue.done, first, APPLIED)
-    world.queue.done(third, Result(KO, "write-refused"))
+    raises(ValueError, done, world.queue, first, APPLIED)
+    done(world.queue, third, Result(KO, "write-refused"))
     assert world.states(1) == ["rejected", "succeeded", "failed"]
     assert world.reasons() == ["applied", "wrong-model", "write-refused"]
     assert world.take() is None
@@ -140,11 +141,11 @@ def test_the_most_urgent_first_and_a_meter_never_twice() -> None:
     assert world.must_take().serial == "B"
     assert world.must_take().serial == "C"
     assert world.take() is None  # both others want A
-    world.queue.done(urgent, APPLIED)
+    done(world.queue, urgent, APPLIED)
     older = world.must_take()
     assert (older.serial, older.seq) == ("A", 1)
     assert world.take() is None
-    world.queue.done(older, APPLIED)
+    done(world.queue, older, APPLIED)
     assert world.must_take().seq == 3
 
 
@@ -179,7 +180,7 @@ def test_retries_wait_twice_as_long_each_time() -> None:
     for attempt, wait in [(1, 30), (2, 60), (3, 120)]:
         execution = world.must_take()
         assert execution.attempt == attempt
-        world.queue.done(execution, NO_ANSWER, "plc", 9)
+        done(world.queue, execution, NO_ANSWER, "plc", 9)
         assert world.states(1) == ["queued"]
         due = world.queue.next_due_ms()
         assert wait * 750 <= due <= wait * 1250
@@ -187,7 +188,7 @@ def test_retries_wait_twice_as_long_each_time() -> None:
         assert world.take() is None
         world.clock.advance(1)
     last = world.must_take()
-    world.queue.done(last, NO_ANSWER, "plc", 9)
+    done(world.queue, last, NO_ANSWER, "plc", 9)
     assert world.states(1) == ["failed"] and world.reasons() == ["no-answer"]
     report = told(world.ledger, 1, 1)[0]
     assert report.attempts == 4 and report.detail == "plc: 3 tries"
@@ -199,7 +200,7 @@ def test_backoff_has_a_limit_and_jitter() -> None:
     waits = set()
     for _ in range(12):
         for _ in range(20):
-            world.queue.done(world.must_take(), NO_ANSWER)
+            done(world.queue, world.must_take(), NO_ANSWER)
         entry = world.ledger.jobs()[0]
         dues = [due - world.clock.ticks_ms() for due in entry.due.values()]
         assert max(dues) <= 3600 * 1250
@@ -217,12 +218,12 @@ def test_only_within_the_window() -> None:
     world.clock.advance(100000)
     in_hand = world.must_take()
     tried = world.must_take()
-    world.queue.done(tried, NO_ANSWER)
+    done(world.queue, tried, NO_ANSWER)
     assert world.queue.next_due_ms() <= 37500
     world.clock.advance(100000)
     assert world.take() is None
     assert world.states(1) == ["in-progress", "timed-out", "timed-out"]
-    world.queue.done(in_hand, APPLIED)
+    done(world.queue, in_hand, APPLIED)
     assert world.states(1) == ["succeeded", "timed-out", "timed-out"]
     assert world.reasons() == ["window-closed", "not-tried", "applied"]
     assert told(world.ledger, 1, 1)[0].detail == "last attempt: no-answer"
@@ -232,7 +233,7 @@ def test_only_within_the_window() -> None:
 def test_no_retry_that_would_begin_after_the_window() -> None:
     world = World()
     world.job(1, ["A"], 5, (0, NOW + 10))
-    world.queue.done(world.must_take(), NO_ANSWER)
+    done(world.queue, world.must_take(), NO_ANSWER)
     assert world.states(1) == ["timed-out"] and world.reasons() == ["window-closed"]
     assert told(world.ledger, 1, 1)[0].detail == "last attempt: no-answer: plc: 3 tries"
 
@@ -272,10 +273,10 @@ def test_cancel_lets_the_one_in_hand_end() -> None:
     world = World()
     job = world.job(1, ["A", "B", "C"])
     good, bad = world.must_take(), world.must_take()
-    assert world.queue.cancel(job.id)
+    assert world.ledger.cancel(job.id)
     assert world.take() is None
-    world.queue.done(good, APPLIED)
-    world.queue.done(bad, NO_ANSWER)
+    done(world.queue, good, APPLIED)
+    done(world.queue, bad, NO_ANSWER)
     assert world.states(1) == ["succeeded", "canceled", "canceled"]
     last = told(world.ledger, 0, 99)[-1]
     assert (last.state, last.reason, last.detail) == (
@@ -283,7 +284,7 @@ def test_cancel_lets_the_one_in_hand_end() -> None:
         "canceled",
         "1 succeeded, 2 canceled",
     )
-    assert not world.queue.cancel(job.id)
+    assert not world.ledger.cancel(job.id)
 
 
 VERIFYING = Result(WAIT, "image-verifying", wait_s=30)
@@ -295,7 +296,7 @@ def test_a_meter_that_needs_time_is_asked_again_and_it_costs_no_attempt() -> Non
     for _ in range(5):
         execution = world.must_take("B")
         assert execution.attempt == 1
-        world.queue.done(execution, VERIFYING)
+        done(world.queue, execution, VERIFYING)
         assert world.states(1) == ["queued", "queued"]
         assert world.take("B") is None  # others have their turn
         world.clock.advance(30_000)
@@ -303,7 +304,7 @@ def test_a_meter_that_needs_time_is_asked_again_and_it_costs_no_attempt() -> Non
     world.restart()
     execution = world.must_take("B")
     assert (execution.attempt, execution.again) == (1, True)
-    world.queue.done(execution, APPLIED)
+    done(world.queue, execution, APPLIED)
     assert world.states(1) == ["succeeded", "queued"]
     other = world.must_take()
     assert (other.attempt, other.again) == (1, False)
@@ -313,7 +314,7 @@ def test_waiting_has_an_end() -> None:
     world = World()
     world.job(1, ["A"], attempts=1)
     for _ in range(1 + WAIT_LIMIT_MS // 30_000):
-        world.queue.done(world.must_take(), VERIFYING)
+        done(world.queue, world.must_take(), VERIFYING)
         world.clock.advance(30_000)
     assert world.states(1) == ["failed"] and world.reasons() == ["image-stuck"]
 
@@ -322,24 +323,24 @@ def test_waiting_for_a_set_time_has_that_end_only() -> None:
     world = World()
     world.job(1, ["A"], attempts=1)
     for _ in range(100):
-        world.queue.done(world.must_take(), Result(WAIT, "activation-waits", wait_s=600))
+        done(world.queue, world.must_take(), Result(WAIT, "activation-waits", wait_s=600))
         world.clock.advance(600_000)
-    world.queue.done(world.must_take(), APPLIED)
+    done(world.queue, world.must_take(), APPLIED)
     assert world.states(1) == ["succeeded"]
 
 
 def test_waiting_ends_with_the_window_and_with_a_cancel() -> None:
     world = World()
     world.job(1, ["A"], window=(0, NOW + 60))
-    world.queue.done(world.must_take(), VERIFYING)
+    done(world.queue, world.must_take(), VERIFYING)
     world.clock.advance(30_000)
-    world.queue.done(world.must_take(), Result(WAIT, "image-verifying", wait_s=31))
+    done(world.queue, world.must_take(), Result(WAIT, "image-verifying", wait_s=31))
     assert world.states(1) == ["timed-out"] and world.reasons() == ["window-closed"]
     world = World()
     job = world.job(1, ["A"])
     execution = world.must_take()
-    world.queue.cancel(job.id)
-    world.queue.done(execution, VERIFYING)
+    world.ledger.cancel(job.id)
+    done(world.queue, execution, VERIFYING)
     assert world.states(1) == ["canceled"]
 
 
@@ -356,14 +357,14 @@ def test_a_transfer_takes_all_executions_of_its_job() -> None:
     assert first is not None and asked == [3]
     others = first.others
     assert [other.serial for other in others] == ["B", "D"]
-    assert world.queue.in_work() == 3 and world.queue.due(first) == 1
+    assert in_work(world.queue) == 3 and world.queue.due(first) == 1
     assert world.must_take().serial == "C"
     world.queue.park(others[0])
-    world.queue.done(others[0], APPLIED)
+    done(world.queue, others[0], APPLIED)
     assert world.queue.unpark(others[1])
-    world.queue.done(others[1], APPLIED)
+    done(world.queue, others[1], APPLIED)
     assert world.states(1) == ["in-progress", "succeeded", "in-progress", "succeeded"]
-    raises(ValueError, world.queue.done, others[0], APPLIED)
+    raises(ValueError, done, world.queue, others[0], APPLIED)
 
 
 def test_between_two_conversations_an_urgent_job_may_have_the_meter() -> None:
@@ -378,10 +379,10 @@ def test_between_two_conversations_an_urgent_job_may_have_the_meter() -> None:
     assert urgent.job.priority == 9
     assert not world.queue.unpark(transfer)
     assert world.take() is None  # one who is as patient as the transfer waits for its end
-    world.queue.done(urgent, APPLIED)
+    done(world.queue, urgent, APPLIED)
     assert world.take() is None
     assert world.queue.unpark(transfer)
-    world.queue.done(transfer, APPLIED)
+    done(world.queue, transfer, APPLIED)
     assert world.must_take().job.priority == 5
 
 
@@ -399,7 +400,7 @@ def test_a_transfer_is_told_how_its_job_stands() -> None:
     world = World()
     job = world.job(1, ["A", "B"])
     transfer = world.must_take()
-    world.queue.cancel(job.id)
+    world.ledger.cancel(job.id)
     assert world.queue.signal(transfer) == "stop"
 
 
@@ -422,7 +423,7 @@ def test_changed_counts_from_the_call() -> None:
         waiting = [asyncio.create_task(world.queue.changed()) for _ in range(2)]
         await world.clock.settle()
         assert [task.done() for task in waiting] == [False, False]
-        world.queue.done(world.must_take(), NO_ANSWER)
+        await world.queue.finish(world.must_take(), NO_ANSWER)
         for task in waiting:
             await task
 
@@ -441,16 +442,16 @@ def test_every_night_until_it_is_done() -> None:
     assert world.queue.next_due_ms() == min(until_five, HOUR * 1000)
     world.clock.advance(until_five)
     assert world.take() is None and world.states(1) == ["in-progress", "queued", "queued"]
-    world.queue.done(in_hand, APPLIED)  # the meter in hand is finished
+    done(world.queue, in_hand, APPLIED)  # the meter in hand is finished
     assert world.states(1)[0] == "succeeded"
     world.restart()
     assert world.take() is None
     world.clock.advance(16 * HOUR * 1000)
     assert world.queue.next_due_ms() == HOUR * 1000
     world.clock.advance(HOUR * 1000)
-    world.queue.done(world.must_take(), NO_ANSWER)
+    done(world.queue, world.must_take(), NO_ANSWER)
     world.clock.advance(7 * HOUR * 1000 - 1)
-    world.queue.done(world.must_take(), NO_ANSWER)  # is tried again the next night
+    done(world.queue, world.must_take(), NO_ANSWER)  # is tried again the next night
     assert world.states(1) == ["succeeded", "queued", "queued"]
     world.clock.advance(24 * HOUR * 1000 + 1)  # the last night is over
     assert world.take() is None
@@ -461,7 +462,7 @@ def test_every_night_until_it_is_done() -> None:
 def test_no_retry_after_the_last_night() -> None:
     world = World()
     world.job(1, ["A"], window=(0, NOW + 12 * HOUR), daily=Daily(22 * HOUR, 22 * HOUR + 810))
-    world.queue.done(world.must_take(), NO_ANSWER)
+    done(world.queue, world.must_take(), NO_ANSWER)
     assert world.states(1) == ["timed-out"]
 
 
@@ -480,12 +481,12 @@ def test_the_others_wait_for_the_canary() -> None:
     world = canary_world(100)
     first, second = world.must_take(), world.must_take()
     assert (first.serial, second.serial) == ("A", "B") and world.take() is None
-    world.queue.done(second, APPLIED)
+    done(world.queue, second, APPLIED)
     assert world.take() is None
     world.restart()
     first = world.must_take()
     assert first.serial == "A" and world.take() is None
-    world.queue.done(first, APPLIED)
+    done(world.queue, first, APPLIED)
     told = ("canary-passed", "2 of the first 2 meters succeeded, 2 had to")
     assert last_reports(world)[1:] == [told]
     world.restart()
@@ -496,14 +497,14 @@ def test_the_others_wait_for_the_canary() -> None:
 def test_enough_is_enough() -> None:
     world = canary_world()
     world.must_take()
-    world.queue.done(world.must_take(), APPLIED)
+    done(world.queue, world.must_take(), APPLIED)
     assert world.must_take().serial == "C"
 
 
 def test_a_bad_canary_ends_the_rest() -> None:
     world = canary_world(100)
     first, second = world.must_take(), world.must_take()
-    world.queue.done(second, Result(KO, "write-refused"))
+    done(world.queue, second, Result(KO, "write-refused"))
     assert world.states(1) == ["in-progress", "failed", "canceled", "canceled"]
     assert world.reasons() == ["write-refused", "canary-failed", "canary-failed"]
     assert world.take() is None
@@ -515,8 +516,8 @@ def test_a_bad_canary_ends_the_rest() -> None:
     ]
     world = canary_world(100)
     first, second = world.must_take(), world.must_take()
-    world.queue.done(second, Result(KO, "write-refused"))
-    world.queue.done(first, NO_ANSWER)
+    done(world.queue, second, Result(KO, "write-refused"))
+    done(world.queue, first, NO_ANSWER)
     assert world.reasons()[-1] == "canary-failed"
     assert told(world.ledger, 0, 99)[-2].detail == "last attempt: no-answer: plc: 3 tries"
 
@@ -546,7 +547,7 @@ def test_paused_and_resumed() -> None:
     in_hand = world.must_take()
     assert world.ledger.pause(job.id, True, NOW) == ""
     assert world.take() is None
-    world.queue.done(in_hand, APPLIED)
+    done(world.queue, in_hand, APPLIED)
     assert world.states(1) == ["succeeded", "queued", "queued"]
     world.restart()
     world.ledger.compact()
@@ -581,8 +582,8 @@ def test_a_forecast_from_what_meters_took() -> None:
     new = world.job(1, ["A", "B"])
     assert world.queue.forecast(new) == ("", "")
     first, second = world.must_take(), world.must_take()
-    world.queue.done(first, APPLIED, "plc", 8000)  # two at once: one every four seconds
-    world.queue.done(second, APPLIED, "plc", 4000)
+    done(world.queue, first, APPLIED, "plc", 8000)  # two at once: one every four seconds
+    done(world.queue, second, APPLIED, "plc", 4000)
     serials = ["M%d" % i for i in range(100)]
     assert world.queue.forecast(read_job(serials)) == ("", "expected to end in 6 min")
     assert world.queue.forecast(read_job(serials, NOW + 60)) == (

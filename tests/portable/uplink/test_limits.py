@@ -34,7 +34,7 @@ def test_the_largest_value_arrives_in_one_message() -> None:
         for size in (MAX_VALUE, MAX_VALUE + 1):
             execution = world.queue.take(lambda serial: True)
             assert execution is not None
-            world.queue.done(execution, Result(VALUE, "read", "", [bytes(size)]), "plc", 5)
+            await world.queue.finish(execution, Result(VALUE, "read", "", [bytes(size)]), "plc", 5)
         await world.clock.run(1000)
         first, second = world.hes.bodies(MeterReport)
         assert len(first.value[0]) == MAX_VALUE

@@ -67,7 +67,7 @@ async def suffer(seed: int, of_256: int, most_hours: int) -> int:
             execution = world.queue.take(lambda serial: True)
             if execution is None:
                 break
-            world.queue.done(execution, Result(OK, "applied"), "plc", 5)
+            await world.queue.finish(execution, Result(OK, "applied"), "plc", 5)
         if step % 8 == seed:
             world.line.cut()
         known = [body.job_id for body in world.hes.bodies(JobReport)]

@@ -11,6 +11,7 @@ from gateway.contract.result import OK, VALUE, Result
 from gateway.uplink.session import LAST_PAUSE_MS, PUBLISH_MS
 from hal.ports import Message
 from hal.rt import log
+from tests.portable.jobs.support import done
 from tests.portable.support import random_bytes, run
 from tests.portable.uplink.support import (
     HERE,
@@ -34,13 +35,13 @@ MINUTE = 60_000
 
 def work(world: World, result: Result | None = None) -> list[str]:
     """Carry out whatever the queue gives, every time with the same result; the serials."""
-    done: list[str] = []
+    serials: list[str] = []
     while True:
         execution = world.queue.take(lambda serial: True)
         if execution is None:
-            return done
-        world.queue.done(execution, result or Result(VALUE, "read", "", [b"\x00"]), "plc", 5)
-        done.append(execution.serial)
+            return serials
+        done(world.queue, execution, result or Result(VALUE, "read", "", [b"\x00"]), "plc", 5)
+        serials.append(execution.serial)
 
 
 def results(world: World) -> list[tuple[str, str, str]]:
@@ -232,7 +233,7 @@ def test_a_window_that_is_too_short_is_accepted_with_the_forecast() -> None:
         await world.clock.run(1000)
         execution = world.queue.take(lambda serial: True)
         assert execution is not None
-        world.queue.done(execution, Result(VALUE, "read", "", [b"\x00"]), "plc", 40000)
+        await world.queue.finish(execution, Result(VALUE, "read", "", [b"\x00"]), "plc", 40000)
         world.hes.order("job", signed(read_job(2, not_after=NOW + 63).encode()))
         await world.clock.run(1000)
         told = world.hes.bodies(JobReport)[-1]

@@ -10,6 +10,7 @@ from gateway.jobs.ledger import ROUTINE_SIZE
 from gateway.uplink.session import LAST_PAUSE_MS
 from hal.rt import log
 from tests.contract.here import FolderStorage
+from tests.portable.jobs.support import done
 from tests.portable.memory import Measured
 from tests.portable.places import with_folder
 from tests.portable.support import run
@@ -43,9 +44,9 @@ def work(world: World, attempts: dict[tuple[bytes, str], int], most: int) -> int
         key = (execution.job.id, execution.serial)
         attempts[key] += 1
         if attempts[key] == 1:
-            world.queue.done(execution, Result(KO, "no-answer"), "plc", 5)
+            done(world.queue, execution, Result(KO, "no-answer"), "plc", 5)
         else:
-            world.queue.done(execution, Result(VALUE, "read", "", [b"\x00"]), "plc", 5)
+            done(world.queue, execution, Result(VALUE, "read", "", [b"\x00"]), "plc", 5)
             ended += 1
     return ended
 

@@ -94,7 +94,7 @@ class Gateway:
                 if package is None
                 else self.session.files.package(package.digest).steps[0].data
             )
-            self.queue.done(execution, on_meter(execution.serial, raw), "plc", 1200)
+            await self.queue.finish(execution, on_meter(execution.serial, raw), "plc", 1200)
 
 
 @asynccontextmanager

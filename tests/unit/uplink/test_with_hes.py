@@ -21,6 +21,7 @@ from hal.cpython.crypto import SystemCrypto
 from hal.cpython.mqtt import MqttUplink
 from hal.cpython.storage import FolderStorage
 from tests.mosquitto import Mosquitto
+from tests.portable.jobs.support import done
 from tests.portable.uplink.support import Limits
 from tests.unit.hes.conftest import broker, engine, key, store, where
 from tests.unit.hes.orders import CONCENTRATOR, METERS, configure, read
@@ -78,11 +79,11 @@ class Gateway:
         )
 
     def work(self, result: Result) -> list[str]:
-        done = []
+        serials = []
         while (execution := self.queue.take(lambda serial: True)) is not None:
-            self.queue.done(execution, result, "plc", 5)
-            done.append(execution.serial)
-        return done
+            done(self.queue, execution, result, "plc", 5)
+            serials.append(execution.serial)
+        return serials
 
 
 async def until(holds: Callable[[], bool]) -> None:
