@@ -18,8 +18,8 @@ from gateway.jobs.queue import Execution, Queue
 from hal.rt import cbor
 from hal.sim.clock import ManualClock
 from hal.sim.storage import PowerCut
-from tests.portable.jobs.told import Told, told
 from tests.portable.jobs.support import done
+from tests.portable.jobs.told import Told, told
 from tests.portable.support import random_bytes
 
 TYPE_CHECKING = False

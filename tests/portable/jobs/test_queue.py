@@ -13,8 +13,8 @@ from gateway.jobs.ledger import Ledger
 from gateway.jobs.queue import WAIT_LIMIT_MS, Execution, Queue
 from hal.sim.clock import ManualClock
 from hal.sim.storage import MemoryStorage
-from tests.portable.jobs.told import told
 from tests.portable.jobs.support import done, in_work
+from tests.portable.jobs.told import told
 from tests.portable.support import raises, random_bytes, run
 
 TYPE_CHECKING = False
