@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import errno
+import os
 import socket
 import ssl
 import time
@@ -169,7 +170,8 @@ async def _connected(host: str, port: int) -> socket.socket:
             return line
         except OSError as error:
             line.close()
-            fault = error
+            code = error.errno or errno.ETIMEDOUT  # asyncio's own has none
+            fault = OSError(code, os.strerror(code))
         except BaseException:
             line.close()
             raise
