@@ -187,6 +187,11 @@ def test_subscription_refused() -> None:
     assert "down/#" in refused([CONNACK, b"\x90\x03\x00\x01\x80"])
 
 
+def test_a_suback_with_too_few_codes_or_too_many() -> None:
+    assert "down/#" in refused([CONNACK, b"\x90\x02\x00\x01"])
+    assert "down/#" in refused([CONNACK, b"\x90\x04\x00\x01\x01\x01"])
+
+
 def test_no_suback() -> None:
     assert "within 300 ms" in refused([CONNACK], timeout_ms=300)
 

@@ -8,6 +8,7 @@ import importlib.metadata
 import inspect
 import itertools
 import socket
+import ssl
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,8 @@ import pytest
 from hal.cpython import mqtt, mqtt_line
 from hal.cpython.mqtt import MqttUplink
 from hal.cpython.mqtt_line import Line, Paho
+from hal.ports import Message
+from hal.rt.tls_files import TlsFiles
 
 LIMIT = 4096
 WHOLE = LIMIT + 65535 + 8  # octets of a packet that are not thinned out
@@ -149,6 +152,70 @@ def test_what_paho_must_not_see(octets: bytes, text: str) -> None:
         assert text in line.fault
 
 
+CONNACK, SUBACK = b"\x20\x02\x00\x00", b"\x90\x03\x00\x01\x01"
+
+
+def test_messages_without_an_answer_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    ours, theirs = socket.socketpair()
+    ours.setblocking(False)
+    theirs.sendall(CONNACK + SUBACK)  # and nothing more
+
+    async def dialled(*_: object) -> socket.socket:
+        return ours
+
+    async def scenario() -> None:
+        link = MqttUplink("127.0.0.1", 1, "one", None, None, None, LIMIT, keepalive_s=600)
+        await link.connect(None, ["down"], 60_000)
+        for _ in range(128):
+            with pytest.raises(asyncio.TimeoutError):
+                await link.publish(Message("up", b"?"), 1)
+        with pytest.raises(OSError, match="queue full"):
+            await link.publish(Message("up", b"?"), 60_000)
+        await link.disconnect()
+
+    monkeypatch.setattr(mqtt, "dial", dialled)
+    with ours, theirs:
+        asyncio.run(scenario())
+
+
+def test_many_messages_in_one_record_of_tls(certificates: Path) -> None:
+    """What TLS has deciphered does not make the line readable; it must not wait for more."""
+    count = 40  # more than wait for receive(), so reading pauses and goes on
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificates / "server.pem", certificates / "server.key.pem")
+    acknowledged = b""
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        nonlocal acknowledged
+        await reader.read(4096)
+        writer.write(CONNACK)
+        await reader.read(4096)
+        messages = [b"\x32\x0a\x00\x04down%c%c%02d" % (0, i + 1, i) for i in range(count)]
+        writer.write(SUBACK + b"".join(messages))
+        while heard := await reader.read(4096):
+            acknowledged += heard
+        writer.close()
+
+    async def scenario() -> None:
+        server = await asyncio.start_server(serve, "127.0.0.1", 0, ssl=context)
+        port = server.sockets[0].getsockname()[1]
+        files = TlsFiles(str(certificates / "ca.pem"))
+        link = MqttUplink("localhost", port, "one", None, None, files, LIMIT, keepalive_s=600)
+        await link.connect(None, ["down"], 60_000)
+        await asyncio.sleep(0.1)
+        for i in range(count):
+            message = await asyncio.wait_for(link.receive(), 60)
+            assert message.payload == b"%02d" % i
+        await link.disconnect()
+        server.close()
+        await server.wait_closed()
+
+    asyncio.run(scenario())
+    assert (
+        acknowledged == b"".join(b"\x40\x02%c%c" % (0, i + 1) for i in range(count)) + b"\xe0\x00"
+    )
+
+
 def test_a_broker_that_sends_but_does_not_listen(monkeypatch: pytest.MonkeyPatch) -> None:
     """Nothing more of it is read when its PUBACKs pile up, and silence ends the connection."""
     ours, theirs = socket.socketpair()
@@ -163,7 +230,7 @@ def test_a_broker_that_sends_but_does_not_listen(monkeypatch: pytest.MonkeyPatch
     async def broker() -> None:
         nonlocal sent
         loop = asyncio.get_running_loop()
-        for answer in (b"\x20\x02\x00\x00", b"\x90\x03\x00\x01\x01"):
+        for answer in (CONNACK, SUBACK):
             await loop.sock_recv(theirs, 4096)
             await loop.sock_sendall(theirs, answer)
         for number in itertools.count(1):
