@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
 from typing import Any
 
+import aiomqtt
 import pytest
 
 from gateway.contract import envelope, messages
@@ -287,3 +288,80 @@ def test_tls_files_are_checked_before_anything_is_sent(tmp_path) -> None:
         Broker.parse("mqtts://x", ca=tmp_path / "none.pem")
     with pytest.raises(BrokerProblem, match="certificates are for mqtts"):
         Broker.parse("mqtt://x", ca=tmp_path / "none.pem")
+
+
+def test_pauses_grow_until_a_connection_has_held(store, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Before connecting again: longer each time, at most 30 s, short again after a good one."""
+    lasts = [0.0] * 8 + [30.0, 30.5] + [0.0]
+    clock, pauses = [1000.0], []
+
+    class Enough(Exception):
+        pass
+
+    class Impatient(Service):
+        async def _session(self) -> None:
+            if not lasts:
+                raise Enough
+            clock[0] += lasts.pop(0)
+            raise aiomqtt.MqttError("gone")
+
+    async def sleep(seconds: float) -> None:
+        pauses.append(seconds)
+
+    async def scenario() -> None:
+        service = Impatient(store.line, Broker.parse("mqtt://nowhere"))
+        with monkeypatch.context() as patched:
+            patched.setattr("tools.hes.line.service.time.monotonic", lambda: clock[0])
+            patched.setattr("tools.hes.line.service.random.uniform", lambda low, high: high)
+            patched.setattr("tools.hes.line.service.asyncio.sleep", sleep)
+            with pytest.raises(Enough):
+                await service._stay_connected()
+        await service._writer.close()
+
+    run(scenario())
+    assert pauses == [0.5, 1, 2, 4, 8, 16, 30, 30, 30, 0.5, 1]
+
+
+def test_the_time_is_told_every_quarter_of_an_hour(store, broker, key) -> None:
+    """With the answer to reports; and a gap is asked for again after five seconds."""
+    moment = [1_800_000_000.0]
+
+    async def scenario() -> None:
+        job_id = configure(store, key)
+        own = Store(store.where)
+        service = Service(own.line, Broker.parse(broker.url), lambda: moment[0], poll=0.02)
+        task = asyncio.create_task(service.run())
+        async with Concentrator(broker.port) as there:
+            await there.birth()
+            await there.acknowledged_up_to(0)
+            await there.asked_again_from(1)
+            told = []
+            number = 0
+            for seconds in (0, 899, 1):
+                moment[0] += seconds
+                number += 1
+                await there.report(number, accepted(job_id))
+                await there.acknowledged_up_to(number)
+                await there.pull(bytes(32), 0, 1)  # what was to be told is there
+                told.append(there.inbox["time"].qsize())
+            assert told == [1, 1, 2]
+            asked = []
+            for seconds in (0, 4.5, 0.5):
+                moment[0] += seconds
+                await there.report(number + 2, ok(job_id, "AMI01"))
+                await there.acknowledged_up_to(number)
+                await there.pull(bytes(32), 0, 1)
+                asked.append(there.inbox["resend"].qsize())
+            assert asked == [1, 1, 2]
+            # Once closed, the next gap is asked for at once.
+            await there.report(number + 1, ok(job_id, "AMI01"))
+            await there.acknowledged_up_to(number + 1)
+            await there.report(number + 3, ok(job_id, "AMI02"))
+            await there.acknowledged_up_to(number + 1)
+            await there.pull(bytes(32), 0, 1)
+            assert there.inbox["resend"].qsize() == 3
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+        own.close()
+
+    run(scenario())

@@ -1,0 +1,149 @@
+"""`ami-hes` itself: what `serve` is started with, how a command ends, what the environment does."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from gateway.contract.messages import Meters
+from gateway.version import VERSION
+from hal.rt import log
+from tests.unit.hes.orders import CONCENTRATOR
+from tests.unit.hes.test_hes_meters import birth, way
+from tools.hes.__main__ import main
+from tools.hes.cli import serve
+from tools.hes.cli.main import _parser
+from tools.hes.store.store import Store
+
+
+class Served:
+    """What a Service was made with, and that it ran."""
+
+    def __init__(self, store: Any, broker: Any, time_key: Any = None) -> None:
+        Served.last = self
+        self.store, self.broker, self.time_key = store, broker, time_key
+        self.ran = False
+
+    last: Served
+
+    async def run(self) -> None:
+        self.ran = True
+
+
+@pytest.fixture
+def served(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> type[Served]:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("AMI_HES_DB", raising=False)
+    monkeypatch.delenv("AMI_HES_BROKER", raising=False)
+    monkeypatch.setattr(serve, "Service", Served)
+    return Served
+
+
+def test_serve_is_started_with_what_was_said(served: Any, key: Any, capsys: Any) -> None:
+    key.save(Path("k.pem"))
+    levels: list[str] = []
+    log_level, log.set_level = log.set_level, levels.append  # type: ignore[assignment]
+    try:
+        options = ["--time-key", "k.pem", "--log-level", "warning"]
+        assert main(["serve", "--broker", "mqtt://me:pw@there:1999", *options]) == 0
+    finally:
+        log.set_level = log_level
+    found = served.last
+    assert found.ran and levels == ["warning"]
+    assert (found.broker.host, found.broker.port) == ("there", 1999)
+    assert (found.broker.username, found.broker.password) == ("me", "pw")
+    assert found.time_key.kid == key.kid
+    assert found.store.addressed() == []
+    assert Path("hes.sqlite").exists() and Path("hes.sqlite.lock").exists()
+
+
+def test_the_environment_stands_in(served: Any, monkeypatch: Any, tmp_path: Path) -> None:
+    monkeypatch.setenv("AMI_HES_BROKER", "mqtt://from-there")
+    monkeypatch.setenv("AMI_HES_DB", str(tmp_path / "other.sqlite"))
+    assert main(["serve"]) == 0
+    assert served.last.broker.host == "from-there" and served.last.time_key is None
+    assert Path("other.sqlite").exists() and not Path("hes.sqlite").exists()
+    assert main(["serve", "--broker", "mqtt://said"]) == 0
+    assert served.last.broker.host == "said"
+
+
+def test_serve_needs_to_be_alone_and_a_broker(served: Any, capsys: Any) -> None:
+    assert main(["serve"]) == 1
+    assert "expected a broker such as" in capsys.readouterr().err
+    store = Store("hes.sqlite")
+    with store.line.alone():
+        assert main(["serve", "--broker", "mqtt://x"]) == 1
+    assert "already running on hes.sqlite" in capsys.readouterr().err
+
+
+def test_how_a_command_ends(served: Any, monkeypatch: Any, capsys: Any) -> None:
+    async def interrupted(self: Any) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Served, "run", interrupted)
+    assert main(["serve", "--broker", "mqtt://x"]) == 1
+    assert capsys.readouterr().err == "ami-hes: stopped; the orders stand\n"
+    assert main(["serve", "--broker", "mqtt://x", "--time-key", "none.pem"]) == 1
+    assert capsys.readouterr().err == "ami-hes: none.pem: No such file or directory\n"
+    for wrong in ([], ["serve", "--log-level", "loud"], ["submit"], ["nothing"]):
+        with pytest.raises(SystemExit) as ended:
+            main(wrong)
+        assert ended.value.code == 2
+    capsys.readouterr()
+    with pytest.raises(SystemExit) as ended:
+        main(["--version"])
+    assert ended.value.code == 0 and capsys.readouterr().out == "ami-hes %s\n" % VERSION
+    with pytest.raises(SystemExit):
+        main(["--help"])
+    shown = capsys.readouterr().out
+    assert (
+        "\n  ami-hes serve --broker mqtt://user:password@localhost\n" in shown
+    )  # as it is written
+
+
+def test_what_submit_assumes() -> None:
+    required = ["--concentrator", "c", "--meters", "A", "--key", "k", "--read", "x"]
+    options = _parser().parse_args(["submit", *required])
+    assert (options.priority, options.tries, options.backoff) == (5, 3, "30s")
+    assert (options.dry_run, options.watch, options.activate, options.canary) == (
+        False,
+        False,
+        None,
+        None,
+    )
+    meters = _parser().parse_args(["meters", "c"])
+    assert (meters.wait, meters.stored, meters.unreachable, meters.json) == (
+        60,
+        False,
+        False,
+        False,
+    )
+
+
+def test_meters_as_a_table(served: Any, monkeypatch: Any, capsys: Any) -> None:
+    monkeypatch.setenv("COLUMNS", "160")
+    store = Store("hes.sqlite")
+    counters = {"recovery-discover": 4, "recovery-kick": 2, "sent": 9}
+    store.line.take_state(CONCENTRATOR, birth([["plc", True, 7, counters], ["rf", False, 3, {}]]))
+    page = [["A1", [way("plc", 1), way("rf", 2)]], ["A2", []], ["A3", [way("ip", 0)]]]
+    page[0][1][0][5:8] = [93, 0, 6]
+    page[0][1][1][5:8] = [12, 4, 1]
+    page[2][1][0][2] = 1  # since a time when its clock was unset
+    store.line.take_meters(CONCENTRATOR, Meters("", False, page))
+    assert main(["meters", CONCENTRATOR, "--stored"]) == 0
+    shown = capsys.readouterr().out
+    lines = [line.split() for line in shown.splitlines() if line.strip()]
+    assert lines[3][:8] == ["plc", "up", "7", "discover", "4,", "kick", "2", lines[3][7]]
+    assert lines[4][:4] == ["rf", "down", "3", "-"]
+    rows = [words for words in lines if words[0] in ("A1", "A2", "A3")]
+    assert [words[:3] for words in rows] == [
+        ["A1", "plc", "reachable"],
+        ["A1", "rf", "unreachable"],
+        ["A2", "-", "not"],
+        ["A3", "ip", "unknown"],
+    ]
+    assert rows[0][-4:] == ["93", "%", "-", "6"] and rows[1][-4:] == ["12", "%", "4", "1"]
+    assert "date unknown" in shown
+    assert "3 meters, 1 of them reachable." in shown
