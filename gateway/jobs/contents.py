@@ -51,6 +51,7 @@ class Contents:
         self.remembered: dict[bytes, bytes] = {}  # job id: digest[:16] and unix time (4 bytes)
         self.routine: list[int] = []  # numbers of refusals and events not acknowledged yet
         self.checkpoint_segment = 0  # the newest that a whole checkpoint begins
+        self.read_last = (0, 0)  # (number, position) of the report that was read last
         self._reasons: list[str] = []
         self._index: list[tuple[int, int]] = []  # (number, position) of every 32nd report or so
         self._segment_ends: list[tuple[int, int]] = []  # (segment, number of its last report)
@@ -120,7 +121,7 @@ class Contents:
             if indexed > number:
                 break
             place = position
-        return place
+        return max(place, self.read_last[1]) if self.read_last[0] <= number else place
 
     def oldest_needed(self) -> int:
         """The oldest segment that recovery or a report still needs."""

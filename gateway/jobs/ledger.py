@@ -1,36 +1,28 @@
 """The ledger: the durable record of jobs, of how far each meter has got, and of the reports for the
 HES.
 
-One journal holds it all; what is in RAM (contents.py) is what the journal's records, applied in
-order, amount to. Each method that changes something appends its records, makes them durable with
-one sync, and only then returns; within `with ledger.batch():` the one sync comes at the end. A new
-state and the report that tells of it are one record, so no cut can part them.
+Each method that changes something writes its records, makes them durable with one sync, and only
+then returns; within `with ledger.batch():` the one sync comes at the end. A new state and the
+report that tells of it are one record, so no cut can part them. How records get to the flash and
+what they amount to is the store's (store.py, contents.py).
 
-Records of the audit trail travel in the same commits, each before what it tells of: no report gets
-out of what is not on record, and the two cost one sync.
-
-Each segment of the journal begins with a checkpoint of everything, so an older one holds nothing of
-worth but reports; it is removed as soon as the HES has acknowledged the last of them. Reports of
-executions are never dropped: a job is only accepted if there is room for all of its reports.
+Reports of executions are never dropped: a job is only accepted if there is room for all of its
+reports.
 """
 
 from __future__ import annotations
 
-import asyncio
-
 from gateway.contract.envelope import digest_of
 from gateway.contract.job import State
 from gateway.contract.limits import MAX_VALUE
-from gateway.contract.refused import Refused
 from gateway.contract.result import KO, Result
 from gateway.contract.window import opening
 from gateway.jobs import records
-from gateway.jobs.contents import Contents, payload_of
 from gateway.jobs.entry import UNDECIDED
-from gateway.jobs.rate import Rate
 from gateway.jobs.report import lost
-from gateway.journal import Journal
-from hal.rt import cbor, log
+from gateway.jobs.routine import Routine
+from gateway.jobs.store import NOT_UNDERSTOOD, Store, decoded
+from hal.rt import log
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -41,7 +33,7 @@ if TYPE_CHECKING:
     from gateway.contract.job import Job
     from gateway.contract.reports import Report
     from gateway.jobs.entry import Entry
-    from gateway.journal import Recovery
+    from gateway.jobs.store import Batch
     from hal.ports import Clock, Storage
 
     class Limits(Protocol):
@@ -59,19 +51,10 @@ if TYPE_CHECKING:
 
 NAME = "ledger"
 OUTBOX_SIZE = 100000  # reports that wait for the HES or may still come of the jobs accepted
-ROUTINE_SIZE = 256  # of them refusals and events
-REFUSALS_AT_ONCE = 64  # of one topic, written to the flash; then
-REFUSALS_A_MINUTE = 6  # of one topic; of all topics together twice as many
-DROPPED = "refusals-dropped"  # the event that tells of those beyond
 KEPT_DETAIL = 200  # characters of a detail that are kept
-_CHECKPOINT_STEP = 8192  # bytes of a checkpoint written at once, give or take a job
 # of flash for an execution until its report is acknowledged, its audit record included
 _EXECUTION_BYTES = 240
-_AFTER_DAMAGE = 1 << 20  # numbers left out, so that none is given twice
 _ENOSPC = 28
-_EIO = 5
-# what comes of a record that another version of the firmware wrote
-_NOT_UNDERSTOOD = (Refused, ValueError, IndexError, KeyError, TypeError, AttributeError)
 ACCEPTING = ("accepted", "window-not-open", "window-short")
 
 
@@ -98,27 +81,14 @@ class Ledger:
         self._clock = clock
         self._limits = limits
         self.trail = trail
-        self._journal = Journal(storage, NAME, min(max(limits.ledger_bytes // 16, 4096), 1 << 18))
-        self._kept = Contents(clock)
-        self._batches = 0
-        self._group: Group | None = None  # those who wait for the next shared sync
-        self._durable_number = 0  # the last report's before what is pending
-        self._failures = 0  # how often what was not durable yet was lost
-        self._stale = False  # a write failed: RAM is to be rebuilt from flash before it is used
-        self._unreported: dict[str, int] = {}  # refusals and events only counted, by topic
-        self._rate = Rate(clock, REFUSALS_AT_ONCE, REFUSALS_A_MINUTE)
-        self._cursor = (0, 0)  # (number, position) of the report read last
-        self._checkpoint_size = 0
-        self._checkpoint: Checkpoint | None = None  # the one being written
-        self._damaged = False  # found at the start, and not yet followed by a checkpoint
         self._settled = False
         self._low = False  # it was reported that room is getting short
         self.on_change: Callable[[], None] | None = None
         self._new_epoch = int.from_bytes(random(4), "big") % 0xFFFFFFFF + 1
-        self.recovery = self._rebuild()
-        if self.recovery.damaged:
-            self._damaged = True
-            self._contents.last_number += _AFTER_DAMAGE
+        size = min(max(limits.ledger_bytes // 16, 4096), 1 << 18)
+        self._store = Store(storage, clock, NAME, size, trail, self._watch_room)
+        self._routine = Routine(self._store, clock)
+        self.recovery = self._store.recovery
         for note in self.recovery.notes:
             log.warning("ledger", note)
         try:
@@ -133,22 +103,21 @@ class Ledger:
         """Drawn at random when the ledger was made, 1..2^32-1: the numbers of reports count within
         it.
         """
-        return self._contents.epoch
+        return self._store.contents.epoch
 
     @property
     def last_number(self) -> int:
         """Of the newest report that is durable; 0 if there was none yet."""
-        contents = self._contents
-        return self._durable_number if self._journal.pending() else contents.last_number
+        return self._store.last_number
 
     @property
     def acknowledged(self) -> int:
         """The HES has all reports up to this number."""
-        return self._contents.acknowledged
+        return self._store.contents.acknowledged
 
     def jobs(self) -> list[Entry]:
         """Those not forgotten yet, oldest first; `final_number` is set in those that have ended."""
-        entries = self._contents.entries
+        entries = self._store.contents.entries
         return [entries[seq] for seq in sorted(entries)]
 
     def open_jobs(self) -> list[Entry]:
@@ -156,21 +125,21 @@ class Ledger:
         return [entry for entry in self.jobs() if not entry.final_number]
 
     def entry(self, job_id: bytes) -> Entry | None:
-        for entry in self._contents.entries.values():
+        for entry in self._store.contents.entries.values():
             if entry.job.id == job_id:
                 return entry
         return None
 
     def entry_of(self, seq: int) -> Entry:
-        return self._contents.entries[seq]
+        return self._store.contents.entries[seq]
 
     def reason_of(self, entry: Entry, index: int) -> str:
         """Why the execution's last attempt failed, "" if none has."""
-        return self._contents.reason_of(entry, index)
+        return self._store.contents.reason_of(entry, index)
 
     def size(self) -> int:
         """Bytes of the journal."""
-        return self._journal.size()
+        return self._store.journal.size()
 
     # What happens to jobs.
 
@@ -188,10 +157,10 @@ class Ledger:
         reason = self._why_not(job, raw)
         if not reason:
             reason = warning or _answer(job, now)
-            number, seq = self._contents.last_number + 1, self._contents.next_seq
+            number, seq = self._store.contents.last_number + 1, self._store.contents.next_seq
             on_record = [job.id, kid, digest_of(raw), job.kind, len(job.serials)]
             try:
-                with self.batch():
+                with self._store.batch():
                     self.note("job", on_record)
                     accepted = [
                         records.ACCEPTED,
@@ -202,12 +171,12 @@ class Ledger:
                         raw,
                         detail[:KEPT_DETAIL],
                     ]
-                    self._write(accepted)
-                self._sync()
+                    self._store.write(accepted)
+                self._store.sync()
                 self._changed()
                 return reason
             except OSError as error:
-                self._lost()
+                self._store.lost()
                 if error.errno != _ENOSPC:
                     raise
                 reason = "storage-full"
@@ -218,7 +187,7 @@ class Ledger:
         """An attempt on the execution `index` of the job `seq` begins: returns which, from 1."""
         entry = self._execution(seq, index, State.QUEUED)
         attempt = min(entry.attempts[index] + 1, 255)
-        self._write([records.STARTED, seq, index, attempt])
+        self._store.write([records.STARTED, seq, index, attempt])
         return attempt
 
     def again(self, seq: int, index: int, reason: str, wait_ms: int, counted: bool = True) -> None:
@@ -228,7 +197,7 @@ class Ledger:
         now = self._clock.unix_time()
         due = now + (wait_ms + 999) // 1000 if now else 0
         attempts = entry.attempts[index] - (0 if counted else 1)
-        self._write([records.AGAIN, seq, index, reason, due, attempts])
+        self._store.write([records.AGAIN, seq, index, reason, due, attempts])
         # In this life the ticks count, whatever happens to the date.
         entry.due[index] = self._clock.ticks_ms() + wait_ms
         self._changed()
@@ -243,7 +212,7 @@ class Ledger:
         duration_ms: int = 0,
     ) -> None:
         """The execution ended in a final state; with its last execution the job has ended."""
-        entry = self._contents.entries[seq]
+        entry = self._store.contents.entries[seq]
         if entry.states[index] > State.IN_PROGRESS or state <= State.IN_PROGRESS:
             raise LedgerError(
                 "%s cannot go from %s to %s"
@@ -256,11 +225,11 @@ class Ledger:
         if result.value is not None and sum([len(part) for part in result.value]) > MAX_VALUE:
             state = State.FAILED
             result = Result(KO, "value-too-large", "at most %d bytes fit a report" % MAX_VALUE)
-        with self.batch():
-            self._write(
+        with self._store.batch():
+            self._store.write(
                 [
                     records.FINISHED,
-                    self._contents.last_number + 1,
+                    self._store.contents.last_number + 1,
                     self._clock.unix_time(),
                     seq,
                     index,
@@ -291,10 +260,10 @@ class Ledger:
             if in_hand:
                 detail += ", %d in hand end first" % in_hand
             now = self._clock.unix_time()
-            with self.batch():
+            with self._store.batch():
                 self.note("cancel", [job_id, kid])
-                self._write(
-                    [records.CANCELED, self._contents.last_number + 1, now, entry.seq, detail]
+                self._store.write(
+                    [records.CANCELED, self._store.contents.last_number + 1, now, entry.seq, detail]
                 )
                 self._stop_queued(entry)
             self._changed()
@@ -317,18 +286,16 @@ class Ledger:
         if in_hand:
             detail += ", %d in hand%s" % (in_hand, " end first" if paused else "")
         now = self._clock.unix_time()
-        number = self._contents.last_number + 1
-        with self.batch():
+        number = self._store.contents.last_number + 1
+        with self._store.batch():
             self.note("pause", [job_id, kid, paused])
-            self._write([records.PAUSED, number, now, entry.seq, paused, issued, detail])
+            self._store.write([records.PAUSED, number, now, entry.seq, paused, issued, detail])
         self._changed()
         return ""
 
     def note(self, kind: str, details: list[Any]) -> None:
         """A record for the audit trail: on the medium before what is written after it."""
-        if self._stale:
-            self._rebuild()
-        self._write([records.AUDIT] + self.trail.draft(kind, details))
+        self._store.draft(kind, details)
 
     def note_if_possible(self, kind: str, details: list[Any]) -> None:
         """As note(), of what has happened already: a storage that refuses is only logged."""
@@ -348,16 +315,11 @@ class Ledger:
         events wait for the HES, further ones are only counted; the count is reported later. False
         if so.
         """
-        if not self._rate.allows(topic):
-            self._only_count(topic)
-            return False
-        return self._routine(
-            [records.REFUSED, 0, 0, topic, digest, job_id, reason, detail[:KEPT_DETAIL]]
-        )
+        return self._routine.refused(topic, digest, job_id, reason, detail[:KEPT_DETAIL])
 
     def event(self, name: str, detail: str = "") -> None:
         """Something happened to the concentrator itself. Bounded like refusals."""
-        self._routine([records.EVENT, 0, 0, name, detail[:KEPT_DETAIL]])
+        self._routine.event(name, detail[:KEPT_DETAIL])
 
     def reports(self, after: int, limit: int) -> list[Report]:
         """At most `limit` reports in order, read from flash: those with numbers above `after` that
@@ -368,22 +330,20 @@ class Ledger:
         found: list[Report] = []
         if after >= self.last_number:
             return found
-        place = self._contents.place_of(after + 1)
-        if self._cursor[0] <= after + 1:
-            place = max(place, self._cursor[1])
-        for position, payload in self._journal.records(place):
+        contents = self._store.contents
+        for position, payload in self._store.journal.records(contents.place_of(after + 1)):
             if len(found) >= limit:
                 break
             try:
-                record = _record(payload)
+                record = decoded(payload)
                 if record[0] not in records.WITH_REPORT or record[1] <= after:
                     continue
-                report = self._contents.report(record)
-            except _NOT_UNDERSTOOD:
+                report = contents.report(record)
+            except NOT_UNDERSTOOD:
                 continue  # said at the start; its number is a lost one
             if report.number > after + 1:
                 found.append(lost(after + 1, report.number - 1))
-            self._cursor = (report.number, position)
+            contents.read_last = (report.number, position)
             found.append(report)
             after = report.number
         if not found:
@@ -398,71 +358,35 @@ class Ledger:
         number = min(number, self.last_number)
         if number <= self.acknowledged:
             return
-        self._write([records.ACKNOWLEDGED, number])
-        self._drop_old()
+        self._store.write([records.ACKNOWLEDGED, number])
+        self._store.drop_old()
         self.tell_dropped()
 
     def tell_dropped(self) -> None:
         """Report how many refusals and events were only counted, if it is time to."""
-        counts = self._unreported
-        if counts and len(self._contents.routine) < ROUTINE_SIZE and self._rate.allows(DROPPED):
-            self._unreported = {}
-            by_topic = ", ".join(["%s %d" % (topic, counts[topic]) for topic in sorted(counts)])
-            self.event(
-                DROPPED,
-                "%d refusals or events were only counted: %s" % (sum(counts.values()), by_topic),
-            )
+        self._routine.tell_dropped()
 
-    # Room.
+    # Durability: see store.py.
 
     def batch(self) -> Batch:
         """`with ledger.batch():` makes everything inside durable with one sync at the end."""
-        return Batch(self, True)
+        return self._store.batch()
 
     def deferred(self) -> Batch:
         """Like batch(), but without the sync: `await durable()` straight after it. Until then
         nobody outside may be told.
         """
-        if not self._journal.pending():
-            self._durable_number = self._contents.last_number
-        return Batch(self, False)
+        return self._store.deferred()
 
     async def durable(self) -> None:
         """Returns when all that has happened so far is durable: everybody who calls this in the
         same turn of the loop shares one sync. After an OSError none of it has happened.
         """
-        if not self._journal.pending():
-            return
-        group = self._group
-        if group is not None:
-            await group.over.wait()
-        else:
-            group = self._group = Group(self._failures)
-            try:
-                await asyncio.sleep(0)
-            finally:
-                self._group = None
-                self._end_group(group)
-        if group.error is not None:
-            raise OSError(group.error, "not written")
-
-    def _end_group(self, group: Group) -> None:
-        try:
-            self._commit()
-            if group.failures == self._failures:
-                group.error = None
-            # else somebody else's write failed, and took this one with it
-        except OSError as error:
-            self._lost()
-            group.error = error.errno
-        finally:
-            group.over.set()
+        await self._store.durable()
 
     def compact(self) -> None:
         """Begin a new segment with a checkpoint; remove the old ones that nobody needs any more."""
-        self._begin_checkpoint()
-        while self._checkpoint is not None:
-            self._continue_checkpoint()
+        self._store.compact()
 
     def settle(self) -> None:
         """What a start has to do before anything else: what was in hand is queued again with its
@@ -471,17 +395,15 @@ class Ledger:
         """
         if self._settled:
             return
-        contents = self._contents
-        if contents.epoch == 0 or self._damaged:
-            contents.epoch = contents.epoch or self._new_epoch
-            self.compact()
-            self._damaged = False
-        with self.batch():
+        self._store.begin(self._new_epoch)
+        with self._store.batch():
             for entry in self.jobs():
                 for index in range(len(entry.states)):
                     if entry.states[index] == State.IN_PROGRESS:
                         attempts = entry.attempts[index]
-                        self._write([records.AGAIN, entry.seq, index, "interrupted", 0, attempts])
+                        self._store.write(
+                            [records.AGAIN, entry.seq, index, "interrupted", 0, attempts]
+                        )
                 self._judge_canary(entry)
                 self._stop_queued(entry)
                 self._end_if_done(entry)
@@ -492,43 +414,11 @@ class Ledger:
             self.event("ledger-cut", note)
         self._watch_room()
 
-    # Recovery.
-
-    @property
-    def _contents(self) -> Contents:
-        if self._stale:
-            self._rebuild()
-        return self._kept
-
-    def _rebuild(self) -> Recovery:
-        """RAM from flash."""
-        self._stale = True
-        self._kept = Contents(self._clock)
-        self._cursor = (0, 0)
-        self._checkpoint = None
-        recovery = self._journal.recover(self._replay)
-        self._stale = False
-        if self._damaged:
-            self._kept.last_number += _AFTER_DAMAGE
-        return recovery
-
-    def _replay(self, position: int, payload: bytes) -> None:
-        try:
-            record = _record(payload)
-            if record[0] == records.AUDIT:
-                self.trail.redo(record[1:])
-            else:
-                self._kept.apply(record, position)
-        except _NOT_UNDERSTOOD as error:
-            # Its CRC is right: another version of the firmware wrote it. The gateway must start all
-            # the same.
-            log.error("ledger", "record at %d is not understood: %r" % (position, error))
-
     # Inside.
 
     def _why_not(self, job: Job, raw: bytes) -> str:
         entry = self.entry(job.id)
-        known = self._contents.remembered.get(job.id) if entry is None else entry.digest
+        known = self._store.contents.remembered.get(job.id) if entry is None else entry.digest
         if known is not None:
             same = known[:16] == digest_of(raw)[:16]
             return "duplicate" if same else "conflicting-duplicate"
@@ -549,17 +439,17 @@ class Ledger:
         return ""
 
     def _fits(self, needed: int) -> bool:
-        journal, limits = self._journal, self._limits
+        journal, limits = self._store.journal, self._limits
         if journal.size() + needed > limits.ledger_bytes:
-            if journal.newest_size() < 2 * self._checkpoint_size:
+            if journal.newest_size() < 2 * self._store.checkpoint_size:
                 return False
-            self.compact()
+            self._store.compact()
             if journal.size() + needed > limits.ledger_bytes:
                 return False
         return self._storage.free() >= limits.free_bytes + needed
 
     def _execution(self, seq: int, index: int, state: int) -> Entry:
-        entry = self._contents.entries[seq]
+        entry = self._store.contents.entries[seq]
         if entry.states[index] != state:
             raise LedgerError(
                 "%s: expected %s, is %s"
@@ -584,8 +474,8 @@ class Ledger:
             canary.meters,
             canary.wanted(),
         )
-        number, now = self._contents.last_number + 1, self._clock.unix_time()
-        self._write([records.CANARY, number, now, entry.seq, verdict, detail])
+        number, now = self._store.contents.last_number + 1, self._clock.unix_time()
+        self._store.write([records.CANARY, number, now, entry.seq, verdict, detail])
         self._stop_queued(entry)
 
     def _stop_queued(self, entry: Entry) -> None:
@@ -601,184 +491,22 @@ class Ledger:
     def _end_if_done(self, entry: Entry) -> None:
         if not entry.final_number and not entry.open():
             reason = entry.stopped() or "ended"
-            number, now = self._contents.last_number + 1, self._clock.unix_time()
-            self._write([records.ENDED, number, now, entry.seq, reason, entry.summary()])
-
-    def _routine(self, record: list[Any]) -> bool:
-        room = ROUTINE_SIZE - len(self._contents.routine)
-        if room < 1:
-            self._only_count(record[3])
-            return False
-        if room == 1 and record[3] != DROPPED:
-            # The count is in RAM only: the last place tells that there is one.
-            self._only_count(record[3])
-            self.event(DROPPED, "no room: from here on refusals and events are only counted")
-            return False
-        record[1], record[2] = self._contents.last_number + 1, self._clock.unix_time()
-        try:
-            self._write(record)
-        except OSError as error:
-            if error.errno != _ENOSPC:
-                raise
-            self._only_count(record[3])
-            return False
-        return True
-
-    def _only_count(self, topic: str) -> None:
-        self._unreported[topic] = self._unreported.get(topic, 0) + 1
-
-    def _lost(self) -> None:
-        """What was not durable yet is gone from the journal: RAM is to be rebuilt."""
-        self._stale = True
-        self._failures += 1
-        self.trail.forget()
+            number, now = self._store.contents.last_number + 1, self._clock.unix_time()
+            self._store.write([records.ENDED, number, now, entry.seq, reason, entry.summary()])
 
     def _changed(self) -> None:
         if self.on_change is not None:
             self.on_change()
 
-    def _write(self, record: list[Any]) -> None:
-        with self.batch():
-            try:
-                position = self._journal.append(cbor.encode(record))
-            except OSError:
-                self._lost()
-                raise
-            self._contents.apply(record, position)
-
-    def _sync(self) -> None:
-        self._journal.commit()
-        self.trail.adopt()
-
-    def _commit(self) -> None:
-        self._sync()
-        # A checkpoint has its own size: it shall stay the smaller part of what is written.
-        full = self._journal.full() and self._journal.newest_size() >= 4 * self._checkpoint_size
-        if self._checkpoint is None and not full:
-            return
-        try:
-            if self._checkpoint is None:
-                self._begin_checkpoint()
-            self._continue_checkpoint()
-        except OSError as error:
-            # What was to be made durable is; room can be made another time.
-            log.warning("ledger", "no checkpoint: %s" % error)
-
-    def _begin_checkpoint(self) -> None:
-        journal = self._journal
-        try:
-            journal.roll()
-        except OSError:
-            self._lost()
-            raise
-        self.trail.adopt()
-        self._checkpoint = Checkpoint(journal.newest(), sorted(self._contents.entries))
-
-    def _continue_checkpoint(self) -> None:
-        """Write some of it, so that nobody waits long; the old segments go after the last piece."""
-        checkpoint, contents, journal = self._checkpoint, self._contents, self._journal
-        if checkpoint is None:
-            return
-        self._checkpoint = None  # unless all goes well
-        before, positions = journal.size(), []
-        while checkpoint.seqs and journal.size() - before < _CHECKPOINT_STEP:
-            entry = contents.entries.get(checkpoint.seqs.pop(0))
-            if entry is not None:
-                raw = payload_of(journal.read(entry.position))
-                position = journal.append(cbor.encode(contents.job_state(entry, raw)))
-                positions.append((entry, position))
-        last = not checkpoint.seqs
-        if last:
-            journal.append(cbor.encode(contents.checkpoint(checkpoint.segment)))
-        journal.commit()
-        for entry, position in positions:
-            entry.position = position
-        checkpoint.size += journal.size() - before
-        if not last:
-            self._checkpoint = checkpoint
-        else:
-            self._checkpoint_size = checkpoint.size
-            contents.checkpoint_segment = checkpoint.segment
-            self._drop_old()
-            self._watch_room()
-
-    def _drop_old(self) -> None:
-        """Remove the segments that nobody needs any more."""
-        oldest, trail = self._contents.oldest_needed(), self.trail
-        if self._journal.oldest() >= oldest:
-            return
-        if trail.behind:
-            trail.recover()
-            for _, payload in self._journal.records():
-                try:
-                    record = _record(payload)
-                    if record[0] == records.AUDIT:
-                        trail.redo(record[1:])
-                except _NOT_UNDERSTOOD:
-                    pass  # said at the start
-        trail.sync()
-        self._journal.drop_before(oldest)
-
     def _watch_room(self) -> None:
         """Say so, once, when room gets short: before it is gone."""
-        size, most = self._journal.size(), self._limits.ledger_bytes
+        size, most = self._store.journal.size(), self._limits.ledger_bytes
         free, spare = self._storage.free(), self._limits.free_bytes
         low = size > most - most // 8 or free < 2 * spare
         if low and not self._low:
             told = "the ledger has %d of its %d bytes, %d bytes of flash are free"
             self.event("storage-low", told % (size, most, free))
         self._low = low
-
-
-class Group:
-    """Those who share a sync."""
-
-    __slots__ = ("error", "failures", "over")
-
-    def __init__(self, failures: int) -> None:
-        self.failures = failures  # the ledger's count when it began
-        self.over = asyncio.Event()
-        self.error: int | None = _EIO  # errno
-
-
-class Checkpoint:
-    """One being written: it begins in `segment`; the jobs `seqs` are still to be written."""
-
-    __slots__ = ("segment", "seqs", "size")
-
-    def __init__(self, segment: int, seqs: list[int]) -> None:
-        self.segment = segment
-        self.seqs = seqs
-        self.size = 0
-
-
-class Batch:
-    """Of a Ledger; may be nested, then the outermost counts."""
-
-    def __init__(self, ledger: Ledger, sync: bool) -> None:
-        self._ledger = ledger
-        self._sync = sync
-
-    def __enter__(self) -> None:
-        self._ledger._batches += 1
-
-    def __exit__(self, kind: Any, error: Any, trace: Any) -> None:
-        ledger = self._ledger
-        ledger._batches -= 1
-        if ledger._batches or not self._sync:
-            return
-        try:
-            ledger._commit()
-        except OSError:
-            ledger._lost()
-            raise
-
-
-def _record(payload: bytes) -> list[Any]:
-    record = cbor.decode(payload)
-    if not isinstance(record, list):
-        raise ValueError("a record is an array, not %r" % type(record))
-    return record
 
 
 def _answer(job: Job, now: int) -> str:

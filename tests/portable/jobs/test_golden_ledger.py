@@ -99,7 +99,7 @@ def life() -> tuple[list[bytes], list[bytes]]:
     ledger.compact()
     ledger.acknowledge(12)
     ledger.compact()
-    records = [payload for _, payload in ledger._journal.records()]
+    records = [payload for _, payload in ledger._store.journal.records()]
     return records, messages + outgoing(ledger)
 
 

@@ -8,13 +8,8 @@ from gateway.contract.job import Job, State
 from gateway.contract.kinds import READ
 from gateway.contract.limits import MAX_VALUE
 from gateway.contract.result import KO, OK, VALUE, Result
-from gateway.jobs.ledger import (
-    REFUSALS_A_MINUTE,
-    REFUSALS_AT_ONCE,
-    ROUTINE_SIZE,
-    Ledger,
-    LedgerError,
-)
+from gateway.jobs.ledger import Ledger, LedgerError
+from gateway.jobs.routine import REFUSALS_A_MINUTE, REFUSALS_AT_ONCE, ROUTINE_SIZE
 from hal.sim.clock import ManualClock
 from hal.sim.storage import ENOSPC, MemoryStorage
 from tests.portable.jobs.told import told

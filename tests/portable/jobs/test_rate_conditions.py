@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from gateway.jobs.ledger import REFUSALS_A_MINUTE, REFUSALS_AT_ONCE
 from gateway.jobs.rate import MAX_NAMES, Rate
+from gateway.jobs.routine import REFUSALS_A_MINUTE, REFUSALS_AT_ONCE
 from hal.sim.clock import ManualClock
 from tests.portable.jobs.test_ledger import World
 

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from gateway.contract.reports import Dropped, Event, JobReport, MeterReport
 from gateway.contract.result import KO, VALUE, Result
-from gateway.jobs.ledger import ROUTINE_SIZE
+from gateway.jobs.routine import ROUTINE_SIZE
 from gateway.uplink.session import LAST_PAUSE_MS
 from hal.rt import log
 from tests.contract.here import FolderStorage
