@@ -44,7 +44,9 @@ def one_line(text: str) -> str:
 
 def _value(value: Any) -> str:
     if isinstance(value, (bytes, bytearray)):
-        printable = len(value) > 0 and not [byte for byte in value if not 32 <= byte < 127]
+        if not value:
+            return ""  # what hex() gives on MicroPython is no text then
+        printable = not [byte for byte in value if not 32 <= byte < 127]
         return '"%s"' % bytes(value).decode() if printable else bytes(value).hex()
     return str(value)
 

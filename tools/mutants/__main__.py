@@ -191,6 +191,10 @@ def arguments(given: list[str]) -> argparse.Namespace:
     return parser.parse_args(given)
 
 
+def since(revision: str | None) -> str:
+    return " that has changed since %s" % revision if revision else ""
+
+
 def main(given: list[str]) -> int:
     options = arguments(given)
     start = time.monotonic()
@@ -206,7 +210,8 @@ def main(given: list[str]) -> int:
         print("· equivalent.toml names no fault any more: %s %s" % (each.file, each.change))
     chosen = choose(candidates, options.mutants, options.seed)
     if not chosen:
-        sys.exit("error: nothing to plant in %s" % (options.room or "the lines changed"))
+        where = "%s%s" % (options.room or "gateway, hal and tools/hes", since(options.since))
+        sys.exit("error: nothing to plant in %s; name a folder or file of the three" % where)
     places = [base / ("copy-%d" % i) for i in range(max(1, options.j))]
     for place in places:
         place.mkdir(exist_ok=True)

@@ -123,4 +123,5 @@ def test_two_runs_do_not_share_their_copies(project: Path) -> None:
 def test_nothing_to_plant_is_said(project: Path) -> None:
     with pytest.raises(SystemExit) as told:
         command.main(["--mutants", "1", "--room", "gateway/nothing"])
-    assert str(told.value) == "error: nothing to plant in gateway/nothing"
+    text = "error: nothing to plant in gateway/nothing; name a folder or file of the three"
+    assert str(told.value) == text

@@ -1,0 +1,117 @@
+"""Values and details as a report shows them: cut to the character, and states by their names."""
+
+from __future__ import annotations
+
+from gateway.activities import readable, verdict
+from gateway.activities.image import image_object
+from gateway.dlms.data import axdr
+from gateway.dlms.errors import (
+    AccessRefused,
+    ActionRefused,
+    AssociationRefused,
+    ProtocolError,
+    SecurityFailed,
+    ServiceRefused,
+)
+from tests.portable.support import raises
+
+
+def shown(tag, value):
+    return readable.shown(axdr.encode((tag, value)))
+
+
+def test_values():
+    for tag, value, text in (
+        (axdr.NULL, None, "null-data"),
+        (axdr.LONG_UNSIGNED, 900, "long-unsigned 900"),
+        (axdr.OCTET_STRING, b"ABC", 'octet-string "ABC"'),
+        (axdr.OCTET_STRING, b"", "octet-string "),
+        (axdr.OCTET_STRING, b" ~", 'octet-string " ~"'),
+        (axdr.OCTET_STRING, b"A\x1f", "octet-string 411f"),
+        (axdr.OCTET_STRING, b"A\x7f", "octet-string 417f"),
+        (axdr.ARRAY, [(axdr.UNSIGNED, 1)] * 2, "array of 2 010211011101"),
+        (axdr.OCTET_STRING, b"\0" * 24, "octet-string " + "00" * 24),
+        (axdr.OCTET_STRING, b"\0" * 25, "octet-string " + "00" * 22 + "0..."),
+    ):
+        assert shown(tag, value) == text, (tag, value)
+    assert readable.shown(b"\x12\x01") == "malformed data 1201"
+    assert readable.shown(b"\xff" * 60) == "malformed data " + "ff" * 22 + "f..."
+
+
+def test_details():
+    assert readable.one_line(" a\n b\t c ") == "a b c"
+    assert readable.one_line("x" * 240) == "x" * 240
+    assert readable.one_line("x" * 241) == "x" * 237 + "..."
+
+
+def test_what_passes():
+    for name, passes in (
+        ("temporary-failure", True),
+        ("object-unavailable", True),
+        ("hardware-fault", False),
+        ("read-write-denied", False),
+        ("", False),
+    ):
+        assert readable.passing(name) == passes
+
+
+def test_what_an_error_means():
+    for error, associated, reason in (
+        (AssociationRefused("no", "no"), False, "association-refused"),
+        (SecurityFailed("no"), True, "security-failed"),
+        (AccessRefused("temporary-failure", "GET", "no", 2), True, "meter-busy"),
+        (AccessRefused("object-undefined", "GET", "no", 4), True, "read-refused"),
+        (ActionRefused("other-reason", "ACTION", "no", 250), True, "action-refused"),
+        (ActionRefused("other-reason", "ACTION", "no", 250), False, "association-refused"),
+        (ServiceRefused("x", "deciphering-error", None, "no"), True, "security-failed"),
+        (ServiceRefused("x", "other-reason", None, "no"), True, "meter-protocol-error"),
+        (ProtocolError("no"), True, "meter-protocol-error"),
+    ):
+        found = verdict.explained(error, associated)
+        assert (found.outcome, found.reason, found.detail) == ("KO", reason, "no"), error
+
+
+def test_states_and_results_of_an_image_by_name():
+    names = [image_object.state_name(status) for status in range(-1, 9)]
+    assert names == [
+        "status -1",
+        "not initiated",
+        "initiated",
+        "verification initiated",
+        "verification successful",
+        "verification failed",
+        "activation initiated",
+        "activation successful",
+        "activation failed",
+        "status 8",
+    ]
+    assert image_object.result_name(0) == ""
+    assert image_object.result_name(2) == "temporary-failure"
+    assert image_object.result_name(250) == "other-reason"
+
+
+def test_numbers_of_an_image():
+    for tag in (axdr.ENUM, axdr.UNSIGNED, axdr.LONG_UNSIGNED, axdr.DOUBLE_LONG_UNSIGNED):
+        assert image_object.number(axdr.encode((tag, 6)), "status") == 6
+    assert image_object.number(axdr.encode((axdr.BOOLEAN, True)), "enabled") == 1
+    error = raises(ProtocolError, image_object.number, axdr.encode((axdr.NULL, None)), "status")
+    assert str(error) == "status: expected a number, came null-data"
+
+
+def test_what_would_be_activated():
+    def info(*images):
+        rows = []
+        for size, name in images:
+            fields = [(axdr.DOUBLE_LONG_UNSIGNED, size), (axdr.OCTET_STRING, name)]
+            rows.append((axdr.STRUCTURE, fields + [(axdr.OCTET_STRING, b"")]))
+        return axdr.encode((axdr.ARRAY, rows))
+
+    for images, text in (
+        (((100, b"V03"),), ""),
+        (((7, b"A"), (100, b"V03")), ""),
+        (((99, b"V03"),), "563033 of 99 bytes"),
+        (((100, b"V04"),), "563034 of 100 bytes"),
+        (((7, b"A"), (8, b"B")), "41 of 7 bytes and 42 of 8 bytes"),
+        ((), "nothing"),
+    ):
+        assert image_object.would_activate(info(*images), b"V03", 100) == text
