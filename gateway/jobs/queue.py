@@ -1,4 +1,4 @@
-"""The queue: which execution is next, and what becomes of one that has been tried.
+"""The queue: which execution is next; what becomes of one that has been tried is in outcomes.py.
 
 The ledger remembers; this decides. A job waits with its priority, and gains one level for every
 `ageing_s` it has waited, but not the level of the urgent ones (9), which nothing overtakes. A meter
@@ -13,11 +13,12 @@ from __future__ import annotations
 import asyncio
 
 from gateway.contract.job import URGENT, State
-from gateway.contract.result import KO, WAIT, Result
+from gateway.contract.result import KO, Result
 from gateway.contract.window import opening
 from gateway.jobs import progress
 from gateway.jobs.forecast import Durations, fits, words
 from gateway.jobs.meter_order import Turns, queued
+from gateway.jobs.outcomes import MAX_BACKOFF_S, Outcomes
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -31,25 +32,11 @@ if TYPE_CHECKING:
     from hal.ports import Clock
 
 AGEING_S = 3600
-MAX_BACKOFF_S = 3600
-_JITTER_PERCENT = 25
 # A job that makes the gateway restart is not tried for ever: attempts that a restart interrupted
 # count, but a few more than the job allows are made for them.
 _FOR_INTERRUPTIONS = 2
 _IDLE_MS = 3600000
-# A meter that needs time (WAIT) is asked again for so long before that is a failure too.
-WAIT_LIMIT_MS = 7200000
-_LIMITED = ("image-verifying", "image-activating")
 _NONE = b"-"  # instead of the digest of the one image that may travel now
-
-# Reasons that leave the meter as it was, because the order does not fit it.
-_REJECTING = (
-    "wrong-meter",
-    "wrong-model",
-    "wrong-firmware",
-    "unknown-meter",
-    "not-commissioned",
-)
 
 
 class Execution:
@@ -86,15 +73,13 @@ class Queue:
     ) -> None:
         self._ledger = ledger
         self._clock = clock
-        self._random = random
         self._ageing_ms = ageing_s * 1000
-        self._max_backoff_ms = max_backoff_s * 1000
         self._working: dict[str, Execution] = {}
         # Of a transfer to many meters, while none of its conversations is with this one.
         self._parked: dict[str, Execution] = {}
         self._transfers: dict[int, Transfer] = {}  # by the job's seq
         self._released: set[bytes] = set()
-        self._waits: dict[tuple[int, int], int] = {}  # (seq, index): since when (ticks)
+        self._outcomes = Outcomes(ledger, clock, random, max_backoff_s)
         self._durations = durations or Durations(clock)
         self._turns = Turns(cost or _alike)
         self._version = 0
@@ -241,6 +226,12 @@ class Queue:
         await self._ledger.durable()
         self._over(execution, duration_ms)
 
+    def _record(self, execution: Execution, result: Result, path: str, duration_ms: int) -> None:
+        serial = execution.serial
+        if execution not in (self._working.get(serial), self._parked.get(serial)):
+            raise ValueError("the execution on %s is not in work" % serial)
+        self._outcomes.record(execution, result, path, duration_ms)
+
     def _over(self, execution: Execution, duration_ms: int) -> None:
         in_hand = max(len(self._working), 1)
         self._durations.note(execution.job.kind, duration_ms, in_hand + len(self._parked))
@@ -249,65 +240,14 @@ class Queue:
                 del held[execution.serial]
         self.wake()
 
-    def _record(self, execution: Execution, result: Result, path: str, duration_ms: int) -> None:
-        serial = execution.serial
-        if execution not in (self._working.get(serial), self._parked.get(serial)):
-            raise ValueError("the execution on %s is not in work" % execution.serial)
-        entry = self._ledger.entry_of(execution.seq)
-        seq, index = execution.seq, execution.index
-        if result.outcome == WAIT:
-            result = self._waited(entry, index, result)
-        self._ledger.note(
-            "done",
-            [
-                execution.job.id,
-                execution.serial,
-                execution.attempt,
-                result.outcome,
-                result.reason,
-                path,
-            ],
-        )
-        if result.outcome == WAIT:
-            self._ledger.again(seq, index, result.reason, result.wait_s * 1000, False)
-            return
-        self._waits.pop((seq, index), None)
-        if result.outcome != KO:
-            self._ledger.finished(seq, index, State.SUCCEEDED, result, path, duration_ms)
-        elif not result.worth_retrying():
-            state = State.REJECTED if result.reason in _REJECTING else State.FAILED
-            self._ledger.finished(seq, index, state, result, path, duration_ms)
-        elif entry.stopped():
-            final = Result(KO, entry.stopped(), _last(result))
-            self._ledger.finished(seq, index, State.CANCELED, final, path, duration_ms)
-        elif execution.attempt >= entry.job.max_attempts:
-            self._ledger.finished(seq, index, State.FAILED, result, path, duration_ms)
-        else:
-            wait_ms = self._backoff_ms(entry.job.backoff_s, execution.attempt)
-            if self._closed(entry, wait_ms):
-                final = Result(KO, "window-closed", _last(result))
-                self._ledger.finished(seq, index, State.TIMED_OUT, final, path, duration_ms)
-            else:
-                self._ledger.again(seq, index, result.reason, wait_ms)
-
-    def _waited(self, entry: Entry, index: int, result: Result) -> Result:
-        """WAIT as it is, or the KO for one that has gone on for too long."""
-        now_ms = self._clock.ticks_ms()
-        since_ms = self._waits.setdefault((entry.seq, index), now_ms)
-        if result.reason in _LIMITED and now_ms - since_ms >= WAIT_LIMIT_MS:
-            return Result(KO, "image-stuck", _last(result))
-        if entry.stopped() or self._closed(entry, result.wait_s * 1000):
-            return Result(KO, result.reason, result.detail)
-        return result
-
     def expire(self) -> None:
         """End what still waits of the jobs whose window has closed. take() does it too."""
         self._ledger.settle()
         jobs = self._ledger.jobs()
         self._turns.keep([entry.seq for entry in jobs if not entry.final_number])
         for entry in jobs:
-            if not entry.final_number and self._closed(entry):
-                self._end_queued(entry, None)
+            if not entry.final_number and self._outcomes.closed(entry):
+                self._outcomes.close(entry, self._held(entry))
 
     def forecast(self, job: Job) -> tuple[str, str]:
         """(warning, detail) for the answer to a new job: when it is likely to end, by what meters
@@ -353,7 +293,7 @@ class Queue:
         """End what still waits of the job as FAILED; what is in hand ends by itself."""
         entry = self._ledger.entry(job_id)
         if entry is not None:
-            self._end_queued(entry, Result(KO, reason, detail))
+            self._outcomes.fail(entry, Result(KO, reason, detail))
 
     def held(self) -> list[Job]:
         """Jobs that wait for their package, the most urgent first."""
@@ -436,8 +376,7 @@ class Queue:
 
     def _due_in(self, entry: Entry, now_ms: int, usable: Callable[[str], bool]) -> int | None:
         """The first execution of the job that can be taken now."""
-        waited = [index for seq, index in self._waits if seq == entry.seq]
-        for index in self._turns.of(entry, waited, now_ms):
+        for index in self._turns.of(entry, self._outcomes.waited(entry), now_ms):
             serial = entry.job.serials[index]
             if entry.due.get(index, 0) <= now_ms and self._is_free(serial, entry):
                 if self._worn_out(entry, index):
@@ -458,39 +397,6 @@ class Queue:
             parked is None or (job.priority > parked.job.priority and not job.traits.exclusive)
         )
 
-    def _closed(self, entry: Entry, wait_ms: int = 0) -> bool:
-        """Whether the job's window, in `wait_ms` from now, does not open any more."""
-        now = self._clock.unix_time()
-        return now > 0 and opening(entry.job, now + (wait_ms + 999) // 1000) is None
-
-    def _backoff_ms(self, backoff_s: int, attempt: int) -> int:
-        """backoff_s, doubled with every attempt, at most the limit, give or take a quarter."""
-        wait_ms = min(backoff_s * 1000 << (attempt - 1), self._max_backoff_ms)
-        spread = wait_ms * _JITTER_PERCENT // 100
-        noise = int.from_bytes(self._random(4), "big") % (2 * spread + 1)
-        return wait_ms - spread + noise
-
-    def _end_queued(self, entry: Entry, result: Result | None) -> None:
-        """FAILED with the result; without one TIMED_OUT, as the window has closed."""
-        if not entry.count(State.QUEUED):
-            return
-        with self._ledger.batch():
-            # The canary last: it has not failed when all ends for another reason.
-            first = entry.first() % len(entry.states)
-            for index in list(range(first, len(entry.states))) + list(range(first)):
-                if entry.states[index] != State.QUEUED:
-                    continue
-                if result is not None:
-                    self._ledger.finished(entry.seq, index, State.FAILED, result)
-                    continue
-                if entry.attempts[index]:
-                    reason = self._ledger.reason_of(entry, index)
-                    final = Result(KO, "window-closed", "last attempt: " + reason)
-                else:
-                    held = self._held(entry)
-                    final = Result(KO, "package-unavailable" if held else "not-tried")
-                self._ledger.finished(entry.seq, index, State.TIMED_OUT, final)
-
 
 def _alike(serial: str) -> int:
     return 0
@@ -498,8 +404,3 @@ def _alike(serial: str) -> int:
 
 def _image(job: Job) -> bytes:
     return b"" if job.package is None else job.package.digest
-
-
-def _last(result: Result) -> str:
-    text = "last attempt: " + result.reason
-    return text + ": " + result.detail if result.detail else text

@@ -10,7 +10,8 @@ from gateway.contract.kinds import CONFIGURE, READ
 from gateway.contract.result import KO, OK, WAIT, Result
 from gateway.contract.window import Daily
 from gateway.jobs.ledger import Ledger
-from gateway.jobs.queue import WAIT_LIMIT_MS, Execution, Queue
+from gateway.jobs.outcomes import WAIT_LIMIT_MS
+from gateway.jobs.queue import Execution, Queue
 from hal.sim.clock import ManualClock
 from hal.sim.storage import MemoryStorage
 from tests.portable.jobs.support import done, in_work

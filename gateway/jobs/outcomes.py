@@ -1,0 +1,148 @@
+"""What becomes of an execution that has been tried, and of those that wait when their job ends."""
+
+from __future__ import annotations
+
+from gateway.contract.job import State
+from gateway.contract.result import KO, WAIT, Result
+from gateway.contract.window import opening
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from gateway.jobs.entry import Entry
+    from gateway.jobs.ledger import Ledger
+    from gateway.jobs.queue import Execution
+    from hal.ports import Clock
+
+MAX_BACKOFF_S = 3600
+_JITTER_PERCENT = 25
+# A meter that needs time (WAIT) is asked again for so long before that is a failure too.
+WAIT_LIMIT_MS = 7200000
+_LIMITED = ("image-verifying", "image-activating")
+
+# Reasons that leave the meter as it was, because the order does not fit it.
+_REJECTING = (
+    "wrong-meter",
+    "wrong-model",
+    "wrong-firmware",
+    "unknown-meter",
+    "not-commissioned",
+)
+
+
+class Outcomes:
+    """`random(n)` gives n random bytes, for the jitter of the waits between attempts."""
+
+    def __init__(
+        self,
+        ledger: Ledger,
+        clock: Clock,
+        random: Callable[[int], bytes],
+        max_backoff_s: int,
+    ) -> None:
+        self._ledger = ledger
+        self._clock = clock
+        self._random = random
+        self._max_backoff_ms = max_backoff_s * 1000
+        self._waits: dict[tuple[int, int], int] = {}  # (seq, index): since when (ticks)
+
+    def waited(self, entry: Entry) -> list[int]:
+        """Those, by index, that needed time when they were last tried."""
+        return [index for seq, index in self._waits if seq == entry.seq]
+
+    def record(self, execution: Execution, result: Result, path: str, duration_ms: int) -> None:
+        """The execution succeeds, fails, or waits for its next attempt."""
+        entry = self._ledger.entry_of(execution.seq)
+        seq, index = execution.seq, execution.index
+        if result.outcome == WAIT:
+            result = self._waited(entry, index, result)
+        self._ledger.note(
+            "done",
+            [
+                execution.job.id,
+                execution.serial,
+                execution.attempt,
+                result.outcome,
+                result.reason,
+                path,
+            ],
+        )
+        if result.outcome == WAIT:
+            self._ledger.again(seq, index, result.reason, result.wait_s * 1000, False)
+            return
+        self._waits.pop((seq, index), None)
+        if result.outcome != KO:
+            self._ledger.finished(seq, index, State.SUCCEEDED, result, path, duration_ms)
+        elif not result.worth_retrying():
+            state = State.REJECTED if result.reason in _REJECTING else State.FAILED
+            self._ledger.finished(seq, index, state, result, path, duration_ms)
+        elif entry.stopped():
+            final = Result(KO, entry.stopped(), _last(result))
+            self._ledger.finished(seq, index, State.CANCELED, final, path, duration_ms)
+        elif execution.attempt >= entry.job.max_attempts:
+            self._ledger.finished(seq, index, State.FAILED, result, path, duration_ms)
+        else:
+            wait_ms = self._backoff_ms(entry.job.backoff_s, execution.attempt)
+            if self.closed(entry, wait_ms):
+                final = Result(KO, "window-closed", _last(result))
+                self._ledger.finished(seq, index, State.TIMED_OUT, final, path, duration_ms)
+            else:
+                self._ledger.again(seq, index, result.reason, wait_ms)
+
+    def _waited(self, entry: Entry, index: int, result: Result) -> Result:
+        """WAIT as it is, or the KO for one that has gone on for too long."""
+        now_ms = self._clock.ticks_ms()
+        since_ms = self._waits.setdefault((entry.seq, index), now_ms)
+        if result.reason in _LIMITED and now_ms - since_ms >= WAIT_LIMIT_MS:
+            return Result(KO, "image-stuck", _last(result))
+        if entry.stopped() or self.closed(entry, result.wait_s * 1000):
+            return Result(KO, result.reason, result.detail)
+        return result
+
+    def closed(self, entry: Entry, wait_ms: int = 0) -> bool:
+        """Whether the job's window, in `wait_ms` from now, does not open any more."""
+        now = self._clock.unix_time()
+        return now > 0 and opening(entry.job, now + (wait_ms + 999) // 1000) is None
+
+    def _backoff_ms(self, backoff_s: int, attempt: int) -> int:
+        """backoff_s, doubled with every attempt, at most the limit, give or take a quarter."""
+        wait_ms = min(backoff_s * 1000 << (attempt - 1), self._max_backoff_ms)
+        spread = wait_ms * _JITTER_PERCENT // 100
+        noise = int.from_bytes(self._random(4), "big") % (2 * spread + 1)
+        return wait_ms - spread + noise
+
+    def fail(self, entry: Entry, result: Result) -> None:
+        """End what is queued as FAILED with the result."""
+        if entry.count(State.QUEUED):
+            with self._ledger.batch():
+                for index in _canary_last(entry):
+                    self._ledger.finished(entry.seq, index, State.FAILED, result)
+
+    def close(self, entry: Entry, held: bool) -> None:
+        """End what is queued as TIMED_OUT: the window has closed. `held`: the job still waited for
+        its package."""
+        if not entry.count(State.QUEUED):
+            return
+        with self._ledger.batch():
+            for index in _canary_last(entry):
+                if entry.attempts[index]:
+                    reason = self._ledger.reason_of(entry, index)
+                    final = Result(KO, "window-closed", "last attempt: " + reason)
+                else:
+                    final = Result(KO, "package-unavailable" if held else "not-tried")
+                self._ledger.finished(entry.seq, index, State.TIMED_OUT, final)
+
+
+def _canary_last(entry: Entry) -> Iterator[int]:
+    """What is still queued, by index. The canary last: it has not failed when all ends for another
+    reason."""
+    first = entry.first() % len(entry.states)
+    for index in list(range(first, len(entry.states))) + list(range(first)):
+        if entry.states[index] == State.QUEUED:
+            yield index
+
+
+def _last(result: Result) -> str:
+    text = "last attempt: " + result.reason
+    return text + ": " + result.detail if result.detail else text
