@@ -19,7 +19,15 @@ from tests.portable.activities.test_image_campaign import (
     run_now,
     transfer,
 )
-from tests.portable.activities.test_image_transfer import BLOCK, NOW, OTHER, TEMPORARY, Content
+from tests.portable.activities.test_image_transfer import (
+    BLOCK,
+    NEW,
+    NOW,
+    OTHER,
+    TEMPORARY,
+    Content,
+)
+from tests.portable.dlms.scripted_meter import FIRMWARE, octets
 from tests.portable.support import raises, run
 
 ACTIVATE, VERIFY = 4, 3
@@ -297,6 +305,26 @@ def test_what_a_check_finds():
     meter = fleet.meters["M0"]
     meter.status, meter.have, meter.verify_polls = 2, whole, 9
     assert run(one._check(meter, member)) == conversations.AGAIN_MS
+
+
+def test_what_a_check_finds_once_all_have_been_told_to_activate():
+    """It runs the image; or it has verified it and did not hear; or it holds another one."""
+    for status, runs, told, reason, verified, foreign, doubt in (
+        (6, NEW, None, "applied", False, False, False),
+        (3, "V02.10.01", None, None, True, False, False),
+        (3, "V02.10.01", b"OTHER", None, False, True, True),
+        (5, "V02.10.01", None, None, True, False, False),
+    ):
+        one, (member, *_), fleet, _ = a_campaign(1)
+        one._told_all, member.activating = True, True
+        meter = fleet.meters["M0"]
+        meter.status, meter.have, meter.activate_polls = status, "1" * BLOCKS, 9
+        meter.image, meter.identifier, meter.told = bytearray(CONTENT), b"V03", told
+        meter.values[FIRMWARE] = octets(runs)
+        found = run(one._check(meter, member))
+        assert (found and found.reason) == reason, status
+        assert (member.verified, member.foreign, one._doubt) == (verified, foreign, doubt), status
+        assert member.activating == (status >= 5), status
 
 
 def test_who_has_all_and_did_not_hear_verify_is_told_by_itself():
