@@ -9,16 +9,16 @@ from __future__ import annotations
 
 import hashlib
 
-from gateway.contract.image_file import ImageFile
 from gateway.contract.kinds import IMAGE_FILE
 from gateway.contract.messages import Pull
-from gateway.contract.package import Package
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from gateway.contract.image_file import ImageFile
     from gateway.contract.messages import Chunk
+    from gateway.contract.package import Package
     from hal.ports import Crypto, Storage
 
 CHUNK = 4096
@@ -55,6 +55,8 @@ class Files:
     def package(self, digest: bytes) -> Package:
         """The complete package. OSError when it is not here; Refused as Package.decode()."""
         if self._decoded is None or self._decoded[0] != digest:
+            from gateway.contract.package import Package  # with the first one
+
             raw = self._storage.read(_name(digest))
             self._decoded = (digest, Package.decode(raw, self._trust, self._crypto))
         return self._decoded[1]
@@ -62,6 +64,8 @@ class Files:
     def image(self, digest: bytes) -> ImageFile:
         """The complete image file, likewise."""
         if self._image is None or self._image[0] != digest:
+            from gateway.contract.image_file import ImageFile
+
             found = ImageFile.open(self._storage, _name(digest), self._trust, self._crypto)
             self._image = (digest, found)
         return self._image[1]

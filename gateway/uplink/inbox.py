@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from gateway.contract import envelope, messages
 from gateway.contract.envelope import digest_of
-from gateway.contract.key_change import KeyChange
 from gateway.contract.limits import MAX_MESSAGE
 from gateway.contract.messages import Ack, Ask, Chunk, Resend
 from gateway.contract.refused import Refused
@@ -160,6 +159,8 @@ class Inbox:
         if self._dateless("meters' keys have"):
             return
         content, kid = envelope.verify(payload, self._trust.of(KEYS), self._crypto)
+        from gateway.contract.key_change import KeyChange  # seldom
+
         change = KeyChange.decode(content)
         check_address(change, self._concentrator, self._clock.unix_time())
         self._trust.check_keys(change.number, content)

@@ -23,6 +23,8 @@ pytestmark = pytest.mark.skipif(
 # has no use for once it runs.
 UNUSED = (
     "gateway.activities",  # before the first job
+    "gateway.contract.image_file",
+    "gateway.contract.package",
     "gateway.dlms",
     "gateway.local",
     "gateway.work.many_meters",
