@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ from gateway.contract.messages import Meters
 from gateway.version import VERSION
 from hal.rt import log
 from tests.unit.hes.orders import CONCENTRATOR
-from tests.unit.hes.test_hes_meters import birth, way
+from tests.unit.hes.test_hes_meters import NOW, birth, way
 from tools.hes.__main__ import main
 from tools.hes.cli import serve
 from tools.hes.cli.main import _parser
@@ -135,8 +136,12 @@ def test_meters_as_a_table(served: Any, monkeypatch: Any, capsys: Any) -> None:
     assert main(["meters", CONCENTRATOR, "--stored"]) == 0
     shown = capsys.readouterr().out
     lines = [line.split() for line in shown.splitlines() if line.strip()]
+    assert lines[0] == ["Modems"] and lines[1] == ["Path", "State", "Nodes", "Recoveries", "Told"]
     assert lines[3][:8] == ["plc", "up", "7", "discover", "4,", "kick", "2", lines[3][7]]
     assert lines[4][:4] == ["rf", "down", "3", "-"]
+    assert lines[5][:3] == ["Meters,", "as", "told"]
+    wanted = ["Meter", "Path", "State", "Since", "Last", "heard", "Rate", "Silent", "Changes"]
+    assert lines[6] == wanted
     rows = [words for words in lines if words[0] in ("A1", "A2", "A3")]
     assert [words[:3] for words in rows] == [
         ["A1", "plc", "reachable"],
@@ -147,3 +152,50 @@ def test_meters_as_a_table(served: Any, monkeypatch: Any, capsys: Any) -> None:
     assert rows[0][-4:] == ["93", "%", "-", "6"] and rows[1][-4:] == ["12", "%", "4", "1"]
     assert "date unknown" in shown
     assert "3 meters, 1 of them reachable." in shown
+
+
+def test_meters_that_nobody_told_of(served: Any, capsys: Any) -> None:
+    store = Store("hes.sqlite")
+    store.line.take_state(CONCENTRATOR, birth([]))
+    assert main(["meters", CONCENTRATOR, "--stored", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out) == {
+        "concentrator": CONCENTRATOR,
+        "told": 0,
+        "modems": [],
+        "meters": [],
+        "strangers": [],
+    }
+    assert main(["meters", CONCENTRATOR, "--stored"]) == 0
+    assert capsys.readouterr().out == "0 meters, 0 of them reachable.\n"
+
+
+def test_a_meter_with_its_history_for_machines(served: Any, capsys: Any) -> None:
+    store = Store("hes.sqlite")
+    store.line.take_state(CONCENTRATOR, birth([]))
+    page = [["A1", [way("plc", 2, NOW, NOW - 60)]], ["A2", [way("rf")]]]
+    store.line.take_meters(CONCENTRATOR, Meters("", False, page))
+    assert main(["meters", CONCENTRATOR, "--stored", "--json", "--meter", "A1"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert found["meters"] == [
+        {
+            "serial": "A1",
+            "commissioned": True,
+            "paths": [
+                {
+                    "path": "plc",
+                    "state": "unreachable",
+                    "since": NOW,
+                    "last_heard": NOW + 5,
+                    "delivery_percent": 90,
+                    "silent_attempts": 0,
+                    "changes": 1,
+                    "registered": True,
+                }
+            ],
+        }
+    ]
+    assert found["changes"] == [
+        {"path": "plc", "since": NOW - 60, "state": "reachable"},
+        {"path": "plc", "since": NOW, "state": "unreachable"},
+    ]
+    assert found["told"] > NOW - 10 * 365 * 86400

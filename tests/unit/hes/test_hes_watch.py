@@ -200,6 +200,24 @@ def test_the_list(store: Store, key: Any, monkeypatch: pytest.MonkeyPatch, capsy
     assert main(["--db", store.where, "list"]) == 0
     shown = capsys.readouterr().out
     rows = {line.split()[0]: line.split() for line in shown.splitlines() if line.strip()}
+    assert rows["Job"] == [
+        "Job",
+        "Submitted",
+        "Concentrator",
+        "Kind",
+        "State",
+        "Meters",
+        "OK",
+        "KO",
+        "Ends",
+    ]
+    titles = [line.strip() for line in shown.splitlines()]
+    assert [each for each in titles if each in ("Jobs", "Concentrators", "Last events")] == [
+        "Jobs",
+        "Concentrators",
+        "Last events",
+    ]
+    assert "Concentrator   Line      Last heard" in shown and "When" in rows
     job = rows[show_id(first)]
     clock = show.ends(ends, time.time()).split()[0]
     assert job[3:6] == [CONCENTRATOR, "configure", "in-progress"]
@@ -223,3 +241,20 @@ def test_the_list(store: Store, key: Any, monkeypatch: pytest.MonkeyPatch, capsy
     store.line.beat("mqtt://b", "connected")
     assert main(["--db", store.where, "list"]) == 0
     assert "`ami-hes serve` is connected to the broker." in capsys.readouterr().out
+
+
+def test_on_a_screen_it_is_live_until_the_end(
+    store: Store, key: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    job_id = configure(store, key)
+    steps = [lambda: take(store, accepted(job_id), *(ok(job_id, each) for each in METERS))]
+    paces: list[float] = []
+
+    def sleep(seconds: float) -> None:
+        paces.append(seconds)
+        steps.pop(0)()
+
+    monkeypatch.setattr("tools.hes.cli.watch.time.sleep", sleep)
+    console = Console(force_terminal=True, width=100, file=io.StringIO())
+    final = watch.watch(store.reports, job_id, console)
+    assert final["finished"] and not steps and paces == [watch.EVERY]
