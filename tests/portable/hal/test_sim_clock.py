@@ -105,3 +105,28 @@ def test_a_cancelled_wait_cancels_what_it_waits_for() -> None:
         assert sorted(ended) == ["cancelled", "waiter too"]
 
     run(body())
+
+
+def test_who_was_woken_is_not_waited_for_any_more() -> None:
+    async def play() -> None:
+        clock = ManualClock()
+        woken = []
+
+        async def sleeper(duration: int) -> None:
+            await clock.sleep_ms(duration)
+            woken.append(duration)
+
+        tasks = [asyncio.create_task(sleeper(duration)) for duration in (5, 5, 6)]
+        await clock.settle()
+        clock.advance(5)
+        assert len(clock._sleepers) == 1, "two of three are awake at their time"
+        await clock.settle()
+        assert woken == [5, 5]
+        clock.advance(1)
+        assert clock._sleepers == []
+        await clock.settle()
+        assert woken == [5, 5, 6]
+        for task in tasks:
+            await task
+
+    run(play())

@@ -226,6 +226,33 @@ def test_new_keys_are_all_there_or_none():
     assert sweep(play) >= 8
 
 
+def test_files_are_closed_also_when_the_flash_refuses():
+    for error in (None, ENOSPC):
+        storage, box = FailingStorage(), vault()
+        storage.replace(METERS, ('{"serial": "%s", "paths": []}\n' % A).encode())
+        inventory = Inventory(storage, box)
+        known = Reachability(ManualClock(NOON), storage)
+        known.answered(Meter(A, [PLC]), PLC)
+        opened = []
+        made = storage.append
+
+        def append(name, reserve=0, made=made, opened=opened):
+            file = made(name, reserve)
+            opened.append(name)
+            file.close = lambda: opened.remove(name)
+            return file
+
+        storage.append = append
+        keys = [(A, box.wrap(A, MeterKeys(bytes(16), bytes(16))))]
+        for work in (known.save, lambda keys=keys, to=inventory: to.replace_keys(keys)):
+            if error is None:
+                work()
+            else:
+                storage.fail_at(1, error)
+                raises(OSError, work)
+            assert opened == []
+
+
 # ---------------------------------------------------------------- upkeep
 
 
