@@ -116,7 +116,7 @@ _INTEGERS = {
     DELTA_DOUBLE_LONG_UNSIGNED: (">I", 4, 0, (1 << 32) - 1),
 }
 _FLOATS = {FLOAT32: (">f", 4), FLOAT64: (">d", 8)}
-_PARTED = (ARRAY, STRUCTURE)
+PARTED = (ARRAY, STRUCTURE)
 _TEXTS = (VISIBLE_STRING, UTF8_STRING)
 _EMPTY = (NULL, DONT_CARE)
 _CALENDAR = {DATE_TIME: 12, DATE: 5, TIME: 4}
@@ -126,7 +126,7 @@ _NUMBERS = {tag: (row[0], row[1]) for tag, row in _INTEGERS.items()}
 _NUMBERS.update(_FLOATS)
 
 _INFINITY = float("inf")
-_DEPTH = 16  # nesting; the deepest object of the Blue Book needs 5
+DEPTH = 16  # nesting; the deepest object of the Blue Book needs 5
 
 
 # ---------------------------------------------------------------- encode
@@ -137,7 +137,7 @@ def encode(typed: Typed) -> bytes:
     tag, value = typed
     out = bytearray()
     out.append(tag)
-    _put(out, tag, value, 0)
+    put_value(out, tag, value, 0)
     return bytes(out)
 
 
@@ -171,7 +171,7 @@ def put_octets(out: bytearray, octets: bytes) -> None:
     out.extend(octets)
 
 
-def _put(out: bytearray, tag: int, value: Any, depth: int) -> None:
+def put_value(out: bytearray, tag: int, value: Any, depth: int) -> None:
     """Append the value of a type, without its tag."""
     if tag in _INTEGERS:  # these two first, for they are most of what is sent
         form, _, low, high = _INTEGERS[tag]
@@ -181,21 +181,17 @@ def _put(out: bytearray, tag: int, value: Any, depth: int) -> None:
     elif tag == OCTET_STRING:
         put_length(out, len(value))
         out += value
-    elif tag in _PARTED:
-        if depth >= _DEPTH:
-            raise ValueError("data is nested deeper than %d" % _DEPTH)
+    elif tag in PARTED:
+        if depth >= DEPTH:
+            raise ValueError("data is nested deeper than %d" % DEPTH)
         put_length(out, len(value))
         for item_tag, item in value:
             out.append(item_tag)
-            _put(out, item_tag, item, depth + 1)
+            put_value(out, item_tag, item, depth + 1)
     elif tag == COMPACT_ARRAY:
-        description, items = value
-        _put_description(out, description, depth)
-        content = bytearray()
-        for typed in items:
-            _put_described(content, typed, description)
-        put_length(out, len(content))
-        out += content
+        from gateway.dlms.data import compact
+
+        compact.put(out, value, depth)
     elif tag in _TEXTS:
         raw = value.encode()
         if tag == VISIBLE_STRING and len(raw) != len(value):
@@ -242,43 +238,6 @@ def _put_bits(out: bytearray, bits: str) -> None:
         out.append(octet << 8 - (len(bits) & 7))
 
 
-def _put_description(out: bytearray, description: Any, depth: int) -> None:
-    if depth > _DEPTH:
-        raise ValueError("data is nested deeper than %d" % _DEPTH)
-    if isinstance(description, int):
-        if description == COMPACT_ARRAY or description in _PARTED:
-            raise ValueError("a compact-array's element type must be described in full")
-        out.append(description)
-        return
-    out.append(description[0])
-    if description[0] == ARRAY:
-        if not 0 <= description[1] <= 65535:
-            raise ValueError("an array in a compact-array has 0..65535 elements")
-        out.extend(struct.pack(">H", description[1]))
-        _put_description(out, description[2], depth + 1)
-    elif description[0] == STRUCTURE:
-        put_length(out, len(description[1]))
-        for part in description[1]:
-            _put_description(out, part, depth + 1)
-    else:
-        raise ValueError("only array and structure have parts")
-
-
-def _put_described(out: bytearray, typed: Typed, description: Any) -> None:
-    tag = description if isinstance(description, int) else description[0]
-    if typed[0] != tag:
-        raise ValueError(f"{TAGS.get(typed[0])} in a compact-array of {TAGS.get(tag)}")
-    if tag in _PARTED:
-        items = typed[1]
-        parts = description[1] if tag == STRUCTURE else [description[2]] * description[1]
-        if len(items) != len(parts):
-            raise ValueError("%d parts where %d are described" % (len(items), len(parts)))
-        for item, part in zip(items, parts):  # noqa: B905 (checked; MicroPython has no strict=)
-            _put_described(out, item, part)
-    else:
-        _put(out, tag, typed[1], 0)
-
-
 # ---------------------------------------------------------------- decode
 
 
@@ -301,7 +260,7 @@ def decode_at(data: Bytes, pos: int) -> tuple[Typed, int]:
 def length_at(data: Bytes, pos: int) -> tuple[int, int]:
     """A length and the position after it. Nothing says yet that so many bytes follow."""
     if pos >= len(data):
-        raise _short(1, 0)
+        raise ends_early(1, 0)
     length = data[pos]
     pos += 1
     if length < 0x80:
@@ -310,7 +269,7 @@ def length_at(data: Bytes, pos: int) -> tuple[int, int]:
     if not 1 <= count <= 4:
         raise ProtocolError("a length of %d bytes where 1..4 are sensible" % count)
     if pos + count > len(data):
-        raise _short(count, len(data) - pos)
+        raise ends_early(count, len(data) - pos)
     return int.from_bytes(data[pos : pos + count], "big"), pos + count
 
 
@@ -327,14 +286,15 @@ def skip_at(data: Bytes, pos: int) -> int:
 def to_values(typed: Typed) -> Any:
     """Natives only: numbers, text, bytes, None, and lists for arrays and structures."""
     tag, value = typed
-    if tag in _PARTED:
+    if tag in PARTED:
         return [to_values(item) for item in value]
     if tag == COMPACT_ARRAY:
         return [to_values(item) for item in value[1]]
     return value
 
 
-def _short(wanted: int, there: int) -> ProtocolError:
+def ends_early(wanted: int, there: int) -> ProtocolError:
+    """The error for data that ends too soon."""
     return ProtocolError("data ends early: %d bytes expected, %d there" % (wanted, there))
 
 
@@ -348,31 +308,33 @@ def _whole(data: Bytes, typed: bool) -> Any:
 def _get(data: Bytes, pos: int, end: int, depth: int, typed: bool) -> tuple[Any, int]:
     """One Data, as (tag, value) or, when not `typed`, as its value in natives."""
     if pos >= end:
-        raise _short(1, 0)
+        raise ends_early(1, 0)
     tag = data[pos]
     pos += 1
     if tag in _NUMBERS:  # first, for they are most of what meters send
         form, size = _NUMBERS[tag]
         stop = pos + size
         if stop > end:
-            raise _short(size, end - pos)
+            raise ends_early(size, end - pos)
         value = struct.unpack_from(form, data, pos)[0]
     elif tag == ARRAY:
         value, stop = _get_array(data, pos, end, depth, typed)
     elif tag == STRUCTURE:
         value, stop = _get_structure(data, pos, end, depth, typed)
     elif tag == COMPACT_ARRAY:
-        value, stop = _get_compact(data, pos, end, depth, typed)
+        from gateway.dlms.data import compact
+
+        value, stop = compact.get(data, pos, end, depth, typed)
     else:
-        value, stop = _get_simple(data, pos, end, tag)
+        value, stop = simple_at(data, pos, end, tag)
     return ((tag, value) if typed else value), stop
 
 
 def _get_structure(
     data: Bytes, pos: int, end: int, depth: int, typed: bool
 ) -> tuple[list[Any], int]:
-    if depth >= _DEPTH:
-        raise ProtocolError("data is nested deeper than %d" % _DEPTH)
+    if depth >= DEPTH:
+        raise ProtocolError("data is nested deeper than %d" % DEPTH)
     count, pos = length_at(data, pos)
     items = []
     for _ in range(count):  # a lie about the count ends at the first element not there
@@ -382,8 +344,8 @@ def _get_structure(
 
 
 def _get_array(data: Bytes, pos: int, end: int, depth: int, typed: bool) -> tuple[list[Any], int]:
-    if depth >= _DEPTH:
-        raise ProtocolError("data is nested deeper than %d" % _DEPTH)
+    if depth >= DEPTH:
+        raise ProtocolError("data is nested deeper than %d" % DEPTH)
     count, pos = length_at(data, pos)
     items: list[Any] = []
     before = 0
@@ -442,36 +404,38 @@ def _layout(data: Bytes, pos: int, stop: int) -> tuple[str, int, list[int], list
     while pos < stop:
         tag = data[pos]
         head, size = 1, 0
-        letter = _letter(tag)
-        if letter:
-            size = struct.calcsize(">" + letter)
+        code = letter(tag)
+        if code:
+            size = struct.calcsize(">" + code)
         elif tag == OCTET_STRING:
             size, after = length_at(data, pos + 1)
             head = after - pos
-            letter = "%ds" % size
+            code = "%ds" % size
         elif tag in _EMPTY:
             empty.append(len(tags))
         else:
             return None
-        form += "x" * head + letter
+        form += "x" * head + code
         mask += b"\xff" * head + bytes(size)
         tags.append(tag)
         pos += head + size
     return form, int.from_bytes(mask, "big"), tags, empty
 
 
-def _letter(tag: int) -> str:
+def letter(tag: int) -> str:
     """What struct calls a value of the type, "" where that differs from value to value."""
     if tag in _NUMBERS:
         return _NUMBERS[tag][0][1]
     return "%ds" % _CALENDAR[tag] if tag in _CALENDAR else ""
 
 
-def _get_simple(data: Bytes, pos: int, end: int, tag: int) -> tuple[Any, int]:
+def simple_at(data: Bytes, pos: int, end: int, tag: int) -> tuple[Any, int]:
+    """A value that is neither array, structure nor compact-array, without its tag, and the position
+    after it."""
     if tag in _NUMBERS:
         form, size = _NUMBERS[tag]
         if pos + size > end:
-            raise _short(size, end - pos)
+            raise ends_early(size, end - pos)
         return struct.unpack_from(form, data, pos)[0], pos + size
     if tag == OCTET_STRING:
         return _octets(data, pos, end)
@@ -482,19 +446,19 @@ def _get_simple(data: Bytes, pos: int, end: int, tag: int) -> tuple[Any, int]:
         return None, pos
     if tag == BOOLEAN:
         if pos >= end:
-            raise _short(1, 0)
+            raise ends_early(1, 0)
         return data[pos] != 0, pos + 1
     if tag == BIT_STRING:
         count, pos = length_at(data, pos)
         size = count + 7 >> 3
         if pos + size > end:
-            raise _short(size, end - pos)
+            raise ends_early(size, end - pos)
         bits = "".join([f"{octet:08b}" for octet in data[pos : pos + size]])
         return bits[:count], pos + size
     if tag in _CALENDAR:
         stop = pos + _CALENDAR[tag]
         if stop > end:
-            raise _short(_CALENDAR[tag], end - pos)
+            raise ends_early(_CALENDAR[tag], end - pos)
         return bytes(data[pos:stop]), stop
     raise ProtocolError("no data type has the tag %d" % tag)
 
@@ -506,7 +470,7 @@ def _octets(data: Bytes, pos: int, end: int) -> tuple[bytes, int]:
         length, pos = length_at(data, pos)
     stop = pos + length
     if stop > end:
-        raise _short(length, end - pos)
+        raise ends_early(length, end - pos)
     return bytes(data[pos:stop]), stop
 
 
@@ -517,87 +481,3 @@ def _text(tag: int, raw: bytes) -> str:
         return raw.decode()
     except UnicodeError:
         raise ProtocolError("utf8-string that is not UTF-8")
-
-
-def _get_compact(data: Bytes, pos: int, end: int, depth: int, typed: bool) -> tuple[Any, int]:
-    description, pos, nodes = _get_description(data, pos, end, depth)
-    length, pos = length_at(data, pos)
-    stop = pos + length
-    if stop > end:
-        raise _short(length, end - pos)
-    # A few bytes can describe an array of arrays of nulls without end: each element built must be
-    # paid for. Eight values a byte of content is more than any real profile needs.
-    budget = 8 * length
-    items: list[Any] = []
-    form = _form(description)
-    if form:  # rows of one size: their values are read at once, what is left over is refused below
-        size = struct.calcsize(form)
-        for at in range(pos, stop - size + 1, size):
-            cells = list(struct.unpack_from(form, data, at))
-            row = list(zip(description[1], cells)) if typed else cells  # noqa: B905
-            items.append((STRUCTURE, row) if typed else row)
-        pos += len(items) * size
-    while pos < stop:
-        budget -= nodes
-        if budget < 0:
-            raise ProtocolError("a compact-array describes far more values than it has bytes")
-        start = pos
-        item, pos = _get_described(data, pos, stop, description, typed)
-        if pos == start:
-            raise ProtocolError("a compact-array of elements without size")
-        items.append(item)
-    return ((description, items) if typed else items), pos
-
-
-def _form(description: Any) -> str:
-    """The struct format of an element where all values have their size from their type, else ""."""
-    if isinstance(description, int) or description[0] != STRUCTURE or not description[1]:
-        return ""
-    letters = [_letter(part) if isinstance(part, int) else "" for part in description[1]]
-    return "" if "" in letters else ">" + "".join(letters)
-
-
-def _get_description(data: Bytes, pos: int, end: int, depth: int) -> tuple[Any, int, int]:
-    """A type description, the position after it, and how many values one element makes."""
-    if pos >= end:
-        raise _short(1, 0)
-    if depth >= _DEPTH:
-        raise ProtocolError("data is nested deeper than %d" % _DEPTH)
-    tag = data[pos]
-    pos += 1
-    if tag == ARRAY:
-        if pos + 2 > end:
-            raise _short(2, end - pos)
-        count = data[pos] << 8 | data[pos + 1]
-        element, pos, nodes = _get_description(data, pos + 2, end, depth + 1)
-        return (ARRAY, count, element), pos, 1 + count * nodes
-    if tag == STRUCTURE:
-        count, pos = length_at(data, pos)
-        parts = []
-        total = 1
-        for _ in range(count):
-            part, pos, nodes = _get_description(data, pos, end, depth + 1)
-            parts.append(part)
-            total += nodes
-        return (STRUCTURE, parts), pos, total
-    if tag == COMPACT_ARRAY or tag not in TAGS:
-        raise ProtocolError("a compact-array cannot hold elements of tag %d" % tag)
-    return tag, pos, 1
-
-
-def _get_described(
-    data: Bytes, pos: int, end: int, description: Any, typed: bool
-) -> tuple[Any, int]:
-    if isinstance(description, int):
-        value, pos = _get_simple(data, pos, end, description)
-        return ((description, value) if typed else value), pos
-    items = []
-    if description[0] == ARRAY:
-        for _ in range(description[1]):
-            item, pos = _get_described(data, pos, end, description[2], typed)
-            items.append(item)
-    else:
-        for part in description[1]:
-            item, pos = _get_described(data, pos, end, part, typed)
-            items.append(item)
-    return ((description[0], items) if typed else items), pos
