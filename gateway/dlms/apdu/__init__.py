@@ -48,15 +48,10 @@ use for it, and a meter that knows nothing else refuses the AARQ by name.
 
 from __future__ import annotations
 
-from gateway.dlms.apdu import access as apdu_access
-from gateway.dlms.apdu import acse, gbt
-from gateway.dlms.apdu import action as apdu_action
-from gateway.dlms.apdu import errors as apdu_errors
-from gateway.dlms.apdu import get as apdu_get
-from gateway.dlms.apdu import notify as apdu_notify
-from gateway.dlms.apdu import set as apdu_set
+from gateway.dlms.apdu import acse
 from gateway.dlms.apdu.access import (
     ACCESS_ACTION,
+    ACCESS_DECODERS,
     ACCESS_GET,
     ACCESS_REQUEST,
     ACCESS_RESPONSE,
@@ -71,6 +66,7 @@ from gateway.dlms.apdu.access import (
     AccessSet,
 )
 from gateway.dlms.apdu.action import (
+    ACTION_DECODERS,
     ACTION_REQUEST,
     ACTION_RESPONSE,
     ActionBlock,
@@ -89,6 +85,7 @@ from gateway.dlms.apdu.action import (
 from gateway.dlms.apdu.errors import (
     CONFIRMED_SERVICE_ERROR,
     CONFIRMED_SERVICES,
+    ERROR_DECODERS,
     EXCEPTION_RESPONSE,
     INVOCATION_COUNTER_ERROR,
     SERVICE_ERROR_GROUPS,
@@ -97,8 +94,9 @@ from gateway.dlms.apdu.errors import (
     ConfirmedServiceError,
     ExceptionResponse,
 )
-from gateway.dlms.apdu.gbt import GENERAL_BLOCK_TRANSFER, GeneralBlock
+from gateway.dlms.apdu.gbt import BLOCK_DECODERS, GENERAL_BLOCK_TRANSFER, GeneralBlock
 from gateway.dlms.apdu.get import (
+    GET_DECODERS,
     GET_REQUEST,
     GET_RESPONSE,
     GetBlock,
@@ -112,6 +110,7 @@ from gateway.dlms.apdu.notify import (
     DATA_NOTIFICATION,
     EVENT_NOTIFICATION,
     INFORMATION_REPORT,
+    NOTIFICATION_DECODERS,
     NOTIFICATIONS,
     DataNotification,
     EventNotification,
@@ -128,6 +127,7 @@ from gateway.dlms.apdu.parts import (
     values_of,
 )
 from gateway.dlms.apdu.set import (
+    SET_DECODERS,
     SET_REQUEST,
     SET_RESPONSE,
     SetBlock,
@@ -252,10 +252,10 @@ _WHOLE: dict[int, Any] = {
     acse.INITIATE_REQUEST: acse.InitiateRequest.decode,
     acse.INITIATE_RESPONSE: acse.InitiateResponse.decode,
 }
-for _module in (apdu_access, apdu_errors, apdu_notify, gbt):
-    _WHOLE.update(_module.WHOLE)
+for _decoders in (ACCESS_DECODERS, BLOCK_DECODERS, ERROR_DECODERS, NOTIFICATION_DECODERS):
+    _WHOLE.update(_decoders)
 
 # by tag << 8 | choice
 _VARIANTS: dict[int, Any] = {}
-for _variants in (apdu_get.VARIANTS, apdu_set.VARIANTS, apdu_action.VARIANTS):
-    _VARIANTS.update(_variants)
+for _decoders in (ACTION_DECODERS, GET_DECODERS, SET_DECODERS):
+    _VARIANTS.update(_decoders)

@@ -228,7 +228,7 @@ def _access_response(data: Bytes) -> AccessResponse:
     return AccessResponse(invoke, date_time, items)
 
 
-WHOLE = {
+ACCESS_DECODERS = {
     ACCESS_REQUEST: _access_request,
     ACCESS_RESPONSE: _access_response,
 }

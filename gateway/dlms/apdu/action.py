@@ -328,7 +328,7 @@ def _action_list_response(data: Bytes, invoke: int) -> ActionListResponse:
     return ActionListResponse(invoke, items)
 
 
-VARIANTS = {
+ACTION_DECODERS = {
     ACTION_REQUEST << 8 | 1: _action_request,
     ACTION_REQUEST << 8 | 2: _action_next,
     ACTION_REQUEST << 8 | 3: _action_list_request,

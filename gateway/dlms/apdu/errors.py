@@ -151,7 +151,7 @@ def _confirmed_service_error(data: Bytes) -> ConfirmedServiceError:
     return ConfirmedServiceError(data[1], data[2], data[3])
 
 
-WHOLE = {
+ERROR_DECODERS = {
     EXCEPTION_RESPONSE: _exception_response,
     CONFIRMED_SERVICE_ERROR: _confirmed_service_error,
 }

@@ -71,7 +71,7 @@ def _general_block(data: Bytes) -> GeneralBlock:
     )
 
 
-WHOLE = {GENERAL_BLOCK_TRANSFER: _general_block}
+BLOCK_DECODERS = {GENERAL_BLOCK_TRANSFER: _general_block}
 
 
 class Outgoing:

@@ -191,7 +191,7 @@ def _get_list_response(data: Bytes, invoke: int) -> GetListResponse:
     return GetListResponse(invoke, items)
 
 
-VARIANTS = {
+GET_DECODERS = {
     GET_REQUEST << 8 | 1: _get_request,
     GET_REQUEST << 8 | 2: _get_next,
     GET_REQUEST << 8 | 3: _get_list_request,

@@ -153,7 +153,7 @@ def _information_report(data: Bytes) -> InformationReport:
     return InformationReport(time, names, values)
 
 
-WHOLE = {
+NOTIFICATION_DECODERS = {
     DATA_NOTIFICATION: _data_notification,
     EVENT_NOTIFICATION: _event_notification,
     INFORMATION_REPORT: _information_report,

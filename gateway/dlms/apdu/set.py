@@ -278,7 +278,7 @@ def _set_last_list_ack(data: Bytes, invoke: int) -> SetLastListAck:
     return SetLastListAck(invoke, list(results), block)
 
 
-VARIANTS = {
+SET_DECODERS = {
     SET_REQUEST << 8 | 1: _set_request,
     SET_REQUEST << 8 | 2: _set_first_block,
     SET_REQUEST << 8 | 3: _set_block,
