@@ -257,5 +257,5 @@ for _decoders in (ACCESS_DECODERS, BLOCK_DECODERS, ERROR_DECODERS, NOTIFICATION_
 
 # by tag << 8 | choice
 _VARIANTS: dict[int, Any] = {}
-for _decoders in (ACTION_DECODERS, GET_DECODERS, SET_DECODERS):
-    _VARIANTS.update(_decoders)
+for _of_variants in (ACTION_DECODERS, GET_DECODERS, SET_DECODERS):
+    _VARIANTS.update(_of_variants)

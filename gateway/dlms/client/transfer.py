@@ -1,4 +1,4 @@
-"""One request on its way and its answer coming in, in general blocks (Green Book 9.4.6.13) where
+"""One request on its way and its answer coming in, in general blocks (Green Book 9.3.5) where
 there are any: what was lost on the path is asked for, or sent, again."""
 
 from __future__ import annotations

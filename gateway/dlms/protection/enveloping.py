@@ -1,4 +1,4 @@
-"""general-ciphering and general-signing of one association (Green Book 9.2.7.2.4.6, 9.2.7.3), and
+"""general-ciphering and general-signing of one association (Green Book 9.2.7), and
 the transactions they count in: keys identified, wrapped or agreed on, and signatures.
 
 It stands on the association's Ciphering (security.py), which imports it when there is need of it:
