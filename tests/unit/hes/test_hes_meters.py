@@ -92,8 +92,9 @@ def test_history_grows_and_is_bounded(store: Store) -> None:
     assert take([way(since=100)]) == [(100, 1)]
     # Two changes since: the one between is told too.
     assert take([way(since=300, before=200)]) == [(100, 1), (200, 2), (300, 1)]
-    for number in range(200):
-        changes = take([way(since=1000 + number)])
+    with store.line.together():  # as one, for speed
+        for number in range(200):
+            changes = take([way(since=1000 + number)])
     assert len(changes) == WAY_CHANGES and changes[-1] == (1199, 1)
 
 

@@ -157,3 +157,15 @@ def test_a_shorter_audit_trail_is_noticed(store) -> None:
     store.line.take_hello(CONCENTRATOR, Hello(1, 5, [], records=8, head=b"c" * 32))
     store.line.take_hello(CONCENTRATOR, Hello(1, 5, [], records=8, head=b"d" * 32))
     assert [event.name for event in store.reports.events()] == ["audit-trail-cut"] * 2
+
+
+def test_without_a_key_for_the_time_it_is_told_and_said(store, broker, capsys) -> None:
+    async def scenario() -> None:
+        async with serving(store, broker.url), Concentrator(broker.port) as there:
+            now = int(time.time())
+            for off, warned in ((3600 - 60, False), (3600 + 60, True)):
+                await there.send("hello", Hello(1, now - off, [], bytes(16)).encode())
+                assert abs(Time.decode(await there.next("time")).time - time.time()) < 60
+                assert ("--time-key KEY.pem" in capsys.readouterr().err) == warned
+
+    run(scenario())
