@@ -235,3 +235,46 @@ def test_names_and_tags_match() -> None:
     assert axdr.TAG_OF["long-unsigned"] == axdr.LONG_UNSIGNED == 18
     assert axdr.TAGS[axdr.TAG_OF["compact-array"]] == "compact-array"
     assert len(axdr.TAGS) == len(axdr.TAG_OF)
+
+
+def test_lengths_at_every_edge_of_their_spelling() -> None:
+    for length, spelt in (
+        (0, "00"),
+        (0x7F, "7f"),
+        (0x80, "8180"),
+        (0xFF, "81ff"),
+        (0x100, "820100"),
+        (0xFFFF, "82ffff"),
+        (0x10000, "8400010000"),
+        (70000, "8400011170"),
+        (0xFFFFFFFF, "84ffffffff"),
+    ):
+        out = bytearray()
+        axdr.put_length(out, length)
+        assert out == bytes.fromhex(spelt) and axdr.length_size(length) == len(out)
+        assert axdr.length_at(out, 0) == (length, len(out))
+        for size in range(len(out)):
+            raises(ProtocolError, axdr.length_at, out[:size], 0)
+    raises(ValueError, axdr.put_length, bytearray(), 0x100000000)
+    # three bytes, or more than are needed, are fine to read; none and five are not
+    assert axdr.length_at(bytes.fromhex("83010000"), 0) == (0x10000, 4)
+    assert axdr.length_at(bytes.fromhex("8400000001"), 0) == (1, 5)
+    raises(ProtocolError, axdr.length_at, b"\x80", 0)
+    raises(ProtocolError, axdr.length_at, bytes.fromhex("850000000001"), 0)
+
+
+def test_values_longer_than_two_bytes_of_length_can_say() -> None:
+    for size in (0xFFFF, 0x10000, 70000):
+        octets = random_bytes(3, 100) * (size // 100 + 1)
+        octets = octets[:size]
+        raw = axdr.encode((axdr.OCTET_STRING, octets))
+        assert axdr.decode(raw) == (axdr.OCTET_STRING, octets) and axdr.values(raw) == octets
+        assert axdr.skip_at(raw, 0) == len(raw)
+        raises(ProtocolError, axdr.decode, raw[:-1])
+        raises(ProtocolError, axdr.decode, raw + b"\x00")
+    rows = [(axdr.STRUCTURE, [(axdr.UNSIGNED, 1), (axdr.LONG_UNSIGNED, 900)])] * 3
+    count = 0x10001
+    raw = b"\x01\x84\x00\x01\x00\x01" + axdr.encode(rows[0]) * count
+    assert len(axdr.values(raw)) == count
+    raises(ProtocolError, axdr.values, raw[:-1])
+    raises(ProtocolError, axdr.values, raw[:-7])
