@@ -29,12 +29,11 @@ import json
 
 from gateway.contract.limits import MAX_METERS
 from gateway.contract.meter_keys import KEY_SIZES, WRAPPED_SIZES, MeterKeys
+from gateway.meters.json_lines import MAX_LINE, lines
 from hal.ports import CryptoError
-from hal.rt import memory
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from typing import Any
 
     from gateway.contract.meter_keys import Vault
@@ -49,10 +48,7 @@ PLC, RF, IP = "plc", "rf", "ip"
 
 BROADCAST = "broadcast"  # no meter's serial: the fleet's keys
 MAX_PATHS = 4
-MAX_LINE = 512
 MAX_REPORTED = 20  # problems kept as text; the rest is only counted
-_CHUNK = 2048
-_TIDY_LINES = 64
 
 
 class InventoryError(Exception):
@@ -192,7 +188,7 @@ class Inventory:
         self._index_keys()
 
     def _load_meters(self) -> None:
-        for number, _, line in self._lines(METERS):
+        for number, _, line in lines(self._storage, METERS, self._report):
             try:
                 meter = _parse_meter(line)
                 if meter.serial in self._meters:
@@ -221,7 +217,7 @@ class Inventory:
         written: dict[str, bool] = {}
         problems, bad_lines = list(self.problems), self.bad_lines
         try:
-            for _, _, line in self._lines(KEYS):
+            for _, _, line in lines(self._storage, KEYS, self._report):
                 try:
                     serial, plain, wrapped = _parse_keys(line)
                 except InventoryError:
@@ -244,7 +240,7 @@ class Inventory:
         """Where each meter's keys are; True if some are not wrapped."""
         self._key_lines = {}
         some_plain = False
-        for number, offset, line in self._lines(KEYS):
+        for number, offset, line in lines(self._storage, KEYS, self._report):
             try:
                 serial, plain, _ = _parse_keys(line)
                 some_plain = some_plain or plain is not None
@@ -262,41 +258,6 @@ class Inventory:
         self.bad_lines += 1
         if len(self.problems) < MAX_REPORTED:
             self.problems.append("%s line %d: %s; line skipped" % (name, number, text))
-
-    def _lines(self, name: str) -> Iterator[tuple[int, int, bytes]]:
-        """(line number, offset, line) of each line that is not blank.
-
-        Never holds more than one chunk and one line; what exceeds MAX_LINE is reported here and
-        left out. An absent file has no lines.
-        """
-        size = self._storage.size(name)
-        number, start, position = 1, 0, 0
-        line = b""  # what is known of the line that began at `start`, at most MAX_LINE + 1 bytes
-        while position < size:
-            chunk = self._storage.read(name, position, _CHUNK)
-            if not chunk:
-                break
-            begin = 0
-            while True:
-                end = chunk.find(b"\n", begin)
-                piece = chunk[begin : len(chunk) if end < 0 else end]
-                line += piece[: MAX_LINE + 1 - len(line)]
-                if end < 0:
-                    break
-                if self._fits(name, number, line):
-                    yield number, start, line
-                if number % _TIDY_LINES == 0:
-                    memory.tidy()
-                number, start, line, begin = number + 1, position + end + 1, b"", end + 1
-            position += len(chunk)
-        if self._fits(name, number, line):
-            yield number, start, line
-
-    def _fits(self, name: str, number: int, line: bytes) -> bool:
-        if len(line) > MAX_LINE:
-            self._report(name, number, "longer than %d bytes" % MAX_LINE)
-            return False
-        return bool(line.strip())
 
 
 def _parse_meter(line: bytes) -> Meter:

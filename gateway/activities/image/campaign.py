@@ -9,7 +9,7 @@
     repair      by broadcast what many lack, to each what few lack; then verify and check again
     activate    by broadcast, or one by one, now or at the set time
     end         each meter's own firmware identity; and who still lacks something one by one, as
-                image.py does it, without holding the others
+                transfer.py does it, without holding the others
 
 Where everybody who hears us is to have the image, and now, only the sentinels are checked before
 activation: if what they verified is ours, all are told to activate, and each is asked but once,
@@ -25,8 +25,9 @@ from __future__ import annotations
 
 from gateway.activities import attributes, identity, readable
 from gateway.activities.image import block_planning, image_object, transfer
-from gateway.activities.image.block_planning import Bitmap, Costs
-from gateway.activities.image.conversations import STARTING, Conversations, Gone, Stopped
+from gateway.activities.image.block_planning import Bitmap
+from gateway.activities.image.blocks import SENTINELS, Blocks
+from gateway.activities.image.conversations import Conversations, Gone, Stopped
 from gateway.activities.image.image_object import (
     ACTIVATE,
     ACTIVATED,
@@ -40,21 +41,19 @@ from gateway.activities.image.image_object import (
     NOTHING,
     STATUS,
     TO_ACTIVATE,
-    TRANSFER,
     VERIFIED,
     VERIFY,
     VERIFY_FAILED,
     VERIFYING,
 )
+from gateway.activities.image.last_steps import LastSteps
 from gateway.activities.readable import passing
-from gateway.contract.result import KO, OK, WAIT, Result
-from gateway.dlms.errors import ActionRefused, DlmsError, NoAnswer
+from gateway.contract.result import KO, WAIT, Result
+from gateway.dlms.errors import ActionRefused
 from hal.rt import log
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
-
     from gateway.activities.attributes import Attributes
     from gateway.activities.image.conversations import Control, Member, Verdict
     from gateway.activities.image.fleet import Fleet
@@ -62,13 +61,9 @@ if TYPE_CHECKING:
     from gateway.dlms.client.client import Client
 
 WHERE = "campaign"
-SENTINELS = 16
 SETTLE_MS = 5_000  # after activation, before the first meter is asked what it runs
 REPAIRS = 4  # passes of repair
-FEW = 4  # a meter that lacks more than this part of the blocks is no case for repair
-UNKNOWN_LOSS = (0.02, 0.1, 0.3, 0.5)  # assumed of a network nothing is known of
 USUAL_ROUNDS = 2  # expected before the sentinels have been asked
-UNICAST_SHARE = 0.6  # assumed: what a frame to one meter costs of one to all, hops against levels
 
 
 _VERIFYING = Result(WAIT, "image-verifying", "the meter verifies", wait_s=transfer.WAIT_S)
@@ -86,12 +81,8 @@ class Campaign:
         self._order = order
         self._image = order.image
         self._talk = Conversations(fleet, control, at_once)
-        self._size = 0  # of a block
-        self._count = 0
-        self._losses: list[float] = list(UNKNOWN_LOSS)
-        self._costs = Costs(1.0, UNICAST_SHARE, 1.0)
-        self._sent: Sequence[int] = ()  # the blocks broadcast last
-        self._rounds = 0  # of broadcasting, so far
+        self._blocks = Blocks(self._talk, order.image)
+        self._last_steps = LastSteps(self._talk, order)
         self._doubt = False  # a meter was found that would not activate what it was sent
         self._told_all = False  # all have been told to activate
 
@@ -101,7 +92,7 @@ class Campaign:
         self._talk.begin(members)
         try:
             await self._survey()
-            if self._talk.members and 0 < self._size <= self._fleet.room():
+            if self._talk.members and 0 < self._blocks.size <= self._fleet.room():
                 await self._bring()
                 await self._activate()
             await self._end_game()
@@ -126,7 +117,7 @@ class Campaign:
 
         async def look(client: Client, member: Member) -> Verdict:
             keys = [identity.MODEL, identity.FIRMWARE, STATUS]
-            if not self._size:
+            if not self._blocks.size:
                 keys.append(BLOCK_SIZE)
             if member.again:
                 keys += [BLOCKS, TO_ACTIVATE]
@@ -134,7 +125,7 @@ class Campaign:
             result = transfer.unfit(found, self._image, member.again)
             if result is not None:
                 return result
-            if self._size:
+            if self._blocks.size:
                 self._note_state(member, found)
                 return None
             size = image_object.number(found.value(BLOCK_SIZE), "image_block_size")
@@ -144,20 +135,15 @@ class Campaign:
 
         surveyed = len(self._talk.members)
         await self._talk.each(sentinels, look)
-        for each in sizes:
-            sensible = each and -(-self._image.size // each) <= transfer.MOST_BLOCKS
-            if sensible and sizes[each] > sizes.get(self._size, 0):
-                self._size = each
-        if self._size:
-            self._count = -(-self._image.size // self._size)
+        self._blocks.cut(sizes)
         for member, found in states:
             self._note_state(member, found)
         await self._talk.each(others, look)
-        self._costs.exchange = max(1.0, self._talk.exchange_ms())
+        self._blocks.costs.exchange = max(1.0, self._talk.exchange_ms())
         log.info(
             WHERE,
             "%d of %d meters are to have %d blocks of %d bytes"
-            % (len(self._talk.members), surveyed, self._count, self._size),
+            % (len(self._talk.members), surveyed, self._blocks.count, self._blocks.size),
         )
 
     def _note_state(self, member: Member, found: Attributes) -> None:
@@ -165,14 +151,14 @@ class Campaign:
         status = image_object.number(found.value(STATUS), "image_transfer_status")
         member.before = status
         member.stale = status not in (NOT_INITIATED, ACTIVATED, ACTIVATION_FAILED)
-        if not member.again or not self._count:
+        if not member.again or not self._blocks.count:
             return
         member.verified = status == VERIFIED and not self._told(found)
         if member.verified or status == ACTIVATING:
             member.verified = True
-            member.has = Bitmap(self._count)
+            member.has = Bitmap(self._blocks.count)
         elif status in (INITIATED, VERIFYING, VERIFY_FAILED):
-            member.has = self._bitmap(found.values.get(BLOCKS, b""))
+            member.has = self._blocks.bitmap(found.values.get(BLOCKS, b""))
             if status == VERIFY_FAILED and member.has is not None and member.has.complete():
                 member.has = None
 
@@ -181,33 +167,26 @@ class Campaign:
         data = found.value(TO_ACTIVATE)
         return image_object.would_activate(data, self._image.identifier, self._image.size)
 
-    def _bitmap(self, data: bytes) -> Bitmap | None:
-        """None where it is not of this image."""
-        try:
-            return image_object.bitmap(data, self._count)
-        except DlmsError:
-            return None
-
     # ------------------------------------------------------------ initiate, blocks, verify
 
     async def _bring(self) -> None:
         fresh = [member for member in self._talk.members if member.has is None]
         if fresh:
             await self._initiate(fresh)
-        blocks = self._worth()
+        blocks = self._blocks.worth()
         if blocks:
             self._talk.outlook.blocks = USUAL_ROUNDS * len(blocks)
-            await self._send(blocks)
-            rounds = await self._rounds_wanted(len(blocks))
+            await self._blocks.send(blocks)
+            rounds = await self._blocks.rounds_wanted(len(blocks))
             self._talk.outlook.blocks = max(rounds - 1, 0) * len(blocks)
             for _ in range(1, rounds):
-                await self._send(blocks)
+                await self._blocks.send(blocks)
             if not rounds:
                 return
         self._talk.outlook.phase = "verify"
-        await self._command(VERIFY, NOTHING)
+        await self._blocks.command(VERIFY, NOTHING)
         if await self._all_may_activate():
-            self._told_all = await self._command(ACTIVATE, NOTHING, 0.0, self._alone)
+            self._told_all = await self._blocks.command(ACTIVATE, NOTHING, 0.0, self._alone)
         if self._told_all:
             for member in self._talk.members:
                 member.verified, member.activating = False, True
@@ -231,10 +210,10 @@ class Campaign:
     async def _initiate(self, fresh: list[Member]) -> None:
         data = image_object.initiate(self._image.identifier, self._image.size)
         if len(fresh) == len(self._talk.members):
-            missed = self._count * self._costs.exchange
-            if await self._command(INITIATE, data, missed, self._alone):
+            missed = self._blocks.count * self._blocks.costs.exchange
+            if await self._blocks.command(INITIATE, data, missed, self._alone):
                 for member in fresh:
-                    member.has = Bitmap(self._count)
+                    member.has = Bitmap(self._blocks.count)
                 # Nobody may hold another image by the time all are told to activate.
                 fresh = [member for member in fresh if member.stale]
 
@@ -245,7 +224,7 @@ class Campaign:
                 if passing(refused.result):
                     return self._talk.later(member, _BUSY)
                 return Result(KO, "image-refused", readable.one_line("step 1: %s" % refused))
-            member.has = Bitmap(self._count)
+            member.has = Bitmap(self._blocks.count)
             member.stale = False
             return None
 
@@ -257,86 +236,6 @@ class Campaign:
         holds no other that it would activate."""
         ours = [member.meter for member in self._talk.members if not member.foreign]
         return self._fleet.covered_by(ours)
-
-    def _worth(self) -> list[int]:
-        """The blocks that so many lack that a broadcast pays."""
-        lacking, losses = [], []
-        mean = sum(self._losses) / len(self._losses)
-        for member in self._talk.members:
-            if member.has is not None and not member.verified:
-                lacking.append(member.has.lacking())
-                losses.append(member.loss if member.seen else mean)
-        return block_planning.worth_broadcasting(lacking, losses, self._costs)
-
-    async def _send(self, blocks: Sequence[int]) -> None:
-        took = 0
-        self._talk.outlook.phase = "blocks"
-        self._talk.outlook.blocks = max(self._talk.outlook.blocks, len(blocks))
-        for number in blocks:
-            data = image_object.transfer(number, self._image.block(number, self._size))
-            each = await self._talk.broadcast(TRANSFER, data)
-            self._talk.outlook.sent(each)
-            took += each
-        self._sent = blocks
-        self._rounds += 1
-        self._costs.broadcast = max(1.0, took / len(blocks))
-        self._costs.unicast = self._costs.broadcast * UNICAST_SHARE
-
-    def _learn(self, member: Member, has: Bitmap | None) -> None:
-        """What it has got of the rounds since it was asked last."""
-        before = 0 if member.has is None else member.has.held()
-        wanted = min(self._count - before, len(self._sent))
-        rounds = self._rounds - member.seen
-        if wanted and rounds:
-            got = (0 if has is None else has.held()) - before
-            missed = min(max(1 - got / wanted, 0.0), 1.0)
-            member.loss = missed ** (1 / rounds)
-        member.has = has
-        member.seen = self._rounds
-
-    async def _rounds_wanted(self, blocks: int) -> int:
-        """How many rounds in all, by what the sentinels have got of the first; 0: they hear
-        nothing at all."""
-        concerned = [member for member in self._talk.members if not member.verified]
-        asked = [concerned[index] for index in block_planning.sentinels(len(concerned), SENTINELS)]
-        answered: list[Member] = []
-
-        async def look(client: Client, member: Member) -> Verdict:
-            self._learn(member, self._bitmap(await client.get(*BLOCKS)))
-            answered.append(member)
-            return None
-
-        await self._talk.each(asked, look)
-        if not answered:
-            return 1
-        # That none was missed does not mean that none ever will be.
-        least = 0.5 / (blocks * len(answered))
-        self._losses = [max(member.loss, least) for member in answered]
-        if min(self._losses) >= 1:
-            log.warning(WHERE, "no meter takes broadcasts: check the fleet's key; one by one")
-            return 0
-        rounds = block_planning.blind_rounds(self._losses, blocks, len(concerned), self._costs)
-        mean = sum(self._losses) / len(self._losses)
-        log.info(WHERE, "sentinels lack %.1f %%: %d rounds" % (100 * mean, rounds))
-        return rounds
-
-    async def _command(
-        self,
-        method: int,
-        data: bytes,
-        missed_ms: float = 0.0,
-        may: Callable[[], bool] | None = None,
-    ) -> bool:
-        """To all, as often as it takes for nearly all to hear it. `missed_ms`: airtime it costs to
-        mend one that has not, at least an exchange. `may`: asked before each; False as soon as it
-        says no."""
-        missed_ms = max(missed_ms, self._costs.exchange)
-        meters = len(self._talk.members)
-        for _ in range(block_planning.control_rounds(self._losses, meters, self._costs, missed_ms)):
-            if may is not None and not may():
-                return False
-            await self._talk.broadcast(method, data)
-        return True
 
     # ------------------------------------------------------------ check and repair
 
@@ -350,7 +249,7 @@ class Campaign:
         other = identity.FIRMWARE if self._told_all else TO_ACTIVATE
         found = await attributes.read(client, (STATUS, other))
         if self._told_all and identity.text(found.value(other)) == self._image.firmware:
-            return self._applied()
+            return self._last_steps.applied()
         member.activating = False
         status = image_object.number(found.value(STATUS), "image_transfer_status")
         if status == VERIFYING:
@@ -362,16 +261,16 @@ class Campaign:
                 member.verified = not member.foreign
                 if member.foreign:
                     self._doubt = True
-                    member.has = None  # image.py brings ours in its place
+                    member.has = None  # transfer.py brings ours in its place
             elif status == ACTIVATING or status != member.before or not told:
                 member.verified = member.activating = True  # to be confirmed
             else:
-                self._learn(member, None)
+                self._blocks.learn(member, None)
             return None
         if status == NOT_INITIATED:
-            self._learn(member, None)
+            self._blocks.learn(member, None)
             return None
-        self._learn(member, self._bitmap(await client.get(*BLOCKS)))
+        self._blocks.learn(member, self._blocks.bitmap(await client.get(*BLOCKS)))
         if member.has is None or not member.has.complete():
             member.foreign = member.has is None
             return None
@@ -383,7 +282,7 @@ class Campaign:
         """It has all blocks, and does not verify them."""
         self._doubt = True
         if member.stale:
-            member.has = None  # not all of them may be ours: image.py brings them anew
+            member.has = None  # not all of them may be ours: transfer.py brings them anew
             return None
         text = readable.one_line("step 5: %s; not activated" % text)
         return Result(KO, "image-verify-failed", text)
@@ -407,41 +306,29 @@ class Campaign:
     async def _repair(self) -> None:
         """By broadcast what pays; to each the rest, where that is not much."""
         for _ in range(REPAIRS):
-            broadcast = self._worth()
-            lacking = self._mendable(broadcast)
+            broadcast = self._blocks.worth()
+            lacking = self._blocks.mendable(broadcast)
             if not broadcast and not lacking:
                 return
             self._talk.outlook.phase = "repair"
             if broadcast:
-                await self._send(broadcast)
+                await self._blocks.send(broadcast)
             told = set(broadcast)
 
             async def mend(client: Client, member: Member) -> Verdict:
                 assert member.has is not None
                 blocks = [block for block in member.has.lacking() if block not in told]  # noqa: B023
                 try:
-                    await transfer.send(client, self._image, self._size, blocks)
+                    await transfer.send(client, self._image, self._blocks.size, blocks)
                 except transfer.Failed:
-                    pass  # the check tells what it lacks, and image.py why
+                    pass  # the check tells what it lacks, and transfer.py why
                 return None
 
             await self._talk.each(lacking, mend)
-            await self._command(VERIFY, NOTHING)
+            await self._blocks.command(VERIFY, NOTHING)
             if self._told_all:
-                await self._command(ACTIVATE, NOTHING, 0.0, self._alone)
+                await self._blocks.command(ACTIVATE, NOTHING, 0.0, self._alone)
             await self._check_all()
-
-    def _mendable(self, broadcast: Sequence[int]) -> list[Member]:
-        """Who lacks a few blocks that are not broadcast again."""
-        told = set(broadcast)
-        found = []
-        for member in self._talk.members:
-            if member.has is None or member.verified:
-                continue
-            rest = [block for block in member.has.lacking() if block not in told]
-            if rest and member.has.held() >= self._count - self._count // FEW:
-                found.append(member)
-        return found
 
     # ------------------------------------------------------------ activate, confirm, stragglers
 
@@ -454,22 +341,11 @@ class Campaign:
             result = Result(WAIT, "activation-waits", text, wait_s=wait_s)
             await self._talk.end_all(result, verified)
             return
-        if verified and not await self._command(ACTIVATE, NOTHING, 0.0, self._alone):
-            await self._talk.each(verified, self._activate_one)
+        if verified and not await self._blocks.command(ACTIVATE, NOTHING, 0.0, self._alone):
+            await self._talk.each(verified, self._last_steps.activate)
         for member in verified:
             member.activating = True
         self._talk.begin_waiting([member for member in self._talk.members if member.activating])
-
-    async def _activate_one(self, client: Client, member: Member) -> Verdict:
-        try:
-            await client.action(image_object.CLASS, image_object.NAME, ACTIVATE, NOTHING)
-        except ActionRefused as refused:
-            if not passing(refused.result):
-                text = readable.one_line("step 7: the meter refuses: %s" % refused)
-                return Result(KO, "activation-failed", text)
-        except NoAnswer:
-            pass  # perhaps it has begun; it will be asked
-        return None
 
     async def _end_game(self) -> None:
         """Each to its end: those that activate confirm it, what few lack is brought one by one."""
@@ -478,36 +354,4 @@ class Campaign:
         self._talk.outlook.phase, self._talk.outlook.rounds = "confirm", 0
         if activating:
             await self._talk.pause(SETTLE_MS)
-        await self._talk.each(activating + lacking, self._to_the_end)
-
-    async def _to_the_end(self, client: Client, member: Member) -> Verdict:
-        if member.activating:
-            return await self._confirm(client, member)
-        order = transfer.Order(self._image, self._order.activation, member.again, self._clock)
-        found = await attributes.read(client, identity.KEYS + transfer.KEYS)
-        return await transfer.brought(client, order, found)
-
-    def _applied(self) -> Result:
-        return Result(OK, "applied", "it runs %s" % self._image.firmware)
-
-    async def _confirm(self, client: Client, member: Member) -> Verdict:
-        data = await client.get(*identity.FIRMWARE)
-        if identity.text(data) == self._image.firmware:
-            return self._applied()
-        status = image_object.number(await client.get(*STATUS), "image_transfer_status")
-        if status == VERIFIED:
-            refused = await self._activate_one(client, member)
-            return self._talk.later(member, STARTING) if refused is None else refused
-        if status == ACTIVATING:
-            return self._talk.later(member, STARTING)
-        # It may have become active between the two questions.
-        data = await client.get(*identity.FIRMWARE)
-        if identity.text(data) == self._image.firmware:
-            return self._applied()
-        if status == ACTIVATION_FAILED:
-            text = "step 7: activation failed; the old one should run"
-            return Result(KO, "activation-failed", text)
-        said = "activated" if status == ACTIVATED else image_object.state_name(status)
-        text = "step 7: %s, but it runs %s, not %s"
-        text = text % (said, readable.shown(data), self._image.firmware)
-        return Result(KO, "activation-failed", readable.one_line(text))
+        await self._talk.each(activating + lacking, self._last_steps.to_the_end)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from gateway.activities.image import campaign, conversations, image_object
+from gateway.activities.image import blocks, conversations, image_object
 from gateway.activities.image import transfer as image_transfer
 from gateway.activities.image.campaign import Campaign
 from gateway.activities.image.conversations import Member
@@ -272,7 +272,7 @@ def test_all_by_broadcast_on_a_quiet_line():
     for meter in fleet.meters.values():
         assert meter.sent == [] and meter.begun == fleet.count(1)  # nothing is known of the line
     # asked what it is, and what it runs then; sentinels twice more
-    assert len(fleet.talks) == 20 * 2 + campaign.SENTINELS * 2
+    assert len(fleet.talks) == 20 * 2 + blocks.SENTINELS * 2
 
 
 def test_lost_blocks_are_repaired():

@@ -1,0 +1,147 @@
+"""The blocks of a transfer to many meters on the medium: which are worth a broadcast, how often,
+and what has got through. The sums are block_planning.py's.
+"""
+
+from __future__ import annotations
+
+from gateway.activities.image import block_planning, image_object, transfer
+from gateway.activities.image.block_planning import Bitmap, Costs
+from gateway.activities.image.image_object import BLOCKS, TRANSFER
+from gateway.dlms.errors import DlmsError
+from hal.rt import log
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from gateway.activities.image.conversations import Conversations, Member, Verdict
+    from gateway.contract.image_file import ImageFile
+    from gateway.dlms.client.client import Client
+
+WHERE = "campaign"
+SENTINELS = 16  # meters that are asked first, for all
+FEW = 4  # a meter that lacks more than this part of the blocks is no case for repair
+UNKNOWN_LOSS = (0.02, 0.1, 0.3, 0.5)  # assumed of a network nothing is known of
+UNICAST_SHARE = 0.6  # assumed: what a frame to one meter costs of one to all, hops against levels
+
+
+class Blocks:
+    """`size`: of a block, `count`: of blocks; 0: not known yet. `costs`: on this medium."""
+
+    def __init__(self, talk: Conversations, image: ImageFile) -> None:
+        self.size = 0
+        self.count = 0
+        self.costs = Costs(1.0, UNICAST_SHARE, 1.0)
+        self._talk = talk
+        self._image = image
+        self._losses: list[float] = list(UNKNOWN_LOSS)
+        self._sent: Sequence[int] = ()  # the blocks broadcast last
+        self._rounds = 0  # of broadcasting, so far
+
+    def cut(self, sizes: dict[int, int]) -> None:
+        """In blocks of the size that most meters want. sizes: how many want each."""
+        for each in sizes:
+            sensible = each and -(-self._image.size // each) <= transfer.MOST_BLOCKS
+            if sensible and sizes[each] > sizes.get(self.size, 0):
+                self.size = each
+        if self.size:
+            self.count = -(-self._image.size // self.size)
+
+    def bitmap(self, data: bytes) -> Bitmap | None:
+        """None where it is not of this image."""
+        try:
+            return image_object.bitmap(data, self.count)
+        except DlmsError:
+            return None
+
+    def worth(self) -> list[int]:
+        """The blocks that so many lack that a broadcast pays."""
+        lacking, losses = [], []
+        mean = sum(self._losses) / len(self._losses)
+        for member in self._talk.members:
+            if member.has is not None and not member.verified:
+                lacking.append(member.has.lacking())
+                losses.append(member.loss if member.seen else mean)
+        return block_planning.worth_broadcasting(lacking, losses, self.costs)
+
+    async def send(self, blocks: Sequence[int]) -> None:
+        took = 0
+        self._talk.outlook.phase = "blocks"
+        self._talk.outlook.blocks = max(self._talk.outlook.blocks, len(blocks))
+        for number in blocks:
+            data = image_object.transfer(number, self._image.block(number, self.size))
+            each = await self._talk.broadcast(TRANSFER, data)
+            self._talk.outlook.sent(each)
+            took += each
+        self._sent = blocks
+        self._rounds += 1
+        self.costs.broadcast = max(1.0, took / len(blocks))
+        self.costs.unicast = self.costs.broadcast * UNICAST_SHARE
+
+    def learn(self, member: Member, has: Bitmap | None) -> None:
+        """What it has got of the rounds since it was asked last."""
+        before = 0 if member.has is None else member.has.held()
+        wanted = min(self.count - before, len(self._sent))
+        rounds = self._rounds - member.seen
+        if wanted and rounds:
+            got = (0 if has is None else has.held()) - before
+            missed = min(max(1 - got / wanted, 0.0), 1.0)
+            member.loss = missed ** (1 / rounds)
+        member.has = has
+        member.seen = self._rounds
+
+    async def rounds_wanted(self, blocks: int) -> int:
+        """How many rounds in all, by what the sentinels have got of the first; 0: they hear
+        nothing at all."""
+        concerned = [member for member in self._talk.members if not member.verified]
+        asked = [concerned[index] for index in block_planning.sentinels(len(concerned), SENTINELS)]
+        answered: list[Member] = []
+
+        async def look(client: Client, member: Member) -> Verdict:
+            self.learn(member, self.bitmap(await client.get(*BLOCKS)))
+            answered.append(member)
+            return None
+
+        await self._talk.each(asked, look)
+        if not answered:
+            return 1
+        # That none was missed does not mean that none ever will be.
+        least = 0.5 / (blocks * len(answered))
+        self._losses = [max(member.loss, least) for member in answered]
+        if min(self._losses) >= 1:
+            log.warning(WHERE, "no meter takes broadcasts: check the fleet's key; one by one")
+            return 0
+        rounds = block_planning.blind_rounds(self._losses, blocks, len(concerned), self.costs)
+        mean = sum(self._losses) / len(self._losses)
+        log.info(WHERE, "sentinels lack %.1f %%: %d rounds" % (100 * mean, rounds))
+        return rounds
+
+    async def command(
+        self,
+        method: int,
+        data: bytes,
+        missed_ms: float = 0.0,
+        may: Callable[[], bool] | None = None,
+    ) -> bool:
+        """To all, as often as it takes for nearly all to hear it. `missed_ms`: airtime it costs to
+        mend one that has not, at least an exchange. `may`: asked before each; False as soon as it
+        says no."""
+        missed_ms = max(missed_ms, self.costs.exchange)
+        meters = len(self._talk.members)
+        for _ in range(block_planning.control_rounds(self._losses, meters, self.costs, missed_ms)):
+            if may is not None and not may():
+                return False
+            await self._talk.broadcast(method, data)
+        return True
+
+    def mendable(self, broadcast: Sequence[int]) -> list[Member]:
+        """Who lacks a few blocks that are not broadcast again."""
+        told = set(broadcast)
+        found = []
+        for member in self._talk.members:
+            if member.has is None or member.verified:
+                continue
+            rest = [block for block in member.has.lacking() if block not in told]
+            if rest and member.has.held() >= self.count - self.count // FEW:
+                found.append(member)
+        return found
