@@ -39,7 +39,7 @@ class _Sorted:
         self.at = 0  # all before have had their try
 
 
-class Turns:
+class MeterOrder:
     """`cost(serial)`: what an exchange with the meter is likely to take of the medium."""
 
     def __init__(self, cost: Callable[[str], int]) -> None:

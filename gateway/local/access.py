@@ -154,7 +154,7 @@ class _Conversation:
         """False when the line is gone; True, if `ends`, when nobody is connected any more."""
         tasks = [asyncio.create_task(self._read()), asyncio.create_task(self._answer())]
         try:
-            return await self._turns(ends)
+            return await self._until_over(ends)
         finally:
             for task in tasks:
                 task.cancel()
@@ -167,7 +167,7 @@ class _Conversation:
                 self._server.forget(client_sap)
             await self._meters.end()
 
-    async def _turns(self, ends: bool) -> bool:
+    async def _until_over(self, ends: bool) -> bool:
         idle_since = self._clock.ticks_ms()
         was_connected = False
         while True:
