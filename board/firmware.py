@@ -50,14 +50,14 @@ def run(
         open_port = opener(uarts)
         random, private = crypto.random, make_private_file
         ports = Ports(
-            clock,
-            FolderStorage(data),
-            crypto,
-            uplink(settings, base, MqttUplink),
-            modems(settings, clock, open_port, UdpPort.open),
-            board_key(settings, base, random, private),
-            watchdog,
-            local_port(settings, base, clock, open_port, random, private),
+            clock=clock,
+            storage=FolderStorage(data),
+            crypto=crypto,
+            uplink=uplink(settings, base, MqttUplink),
+            modems=modems(settings, clock, open_port, UdpPort.open),
+            board_key=board_key(settings, base, random, private),
+            watchdog=watchdog,
+            local=local_port(settings, base, clock, open_port, random, private),
         )
         gateway = Gateway(settings, ports)
     except SettingsError as error:

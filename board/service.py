@@ -100,14 +100,14 @@ def _ports(
     open_port = opener(dict(uarts))
     random, private = crypto.random, make_private_file
     return Ports(
-        clock,
-        FolderStorage(str(data)),
-        crypto,
-        uplink(settings, str(base), MqttUplink),
-        modems(settings, clock, open_port, UdpPort.open),
-        board_key(settings, str(base), random, private),
-        watchdog,
-        local_port(settings, str(base), clock, open_port, random, private),
+        clock=clock,
+        storage=FolderStorage(str(data)),
+        crypto=crypto,
+        uplink=uplink(settings, str(base), MqttUplink),
+        modems=modems(settings, clock, open_port, UdpPort.open),
+        board_key=board_key(settings, str(base), random, private),
+        watchdog=watchdog,
+        local=local_port(settings, str(base), clock, open_port, random, private),
     )
 
 

@@ -67,6 +67,7 @@ class Ports:
 
     def __init__(
         self,
+        *,
         clock: Clock,
         storage: Storage,
         crypto: Crypto,

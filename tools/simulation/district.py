@@ -151,12 +151,12 @@ class District:
         self.gateway = Gateway(
             self._settings,
             Ports(
-                self.clock,
-                self.storage,
-                self.crypto,
-                self.broker.uplink,
-                self.modems,
-                bytes(range(32)),
+                clock=self.clock,
+                storage=self.storage,
+                crypto=self.crypto,
+                uplink=self.broker.uplink,
+                modems=self.modems,
+                board_key=bytes(range(32)),
             ),
         )
         self._running = asyncio.create_task(self.gateway.run())

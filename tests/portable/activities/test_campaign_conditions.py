@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from gateway.activities.image import campaign, conversations, image_object
+from gateway.activities.image import blocks, campaign, conversations, image_object
 from gateway.activities.image.block_planning import Bitmap, Costs
 from gateway.activities.image.campaign import Campaign
 from gateway.activities.image.conversations import Conversations, Member
@@ -41,7 +41,7 @@ def a_campaign(count=4, activation=0, again=False):
     one = Campaign(fleet, order, control, 2)
     members = [Member(meter, again, None) for meter in fleet.meters.values()]
     one._talk.begin(members)
-    one._size, one._count = BLOCK, BLOCKS
+    one._blocks.size, one._blocks.count = BLOCK, BLOCKS
     return one, members, fleet, control
 
 
@@ -133,25 +133,25 @@ def test_loss_is_what_was_missed_of_the_rounds_since_it_was_asked():
             bits.add(block)
         return bits
 
-    one._sent, one._rounds = list(range(BLOCKS)), 1
-    one._learn(member, has(30))
+    one._blocks._sent, one._blocks._rounds = list(range(BLOCKS)), 1
+    one._blocks.learn(member, has(30))
     assert abs(member.loss - 0.25) < 1e-9 and member.seen == 1 and member.has.held() == 30
-    one._sent, one._rounds = list(range(30, BLOCKS)), 3
-    one._learn(member, has(39))
+    one._blocks._sent, one._blocks._rounds = list(range(30, BLOCKS)), 3
+    one._blocks.learn(member, has(39))
     # Of the ten it lacked one is missed after two rounds.
     assert abs(member.loss - 0.1**0.5) < 1e-9 and member.seen == 3
     before = member.loss
-    one._learn(member, has(39))
+    one._blocks.learn(member, has(39))
     assert member.loss == before, "no round since: nothing is learned"
-    one._rounds = 4
-    one._learn(member, has(40))
+    one._blocks._rounds = 4
+    one._blocks.learn(member, has(40))
     assert member.loss == 0
-    one._rounds = 5
-    one._learn(member, has(40))
+    one._blocks._rounds = 5
+    one._blocks.learn(member, has(40))
     assert member.loss == 0, "it lacked nothing"
-    one._rounds, one._sent = 6, list(range(BLOCKS))
+    one._blocks._rounds, one._blocks._sent = 6, list(range(BLOCKS))
     member.has = None
-    one._learn(member, None)
+    one._blocks.learn(member, None)
     assert member.loss == 1 and member.has is None
 
 
@@ -159,30 +159,30 @@ def test_what_sentinels_say_of_the_line():
     """With nothing missed a loss of half a block in all they have heard is assumed."""
     for missing, losses in ((0, 0.5 / (BLOCKS * 4)), (4, 0.1)):
         one, members, fleet, _ = a_campaign()
-        one._sent, one._rounds = list(range(BLOCKS)), 1
+        one._blocks._sent, one._blocks._rounds = list(range(BLOCKS)), 1
         for member in members:
             member.has = Bitmap(BLOCKS)
         for meter in fleet.meters.values():
             meter.status, meter.have = 1, "1" * (BLOCKS - missing) + "0" * missing
-        assert run(one._rounds_wanted(BLOCKS)) >= 1
-        assert [round(each, 6) for each in one._losses] == [round(losses, 6)] * 4
+        assert run(one._blocks.rounds_wanted(BLOCKS)) >= 1
+        assert [round(each, 6) for each in one._blocks._losses] == [round(losses, 6)] * 4
 
 
 def test_sentinels_that_hear_nothing_or_say_nothing():
     one, members, fleet, _ = a_campaign()
-    one._sent, one._rounds = list(range(BLOCKS)), 1
+    one._blocks._sent, one._blocks._rounds = list(range(BLOCKS)), 1
     for member in members:
         member.has = Bitmap(BLOCKS)
     for meter in fleet.meters.values():
         meter.status, meter.have = 1, "0" * BLOCKS
-    assert run(one._rounds_wanted(BLOCKS)) == 0, "no broadcast is heard: one by one"
+    assert run(one._blocks.rounds_wanted(BLOCKS)) == 0, "no broadcast is heard: one by one"
     one, members, fleet, _ = a_campaign()
-    one._sent, one._rounds = list(range(BLOCKS)), 1
+    one._blocks._sent, one._blocks._rounds = list(range(BLOCKS)), 1
     for meter in fleet.meters.values():
         meter.gone = 1000
-    losses = list(one._losses)
-    assert run(one._rounds_wanted(BLOCKS)) == 1, "nobody answers: nothing is known"
-    assert one._losses == losses
+    losses = list(one._blocks._losses)
+    assert run(one._blocks.rounds_wanted(BLOCKS)) == 1, "nobody answers: nothing is known"
+    assert one._blocks._losses == losses
 
 
 def test_who_lacks_a_few_is_mended_and_who_lacks_more_is_not():
@@ -192,19 +192,19 @@ def test_who_lacks_a_few_is_mended_and_who_lacks_more_is_not():
         member.has = Bitmap(BLOCKS)
         for block in range(BLOCKS - lacking):
             member.has.add(block)
-        assert (one._mendable([]) == [member]) == mended, lacking
-        assert one._mendable(list(range(BLOCKS))) == [], "all of it is broadcast again"
+        assert (one._blocks.mendable([]) == [member]) == mended, lacking
+        assert one._blocks.mendable(list(range(BLOCKS))) == [], "all of it is broadcast again"
         member.verified = True
-        assert one._mendable([]) == []
+        assert one._blocks.mendable([]) == []
     one = a_campaign()[0]
-    assert one._mendable([]) == [], "what they have is not known"
+    assert one._blocks.mendable([]) == [], "what they have is not known"
 
 
 def test_the_price_of_a_block_and_of_a_conversation():
     one, _, fleet, _ = a_campaign()
-    run(one._send([0, 1, 2, 3]))
-    assert one._costs.broadcast == 100 and one._costs.unicast == 60
-    assert one._rounds == 1 and list(one._sent) == [0, 1, 2, 3]
+    run(one._blocks.send([0, 1, 2, 3]))
+    assert one._blocks.costs.broadcast == 100 and one._blocks.costs.unicast == 60
+    assert one._blocks._rounds == 1 and list(one._blocks._sent) == [0, 1, 2, 3]
     assert fleet.sent == [(2, 0), (2, 1), (2, 2), (2, 3)]
     phase, took, left = one.outlook()
     assert (phase, took, left) == ("blocks", 400, 0)
@@ -265,7 +265,7 @@ def test_what_an_earlier_transfer_left_is_worth():
         meter.status, meter.have = status, have
         meter.verify_polls = meter.activate_polls = 9
         meter.image, meter.identifier, meter.told = bytearray(CONTENT), b"V03", told
-        one._size = one._count = 0
+        one._blocks.size = one._blocks.count = 0
         run(one._survey())
         known = None if member.has is None else member.has.held()
         found = (known, member.verified, member.stale)
@@ -477,11 +477,11 @@ def test_a_modem_out_of_order_for_ten_minutes_and_not_a_moment_less():
 
 def test_the_costs_at_first():
     one, _, _, _ = a_campaign()
-    costs = one._costs
+    costs = one._blocks.costs
     assert isinstance(costs, Costs)
     assert (costs.broadcast, costs.unicast, costs.exchange) == (1.0, 0.6, 1.0)
-    assert one._losses == [0.02, 0.1, 0.3, 0.5]
-    assert (campaign.SENTINELS, campaign.REPAIRS, campaign.FEW) == (16, 4, 4)
+    assert one._blocks._losses == [0.02, 0.1, 0.3, 0.5]
+    assert (blocks.SENTINELS, campaign.REPAIRS, blocks.FEW) == (16, 4, 4)
 
 
 def test_meters_are_untouched_by_a_campaign_that_reaches_nobody():

@@ -66,7 +66,15 @@ class Street:
         modems = [(self.modem, 4)]
         self.gateway = Gateway(
             settings,
-            Ports(self.clock, self.storage, crypto(), self.line, modems, BOARD_KEY, self.dog),
+            Ports(
+                clock=self.clock,
+                storage=self.storage,
+                crypto=crypto(),
+                uplink=self.line,
+                modems=modems,
+                board_key=BOARD_KEY,
+                watchdog=self.dog,
+            ),
         )
 
     def play(self, scene):
