@@ -17,7 +17,7 @@ from gateway.contract.result import KO, Result
 from gateway.contract.window import opening
 from gateway.jobs import progress
 from gateway.jobs.forecast import Durations, fits, words
-from gateway.jobs.meter_order import Turns, queued
+from gateway.jobs.meter_order import MeterOrder, queued
 from gateway.jobs.outcomes import MAX_BACKOFF_S, Outcomes
 
 TYPE_CHECKING = False
@@ -81,7 +81,7 @@ class Queue:
         self._released: set[bytes] = set()
         self._outcomes = Outcomes(ledger, clock, random, max_backoff_s)
         self._durations = durations or Durations(clock)
-        self._turns = Turns(cost or _alike)
+        self._meter_order = MeterOrder(cost or _alike)
         self._version = 0
         self._waiters: list[asyncio.Event] = []
         ledger.on_change = self.wake
@@ -244,7 +244,7 @@ class Queue:
         """End what still waits of the jobs whose window has closed. take() does it too."""
         self._ledger.settle()
         jobs = self._ledger.jobs()
-        self._turns.keep([entry.seq for entry in jobs if not entry.final_number])
+        self._meter_order.keep([entry.seq for entry in jobs if not entry.final_number])
         for entry in jobs:
             if not entry.final_number and self._outcomes.closed(entry):
                 self._outcomes.close(entry, self._held(entry))
@@ -376,7 +376,7 @@ class Queue:
 
     def _due_in(self, entry: Entry, now_ms: int, usable: Callable[[str], bool]) -> int | None:
         """The first execution of the job that can be taken now."""
-        for index in self._turns.of(entry, self._outcomes.waited(entry), now_ms):
+        for index in self._meter_order.of(entry, self._outcomes.waited(entry), now_ms):
             serial = entry.job.serials[index]
             if entry.due.get(index, 0) <= now_ms and self._is_free(serial, entry):
                 if self._worn_out(entry, index):
