@@ -54,37 +54,59 @@ def field(rule: Rule, *, default: Any = _NEEDED, within: str = "") -> Any:
 
 
 class _Shape:
-    """What a record is on the line. `names` and `rules` of its elements, those of `head` first;
-    `fields` those that the program has. `groups`: the wire's elements, each with the places in
-    `names` of what it holds, where fields are `within` arrays; None: each element is one."""
+    """What a record is on the line: `head`, what stands first, then `fields`, their names. `rules`
+    are those of all of it, `fits` their functions.
 
-    def __init__(self, what: str, head: Sequence[int | str], fields: Sequence[Any]) -> None:
+    loads, dumps   (place, function) of what is converted
+    groups         of each element on the line the places of what it holds, and the word that the
+                   fields are `within`; none: each element is one
+    """
+
+    loads: Sequence[tuple[int, Callable[[Any], Any]]] = ()
+    dumps: Sequence[tuple[int, Callable[[Any], Any]]] = ()
+    groups: Sequence[tuple[str, list[int]]] = ()
+    defaults: Sequence[Any] = ()  # those of the last fields
+
+    def __init__(self, what: str, head: tuple[int | str, ...], fields: Sequence[Any]) -> None:
         self.what = what
-        self.head = list(head)
-        self.fields = tuple([name for name, _ in fields])
-        self.defaults = [each.default for _, each in fields]
-        self.names = self.fields
-        self.rules = [each.rule for _, each in fields]
+        self.head = head
+        self.fields: tuple[str, ...] = tuple([name for name, _ in fields])
+        rules = [each.rule for _, each in fields]
+        loads = [(len(head) + i, rule.load) for i, rule in enumerate(rules) if rule.load]
+        dumps = [(len(head) + i, rule.dump) for i, rule in enumerate(rules) if rule.dump]
         if head:
             first = VERSION if what else exactly(head[0])
-            self.rules = [first] + [exactly(word) for word in head[1:]] + self.rules
-            # A package has a version of its own.
-            version = "format" if "version" in self.fields else "version"
-            self.names = ((version, "kind") if what else ("kind",))[: len(head)] + self.fields
-        self.fits = [rule.fits for rule in self.rules]
-        behind = len(head)
-        converted = [(i, each.rule) for i, (_, each) in enumerate(fields)]
-        self.loads = [(behind + i, rule.load) for i, rule in converted if rule.load is not None]
-        self.dumps = [(behind + i, rule.dump) for i, rule in converted if rule.dump is not None]
-        self.groups: list[tuple[str, list[int]]] | None = None
+            rules = [first] + [exactly(word) for word in head[1:]] + rules
+        self.rules = tuple(rules)
+        self.fits = tuple([rule.fits for rule in rules])
+        if loads:
+            self.loads = loads
+        if dumps:
+            self.dumps = dumps
+        defaults = [each.default for _, each in fields if each.default is not _NEEDED]
+        if defaults:
+            self.defaults = defaults
         if [each for _, each in fields if each.within]:
-            self.groups = [("", [i]) for i in range(behind)]
-            for i, (_, each) in enumerate(fields):
-                same = [group for group in self.groups if each.within and group[0] == each.within]
-                if same:
-                    same[0][1].append(behind + i)
-                else:
-                    self.groups.append((each.within, [behind + i]))
+            self.groups = _groups(len(head), fields)
+
+    def name_of(self, place: int) -> str:
+        if place >= len(self.head):
+            return self.fields[place - len(self.head)]
+        if place or not self.what:
+            return "kind"
+        # A package has a version of its own.
+        return "format" if "version" in self.fields else "version"
+
+
+def _groups(behind: int, fields: Sequence[Any]) -> list[tuple[str, list[int]]]:
+    groups: list[tuple[str, list[int]]] = [("", [place]) for place in range(behind)]
+    for i, (_, each) in enumerate(fields):
+        same = [group for group in groups if each.within and group[0] == each.within]
+        if same:
+            same[0][1].append(behind + i)
+        else:
+            groups.append((each.within, [behind + i]))
+    return groups
 
 
 @dataclass_transform(eq_default=True, field_specifiers=(field,))
@@ -100,16 +122,17 @@ class Record:
         names = shape.fields
         if len(values) > len(names):
             raise TypeError("%s has %d fields" % (type(self).__name__, len(names)))
+        least = len(names) - len(shape.defaults)
         for i in range(len(names)):
             name = names[i]
             if i < len(values):
                 value = values[i]
             elif name in named:
                 value = named.pop(name)
+            elif i < least:
+                raise TypeError("%s needs %s" % (type(self).__name__, name))
             else:
-                value = shape.defaults[i]
-                if value is _NEEDED:
-                    raise TypeError("%s needs %s" % (type(self).__name__, name))
+                value = shape.defaults[i - least]
                 if isinstance(value, list):
                     value = list(value)
             setattr(self, name, value)
@@ -119,30 +142,26 @@ class Record:
     def to_array(self) -> list[Any]:
         shape = self.SHAPE
         values: list[Any] = list(shape.head)
-        for name in shape.fields:
-            values.append(getattr(self, name))
-        for place, dump in shape.dumps:
-            values[place] = dump(values[place])
-        return values if shape.groups is None else _grouped(shape, values)
+        _gather(self, shape.fields, values)
+        if shape.dumps:
+            _convert(values, shape.dumps)
+        return _grouped(shape, values) if shape.groups else values
 
     @classmethod
     def from_array(cls, values: list[Any]) -> Self:
         """Of an array that fits; it is used up."""
         shape = cls.SHAPE
         self = object.__new__(cls)
-        for place, load in shape.loads:
-            values[place] = load(values[place])
-        place = len(shape.head)
-        for name in shape.fields:
-            setattr(self, name, values[place])
-            place += 1
+        if shape.loads:
+            _convert(values, shape.loads)
+        _spread(self, shape.fields, values)
         return self
 
     @classmethod
     def of(cls, item: Any) -> Self:
         """Of a decoded item, whatever it is. Refused for REASON, and as agree() refuses."""
         shape = cls.SHAPE
-        values = item if shape.groups is None else _flat(shape, item, cls.REASON)
+        values = item if not shape.groups else _flat(shape, item, cls.REASON)
         if not _fits(shape, values):
             raise _refused(cls, values)
         message = cls.from_array(values)
@@ -197,13 +216,15 @@ def _declared(kind: R, what: str, head: tuple[int | str, ...]) -> R:
     fields = [(name, own[name]) for name in own if isinstance(own[name], _Field)]
     fields.sort(key=lambda pair: pair[1].place)
     kind.SHAPE = _Shape(what, head, fields)
+    for name, _ in fields:
+        delattr(kind, name)  # the shape has it all
     return kind
 
 
 def record_rule(kind: type[Record]) -> Rule:
     """One of them."""
     shape = kind.SHAPE
-    name = "[" + ", ".join([rule.name for rule in shape.rules]) + "]"
+    name = "[" + ", ".join([shape.name_of(i) for i in range(len(shape.rules))]) + "]"
     return Rule(name, lambda v: _fits(shape, v), kind.from_array, kind.to_array)
 
 
@@ -241,8 +262,44 @@ def decoded(data: bytes, what: str, reason: str = "malformed") -> Any:
     """The one CBOR item that `data` is, else Refused(`reason`)."""
     try:
         return cbor.decode(data)
-    except cbor.CborError as error:
-        raise Refused(reason, "%s: not one well-formed CBOR item: %s" % (what, error))
+    except cbor.CborError:
+        pass
+    raise _no_cbor(data, what, reason)
+
+
+def _no_cbor(data: bytes, what: str, reason: str) -> Refused:
+    # Once more, for the text: an `except ... as` above would cost every good message, see below.
+    try:
+        cbor.decode(data)
+        error = ""
+    except cbor.CborError as found:
+        error = str(found)
+    return Refused(reason, "%s: not one well-formed CBOR item: %s" % (what, error))
+
+
+# MicroPython keeps what a function holds on the C stack only if it is little (11 words, a `for`
+# takes 4). Else each call takes and gives back some heap, and a short message takes half as long
+# again. Hence the small functions here, and loops from behind.
+
+
+def _gather(record: Record, names: Sequence[str], values: list[Any]) -> None:
+    left = len(names)
+    while left:
+        values.append(getattr(record, names[-left]))
+        left -= 1
+
+
+def _spread(record: Record, names: Sequence[str], values: list[Any]) -> None:
+    """The last of the values are those of the names."""
+    left = len(names)
+    while left:
+        setattr(record, names[-left], values[-left])
+        left -= 1
+
+
+def _convert(values: list[Any], conversions: Sequence[tuple[int, Callable[[Any], Any]]]) -> None:
+    for place, convert in conversions:
+        values[place] = convert(values[place])
 
 
 def _fits(shape: _Shape, values: Any) -> bool:
@@ -268,7 +325,7 @@ def _refused(kind: type[Record], values: Any) -> Refused:
     broken = shape.rules[place].broken_by(values[place])
     detail = kind.WRONG % {
         "what": shape.what,
-        "field": shape.names[place],
+        "field": shape.name_of(place),
         "rule": broken.name,
         "came": came(values[place]),
     }
@@ -282,7 +339,7 @@ def _not_an_array(what: str, size: int, item: Any, reason: str) -> Refused:
 
 def _flat(shape: _Shape, item: Any, reason: str) -> list[Any]:
     """The elements of the inner arrays in their fields' places."""
-    groups = shape.groups or []
+    groups = shape.groups
     if not isinstance(item, list) or len(item) != len(groups):
         raise _not_an_array(shape.what, len(groups), item, reason)
     values: list[Any] = [None] * len(shape.rules)
@@ -303,5 +360,5 @@ def _flat(shape: _Shape, item: Any, reason: str) -> list[Any]:
 def _grouped(shape: _Shape, values: list[Any]) -> list[Any]:
     return [
         [values[place] for place in places] if word else values[places[0]]
-        for word, places in shape.groups or []
+        for word, places in shape.groups
     ]

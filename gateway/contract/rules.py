@@ -25,7 +25,11 @@ class Rule:
     reason       why a value is refused, if not for the reason of its message
     """
 
-    __slots__ = ("dump", "fits", "load", "name", "parts", "reason")
+    # Most rules have none of these: a value of the class costs no memory in each.
+    load: Callable[[Any], Any] | None = None
+    dump: Callable[[Any], Any] | None = None
+    parts: tuple[Rule, ...] = ()
+    reason = ""
 
     def __init__(
         self,
@@ -38,10 +42,14 @@ class Rule:
     ) -> None:
         self.name = name
         self.fits = fits
-        self.load = load
-        self.dump = dump
-        self.parts = parts
-        self.reason = reason
+        if load is not None:
+            self.load = load
+        if dump is not None:
+            self.dump = dump
+        if parts:
+            self.parts = parts
+        if reason:
+            self.reason = reason
 
     def broken_by(self, value: Any) -> Rule:
         """The rule to name when `value` does not fit."""

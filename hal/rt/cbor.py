@@ -61,17 +61,23 @@ def _check_object(obj: Any, depth: int) -> None:
     if isinstance(obj, int):
         if not -(1 << 64) <= obj < 1 << 64:
             raise CborError("CBOR: integer does not fit 64 bits")
-    elif isinstance(obj, (list, tuple)):
+    else:
+        _check_inside(obj, depth + 1)
+
+
+def _check_inside(obj: Any, depth: int) -> None:
+    if isinstance(obj, (list, tuple)):
         for item in obj:
             kind = type(item)
-            if kind is not str and kind is not bytes:  # most of them need no call
-                _check_object(item, depth + 1)
+            if kind is str or kind is bytes or (kind is int and 0 <= item <= 0xFFFFFFFF):
+                continue  # most of what there is needs no call
+            _check_object(item, depth)
     elif isinstance(obj, dict):
         for key, value in obj.items():
             if isinstance(key, bool) or not isinstance(key, (int, bytes, str)):
                 raise CborError("CBOR: map key must be int, bytes or str, not %s" % type(key))
-            _check_object(key, depth + 1)
-            _check_object(value, depth + 1)
+            _check_object(key, depth)
+            _check_object(value, depth)
     else:
         raise CborError("CBOR: no encoding for %s" % type(obj))
 
