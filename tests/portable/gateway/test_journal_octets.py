@@ -200,3 +200,14 @@ def test_files_are_closed():
     storage.fail_next(EIO)
     raises(OSError, journal.commit)
     assert opened == []
+
+
+def test_how_far_behind_a_commit_is_looked_for():
+    """In 16 KB: of a record that ends with the last of them, and one octet later."""
+    good, later = HEADER + framed(b"good", 1), framed(b"later", 1)
+    for between, damaged in ((16384 - len(later), True), (16385 - len(later), False)):
+        _, found, recovery = journal_over(stored(good + b"\x7f" * between + later))
+        assert found == [b"good"] and recovery.damaged == damaged, between
+    for between, damaged in ((1, True), (9, True)):
+        _, found, recovery = journal_over(stored(good + b"\x7f" * between + later))
+        assert found == [b"good"] and recovery.damaged == damaged, between

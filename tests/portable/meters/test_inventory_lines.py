@@ -248,3 +248,13 @@ def test_what_half_a_rewrite_left_is_no_part_of_the_next():
     assert inventory.keys("A").ek == EK
     assert storage.names() == [KEYS, METERS]
     assert storage.read(KEYS).count(b"\n") == 1
+
+
+def test_a_file_that_is_shorter_than_it_said():
+    """Somebody replaces it while it is read: what is there counts, and nothing is read for ever."""
+    storage = MemoryStorage()
+    storage.replace(METERS, GOOD)
+    size = storage.size
+    storage.size = lambda name: size(name) + 5000 if name == METERS else size(name)
+    inventory = Inventory(storage)
+    assert inventory.serials() == ["A"] and inventory.problems == []
