@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from typing import Any
 
 MAX_SHOWN = 48
-MAX_DETAIL = 240
+MOST_CHARACTERS = 240
 
 
 def attribute(class_id: int, name: bytes, index: int) -> str:
@@ -39,7 +39,7 @@ def passing(result: str) -> bool:
 def one_line(text: str) -> str:
     """A detail for a report: one line, bounded."""
     text = " ".join(text.split())
-    return text if len(text) <= MAX_DETAIL else text[: MAX_DETAIL - 3] + "..."
+    return text if len(text) <= MOST_CHARACTERS else text[: MOST_CHARACTERS - 3] + "..."
 
 
 def _value(value: Any) -> str:

@@ -27,13 +27,13 @@ from gateway.contract.limits import (
     MAX_FILE,
     MAX_METERS,
     MAX_OBJECTS,
-    MAX_SERIAL,
     MAX_TIME,
 )
 from gateway.contract.refused import Refused
 from gateway.contract.rules import (
     DIGEST,
     ID,
+    SERIAL,
     TIME,
     Rule,
     array_of,
@@ -102,7 +102,7 @@ _KIND = every(
     ),
 )
 _SERIALS = every(
-    array_of(token(MAX_SERIAL), MAX_METERS),
+    array_of(SERIAL, MAX_METERS),
     Rule("1..%d serials" % MAX_METERS, lambda v: len(v) > 0, reason="no-meters"),
     Rule("each serial once", lambda v: len(set(v)) == len(v)),
 )

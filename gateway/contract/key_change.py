@@ -7,11 +7,10 @@ by whoever recorded the message that once brought them.
 from __future__ import annotations
 
 from gateway.contract.fields import Message, field, message
-from gateway.contract.limits import MAX_KEYED, MAX_SERIAL
+from gateway.contract.limits import MAX_KEYED
 from gateway.contract.meter_keys import WRAPPED_SIZES
-from gateway.contract.rules import TIME, UINT32, Rule, row, text, token, tuples, uint
+from gateway.contract.rules import SERIAL, TIME, UINT32, Rule, row, text, tuples, uint
 
-SERIAL = token(MAX_SERIAL)
 _WRAPPED = Rule(
     "wrapped keys of %d or %d octets" % WRAPPED_SIZES,
     lambda v: isinstance(v, bytes) and len(v) in WRAPPED_SIZES,

@@ -7,6 +7,8 @@ without package, say), the rule also converts it, both ways.
 
 from __future__ import annotations
 
+from gateway.contract.limits import MAX_SERIAL
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -172,6 +174,7 @@ BOOL = Rule("true or false", lambda v: v is True or v is False)
 VERSION = Rule("version 1", lambda v: type(v) is int and v == 1)
 ID = octets(16, 16)  # of a job
 DIGEST = octets(32, 32)  # SHA-256
+SERIAL = token(MAX_SERIAL)  # of a meter
 TIME = uint(UINT32)  # seconds since 1970 UTC; 0: not known, or none
 
 

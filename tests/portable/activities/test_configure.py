@@ -375,4 +375,4 @@ def test_values_in_words_are_short_and_on_one_line():
     assert readable.shown(b"\x01\x02\x0f\x01\x0f\x02") == "array of 2 01020f010f02"
     assert readable.shown(b"\x77").startswith("malformed data")
     assert readable.one_line("a\n b\t" + "c" * 500).startswith("a b ccc")
-    assert len(readable.one_line("c" * 500)) == readable.MAX_DETAIL
+    assert len(readable.one_line("c" * 500)) == readable.MOST_CHARACTERS

@@ -12,9 +12,10 @@ import json
 from pathlib import Path
 
 from gateway.contract import envelope, messages
-from gateway.contract.key_change import SERIAL, KeyChange
+from gateway.contract.key_change import KeyChange
 from gateway.contract.limits import MAX_KEYED
 from gateway.contract.meter_keys import MeterKeys, Vault
+from gateway.contract.rules import SERIAL
 from gateway.contract.trust_change import NAMES, TrustChange, TrustKey, purposes_text
 from hal.cpython.crypto import SystemCrypto
 from tools.hes.store.records import StagedKey
