@@ -7,7 +7,6 @@ from __future__ import annotations
 import os
 import socket
 import sys
-import tempfile
 from pathlib import Path
 
 import pytest
@@ -18,8 +17,7 @@ if str(ROOT) not in sys.path:
 
 from tools import programs  # noqa: E402
 
-_LINKS = tempfile.TemporaryDirectory(prefix="ami-programs-")  # until this process ends
-os.environ["PATH"] = programs.link(Path(_LINKS.name))
+os.environ["PATH"] = programs.link()
 
 
 def find_micropython() -> str | None:

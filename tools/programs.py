@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 DEBIAN = "/usr/sbin:/usr/bin:/sbin:/bin"
+LINKS = Path(__file__).resolve().parent.parent / ".cache" / "programs"
 ADMINISTRATION = "/usr/local/sbin:/usr/sbin:/sbin"  # not on the PATH of everybody
 
 
@@ -116,15 +117,25 @@ def missing() -> list[Program]:
     return [program for program in PROGRAMS if program.package and not find(program.name)]
 
 
-def link(folder: Path) -> str:
-    """Fill `folder` with links to all of the table that is here; returns a PATH of our Python's own
-    commands and these.
+def link() -> str:
+    """A PATH of our Python's own commands and a folder of links to all of the table that is here.
+    Processes side by side may do this at the same time.
     """
+    LINKS.mkdir(parents=True, exist_ok=True)
+    wanted = {}
     for program in PROGRAMS:
         path = find(program.name)
         if path and not program.folder and program.package:
-            (folder / program.name).symlink_to(path)
-    return os.pathsep.join([str(Path(sys.prefix) / "bin"), str(folder)])
+            wanted[program.name] = path
+    for name in os.listdir(LINKS):
+        if name not in wanted:
+            (LINKS / name).unlink(missing_ok=True)
+    for name, path in wanted.items():
+        if Path(path).parent != LINKS:
+            new = LINKS.with_name(f"{LINKS.name}.{name}.{os.getpid()}")
+            new.symlink_to(path)
+            new.replace(LINKS / name)
+    return os.pathsep.join([str(Path(sys.prefix) / "bin"), str(LINKS)])
 
 
 def surroundings(name: str) -> dict[str, str]:
