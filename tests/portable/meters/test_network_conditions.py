@@ -365,3 +365,23 @@ def test_an_early_done_of_another_frame_is_not_this_ones():
         assert sending.done()
 
     scene(play, modem)
+
+
+def test_a_done_that_belonged_to_nobody_is_not_the_next_frames():
+    modem = ScriptedModem(in_flight=2)
+    modem.status = None
+
+    async def play(network, clock):
+        link = await network.open(METER, PLC)
+        modem.put(TxDone(2, 0))  # of a frame from before our start
+        modem.put(TxDone(1, 0))
+        await clock.settle()
+        for handle in (1, 2):
+            sending = asyncio.create_task(outcome(link.send(b"x")))
+            await clock.settle()
+            assert not sending.done(), handle
+            modem.put(TxDone(handle, 0))
+            await clock.settle()
+            assert sending.done(), handle
+
+    scene(play, modem)
