@@ -67,6 +67,8 @@ def test_a_key_is_added_and_the_old_one_removed(tmp_path, store, broker, key, ca
     shown = capsys.readouterr().out
     assert "has taken 2 trust and 0 key messages" in shown
     assert "unknown-signer" in shown and "taken" in shown
+    header = next(line.split() for line in shown.splitlines() if "Topic" in line)
+    assert header == ["Topic", "Number", "Kept", "State", "What"]
 
 
 def test_what_is_wrong_on_the_command_line(tmp_path, store, key, capsys) -> None:
