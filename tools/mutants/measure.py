@@ -63,7 +63,7 @@ def main() -> None:
     )
     measuring = Measuring(measurement)
     measurement.start()
-    pytest.main([*OPTIONS, *files], plugins=[measuring])
+    status = pytest.main([*OPTIONS, *files], plugins=[measuring])
     measurement.stop()
     data = measurement.get_data()
     lines: dict[str, dict[str, int]] = {name: {} for name in measuring.seconds}
@@ -75,6 +75,8 @@ def main() -> None:
             for name in names:
                 if name in lines:
                     lines[name][file] = lines[name].get(file, 0) | 1 << line
+    if status not in (0, pytest.ExitCode.TESTS_FAILED, pytest.ExitCode.NO_TESTS_COLLECTED):
+        sys.exit(int(status))  # such as a file that cannot be imported: nothing has run
     for test_file in files:
         tests: list[dict[str, object]] = [
             {
