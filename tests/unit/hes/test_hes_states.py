@@ -89,7 +89,9 @@ def test_every_pair_when_people_order(name: str) -> None:
             if event in expected[state]:
                 assert states.after(table, state, event) == expected[state][event]
             else:
-                with pytest.raises(Illegal, match="^%s is not possible any more" % event):
+                with pytest.raises(
+                    Illegal, match="^it cannot be %s any more: its state is '%s'$" % (event, state)
+                ):
                     states.after(table, state, event)
 
 

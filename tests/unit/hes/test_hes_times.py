@@ -180,7 +180,7 @@ def test_a_cancel_goes_its_way(clocked, now, key) -> None:
     take(clocked, NOW + 4, JobReport(job_id, canceled, "ended", ""))
     job = clocked.reports.job(job_id)
     assert (job.state, job.cancel_state) == ("canceled", "canceled")
-    with pytest.raises(Illegal, match="the state is canceled"):
+    with pytest.raises(Illegal, match="it cannot be ordered any more: its state is 'canceled'"):
         clocked.orders.add_cancel(job_id, b"late")
     assert clocked.reports.job(job_id) == job
     with pytest.raises(StoreProblem, match="holds no job 00"):

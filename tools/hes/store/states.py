@@ -96,7 +96,7 @@ def after(transitions: Transitions, state: str, event: str) -> str:
     """The next state, when people order something. Illegal."""
     following = transitions[state].get(event)
     if following is None:
-        raise Illegal("%s is not possible any more: the state is %s" % (event, state))
+        raise Illegal("it cannot be %s any more: its state is '%s'" % (event, state))
     return following
 
 
