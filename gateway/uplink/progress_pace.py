@@ -17,7 +17,7 @@ EVERY_MS = 60_000
 LOOK_MS = 2_000  # how often it looks for jobs that are new
 
 
-class Telling:
+class ProgressPace:
     def __init__(self, queue: Queue, clock: Clock) -> None:
         self._queue = queue
         self._clock = clock

@@ -16,7 +16,7 @@ from gateway.contract.trust_change import PACKAGES
 from gateway.uplink.files import Files
 from gateway.uplink.inbox import Inbox
 from gateway.uplink.outbox import Outbox
-from gateway.uplink.progress_pace import Telling
+from gateway.uplink.progress_pace import ProgressPace
 from gateway.uplink.provision import Provision
 from gateway.uplink.trust import TrustStore
 from hal.ports import Message, PortError
@@ -115,7 +115,7 @@ class Session:
             hello_soon=self._hello_soon,
             meters_asked=self._meters_asked,
         )
-        self._telling = Telling(queue, clock)
+        self._progress_pace = ProgressPace(queue, clock)
         self._session = 0
         self._hello_due = 0
         self._heard = 0  # ticks
@@ -170,7 +170,7 @@ class Session:
         log.info(_WHERE, "connected, %d reports wait" % waiting)
         self.online = True
         self._outbox.connected()
-        self._telling.connected()
+        self._progress_pace.connected()
         self.files.disconnected()
         self._hello_due = self._heard = self._clock.ticks_ms()
         group = Group()
@@ -214,7 +214,7 @@ class Session:
             await self._publish("report", batch.encode())
             self._outbox.published(self._clock.ticks_ms())
             sent = True
-        told = self._telling.message()
+        told = self._progress_pace.message()
         if told is not None:
             await self._publish("progress", told.encode())
             sent = True

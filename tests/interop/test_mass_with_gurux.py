@@ -95,10 +95,10 @@ def test_an_image_for_both() -> None:
             await asyncio.sleep(60)
             job = district.image(CONTENT, NEW, "ciphered")
             await district.finished(job, DAY_S)
-            rows = {row["serial"]: row for row in district.meters_of(job)}
-            assert {row["reason"] for row in rows.values()} == {"applied"}, rows
-            assert rows.pop(GURUX)["path"] == "ip"
-            assert {row["path"] for row in rows.values()} == {"plc"}
+            rows = {row.serial: row for row in district.meters_of(job)}
+            assert {row.reason for row in rows.values()} == {"applied"}, rows
+            assert rows.pop(GURUX).path == "ip"
+            assert {row.path for row in rows.values()} == {"plc"}
             for serial in rows:
                 assert district.members[serial].server.meter.firmware == NEW
                 log = district.members[serial].server.meter.log

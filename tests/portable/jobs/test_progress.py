@@ -9,7 +9,7 @@ from gateway.contract.result import KO, VALUE, WAIT, Result
 from gateway.contract.window import Daily
 from gateway.jobs.forecast import Durations
 from gateway.jobs.queue import Queue
-from gateway.uplink.progress_pace import EVERY_MS, LOOK_MS, Telling
+from gateway.uplink.progress_pace import EVERY_MS, LOOK_MS, ProgressPace
 from tests.portable.jobs.support import done
 from tests.portable.jobs.test_queue import HOUR, NOW, World
 
@@ -112,12 +112,12 @@ def test_a_transfer_to_many_tells_its_phase() -> None:
 
 def test_told_at_once_and_then_once_a_minute_if_it_has_changed() -> None:
     world = Known()
-    telling = Telling(world.queue, world.clock)
+    pace = ProgressPace(world.queue, world.clock)
     told: list[tuple[int, list[Any]]] = []
 
     def minutes(count: int) -> None:
         for _ in range(count * 60_000 // LOOK_MS):
-            message = telling.message()
+            message = pace.message()
             if message is not None:
                 content = Progress.decode(message.encode())
                 told.append((world.clock.ticks_ms(), content.jobs))
@@ -139,7 +139,7 @@ def test_told_at_once_and_then_once_a_minute_if_it_has_changed() -> None:
     minutes(9)  # nothing is done, so the end moves
     later = len(told)
     assert later <= 3 + 9
-    telling.connected()
+    pace.connected()
     minutes(1)
     assert [len(jobs) for _, jobs in told[later:]] == [2]
 
@@ -149,6 +149,6 @@ def test_many_jobs_are_a_few_hundred_bytes() -> None:
     for number in range(MOST_JOBS):
         world.job(number + 1, ["M%d" % number])
     assert len(world.queue.progress()) == MOST_JOBS
-    telling = Telling(world.queue, world.clock)
-    message = telling.message()
+    pace = ProgressPace(world.queue, world.clock)
+    message = pace.message()
     assert message is not None and len(message.encode()) < 40 * MOST_JOBS
