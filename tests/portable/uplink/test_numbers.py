@@ -13,6 +13,7 @@ def test_only_the_next_number():
     for number, last, same, reason, detail in (
         (7, 7, True, "duplicate", "number 7 was taken before"),
         (7, 7, False, "replayed", "number 7, the last one taken is 7"),
+        (6, 7, True, "replayed", "number 6, the last one taken is 7"),
         (6, 7, False, "replayed", "number 6, the last one taken is 7"),
         (0, 7, False, "replayed", "number 0, the last one taken is 7"),
         (9, 7, False, "out-of-order", "number 9, expected 8"),
