@@ -1,4 +1,4 @@
-"""The README's commands, run as they stand there (but for the ports, which may be taken)."""
+"""The commands of the READMEs, run as they stand there (but for the ports, which may be taken)."""
 
 from __future__ import annotations
 
@@ -9,19 +9,36 @@ import signal
 import subprocess
 from pathlib import Path
 
+import pytest
+
 from tests.conftest import ROOT, find_free_port
 
-BY_HAND = "<!-- tests/system/test_readme.py runs this block -->"
-ONE_METER = "<!-- tests/system/test_readme.py runs this one too -->"
+MARK = "<!-- tests/system/test_readme.py runs this block -->"
+ROOMS = ("gateway", "hal", "board", "tools", "tests")
+READMES = [ROOT / "README.md", *sorted(p for r in ROOMS for p in (ROOT / r).rglob("README.md"))]
+LINK = re.compile(r"\]\(([^)#:]+)\)")
 
 
-def run(mark: str, ports: list[str], folder: Path, micropython: str) -> str:
-    """Runs the block after `mark` in `folder`, with free ports in place of those named; what it
-    showed. All its background processes end with it."""
-    text = (ROOT / "README.md").read_text()
-    found = re.search(re.escape(mark) + r"\n```sh\n(.*?)```", text, re.DOTALL)
-    assert found, "the README has no block marked %s" % mark
-    script = found[1]
+@pytest.mark.parametrize("readme", READMES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_links_lead_somewhere(readme: Path) -> None:
+    for link in LINK.findall(readme.read_text()):
+        assert (readme.parent / link).exists(), "%s: no %s" % (readme.relative_to(ROOT), link)
+
+
+def test_the_first_page_is_short() -> None:
+    assert len((ROOT / "README.md").read_text().splitlines()) <= 120
+
+
+def block(readme: str) -> str:
+    """The one block after MARK."""
+    text = (ROOT / readme).read_text()
+    (script,) = re.findall(re.escape(MARK) + r"\n```sh\n(.*?)```", text, re.DOTALL)
+    return str(script)
+
+
+def run(script: str, ports: list[str], folder: Path, micropython: str) -> str:
+    """Runs the script in `folder`, with free ports in place of those named; what it showed. All its
+    background processes end with it."""
     script = re.sub(r"^sleep \d+", "sleep 20", script, flags=re.M)  # on a busy machine
     for port in ports:
         script = script.replace(port, str(find_free_port()))
@@ -47,7 +64,7 @@ def run(mark: str, ports: list[str], folder: Path, micropython: str) -> str:
 
 
 def test_by_hand(tmp_path: Path, micropython: str) -> None:
-    shown = run(BY_HAND, ["1883", "7001", "7002"], tmp_path, micropython)
+    shown = run(block("README.md"), ["1883", "7001", "7002"], tmp_path, micropython)
     report = json.loads((tmp_path / "report.json").read_text())
     reasons = sorted(meter["reason"] for meter in report["meters"])
     assert reasons == ["applied"] * 3 + ["no-answer", "write-refused", "wrong-firmware"], shown
@@ -55,7 +72,7 @@ def test_by_hand(tmp_path: Path, micropython: str) -> None:
 
 
 def test_one_meter(tmp_path: Path, micropython: str) -> None:
-    shown = run(ONE_METER, ["4059", "4060"], tmp_path, micropython)
+    shown = run(block("tools/README.md"), ["4059", "4060"], tmp_path, micropython)
     (firmware,) = json.loads((tmp_path / "firmware.json").read_text())
     assert firmware["value"] == {"octet-string": "V03.00.00"}, shown
     for words in (
