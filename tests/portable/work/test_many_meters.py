@@ -75,6 +75,7 @@ class Scene:
         self.clock = ManualClock()
         self.queue = Queue(self.clock)
         self.beats = []
+        self.failure = None
         reach = Reach(self.clock, Network())
         reach.inventory = Inventory()
         scene = self
@@ -89,7 +90,10 @@ class Scene:
 
             async def run(self, members):
                 self.members = members
-                await play(self)
+                try:
+                    await play(self)
+                except AssertionError as error:  # transfer() lives on with any fault
+                    scene.failure = error
 
         self.first = Execution("A")
         self.first.others = [Execution("unknown"), Execution("B")]
@@ -103,6 +107,8 @@ class Scene:
             run(many.transfer(self.first, Fleet(), lambda: self.beats.append(0)))
         finally:
             many_meters.Campaign = held
+        if self.failure is not None:
+            raise self.failure
         self.results = [
             (execution.serial, result.outcome, result.reason, path)
             for execution, result, path, _ in self.queue.finished
