@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from gateway.dlms.data import axdr, cosem, obis
 from gateway.dlms.errors import ProtocolError
+from hal.rt.hexed import hexed
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -23,7 +24,7 @@ def shown(data: bytes) -> str:
     try:
         tag, value = axdr.decode(data)
     except ProtocolError:
-        return "malformed data %s" % _cut(data[:32].hex())
+        return "malformed data %s" % _cut(hexed(data[:32]))
     if tag == axdr.NULL:
         return axdr.TAGS[tag]
     if tag in (axdr.ARRAY, axdr.STRUCTURE):
@@ -45,7 +46,7 @@ def one_line(text: str) -> str:
 def _value(value: Any) -> str:
     if isinstance(value, (bytes, bytearray)):
         if not value:
-            return ""  # what hex() gives on MicroPython is no text then
+            return ""
         printable = not [byte for byte in value if not 32 <= byte < 127]
         return '"%s"' % bytes(value).decode() if printable else bytes(value).hex()
     return str(value)

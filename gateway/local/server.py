@@ -19,6 +19,7 @@ from gateway.dlms.protection.hls import Hls, challenge_size, check_challenge
 from gateway.dlms.protection.keyring import TITLE_SIZE, Keys
 from gateway.dlms.protection.security import Ciphering
 from gateway.local.objects import ASSOCIATION, ASSOCIATION_NAME, Objects
+from hal.rt.hexed import hexed
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -196,7 +197,7 @@ class LocalServer:
             doublings = min(self._refusals - FREE_REFUSALS, 10)
             lock = min(FIRST_LOCK_MS << doublings, LONGEST_LOCK_MS)
             self._locked_until = self._clock.ticks_ms() + lock
-        self._note("local", ["refused", title.hex()])
+        self._note("local", ["refused", hexed(title)])
 
     def _remember(self, session: _Session) -> None:
         """A recorded conversation must not count as new: its counters are old."""

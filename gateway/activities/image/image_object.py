@@ -10,6 +10,7 @@ from gateway.dlms import apdu
 from gateway.dlms.data import axdr
 from gateway.dlms.data.axdr import put_length
 from gateway.dlms.errors import ProtocolError
+from hal.rt.hexed import hexed
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -98,7 +99,7 @@ def would_activate(data: bytes, identifier: bytes, size: int) -> str:
         found = _info(info)
         if found == (size, identifier):
             return ""
-        told.append("%s of %d bytes" % (found[1].hex(), found[0]))
+        told.append("%s of %d bytes" % (hexed(found[1]), found[0]))
     return " and ".join(told) or "nothing"
 
 

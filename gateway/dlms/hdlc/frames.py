@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from gateway.dlms.errors import ProtocolError
 from hal.rt.crc import x25, x25_good
+from hal.rt.hexed import hexed
 
 FLAG = b"\x7e"
 MAX_LENGTH = 0x7FF
@@ -144,7 +145,7 @@ def decode(data: bytes) -> Frame:
     """The one frame that `data` is, with its flags. ProtocolError for anything else."""
     frames = Receiver().feed(data)
     if len(frames) != 1 or len(data) != ((data[1] & 7) << 8 | data[2]) + 2:
-        raise ProtocolError("HDLC: not one whole undamaged frame: %s" % bytes(data[:16]).hex())
+        raise ProtocolError("HDLC: not one whole undamaged frame: %s" % hexed(data[:16]))
     return frames[0]
 
 

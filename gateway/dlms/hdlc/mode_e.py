@@ -13,6 +13,7 @@ from __future__ import annotations
 import asyncio
 
 from gateway.dlms.errors import NoAnswer, NotSupported, ProtocolError
+from hal.rt.hexed import hexed
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -81,7 +82,7 @@ class Identification:
         except UnicodeError:
             line = ""
         if len(line) < 5 or line[0] != "/" or not all(" " <= c <= "~" for c in line):
-            raise ProtocolError("mode E: no identification message: %s" % message[:40].hex())
+            raise ProtocolError("mode E: no identification message: %s" % hexed(message[:40]))
         text = line[5:]
         hdlc = False
         while len(text) >= 2 and text[0] == "\\":  # there may be several such pairs
@@ -196,7 +197,7 @@ class _Opening:
         if message and message != chosen[:-2]:
             raise NotSupported(
                 "mode E: %s was selected, the meter answers %s"
-                % (chosen[1:4].decode(), message[1:].hex())
+                % (chosen[1:4].decode(), hexed(message[1:]))
             )
 
     async def _send(self, message: bytes) -> None:

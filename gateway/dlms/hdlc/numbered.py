@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from gateway.dlms.errors import ProtocolError
 from gateway.dlms.hdlc.frames import MAX_INFORMATION
+from hal.rt.hexed import hexed
 
 LLC_COMMAND = b"\xe6\xe6\x00"  # before an APDU of the client
 LLC_RESPONSE = b"\xe6\xe7\x00"  # before one of the server
@@ -202,6 +203,6 @@ def without_llc(information: bytes, llc: bytes) -> bytes:
     """The APDU behind its LLC header. ProtocolError when that is another."""
     if information[:3] != llc:
         raise ProtocolError(
-            "HDLC: LLC header %s expected, %s came" % (llc.hex(), information[:3].hex())
+            "HDLC: LLC header %s expected, %s came" % (llc.hex(), hexed(information[:3]))
         )
     return information[3:]

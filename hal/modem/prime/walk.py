@@ -14,6 +14,7 @@ on a wire.
 from __future__ import annotations
 
 from hal.modem.prime.api import PIB_432_NODES
+from hal.rt.hexed import hexed
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -72,7 +73,7 @@ class Walk:
         """Data of a frame of protocol 07: ([(node, EUI-48)], the next query or b"" after the last
         page). None when it was not asked for, ValueError when it is malformed."""
         if len(data) < 5 or data[0] != LIST_RESPONSE:
-            raise ValueError("PRIME: expected a list, got %s" % data[:5].hex())
+            raise ValueError("PRIME: expected a list, got %s" % hexed(data[:5]))
         if int.from_bytes(data[1:3], "big") != PIB_432_NODES or not self.active:
             return None
         records = data[3]

@@ -17,6 +17,7 @@ from hal.modem.wmbus import amber_frames as frames
 from hal.modem.wmbus.module import OWN_ADDRESS, STATUS_OK, Module
 from hal.modem.wmbus.wmbus import MODES
 from hal.ports import PortError
+from hal.rt.hexed import hexed
 
 _ALL = b"\x00\x80"  # position, length
 _RESTART_MS = 1000  # not in evidence: how long a restart takes; the public driver waits 300 ms
@@ -83,7 +84,7 @@ class Amber(Module):
             self._answered((command, content[:2]), value, "refused")
         elif command in _SETTINGS:
             refused = content[:1] != b"\x00"
-            error = "refused with status %s" % content.hex()
+            error = "refused with status %s" % hexed(content)
             self._answered(command, None if refused else b"", error)
         elif command == frames.SET_CHANNEL:
             self._answered(command, b"")  # the confirm repeats the channel

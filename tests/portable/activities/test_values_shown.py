@@ -111,6 +111,7 @@ def test_what_would_be_activated():
         (((7, b"A"), (100, b"V03")), ""),
         (((99, b"V03"),), "563033 of 99 bytes"),
         (((100, b"V04"),), "563034 of 100 bytes"),
+        (((100, b""),), " of 100 bytes"),
         (((7, b"A"), (8, b"B")), "41 of 7 bytes and 42 of 8 bytes"),
         ((), "nothing"),
     ):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from gateway.dlms import apdu
+from gateway.dlms.apdu import acse
 from gateway.dlms.client.client import HIGH_GMAC, HIGH_MD5, LOW, Association, Client
 from gateway.dlms.data import axdr, obis
 from gateway.dlms.errors import AccessRefused, AssociationRefused, DlmsError, ProtocolError
@@ -10,6 +11,7 @@ from gateway.dlms.protection.keyring import Keys
 from gateway.local import header
 from gateway.local.objects import Objects
 from gateway.local.server import FREE_REFUSALS, LocalServer
+from hal.rt.hexed import hexed
 from hal.sim.clock import ManualClock
 from tests.portable.support import raises, random_bytes, run
 from tests.portable.uplink.support import crypto
@@ -140,6 +142,23 @@ def test_nothing_without_the_key():
         assert not bench.server.proven(1)
         assert bench.server.answer(1, bytes.fromhex("c001c1000100002a0000ff0200"))[0] == 0xD8
         assert bench.records[0] == ["local", "refused", THEIRS.hex()]
+
+    run(play())
+
+
+def test_who_is_refused_is_on_record_by_title_also_one_who_gives_none():
+    async def play():
+        for title in (THEIRS[:7], b"", OURS):
+            bench = Bench()
+            await bench.client().associate()
+            aarq = acse.Aarq.decode(bench.sent[0])
+            aarq.title = title
+            bench.records = []
+            answer = acse.Aare.decode(bench.server.answer(1, aarq.encode()))
+            assert answer.diagnostic == (1, acse.AUTHENTICATION_FAILURE), title
+            assert bench.records == [["local", "refused", hexed(title)]]
+            assert isinstance(bench.records[0][2], str)
+            assert not bench.server.proven(1)
 
     run(play())
 
