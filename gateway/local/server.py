@@ -203,9 +203,10 @@ class LocalServer:
         """A recorded conversation must not count as new: its counters are old."""
         if not session.proven:
             return
-        if len(self._received) >= MAX_TITLES:
+        title = session.ciphering.peer_title
+        if len(self._received) >= MAX_TITLES and title not in self._received:
             self._received = {}
-        self._received[session.ciphering.peer_title] = session.ciphering.received
+        self._received[title] = session.ciphering.received
 
     # ------------------------------------------------------------ services
 

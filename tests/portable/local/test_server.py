@@ -180,6 +180,79 @@ def test_an_association_without_its_proof_may_do_nothing():
     run(play())
 
 
+def replayed(bench, aarq):
+    """Whether the server sees that it has had this one before."""
+    answer = bench.server.answer(1, aarq)
+    bench.server.forget(1)
+    if answer[0] == acse.AARE:
+        return False
+    assert apdu.decode(answer).service == apdu.INVOCATION_COUNTER_ERROR
+    return True
+
+
+def test_sixteen_technicians_are_remembered_and_then_it_begins_anew():
+    async def play():
+        bench = Bench()
+
+        async def visit(number):
+            """Its first message."""
+            sent = len(bench.sent)
+            client = bench.client(title=THEIRS[:7] + bytes([number]))
+            await client.associate()
+            await client.release()
+            return bench.sent[sent]
+
+        recorded = []
+        for number in range(16):
+            recorded.append(await visit(number))
+        assert [replayed(bench, aarq) for aarq in recorded] == [True] * 16
+        await visit(3)  # who is among them takes nobody's place
+        assert [replayed(bench, aarq) for aarq in recorded] == [True] * 16
+        last = await visit(16)
+        assert [replayed(bench, aarq) for aarq in recorded + [last]] == [False] * 16 + [True]
+
+    run(play())
+
+
+def test_only_who_has_proven_himself_is_remembered():
+    async def play():
+        bench = Bench()
+        client = bench.client()
+        await client.associate()
+        bench.server.forget(1)
+        aarq = bench.sent[0]
+        assert replayed(bench, aarq)
+        other = Bench()
+        assert other.server.answer(1, aarq)[0] == acse.AARE
+        other.server.forget(1)
+        assert not replayed(other, aarq)
+
+    run(play())
+
+
+def test_what_is_served_before_and_after_the_proof():
+    clock = obis.parse("0.0.1.0.0.255")
+    association = obis.parse("0.0.40.0.0.255")
+    denied, not_allowed, unsupported = "c701410300", "d80101", "d80202"
+    for request, before, after in (
+        (apdu.GetRequest(0x41, 8, clock, 3), not_allowed, "c401410103"),
+        (apdu.GetRequest(0x41, 8, clock, 2, (2, b"\x00")), not_allowed, unsupported),
+        (apdu.SetRequest(0x41, 8, clock, 2, None, b"\x00"), not_allowed, unsupported),
+        (apdu.ActionRequest(0x41, 8, clock, 1, b"\x00"), not_allowed, denied),
+        (apdu.ActionRequest(0x41, 15, association, 2, b"\x00"), not_allowed, denied),
+        (apdu.ActionRequest(0x41, 15, association, 1, b"\x00"), "c70141fa00", denied),
+        (apdu.ActionRequest(0x41, 15, clock, 1, b"\x00"), not_allowed, denied),
+        (apdu.ActionRequest(0x41, 8, association, 1, b"\x00"), not_allowed, denied),
+    ):
+        for proven, expected in ((False, before), (True, after)):
+            bench = Bench()
+            run(bench.client().associate())
+            session = bench.server._sessions[1]
+            session.proven = proven
+            answer = bench.server._served(1, session, request.encode())
+            assert answer.hex() == expected, (request, proven)
+
+
 def test_guessing_is_slowed_down_and_a_right_key_ends_that():
     async def play():
         bench = Bench()
