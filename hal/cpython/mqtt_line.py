@@ -29,6 +29,7 @@ _AT_ONCE = 65536  # octets
 _MAX_TOPIC = 65535
 _SAMPLES = 8192  # octets that stand for the rest of an oversized packet
 _PUBLISH_QOS_2 = 0x34
+_LATER = (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError)
 
 
 class Paho(Client):
@@ -68,7 +69,7 @@ class Line:
         self._stride = 1
         self.paused = False  # no packet is begun
         self.heard = time.monotonic()  # when the last octets came
-        self.fault = ""  # what recv() failed with; paho keeps it to itself
+        self.fault = ""  # what recv() or send() failed with; paho keeps it to itself
 
     def recv(self, buffer_size: int) -> bytes:
         if not self._told and not self._body and not self._rest:
@@ -91,7 +92,13 @@ class Line:
         return samples
 
     def send(self, buffer: bytes | bytearray) -> int:
-        return self._sock.send(buffer)
+        try:
+            return self._sock.send(buffer)
+        except _LATER:
+            raise
+        except OSError as error:
+            self.fault = error.strerror or str(error)
+            raise
 
     def close(self) -> None:
         self._sock.close()
@@ -135,7 +142,7 @@ class Line:
             octets = self._sock.recv(size)
             if not octets:
                 raise ConnectionResetError(errno.ECONNRESET, "the broker closed the connection")
-        except (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError):
+        except _LATER:
             raise
         except OSError as error:
             self.fault = error.strerror or str(error)

@@ -125,7 +125,7 @@ class MqttUplink:
 
     def _connected(self) -> Connection:
         if self._connection is None:
-            raise OSError(errno.ENOTCONN, "not connected")
+            raise OSError(errno.ENOTCONN, "%s: not connected" % self._name())
         return self._connection
 
     def _gone(self, error: OSError) -> OSError:

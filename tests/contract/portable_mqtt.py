@@ -10,6 +10,7 @@ MQTT_SILENT_PORT (accepts connections and says nothing).
 from __future__ import annotations
 
 import asyncio
+import errno
 import os
 
 from hal.ports import Message, PortError
@@ -144,6 +145,19 @@ def test_wrong_password() -> None:
         right = uplink("one")
         await right.connect(None, [], SOON)
         await right.disconnect()
+
+    run(body())
+
+
+def test_after_a_refusal_nothing_is_connected() -> None:
+    async def body() -> None:
+        link = uplink("one", password="guessed-secret")
+        await fails((OSError, PortError), link.connect(None, [], SOON))
+        for call in (link.publish(Message("x", b""), SOON), link.receive()):
+            error = await fails(OSError, call)
+            assert isinstance(error, OSError) and error.errno == errno.ENOTCONN, error
+            assert "localhost" in str(error) and "not connected" in str(error), error
+        await link.disconnect()
 
     run(body())
 

@@ -3,7 +3,8 @@
 A fault is the kind of slip that a reviewer overlooks: `<` for `<=`, a number off by one, one clause
 of a condition forgotten, `and` for `or`, a statement left out, two arguments the wrong way round, a
 boolean answer inverted. What the log says is for people, so its lines are left alone; so are
-annotations, docstrings, and what a runtime other than this one would run.
+annotations, docstrings, the signatures of a Protocol, and what a runtime other than this one would
+run.
 """
 
 from __future__ import annotations
@@ -156,6 +157,8 @@ class _Reader:
                 self.block(node.body)
             self.functions -= 1
             self.names.pop()
+        elif isinstance(node, ast.ClassDef) and _is_protocol(node):
+            pass  # for the type checker: nobody calls it, not for its defaults either
         elif isinstance(node, ast.ClassDef):
             self.names.append(node.name)
             self.block(node.body)
@@ -282,6 +285,10 @@ def _is_declaration(node: ast.stmt) -> bool:
     if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name):
         return node.targets[0].id in ("__slots__", "__all__", "TYPE_CHECKING", "MICROPYTHON")
     return False
+
+
+def _is_protocol(node: ast.ClassDef) -> bool:
+    return any(isinstance(base, ast.Name) and base.id == "Protocol" for base in node.bases)
 
 
 def _is_log(node: ast.AST) -> bool:

@@ -76,13 +76,15 @@ class Touched:
 
     def by(self, file: str, first: int, last: int, at_import: bool) -> list[Test]:
         """The tests that run one of these lines of the file as it is now, the most particular
-        first. What runs at import counts as run by every test that runs a line of the module.
+        first. What runs at import counts as run by every test that runs a line of the module, or of
+        a module that imports it: constants are read there.
         """
         of_file = [test for test in self.tests if test.lines.get(file)]
         if not of_file:
             found = self._of_importers(file)
         elif at_import:
-            found = of_file
+            known = {test.name for test in of_file}
+            found = of_file + [t for t in self._of_importers(file) if t.name not in known]
         else:
             found = [
                 test

@@ -413,6 +413,10 @@ def test_network_events_tell_hops_and_quality() -> None:
     driver.feed(event(5, "000000000000", 0) + join(5, A), 7)
     driver.events()
     assert quality(driver) == (None, None)
+    counts = driver.statistics()
+    assert (counts["rebooted"], counts["unknown-event"]) == (1, 0)
+    driver.feed(event(6, A, 0), 8)
+    assert driver.statistics()["unknown-event"] == 1
 
 
 class BaseNode:

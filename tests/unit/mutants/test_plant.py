@@ -83,6 +83,14 @@ def test_the_head_of_a_compound_statement_is_not_its_body() -> None:
     }
 
 
+def test_a_protocol_is_for_the_type_checker() -> None:
+    source = (
+        b"class A(Protocol):\n    B = 1\n\n    def c(self, d: int = 2) -> int:\n        return 3\n"
+    )
+    assert faults("x.py", source) == []
+    assert len(faults("x.py", source.replace(b"(Protocol)", b"(Other)"))) == 3
+
+
 def test_octets_not_characters_are_counted() -> None:
     source = "def f():\n    return 'é' + g('é', 1)\n".encode()
     texts = {fault.planted(source).decode() for fault in faults("x.py", source)}

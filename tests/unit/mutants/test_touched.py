@@ -77,6 +77,14 @@ def test_what_runs_at_import(root: Path, tmp_path: Path) -> None:
     assert names(touched, "hal/b.py", 1, 1, at_import=True) == ["test_h"]
 
 
+def test_a_constant_is_asked_of_who_imports_it_too(root: Path, tmp_path: Path) -> None:
+    """Though another test runs a function beside it."""
+    (root / "hal/c.py").write_text("from hal import a\n\n\ndef h():\n    return a.A\n")
+    touched = measured(root, tmp_path / "map")
+    assert names(touched, FILE, 1, 1, at_import=True) == ["test_h", "test_f", "test_g"]
+    assert names(touched, FILE, 5, 5) == ["test_f", "test_g"]
+
+
 def test_lines_are_found_again_after_a_change(root: Path, tmp_path: Path) -> None:
     touched = measured(root, tmp_path / "map")
     (root / FILE).write_text("# A remark.\n" + BEFORE.replace("three()", "three()\n    four()"))
