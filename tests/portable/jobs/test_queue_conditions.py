@@ -209,3 +209,34 @@ def test_states_are_counted_one_by_one() -> None:
     counts = [entry.count(state) for state in range(len(State.NAMES))]
     assert counts[State.QUEUED] == counts[State.IN_PROGRESS] == counts[State.SUCCEEDED] == 1
     assert sum(counts) == 3 and entry.open() == 2
+
+
+def test_what_waits_for_its_hour_wakes_nobody_before_it() -> None:
+    """NOW is 22:13:20 UTC; the window is open until 22:20."""
+    world = World()
+    world.job(1, ["A"], daily=Daily(22 * 3600, 22 * 3600 + 1200))
+    world.clock.advance(399_000)
+    done(world.queue, world.must_take(), NO_ANSWER)
+    assert world.queue.next_due_ms() == 1000, "then it closes"
+    world.clock.advance(1000)
+    assert world.states(1) == ["queued"] and len(world.ledger.jobs()[0].due) == 1
+    assert world.queue.next_due_ms() == 3_600_000, "it opens tomorrow: at most an hour"
+    world.clock.advance((86400 - 1200 - 1800) * 1000)
+    assert world.queue.next_due_ms() == 1_800_000
+    world.clock.advance(1_800_000)
+    assert world.must_take().serial == "A"
+
+
+def test_a_job_without_a_date_ages_from_its_acceptance() -> None:
+    """Which package is pulled first, while the clock is unset."""
+    for not_before, hours, expected in (
+        (0, 0, [2, 1]),
+        (NOW, 0, [2, 1]),
+        (0, 2, [1, 2]),
+        (NOW, 2, [1, 2]),
+    ):
+        world = World(unix=0)
+        world.job(1, ["A"], 5, (not_before, 0), package=True)
+        world.clock.advance(hours * 3_600_000)
+        world.job(2, ["B"], 6, package=True)
+        assert [job.id[-1] for job in world.queue.held()] == expected, (not_before, hours)
