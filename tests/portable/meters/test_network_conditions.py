@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 
 from gateway.meters.inventory import Meter
+from gateway.meters.link import TX_STUCK_MS
 from gateway.meters.modem_port import FIRST_BACKOFF_MS, MAX_BACKOFF_MS
 from gateway.meters.network import GRACE_MS, LOOK_MS, NO_PATH_COST, Network
 from hal.ports import Busy, Capabilities, DutyCycle, Joined, Left, NoRoute, Quality, Rx, TxDone
@@ -149,7 +150,7 @@ def test_waiting_for_a_slot_ends_when_the_path_is_gone():
 
 def test_cost_is_that_of_the_best_path():
     async def play(network, clock):
-        assert network.cost(Meter("C", [("plc", "0080e1000009")])) == NO_PATH_COST
+        assert network.cost(Meter("C", [("plc", "0080e1000009")])) == NO_PATH_COST == 1 << 20
         fresh = network.cost(METER)
         assert fresh == network.reachability.cost(METER, PLC)
         network.record(METER, PLC, True, 100, 5)
@@ -324,6 +325,25 @@ def test_a_frame_lost_is_counted_and_one_delivered_is_not():
             await link.send(b"x")
             await clock.settle()
             assert network.statistics()[0][1]["link-lost"] == lost
+
+    scene(play, modem)
+
+
+def test_a_busy_modem_is_tried_each_second_for_so_long():
+    assert TX_STUCK_MS == 90_000
+    modem = ScriptedModem()
+    modem.refuse = [Busy("full") for _ in range(100)]
+
+    async def play(network, clock):
+        link = await network.open(METER, PLC)
+        sending = asyncio.create_task(outcome(link.send(b"x")))
+        await clock.settle()
+        for second in range(90):
+            assert (100 - len(modem.refuse), sending.done()) == (second + 1, False)
+            await clock.run(999)
+            assert (100 - len(modem.refuse), sending.done()) == (second + 1, False)
+            await clock.run(1)
+        assert isinstance(await sending, Busy) and len(modem.refuse) == 9
 
     scene(play, modem)
 
