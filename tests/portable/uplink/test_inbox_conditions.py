@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import asyncio
-
 from gateway.contract.limits import MAX_MESSAGE
-from gateway.contract.messages import DOWN_TOPICS, Ack, Ask, Cancel, Pause, SignedTime
+from gateway.contract.messages import DOWN_TOPICS, Ask, Cancel, Pause, SignedTime
 from hal.ports import Message
 from hal.rt import log
 from tests.portable.support import run
@@ -134,34 +132,6 @@ def test_a_clock_that_is_set_is_told_by_a_hello_at_once_and_one_that_is_correcte
             world.give("time", signed(answer.encode()))
             await world.clock.run(2000)
             assert world.hes.count("hello") == 1 + more, (unix, told)
-            await world.stop()
-
-    run(scenario())
-
-
-def test_a_line_is_given_up_when_nothing_at_all_is_heard_while_it_confirms_nothing() -> None:
-    async def scenario() -> None:
-        for name, heard_at_ms, connections in (
-            ("silent from the first", [], 2),
-            ("heard half way", [30_000], 1),
-            ("heard at the end", [60_000], 1),
-        ):
-            world = World()
-            confirm = world.line.publish
-
-            async def unconfirmed(message: Message, timeout_ms: int, world: World = world) -> None:
-                await world.clock.sleep_ms(timeout_ms)
-                raise asyncio.TimeoutError()
-
-            world.line.publish = unconfirmed  # type: ignore[method-assign]
-            began = world.clock.ticks_ms()
-            await world.start()
-            for at in heard_at_ms:
-                await world.clock.run(began + at - world.clock.ticks_ms())
-                world.hes.tell("ack", Ack(world.ledger.epoch, 0).encode())
-            await world.clock.run(began + 65_000 - world.clock.ticks_ms())
-            assert len(world.line.attempts) == connections, name
-            world.line.publish = confirm  # type: ignore[method-assign]
             await world.stop()
 
     run(scenario())

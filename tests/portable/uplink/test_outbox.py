@@ -36,6 +36,10 @@ def drained(outbox: Outbox, now: int) -> list[int]:
         ends.append(numbers(batch)[-1])
 
 
+def test_sizes_and_times() -> None:
+    assert (WINDOW, MOST, PATIENCE_MS, MAX_PATIENCE_MS) == (4, 64, 60_000, 960_000)
+
+
 def test_at_most_a_window_of_full_messages_is_on_the_way() -> None:
     _, outbox = full(WINDOW * MOST - 6)  # the last message of the window is not full
     assert drained(outbox, 0) == [MOST, 2 * MOST, 3 * MOST, 4 * MOST - 6]
