@@ -78,13 +78,74 @@ def test_bursts_come_and_go() -> None:
     assert 0.5 < sum(fates) / len(fates) < 0.8
 
 
+def test_a_node_is_good_when_first_looked_at() -> None:
+    bursts = Bursts(good_loss=0.0, bad_loss=1.0, good_ms=(10, 20), bad_ms=(10000, 20000))
+    late = 86400000
+    for seed in range(20):
+        channel = Channel(seed=seed, bursts=bursts)
+        assert channel.delivered("a", late) and channel.delivered("a", late + 9)
+        assert not channel.delivered("a", late + 20) and not channel.delivered("a", late + 10009)
+
+
+def test_bad_times_and_good_ones_know_evening_and_noise() -> None:
+    noon, evening = 12 * 3600000, 19 * 3600000
+    for good_ms, bad_ms, loss in (
+        ((1 << 30, 1 << 30), (1, 1), 0.1),  # good for days
+        ((1, 1), (1 << 30, 1 << 30), 0.2),
+    ):
+        bursts = Bursts(0.1, 0.2, good_ms, bad_ms)
+        for begins, noise, expected in (
+            (noon, 0.0, 1 - loss),
+            (evening, 0.0, 1 - 3 * loss),
+            (noon, 0.5, (1 - loss) / 2),
+            (evening, 0.5, (1 - 3 * loss) / 2),
+        ):
+            channel = Channel(bursts=bursts, evening=Evening())
+            channel.make_noise(noise, begins + 10000)
+            channel.delivered("a", begins)
+            times = range(begins + 1, begins + 3001)
+            share = sum([channel.delivered("a", time) for time in times]) / 3000
+            assert expected - 0.03 < share < expected + 0.03, (loss, begins, noise, share)
+
+
 def test_a_long_jump_in_time_is_taken() -> None:
     channel = Channel(seed=3, bursts=Bursts())
     channel.delivered("a", 0)
     channel.delivered("a", 30 * 86400 * 1000)
 
 
+def test_figures_that_nobody_gave() -> None:
+    assert Channel().hop_ms(1 << 20) == 8 * ((1 << 20) + 30) * 1000 // 21400 + 5
+    assert Channel(bit_rate=1000).hop_ms(0) == 245 and Channel().hops("a") == 1
+    assert Channel(1, 0.1, 1, 0, 0).hop_ms(1) == 8000
+    bursts, evening = Bursts(), Evening()
+    assert (bursts.good_loss, bursts.good_ms) == (0.02, (60000, 600000))
+    assert (bursts.bad_loss, bursts.bad_ms) == (0.4, (5000, 60000))
+    figures = (evening.begins, evening.ends, evening.factor, evening.midnight_ms)
+    assert figures == (1080, 1380, 3.0, 0)
+
+
+def test_evening_at_its_bounds() -> None:
+    minute = 60000
+    for evening, inside, outside in (
+        (Evening(60, 120), (60 * minute, 120 * minute - 1), (60 * minute - 1, 120 * minute)),
+        (Evening(120, 60), (120 * minute, 60 * minute - 1), (120 * minute - 1, 60 * minute)),
+        (Evening(60, 60), (), (0, 60 * minute, 61 * minute)),
+    ):
+        assert [evening.now(time) for time in inside] == [True] * len(inside)
+        assert [evening.now(time) for time in outside] == [False] * len(outside)
+        assert [evening.now(time + 86400000) for time in inside] == [True] * len(inside)
+
+
+def test_each_hop_of_a_named_route_may_lose() -> None:
+    channel = Channel(loss=0.2)
+    share = sum([channel.delivered("a", time, ["b"]) for time in range(3000)]) / 3000
+    assert 0.60 < share < 0.68
+
+
 def test_figures_are_checked() -> None:
+    raises(ValueError, Channel, 1, 0.0, 100, 0, 0, (0,) * 16 + (100,))
+    assert Channel(1, 1.0, 100, 0, 0, (0,) * 15 + (100,)).hops("a") == 16
     raises(ValueError, Channel, 1, 1.5)
     raises(ValueError, Channel, 1, 0.1, 0)
     raises(ValueError, Channel, 1, 0.1, 100, 0, 0, (50, 30))

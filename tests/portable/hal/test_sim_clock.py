@@ -82,6 +82,33 @@ def test_waiting_with_a_limit() -> None:
     run(body())
 
 
+def test_what_is_due_has_been_done_when_time_has_passed() -> None:
+    async def body() -> None:
+        clock = ManualClock()
+        done: list[str] = []
+
+        async def slow_to_end() -> None:
+            try:
+                await clock.sleep_ms(5000)
+            finally:
+                for _ in range(3):
+                    await asyncio.sleep(0)
+                done.append("ended")
+
+        async def late() -> None:
+            try:
+                await clock.wait_for_ms(slow_to_end(), 1000)
+            except asyncio.TimeoutError:
+                done.append("late")
+
+        task = asyncio.create_task(late())
+        await clock.run(1000)
+        assert done == ["ended", "late"]
+        await task
+
+    run(body())
+
+
 def test_a_cancelled_wait_cancels_what_it_waits_for() -> None:
     async def body() -> None:
         clock = ManualClock()
@@ -105,6 +132,30 @@ def test_a_cancelled_wait_cancels_what_it_waits_for() -> None:
         assert sorted(ended) == ["cancelled", "waiter too"]
 
     run(body())
+
+
+def test_who_does_not_wait_any_more_is_forgotten() -> None:
+    """Else a simulated week grows slower with each wait that ended before its time."""
+
+    async def play() -> None:
+        clock = ManualClock()
+
+        async def at_once() -> int:
+            return 1
+
+        assert await clock.wait_for_ms(at_once(), 5000) == 1
+        assert clock._sleepers == []
+        task = asyncio.create_task(clock.sleep_ms(5000))
+        await clock.settle()
+        assert len(clock._sleepers) == 1
+        task.cancel()
+        try:
+            await task
+        except asyncio.CancelledError:
+            pass
+        assert clock._sleepers == []
+
+    run(play())
 
 
 def test_who_was_woken_is_not_waited_for_any_more() -> None:

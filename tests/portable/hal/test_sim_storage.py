@@ -42,6 +42,7 @@ def test_garbage_is_noise_from_the_middle_on():
     found = storage.after_cut().read("a")
     assert found[:50] == b"x" * 50 and len(found) == 100
     assert len(set(found[50:])) > 10
+    assert found[50:58].hex() == "c67e816b4bfbe2fb", "the same noise for ever"
 
 
 def test_the_last_block_at_its_bounds():
@@ -53,6 +54,7 @@ def test_the_last_block_at_its_bounds():
     ):
         assert written("last-block-only", size, 0) == expected, size
     assert written("last-block-only", 60, 50) == b"s" * 50 + bytes(10)
+    assert written("last-block-only", 65, 63) == b"s" * 63 + b"\0" + b"x"
 
 
 def test_room_set_aside_after_a_cut():
@@ -66,6 +68,21 @@ def test_room_set_aside_after_a_cut():
         storage._survival = survival
         assert storage.after_cut().size("a") == size
     assert len(written("lost", 60, 20, 100, reserves=False)) == 20
+
+
+def test_which_calls_make_a_name_durable():
+    for call, expected in (
+        (lambda storage, file: None, []),
+        (lambda storage, file: file.sync(), ["a"]),
+        (lambda storage, file: storage.rename("a", "b"), ["b"]),
+        (lambda storage, file: storage.truncate("a", 0), ["a"]),
+        (lambda storage, file: storage.replace("a", b""), ["a"]),
+    ):
+        storage = MemoryStorage()
+        call(storage, storage.append("a"))
+        storage.arm(0)
+        raises(PowerCut, storage.remove, "other")
+        assert storage.after_cut().names() == expected
 
 
 def test_every_call_after_the_cut_says_so():
@@ -91,6 +108,22 @@ def test_every_call_after_the_cut_says_so():
         raises(PowerCut, call)
     assert storage.after_cut().read("a") == b"x", "a remove cut off is none"
     raises(ValueError, storage.arm, 0, "some")
+
+
+def test_the_call_that_is_cut_off_says_so():
+    for call in (
+        lambda storage, file: storage.append("b", 10),
+        lambda storage, file: storage.replace("a", b""),
+        lambda storage, file: storage.rename("a", "b"),
+        lambda storage, file: storage.truncate("a", 0),
+        lambda storage, file: storage.remove("a"),
+        lambda storage, file: file.write(b"x"),
+        lambda storage, file: file.sync(),
+    ):
+        storage = MemoryStorage()
+        file = storage.append("a")
+        storage.arm(0)
+        raises(PowerCut, call, storage, file)
 
 
 def test_cuts_come_after_so_many_calls():
@@ -171,6 +204,7 @@ def test_files():
     storage.replace("a", b"")
     assert storage.names() == ["a", "b"] and storage.size("c") == -1
     assert storage.read("b", 1, 3) == b"234" and storage.read("b", 4) == b"5"
+    assert storage.read("b", 1, 0) == b"" and storage.read("b", 1, 99) == b"2345"
     storage.rename("b", "a")
     assert storage.names() == ["a"] and storage.read("a") == b"12345"
     storage.truncate("a", 2)
