@@ -8,6 +8,7 @@ from gateway.activities.image.campaign import Campaign
 from gateway.activities.image.conversations import Conversations, Member
 from gateway.activities.image.transfer import Order
 from gateway.contract.result import WAIT, Result
+from gateway.meters.reach import Unreached
 from tests.portable.activities.test_image_campaign import (
     APPLIED,
     BLOCKS,
@@ -423,6 +424,27 @@ def test_who_was_told_to_activate_and_is_silent_may_be_starting():
     run(talk.each([member], work))
     result = control.results["M0"]
     assert (result.outcome, result.reason, result.wait_s) == (WAIT, "image-activating", 30)
+
+
+def test_who_was_heard_once_is_lost_and_who_never_was_does_not_answer():
+    for heard, seconds, reason in (
+        ((False, False, False), [10, 20], "no-answer"),
+        ((True, False, False, False), [10, 10, 20], "link-lost"),
+        ((False, True, False, False, False), [10, 10, 10, 20], "link-lost"),
+        ((False, False, True, False, False, False), [10, 20, 10, 10, 20], "link-lost"),
+    ):
+        talk, (member, *_), _, _ = some_conversations(1)
+        again = [talk._broken(member, Unreached(True, "lost", each)) for each in heard]
+        last = again.pop()
+        assert (last.outcome, last.reason, last.detail) == ("KO", reason, "lost"), heard
+        assert again == [1000 * each for each in seconds], heard
+
+
+def test_times_and_counts_of_conversations():
+    assert (conversations.SILENT, conversations.MOST_TRIES) == (3, 20)
+    assert (conversations.AGAIN_MS, conversations.TURN_MS) == (10_000, 1000)
+    assert (conversations.TALK_MS, conversations.PATIENCE_MS) == (1_800_000, 900_000)
+    assert (conversations.GONE_MS, conversations.RESULTS_AT_ONCE) == (600_000, 32)
 
 
 def test_patience_to_the_millisecond():

@@ -9,6 +9,7 @@ from hal.sim.clock import ManualClock
 def test_nothing_can_be_said_before_a_block_and_a_conversation():
     clock = ManualClock(0)
     outlook = Outlook(clock, 2, 10)
+    assert (outlook.phase, outlook.talks, outlook.rounds, outlook.blocks) == ("survey", 10, 2, 0)
     clock.advance(700)
     assert outlook.now(10) == ("survey", 700, 0)
     outlook.talked(100)
