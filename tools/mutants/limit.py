@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import signal
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from types import FrameType
+
+import pytest
 
 # Of pytest, for every run here: our limits instead of pytest-timeout's, and nothing at random.
 OPTIONS = ["-q", "-o", "addopts="]
@@ -41,3 +43,34 @@ def limited(seconds: float, give_up: Callable[[], None]) -> Iterator[None]:
     finally:
         signal.setitimer(signal.ITIMER_REAL, 0)
         signal.signal(signal.SIGALRM, before)
+
+
+class Limits:
+    """A pytest plugin: setting up, the test itself and clearing away have so many seconds each.
+
+    What pytest makes of a failure is outside: a signal in the middle of a traceback would end the
+    whole run.
+    """
+
+    def __init__(self, seconds_of: Callable[[str], float], give_up: Callable[[str], None]) -> None:
+        self.seconds_of = seconds_of
+        self.give_up = give_up
+
+    def _limited(self, item: pytest.Item) -> AbstractContextManager[None]:
+        name = item.nodeid
+        return limited(self.seconds_of(name), lambda: self.give_up(name))
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_runtest_setup(self, item: pytest.Item) -> Iterator[None]:
+        with self._limited(item):
+            return (yield)
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_runtest_call(self, item: pytest.Item) -> Iterator[None]:
+        with self._limited(item):
+            return (yield)
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_runtest_teardown(self, item: pytest.Item) -> Iterator[None]:
+        with self._limited(item):
+            return (yield)

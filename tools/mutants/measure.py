@@ -13,7 +13,7 @@ from pathlib import Path
 import coverage
 import pytest
 
-from tools.mutants.limit import OPTIONS, limited
+from tools.mutants.limit import OPTIONS, Limits
 from tools.mutants.touched import Touched
 
 GAVE_UP = 3  # exit status: a test does not let itself be stopped
@@ -41,8 +41,7 @@ class Measuring:
     def pytest_runtest_protocol(self, item: pytest.Item) -> Iterator[None]:
         self.measurement.switch_context(item.nodeid)
         start = time.monotonic()
-        with limited(LIMIT, lambda: os._exit(GAVE_UP)):
-            done = yield
+        done = yield
         self.seconds[item.nodeid] = time.monotonic() - start
         self.measurement.switch_context("")
         return done
@@ -63,7 +62,8 @@ def main() -> None:
     )
     measuring = Measuring(measurement)
     measurement.start()
-    status = pytest.main([*OPTIONS, *files], plugins=[measuring])
+    limits = Limits(lambda _: LIMIT, lambda _: os._exit(GAVE_UP))
+    status = pytest.main([*OPTIONS, *files], plugins=[measuring, limits])
     measurement.stop()
     data = measurement.get_data()
     lines: dict[str, dict[str, int]] = {name: {} for name in measuring.seconds}

@@ -20,7 +20,7 @@ from typing import Any
 
 import pytest
 
-from tools.mutants.limit import OPTIONS, limited
+from tools.mutants.limit import OPTIONS, Limits, limited
 
 HEAVY = (
     "aiomqtt",
@@ -44,9 +44,7 @@ NOTICED, SURVIVED, TIMED_OUT = "noticed", "survived", "timed out"
 
 
 class Ordered:
-    """A pytest plugin: runs the tests asked for, in that order, each with its time limit; says
-    which one failed first.
-    """
+    """A pytest plugin: runs the tests asked for, in that order; says which one failed first."""
 
     def __init__(self, limits: dict[str, float], answer: int) -> None:
         self.limits = limits
@@ -74,11 +72,6 @@ class Ordered:
         with limited(IMPORTING, lambda: self.give_up("(importing)")):
             return (yield)
 
-    @pytest.hookimpl(wrapper=True)
-    def pytest_runtest_protocol(self, item: pytest.Item) -> Iterator[None]:
-        with limited(self.limits[item.nodeid], lambda: self.give_up(item.nodeid)):
-            return (yield)
-
     def give_up(self, name: str) -> None:
         self.failed, self.timed_out = name, True
         self.end()
@@ -103,7 +96,8 @@ def child(limits: dict[str, float], answer: int) -> None:
         os.dup2(nowhere, descriptor)
     plugin = Ordered(limits, answer)
     files = list(dict.fromkeys(name.split("::")[0] for name in limits))
-    status = pytest.main(["-x", *OPTIONS, *files], plugins=[plugin])
+    each = Limits(limits.__getitem__, plugin.give_up)
+    status = pytest.main(["-x", *OPTIONS, *files], plugins=[plugin, each])
     if status != pytest.ExitCode.OK and plugin.failed is None:
         plugin.failed = "(pytest ends with status %d)" % status
     plugin.end()
