@@ -321,6 +321,8 @@ class _Connection:
         self.close(self._line.fault or "the connection ended: %s" % reason)
 
     def _on_message(self, client: Client, data: Any, message: MQTTMessage) -> None:
+        if self._is_early("PUBLISH"):
+            return
         topic, payload = message.topic, message.payload
         if len(payload) > self._limit:
             topic, payload = "oversized/" + topic, b""
@@ -333,7 +335,15 @@ class _Connection:
         self._answered(mid, [reason])
 
     def _on_subscribe(self, client: Client, data: Any, mid: int, codes: Any, more: Any) -> None:
-        self._answered(mid, codes)
+        if not self._is_early("SUBACK"):
+            self._answered(mid, codes)
+
+    def _is_early(self, packet: str) -> bool:
+        """CONNACK has to come first (3.2.0-1), to which paho does not see."""
+        early = 0 in self._answers
+        if early:
+            self.close("%s came before CONNACK" % packet)
+        return early
 
     def _on_socket_close(self, client: Client, data: Any, line: Any) -> None:
         self._leave()

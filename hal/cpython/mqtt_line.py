@@ -28,6 +28,8 @@ _TCP_S = 5  # for each address of the broker
 _AT_ONCE = 65536  # octets
 _MAX_TOPIC = 65535
 _SAMPLES = 8192  # octets that stand for the rest of an oversized packet
+_MAX_CONTROL = 256  # octets of any packet but PUBLISH
+_PUBLISH = 3
 _PUBLISH_QOS_2 = 0x34
 _LATER = (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError)
 
@@ -121,10 +123,13 @@ class Line:
                 raise self._fault("remaining length of more than four octets")
             self._head += self._receive(1)
         head, self._head = bytes(self._head), bytearray()
+        size = sum((octet & 127) << 7 * place for place, octet in enumerate(head[1:]))
+        kind = head[0] >> 4
+        if kind != _PUBLISH and size > _MAX_CONTROL:
+            raise self._fault("packet type %d of %d octets" % (kind, size))
         if head[0] & 0xF6 == _PUBLISH_QOS_2:
             raise self._fault("PUBLISH with QoS 2, which nobody asked for")
         self._told = head
-        size = sum((octet & 127) << 7 * place for place, octet in enumerate(head[1:]))
         self._body, self._rest = size, 0
         if size > self._whole:
             rest = size - self._whole

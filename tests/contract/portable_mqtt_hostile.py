@@ -192,6 +192,20 @@ def test_a_suback_with_too_few_codes_or_too_many() -> None:
     assert "down/#" in refused([CONNACK, b"\x90\x04\x00\x01\x01\x01"])
 
 
+def test_what_comes_before_connack() -> None:
+    """A SUBACK for a request that nobody made, a PUBLISH."""
+    for packet in (b"\x90\x04\x00\x00\x01\x01", b"\x90\x02\x00\x00", b"\x90\x03\x00\x00\x00"):
+        refused([packet])
+    refused([b"\x30\x07\x00\x04downhi" + CONNACK])
+
+
+def test_a_suback_that_goes_on_and_on() -> None:
+    """Its codes are not looked at one by one."""
+    size = 100_000
+    head = bytes([0x90, size & 127 | 128, size >> 7 & 127 | 128, size >> 14])
+    assert "100000" in refused([CONNACK, head + b"\x00\x01" + bytes(3000)])
+
+
 def test_no_suback() -> None:
     assert "within 300 ms" in refused([CONNACK], timeout_ms=300)
 
