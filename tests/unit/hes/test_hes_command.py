@@ -21,7 +21,7 @@ import pytest
 from gateway.contract import envelope
 from gateway.contract.job import Job
 from gateway.contract.kinds import COMPARE, IMAGE
-from gateway.contract.messages import Pause, Reports
+from gateway.contract.messages import Pause, Progress, Reports
 from gateway.contract.window import opening
 from tests.unit.hes.concentrator import Concentrator
 from tests.unit.hes.orders import accepted, ended, image_file, ko, numbered, ok, package
@@ -265,6 +265,130 @@ def test_lists_of_meters(tmp_path) -> None:
     path.write_text("# nobody\n")
     with pytest.raises(order.OrderProblem, match="at least one serial"):
         typed.parse_meters(str(path))
+
+
+def test_lists_of_meters_as_other_programs_write_them(tmp_path) -> None:
+    path = tmp_path / "meters"
+    path.write_bytes(b'\xef\xbb\xbfAMI01\r\n{"serial": "AMI02"}\r\n{"serial": 3}\r\n')
+    assert typed.parse_meters(str(path)) == ["AMI01", "AMI02", "3"]
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (b"\x90\x00", "meters: expected lines of text in UTF-8, but byte 1 is none"),
+        ("AMI01".encode("utf-16"), "meters: expected lines of text in UTF-8, but byte 1 is none"),
+        (b"A1\nA2\nA1\n", r"meters:3: expected each serial once, but A1 is in .*meters:1 already"),
+        (b"A1\nA 2\n", "meters:2: expected a serial of 1..32 printable ASCII .*, got 'A 2'"),
+        ("A1\nÄ2\n".encode(), r"meters:2: expected a serial of .*, got '\\xc42'"),
+        (b"A" * 33, "meters:1: expected a serial of 1..32"),
+        (b'{"serial": null}', "meters:1: expected {"),
+        (b'{"serial": ["A1"]}', "meters:1: expected {"),
+        (b'{"serial": true}', "meters:1: expected {"),
+        (b"[1, 2]", "meters:1: expected {"),
+        (b'{"serial":' * 100000, "meters:1: expected {"),
+        (b"A1\n" * 5000, "meters: expected at most 2000 meters for one job, got 5000"),
+    ],
+)
+def test_lists_of_meters_that_are_none(tmp_path, content: bytes, said: str) -> None:
+    path = tmp_path / "meters"
+    path.write_bytes(content)
+    with pytest.raises(order.OrderProblem, match=said):
+        typed.parse_meters(str(path))
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("", "expected 1..2000 serials, found none"),
+        (" , ", "expected 1..2000 serials, found none"),
+        (",".join("A%d" % number for number in range(5000)), "at most 2000 meters"),
+        ("A1,\udcff", r"--meters, serial 2: expected a serial of .*, got '\\udcff'"),
+        ("A1,A1", "serial 2: expected each serial once, but A1 is in --meters, serial 1 already"),
+        ("none/meters.jsonl", "expected serials or a file for --meters"),
+    ],
+)
+def test_serials_as_typed_that_are_none(text: str, said: str) -> None:
+    with pytest.raises(order.OrderProblem, match=said):
+        typed.parse_meters(text)
+
+
+@pytest.mark.parametrize("zone", ["+99:99", "-15:00", "+02:60"])
+def test_zones_that_are_nowhere(zone: str) -> None:
+    with pytest.raises(order.OrderProblem, match="expected a zone such as UTC"):
+        typed.parse_daily("22:00-05:00", None, zone, 0, 1)
+
+
+def test_keys_of_meters_in_no_text(desk, capsys) -> None:
+    Path("keys").write_bytes(b"\xff\xfe")
+    terms = ["--concentrator", "c-1", "--key", "hes.pem", "--board-key", "none"]
+    assert main(["keys", *terms, "--meter-keys", "keys"]) == 1
+    assert "keys: expected lines of text in UTF-8" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("wait", ["nan", "-1", "inf", "soon"])
+def test_a_wait_that_is_none(wait: str, capsys) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main(["meters", "c-1", "--wait=" + wait])
+    assert (
+        ended.value.code == 2
+        and "argument --wait: expected 0..86400 seconds" in capsys.readouterr().err
+    )
+
+
+def test_meters_in_a_folder(desk, capsys) -> None:
+    Path("folder").mkdir()
+    terms = ["--concentrator", "c-1", "--key", "hes.pem", "--read", "clock 0.0.1.0.0.255 time"]
+    assert main(["submit", *terms, "--meters", "folder"]) == 1
+    assert capsys.readouterr().err == "ami-hes: folder: Is a directory\n"
+
+
+@pytest.mark.parametrize("command", ["list", "report last", "report last --json -"])
+def test_whoever_reads_the_output_may_stop(desk, command: str) -> None:
+    assert submit("--package", "interval.pkg") == 0
+    reads, writes = os.pipe()
+    os.close(reads)
+    ended = subprocess.run(
+        [sys.executable, "-m", "tools.hes", "--db", str(desk / "hes.sqlite"), *command.split()],
+        cwd=Path(__file__).parents[3],
+        stdout=writes,
+        stderr=subprocess.PIPE,
+    )
+    os.close(writes)
+    assert (ended.returncode, ended.stderr) == (1, b"")
+
+
+def test_a_full_disk_for_the_output(desk) -> None:
+    assert submit("--package", "interval.pkg") == 0
+    with open("/dev/full", "w") as full:
+        ended = subprocess.run(
+            [sys.executable, "-m", "tools.hes", "--db", str(desk / "hes.sqlite"), "list"],
+            cwd=Path(__file__).parents[3],
+            stdout=full,
+            stderr=subprocess.PIPE,
+        )
+    assert ended.returncode != 0
+    assert ended.stderr.startswith(b"ami-hes: No space left on device\n")
+    assert b"Traceback" not in ended.stderr
+
+
+def test_a_list_in_80_columns_is_not_cut(desk, monkeypatch, capsys) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    assert submit("--package", "interval.pkg") == 0
+    assert main(["cancel", "last", "--key", "hes.pem"]) == 0
+    store = Store("hes.sqlite")
+    job = store.reports.job(store.reports.find_job("last"))
+    ends = int(store.now()) - 10
+    told = Progress(0, [[job.id, "", 0, 1, 1, 0, [], ends]])
+    store.line.take_progress(job.concentrator, told)
+    store.close()
+    capsys.readouterr()
+    assert main(["list"]) == 0
+    shown = capsys.readouterr().out
+    assert "…" not in shown and max(map(len, shown.splitlines())) <= 80
+    for whole in ("Submitted", "Concentrator", job.id.hex()[:8], "configure", "overdue"):
+        assert whole in shown
+    assert shown.count("submitted") == 2  # the job, and its cancel
 
 
 def test_windows() -> None:

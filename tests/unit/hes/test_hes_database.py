@@ -14,7 +14,7 @@ from tests.postgresql import Cluster
 from tests.unit.hes.orders import package
 from tools.hes.__main__ import main
 from tools.hes.store.database import Database
-from tools.hes.store.problems import StoreProblem
+from tools.hes.store.problems import DatabaseTrouble, StoreProblem
 from tools.hes.store.schema import events, positions
 from tools.hes.store.store import Store
 
@@ -49,6 +49,65 @@ def test_what_is_no_database_of_ours(where: str) -> None:
     else:
         with pytest.raises(StoreProblem, match="cannot be used as the HES's database"):
             Database(where)
+
+
+@pytest.mark.parametrize(
+    "where",
+    [
+        "",
+        "sqlite://",
+        "postgresql://hes:s3cret@127.0.0.1:port/hes",
+        "postgresql://hes:p@s3cret@127.0.0.1:1/hes",
+        "postgresql:/hes:s3cret@127.0.0.1:1/hes",
+        "mysql://hes:s3cret@127.0.0.1:1/hes",
+    ],
+)
+def test_what_would_keep_nothing_or_show_a_password(where: str, capsys: Any) -> None:
+    assert main(["--db", where, "list"]) == 1
+    said = capsys.readouterr().err
+    assert said.startswith("ami-hes: expected --db to be a file, or a URL such as postgresql")
+    assert "s3cret" not in said and len(said.splitlines()) == 1
+
+
+def test_a_password_among_the_options_of_a_url_is_not_shown(capsys: Any) -> None:
+    assert main(["--db", "postgresql://127.0.0.1:1/hes?password=s3cret", "list"]) == 1
+    said = capsys.readouterr().err
+    assert said.startswith("ami-hes: postgresql+psycopg://127.0.0.1:1/hes: cannot be used")
+    assert said.endswith("; start the server, or correct the URL in --db\n")
+    assert "s3cret" not in said
+
+
+@pytest.mark.parametrize("replaced", [False, True])
+def test_nothing_is_kept_in_a_file_that_was_removed_meanwhile(
+    tmp_path: Path, replaced: bool
+) -> None:
+    path = tmp_path / "hes.sqlite"
+    store = Store(path)
+    store.line.add_event("c", "before", "")
+    path.rename(tmp_path / "moved")
+    if replaced:
+        path.write_bytes((tmp_path / "moved").read_bytes())
+    said = "hes.sqlite: the file was removed or replaced while it was in use; stop `ami-hes serve`"
+    with pytest.raises(DatabaseTrouble, match=said):
+        store.line.add_event("c", "alone", "")
+    with pytest.raises(DatabaseTrouble, match=said), store.line.together():
+        store.line.add_event("c", "with others", "")
+    path.unlink(missing_ok=True)
+    (tmp_path / "moved").rename(path)
+    store.line.add_event("c", "after", "")
+    assert [event.name for event in store.reports.events()] == ["after", "before"]
+    store.close()
+
+
+def test_one_serve_a_file_by_whatever_name(tmp_path: Path) -> None:
+    first = Database(tmp_path / "a.sqlite")
+    (tmp_path / "b.sqlite").symlink_to("a.sqlite")
+    second = Database(tmp_path / "b.sqlite")
+    with first.alone(), pytest.raises(StoreProblem, match="already running on"):
+        with second.alone():
+            pass
+    first.close()
+    second.close()
 
 
 def test_a_password_is_never_shown(capsys: Any) -> None:

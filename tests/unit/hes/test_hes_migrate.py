@@ -15,7 +15,7 @@ import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import Column, MetaData, String, Table, select
+from sqlalchemy import Column, MetaData, String, Table, create_engine, inspect, select
 
 from gateway.contract.job import Canary
 from gateway.contract.window import Daily
@@ -236,6 +236,40 @@ def test_one_of_a_later_version_is_left_alone(tmp_path: Path) -> None:
     db.close()
     with pytest.raises(StoreProblem, match="later version"):
         Store(path)
+
+
+@pytest.mark.parametrize("table", ["jobs", "bookmarks"])
+def test_one_of_another_program_is_left_alone(table: str, tmp_path: Path) -> None:
+    path = tmp_path / "other.sqlite"
+    db = sqlite3.connect(path)
+    db.execute("CREATE TABLE %s (x)" % table)
+    db.commit()
+    db.close()
+    before = path.read_bytes()
+    with pytest.raises(StoreProblem, match="another program's: it has a table %s" % table):
+        Store(path)
+    db = sqlite3.connect(path)
+    assert db.execute("SELECT name FROM sqlite_master").fetchall() == [(table,)]
+    assert db.execute("PRAGMA user_version").fetchone()[0] == 0
+    db.close()
+    assert len(path.read_bytes()) == len(before)
+
+
+def test_on_postgresql_tables_of_others_are_left_alone(
+    tmp_path: Path, request: pytest.FixtureRequest
+) -> None:
+    cluster: Cluster = request.getfixturevalue("cluster")
+    for table, ours in (("bookmarks", True), ("jobs", False)):
+        url = cluster.url(cluster.new())
+        engine = create_engine(url)
+        Table(table, MetaData(), Column("x", String)).create(engine)
+        if ours:
+            Store(url).close()
+        else:
+            with pytest.raises(StoreProblem, match="another program's: it has a table jobs"):
+                Store(url)
+        assert "x" in [column["name"] for column in inspect(engine).get_columns(table)]
+        engine.dispose()
 
 
 def test_one_with_a_migration_of_a_later_version_is_refused_by_name(

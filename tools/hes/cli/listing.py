@@ -7,15 +7,15 @@ import time
 import uuid
 from typing import Any
 
-from rich import box
 from rich.console import Console
-from rich.table import Table
 from rich.text import Text
 
 from tools.hes.cli import show
 from tools.hes.cli.watch import service_problem
 from tools.hes.store.records import Counted
 from tools.hes.store.store import Store
+
+WIDE = 110  # columns of a window in which no cell needs two lines
 
 
 def add_parser(commands: Any) -> None:
@@ -26,24 +26,30 @@ def add_parser(commands: Any) -> None:
 def _run(options: argparse.Namespace) -> int:
     store = Store(options.db).reports
     console = Console()
-    jobs = Table(title="Jobs", title_justify="left", box=box.SIMPLE_HEAD)
-    for name in ("Job", "Submitted", "Concentrator", "Kind", "State", "Meters", "OK", "KO", "Ends"):
-        jobs.add_column(name)
+    wide = console.width >= WIDE
+    jobs = show.table(
+        "Jobs",
+        *("Job", "Submitted", "Concentrator", "Kind", "State", "Meters", "OK", "KO", "Ends"),
+        apart=3 if wide else 1,
+    )
     for job in store.jobs():
+        state = job.state + (", cancel %s" % job.cancel_state if job.cancel_state else "")
         jobs.add_row(
             str(uuid.UUID(bytes=job.id))[:8],
             show.date(job.submitted),
             job.concentrator,
             job.kind,
-            Text(job.state + (", cancel %s" % job.cancel_state if job.cancel_state else "")),
+            Text(state if wide else state.replace(" ", "\n")),
             str(job.meters),
             str(job.ok + job.value),
             str(job.ko),
             _ends(job),
         )
-    places = Table(title="Concentrators", title_justify="left", box=box.SIMPLE_HEAD)
-    for name in ("Concentrator", "Line", "Last heard", "Firmware", "Runtime", "Jobs", "Meters"):
-        places.add_column(name)
+    places = show.table(
+        "Concentrators",
+        *("Concentrator", "Line", "Last heard", "Firmware", "Runtime", "Jobs", "Meters"),
+        apart=3 if wide else 2,
+    )
     for place in store.concentrators():
         places.add_row(
             place.id,
@@ -54,9 +60,7 @@ def _run(options: argparse.Namespace) -> int:
             str(place.jobs_open),
             "%d of %d reachable" % (place.meters_reachable, place.meters_known),
         )
-    events = Table(title="Last events", title_justify="left", box=box.SIMPLE_HEAD)
-    for name in ("When", "Concentrator", "What"):
-        events.add_column(name, overflow="fold")
+    events = show.table("Last events", "When", "Concentrator", "What")
     for event in reversed(store.events(10)):
         what = Text("%s: %s" % (event.name, event.detail))
         events.add_row(show.date(event.time), event.concentrator, what)
@@ -72,4 +76,5 @@ def _ends(job: Counted) -> str:
     """When the concentrator expects it to."""
     if not job.ends or job.ok + job.value + job.ko == job.meters:
         return "-"
-    return show.ends(job.ends, time.time())
+    now = time.time()
+    return show.ends(job.ends, now) if job.ends >= now else "overdue"

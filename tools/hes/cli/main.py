@@ -39,6 +39,7 @@ def main(arguments: list[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
     try:
         status: int = options.run(options)
+        sys.stdout.flush()
         return status
     except (
         StoreProblem,
@@ -48,8 +49,11 @@ def main(arguments: list[str] | None = None) -> int:
         BrokerProblem,
     ) as error:
         print("ami-hes: %s" % error, file=sys.stderr)
+    except BrokenPipeError:  # who read our output has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     except OSError as error:
-        print("ami-hes: %s: %s" % (error.filename, error.strerror), file=sys.stderr)
+        where = "" if error.filename is None else "%s: " % error.filename
+        print("ami-hes: %s%s" % (where, error.strerror or error), file=sys.stderr)
     except KeyboardInterrupt:
         print("ami-hes: stopped; the orders stand", file=sys.stderr)
     return 1

@@ -8,9 +8,7 @@ import json
 import time
 from typing import Any
 
-from rich import box
 from rich.console import Console
-from rich.table import Table
 from rich.text import Text
 
 from tools.hes.cli import show
@@ -22,7 +20,6 @@ from tools.hes.store.street import Street
 
 STATES = ("unknown", "reachable", "unreachable")
 _STYLES = ("", "green", "red")
-_WHOLE = ("Meter", "Path", "State", "Rate", "Silent", "Changes")  # columns too short to be folded
 _EVERY = 0.2  # seconds between two looks for an answer
 
 
@@ -34,11 +31,21 @@ def add_parser(commands: Any) -> None:
     )
     command.add_argument("concentrator", metavar="CONCENTRATOR")
     command.add_argument("--stored", action="store_true", help="do not ask, show what is known")
-    command.add_argument("--wait", type=float, default=60, metavar="SECONDS", help="default: 60")
+    command.add_argument("--wait", type=_seconds, default=60, metavar="SECONDS", help="default: 60")
     command.add_argument("--unreachable", action="store_true", help="only meters with no good path")
     command.add_argument("--meter", metavar="SERIAL", help="only this one, with its history")
     command.add_argument("--json", action="store_true", help="for machines")
     command.set_defaults(run=run)
+
+
+def _seconds(text: str) -> float:
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = -1
+    if not 0 <= seconds <= 86400:
+        raise argparse.ArgumentTypeError("expected 0..86400 seconds, got '%s'" % text)
+    return seconds
 
 
 def run(options: argparse.Namespace) -> int:
@@ -132,7 +139,7 @@ def standing(store: Street, concentrator: str) -> dict[str, Any]:
 
 
 def _show(found: dict[str, Any], console: Console) -> None:
-    modems = _table("Modems", "Path", "State", "Nodes", "Recoveries", "Told")
+    modems = show.table("Modems", "Path", "State", "Nodes", "Recoveries", "Told")
     for modem in found["modems"]:
         counters = modem["counters"]
         modems.add_row(
@@ -147,7 +154,7 @@ def _show(found: dict[str, Any], console: Console) -> None:
             or "-",
             show.date(modem["told"]),
         )
-    meters = _table(
+    meters = show.table(
         "Meters, as told %s" % show.date(found["told"]),
         "Meter",
         "Path",
@@ -173,12 +180,14 @@ def _show(found: dict[str, Any], console: Console) -> None:
                 str(path["silent_attempts"] or "-"),
                 str(path["changes"]),
             )
-    strangers = _table("On the network, in nobody's inventory", "Node", "First told", "Last told")
+    strangers = show.table(
+        "On the network, in nobody's inventory", "Node", "First told", "Last told"
+    )
     for stranger in found["strangers"]:
         strangers.add_row(
             Text(stranger["what"]), show.date(stranger["first"]), show.date(stranger["last"])
         )
-    changes = _table("History", "Since", "Path", "State")
+    changes = show.table("History", "Since", "Path", "State")
     for change in found.get("changes", []):
         changes.add_row(_date(change["since"]), change["path"], change["state"])
     for table in (modems, meters, strangers, changes):
@@ -186,23 +195,6 @@ def _show(found: dict[str, Any], console: Console) -> None:
             console.print(table)
     good = [m for m in found["meters"] if any(p["state"] == "reachable" for p in m["paths"])]
     console.print("%s, %d of them reachable." % (show.meters(len(found["meters"])), len(good)))
-
-
-def _table(title: str, *columns: str) -> Table:
-    table = Table(
-        title=title,
-        title_justify="left",
-        box=box.SIMPLE_HEAD,
-        collapse_padding=True,
-        pad_edge=False,
-    )
-    for column in columns:
-        # In a narrow window dates go on two lines, and no serial is cut short.
-        if column in ("Since", "Last heard"):
-            table.add_column(column, min_width=len("2026-11-23"))
-        else:
-            table.add_column(column, overflow="fold", no_wrap=column in _WHOLE)
-    return table
 
 
 def _date(seconds: int) -> str:

@@ -24,6 +24,13 @@ NEXT_STEPS = {
     result.FIX_TRUST: "add the signing key to the concentrator's trust list",
 }
 
+# Columns of tables: dates, and those too short to be folded.
+DATES = ("Since", "Last heard", "Submitted", "When")
+WHOLE = (
+    *("Meter", "Path", "State", "Rate", "Silent", "Changes"),
+    *("Job", "Kind", "OK", "KO", "Line"),
+)
+
 # by the name of the kind of job; another one goes by its name
 WITH_PACKAGE = {
     "configure": "Configure with",
@@ -148,8 +155,11 @@ def outlook(report: Json) -> Text:
         parts.append("%s in hand" % meters(progress["in_hand"]))
     for reason, count in progress["waiting"].items():
         parts.append("%s: %s" % (meters(count), sentence(reason)))
-    if progress["expected_end"]:
-        parts.append("expected to end %s" % ends(progress["expected_end"], time.time()))
+    end = progress["expected_end"]
+    if end and end < time.time():
+        parts.append("was expected to end %s" % date(end))
+    elif end:
+        parts.append("expected to end %s" % ends(end, time.time()))
     return text.append("; ".join(parts), "cyan")
 
 
@@ -274,6 +284,27 @@ def meters(count: int) -> str:
 
 def tries(count: int) -> str:
     return "1 try" if count == 1 else "%d tries" % count
+
+
+def table(title: str, *columns: str, apart: int = 2) -> Table:
+    """In a narrow window dates go on two lines, and nothing is cut short. Columns are `apart`
+    spaces, 1..3.
+    """
+    made = Table(
+        title=title,
+        title_justify="left",
+        box=box.SIMPLE_HEAD,
+        collapse_padding=apart < 3,
+        pad_edge=apart == 3,
+        padding=(0, min(apart - 1, 1)),
+    )
+    for column in columns:
+        if column in DATES:
+            made.add_column(column, min_width=len("2026-11-23"))
+        else:
+            whole = column in WHOLE
+            made.add_column(column, overflow="fold", no_wrap=whole, min_width=len(column))
+    return made
 
 
 def date(seconds: int) -> str:

@@ -18,6 +18,7 @@ from gateway.contract.meter_keys import MeterKeys, Vault
 from gateway.contract.rules import SERIAL
 from gateway.contract.trust_change import NAMES, TrustChange, TrustKey, purposes_text
 from hal.cpython.crypto import SystemCrypto
+from tools.hes.orders.typed import text_of
 from tools.hes.store.records import StagedKey
 from tools.hes.store.trust import Trust
 from tools.package.keys import SigningKey
@@ -93,7 +94,7 @@ def load_board_key(path: Path) -> bytes:
 def load_meter_keys(path: Path) -> list[tuple[str, MeterKeys]]:
     """SecurityProblem names the line, never its content."""
     meters = []
-    for number, line in enumerate(path.read_text().splitlines(), 1):
+    for number, line in enumerate(text_of(path).splitlines(), 1):
         if not line.strip():
             continue
         try:
@@ -102,7 +103,7 @@ def load_meter_keys(path: Path) -> list[tuple[str, MeterKeys]]:
             ek, ak = bytes.fromhex(fields["ek"]), bytes.fromhex(fields["ak"])
             keys = MeterKeys(ek, ak, fields.get("suite", 0))
             good = type(keys.suite) is int and SERIAL.fits(serial)
-        except (ValueError, KeyError, TypeError):
+        except (ValueError, LookupError, TypeError, RecursionError):
             good = False
         if not good:
             raise SecurityProblem(

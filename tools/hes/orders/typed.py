@@ -10,6 +10,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from gateway.contract.job import Canary
 from gateway.contract.limits import MAX_METERS
+from gateway.contract.rules import SERIAL
 from gateway.contract.window import EVERY_DAY, MAX_SHIFT_S, MAX_SHIFTS, Daily
 from tools.cosem import names
 
@@ -26,30 +27,72 @@ def parse_meters(text: str) -> list[str]:
     """Serials separated by commas, or a file: one serial or one {"serial": ...} object a line, #
     comments.
     """
-    path = Path(text)
-    if not path.is_file():
-        if "/" in text:
-            raise OrderProblem("expected serials or a file for --meters, but %s is no file" % text)
-        return [serial.strip() for serial in text.split(",") if serial.strip()]
-    serials = []
-    for number, line in enumerate(path.read_text().splitlines(), 1):
-        line = line.strip()
-        if not line or line.startswith("#"):
-            continue
-        if line.startswith("{"):
-            try:
-                line = str(json.loads(line)["serial"])
-            except (ValueError, KeyError):
-                raise OrderProblem('%s:%d: expected {"serial": ...}' % (path, number)) from None
-        serials.append(line)
-    if not serials:
-        raise OrderProblem("%s: expected at least one serial, found none" % path)
-    if len(serials) > MAX_METERS:
+    if text and _exists(Path(text)):
+        source, named = text, _of_file(Path(text))
+    elif "/" in text:
+        raise OrderProblem("expected serials or a file for --meters, but %s is no file" % text)
+    else:
+        source = "--meters"
+        serials = [serial.strip() for serial in text.split(",") if serial.strip()]
+        named = [("--meters, serial %d" % at, serial) for at, serial in enumerate(serials, 1)]
+        if not named:
+            raise OrderProblem("--meters: expected 1..%d serials, found none" % MAX_METERS)
+    if not named:
+        raise OrderProblem("%s: expected at least one serial, found none" % source)
+    if len(named) > MAX_METERS:
         raise OrderProblem(
             "%s: expected at most %d meters for one job, got %d; split the list"
-            % (path, MAX_METERS, len(serials))
+            % (source, MAX_METERS, len(named))
         )
-    return serials
+    found: dict[str, str] = {}
+    for where, serial in named:
+        if not (serial.isascii() and SERIAL.fits(serial)):
+            raise OrderProblem(
+                "%s: expected a serial of %s, got %.40a" % (where, SERIAL.name, serial)
+            )
+        if serial in found:
+            raise OrderProblem(
+                "%s: expected each serial once, but %s is in %s already"
+                % (where, serial, found[serial])
+            )
+        found[serial] = where
+    return list(found)
+
+
+def _exists(path: Path) -> bool:
+    try:
+        return path.exists()
+    except (OSError, ValueError):  # too long to be a file's name
+        return False
+
+
+def _of_file(path: Path) -> list[tuple[str, str]]:
+    """[(where it stands, serial)]"""
+    found = []
+    for number, line in enumerate(text_of(path).splitlines(), 1):
+        where, line = "%s:%d" % (path, number), line.strip()
+        if not line or line.startswith("#"):
+            continue
+        if line.startswith(("{", "[")):
+            try:
+                serial = json.loads(line)["serial"]
+            except (ValueError, LookupError, TypeError, RecursionError):
+                serial = None
+            if type(serial) not in (str, int):
+                raise OrderProblem('%s: expected {"serial": ...}' % where)
+            line = str(serial)
+        found.append((where, line))
+    return found
+
+
+def text_of(path: Path) -> str:
+    """Of a file of lines, with a byte order mark or without. OrderProblem; OSError."""
+    try:
+        return path.read_text("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise OrderProblem(
+            "%s: expected lines of text in UTF-8, but byte %d is none" % (path, error.start + 1)
+        ) from None
 
 
 def parse_attribute(text: str) -> names.Member:
@@ -124,7 +167,7 @@ def _offset(zone: str | None, now: float) -> int:
     """Seconds east of UTC."""
     if zone is None:
         here = datetime.fromtimestamp(now).astimezone().utcoffset()
-    elif match := re.fullmatch(r"([+-])(\d\d):(\d\d)", zone):
+    elif match := re.fullmatch(r"([+-])(0\d|1[0-4]):([0-5]\d)", zone):
         seconds = int(match[2]) * 3600 + int(match[3]) * 60
         return seconds if match[1] == "+" else -seconds
     else:

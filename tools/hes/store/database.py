@@ -8,6 +8,8 @@ synchronous=FULL). A reading transaction sees one moment.
 from __future__ import annotations
 
 import fcntl
+import os
+import re
 import sqlite3
 import threading
 import time
@@ -52,7 +54,10 @@ class Database:
         self._grouped = threading.local()
         self._url = _url(self.where)
         # for people, without a password
-        self.name = self._url.render_as_string() if "://" in self.where else self.where
+        self.name = self.where
+        if "://" in self.where:
+            self.name = self._url.set(query={}).render_as_string()
+        self._file: tuple[int, int] | None = None
         try:
             self._engine = _engine(self._url)
             self._reads, self._writes = _both_ways(self._engine)
@@ -61,10 +66,13 @@ class Database:
             if not newest:
                 with self._writes.begin() as connection:
                     migrate.migrate(connection)
-        except (SQLAlchemyError, sqlite3.Error, migrate.Newer) as error:
+            self._file = self._file_now()
+        except (SQLAlchemyError, sqlite3.Error, migrate.NotOurs) as error:
+            then = "start the server, or correct the URL in --db"
+            if self._url.drivername != POSTGRESQL:
+                then = "give another file with --db"
             raise StoreProblem(
-                "%s: cannot be used as the HES's database (%s); give another file with --db"
-                % (self.name, said(error))
+                "%s: cannot be used as the HES's database (%s); %s" % (self.name, said(error), then)
             ) from None
         except ModuleNotFoundError as error:
             raise StoreProblem(
@@ -97,6 +105,7 @@ class Database:
             if not hasattr(self._grouped, "connection"):
                 with self._writes.begin() as connection:
                     yield connection
+                    self._be_there()
                 return
             if self._grouped.connection is None:
                 self._grouped.connection = self._writes.connect()
@@ -114,6 +123,7 @@ class Database:
             yield
             if self._grouped.connection is not None:
                 with self._told_as_ours():
+                    self._be_there()
                     self._grouped.connection.commit()
         finally:
             connection = self._grouped.connection
@@ -125,7 +135,7 @@ class Database:
     def alone(self) -> Iterator[None]:
         """One `serve` a database: two would answer everything twice. StoreProblem."""
         if self._engine.dialect.name == "sqlite":
-            with open("%s.lock" % self._url.database, "w") as file:
+            with open("%s.lock" % os.path.realpath(str(self._url.database)), "w") as file:
                 try:
                     fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
                 except BlockingIOError:
@@ -141,6 +151,26 @@ class Database:
 
     def _already_served(self) -> StoreProblem:
         return StoreProblem("`ami-hes serve` is already running on %s" % self.name)
+
+    def _be_there(self) -> None:
+        """DatabaseTrouble if the file that is open was removed or replaced: what is written to it
+        would be lost.
+        """
+        if self._file_now() != self._file:
+            raise DatabaseTrouble(
+                "%s: the file was removed or replaced while it was in use; stop `ami-hes serve`,"
+                " put the right file there, and start it again" % self.name
+            )
+
+    def _file_now(self) -> tuple[int, int] | None:
+        """(device, inode) of what stands at the file's path, None for other databases."""
+        if self._url.drivername == POSTGRESQL or self._url.database == ":memory:":
+            return None
+        try:
+            found = os.stat(str(self._url.database))
+        except OSError:
+            return 0, 0
+        return found.st_dev, found.st_ino
 
     @contextmanager
     def _told_as_ours(self) -> Iterator[None]:
@@ -159,17 +189,23 @@ def said(error: BaseException) -> str:
 
 
 def _url(where: str) -> URL:
-    if "://" not in where:
+    if where and "://" not in where and not re.match(r"(postgres\w*|sqlite)(\+\w+)?:", where):
         return URL.create("sqlite", database=where)
     try:
         url = make_url(where)
-    except ArgumentError:
+    except (ArgumentError, ValueError):  # ValueError: the port
         url = None
     if url is not None and url.drivername in ("postgresql", "postgres"):
         url = url.set(drivername=POSTGRESQL)
-    if url is None or url.drivername not in (POSTGRESQL, "sqlite"):
+    if (
+        url is None
+        or url.drivername not in (POSTGRESQL, "sqlite")
+        or (url.drivername == "sqlite" and not url.database)  # it would forget everything
+        or "@" in (url.host or "")  # the end of a password
+    ):
         raise StoreProblem(
-            "expected --db to be a file, or a URL such as %s://user@host/hes" % POSTGRESQL
+            "expected --db to be a file, or a URL such as %s://user@host/hes; in a password @ is"
+            " written %%40, / %%2F and : %%3A" % POSTGRESQL
         )
     return url
 

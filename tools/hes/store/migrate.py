@@ -8,6 +8,8 @@ from pathlib import Path
 
 from sqlalchemy import Connection, inspect
 
+from tools.hes.store.schema import metadata
+
 NEWEST = "0001"  # the last migration there is
 FOLDER = Path(__file__).parent / "migrations"
 
@@ -16,12 +18,12 @@ FOLDER = Path(__file__).parent / "migrations"
 USER_VERSION = 2
 
 
-class Newer(Exception):
-    """The database was made by a later version of this program."""
+class NotOurs(Exception):
+    """The database is not one of this program, or of a later version of it."""
 
 
 def is_newest(connection: Connection) -> bool:
-    """Newer."""
+    """NotOurs."""
     if connection.dialect.name == "sqlite":
         counted = connection.exec_driver_sql("PRAGMA user_version").scalar_one()
         if counted > USER_VERSION:
@@ -29,11 +31,13 @@ def is_newest(connection: Connection) -> bool:
     version = _version(connection)
     if version is not None and version not in _known():
         raise _newer(version, NEWEST)
+    if version is None:
+        _check_old(connection)
     return version == NEWEST
 
 
 def migrate(connection: Connection) -> None:
-    """All of it or, with the transaction that `connection` is in, nothing. Newer."""
+    """All of it or, with the transaction that `connection` is in, nothing. NotOurs."""
     if is_newest(connection):
         return  # another process was here meanwhile
     # Only here, for it takes its time to load.
@@ -46,6 +50,20 @@ def migrate(connection: Connection) -> None:
     command.upgrade(config, "head")
     if connection.dialect.name == "sqlite":
         connection.exec_driver_sql("PRAGMA user_version = %d" % USER_VERSION)
+
+
+def _check_old(connection: Connection) -> None:
+    """What has no version is empty, or of before there were migrations. NotOurs."""
+    found = inspect(connection)
+    if connection.dialect.name == "sqlite":
+        ours = found.has_table("jobs") and "envelope" in [
+            column["name"] for column in found.get_columns("jobs")
+        ]
+        others = [] if ours else found.get_table_names()
+    else:
+        others = [name for name in found.get_table_names() if name in metadata.tables]
+    if others:
+        raise NotOurs("it is another program's: it has a table %s" % others[0])
 
 
 def _version(connection: Connection) -> str | None:
@@ -62,8 +80,8 @@ def _known() -> list[str]:
     return [path.name[1:5] for path in (FOLDER / "versions").glob("m[0-9]*.py")]
 
 
-def _newer(version: str, known: str) -> Newer:
-    return Newer(
+def _newer(version: str, known: str) -> NotOurs:
+    return NotOurs(
         "it was made by a later version of ami-hes (%s, this one knows %s): use that version"
         % (version, known)
     )
