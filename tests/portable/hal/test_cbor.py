@@ -110,6 +110,22 @@ def test_refuses() -> None:
         assert isinstance(error, ValueError), why
 
 
+def test_what_a_refusal_says() -> None:
+    for text, said in (
+        ("", "ends at byte 0 where an item is expected"),
+        ("8119", "ends inside the head at byte 1"),
+        ("820001ff"[:4], "2 items announced before byte 1, only 1 bytes follow"),
+        ("a2000102", "4 items announced before byte 1, only 3 bytes follow"),
+        ("4302", "string at byte 0 wants 3 bytes, 1 are left"),
+        ("a161ff00", "text at byte 1 is not UTF-8"),
+        ("a2000100f6", "duplicate map key at byte 3"),
+        ("a18000", "map key at byte 1 is neither integer nor string"),
+        ("81c100", "tag 1 at byte 1 is not expected here"),
+    ):
+        error = raises(CborError, decode, bytes.fromhex(text))
+        assert str(error) == "CBOR: " + said, error
+
+
 def test_tags_only_when_asked() -> None:
     tagged = encode(CBORTag(18, [b"a", {}]))
     assert tagged == bytes.fromhex("d2824161a0")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from hal import ports
 from hal.ports import Capabilities, DutyCycle, Joined, Left, Message, Quality, Rx, TxDone
+from hal.rt.tls_files import TlsFiles
 
 
 def test_what_a_modem_can_do():
@@ -15,6 +16,13 @@ def test_what_a_modem_can_do():
     most = Capabilities("rf", 1, 2, 3, False, "wmbus", True, 4, True, 5)
     assert (most.addresses, most.confirmed, most.routes) == ("wmbus", True, 4)
     assert (most.node_list, most.duty_permille) == (True, 5)
+
+
+def test_where_the_keys_of_a_connection_lie():
+    most = TlsFiles("ca", "certificate", "key")
+    assert (most.ca, most.certificate, most.key) == ("ca", "certificate", "key")
+    least = TlsFiles("ca")
+    assert (least.ca, least.certificate, least.key) == ("ca", None, None)
 
 
 def test_events():

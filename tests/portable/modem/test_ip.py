@@ -134,6 +134,22 @@ def test_idle_connections_are_closed_and_opened_anew() -> None:
     run(play())
 
 
+def test_nobody_reads_from_a_connection_that_was_closed() -> None:
+    async def play() -> None:
+        bench = Bench(idle_ms=60000)
+        await bench.sent()
+        bench.wires[0][2].deaf = True
+        await bench.clock.run(61000)
+        assert bench.wires[0][2].closed
+        bench.events = []
+        bench.wires[0][2].say(wrap(1, 16, b"too late"))
+        await bench.clock.settle()
+        assert bench.events == [] and bench.modem.statistics()["received"] == 0
+        await bench.end()
+
+    run(play())
+
+
 def test_unreachable_meters_fail_their_own_frames() -> None:
     async def play() -> None:
         bench = Bench()

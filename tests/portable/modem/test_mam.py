@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from hal.modem import usi
 from hal.modem.answer import Answer
-from hal.modem.mam import frames, mam
+from hal.modem.mam import frames, mam, spelling
 from hal.modem.mam.mam import MetersAndMore
 from hal.modem.mam.routes import MAX_ROUTES, Routes
 from hal.ports import (
@@ -105,11 +105,31 @@ def test_a_data_request_byte_for_byte() -> None:
     assert frames.parse_request(request) == (path, 1, 18, 0, 128, 0, b"\xc0\x01\x81")
     for size in range(len(request)):
         raises(ValueError, frames.parse_request, request[:size])
+    assert frames.parse_request(request[:-5] + b"\0\0") == (path, 1, 18, 0, 128, 0, b"")
     raises(ValueError, frames.data_request, [], 0, 0, 0, b"", 0)
     raises(ValueError, frames.data_request, path * 5, 0, 0, 0, b"", 0)
     raises(ValueError, frames.data_request, path, 0, 0, 0, bytes(128), 0)
     longest = frames.data_request([path[0]] * 9, 1, 18, 0, bytes(127), 128)
     assert usi.Parser().feed(usi.frame(usi.METERS_AND_MORE, longest))[0].data == longest
+
+
+def test_parameters_at_their_bounds() -> None:
+    for text, expected in (
+        ("0", (0, 0)),
+        ("201", (0x201, 0)),
+        ("ffffffff.65535", (0xFFFFFFFF, 65535)),
+    ):
+        assert spelling.parameter(text) == expected
+    for wrong in ("", "-1", "100000000", "0.65536", "0.-1", "x", "0.x"):
+        raises(PortError, spelling.parameter, wrong)
+
+
+def test_saps_that_do_not_fit_are_refused() -> None:
+    driver = MetersAndMore()
+    driver.start(0)
+    for saps in ((256, 1), (1, 256), (-1, 1), (1, -1)):
+        error = raises(ValueError, driver.send, A, b"x", saps[0], saps[1], 0)
+        assert "SAPs are 0..255, not %d, %d" % saps in str(error)
 
 
 def test_indications() -> None:

@@ -28,6 +28,7 @@ class Air:
         self.looked_up: list[str] = []
         self.refuse = 0
         self.closed = False
+        self.faults = 0  # so many receptions fail first
         self._incoming: list[tuple[bytes, object]] = []
         self._more = asyncio.Event()
 
@@ -49,6 +50,9 @@ class Air:
         while not self._incoming:
             self._more.clear()
             await self._more.wait()
+        if self.faults:
+            self.faults -= 1
+            raise OSError(errno.ECONNREFUSED, "of an earlier datagram")
         return self._incoming.pop(0)
 
     async def close(self) -> None:
@@ -203,6 +207,21 @@ def test_a_flood_is_not_read_faster_than_it_is_fetched() -> None:
         for _ in range(1000):
             await bench.modem.event()
         await bench.modem.close()
+
+    run(play())
+
+
+def test_what_the_network_says_of_earlier_datagrams_is_lived_with() -> None:
+    async def play() -> None:
+        bench = Bench()
+        await bench.modem.send(METER, b"x", 1, 1)
+        await bench.taken()
+        bench.air.faults = 2
+        bench.air.say(wrap(1, 16, b"y"))
+        await bench.clock.run(10000)
+        (event,) = await bench.taken()
+        assert isinstance(event, Rx) and event.data == b"y"
+        await bench.end()
 
     run(play())
 

@@ -144,3 +144,15 @@ def test_random_bytes_between_frames() -> None:
     for seed in range(100):
         found += len(parser.feed(random_bytes(seed, 50) + DATA_REQUEST))
     assert found == 100
+
+
+def test_reset_forgets_a_frame_half_received() -> None:
+    for half in (DATA_REQUEST[:-5], b"\x7e" + bytes(1 << 16)):
+        parser = usi.Parser()
+        assert parser.feed(half) == []
+        before = damage(parser)
+        parser.reset()
+        # No flag stands between: what was half there would be taken for its beginning.
+        (frame,) = parser.feed(DATA_REQUEST[1:])
+        assert frame.data == usi.Parser().feed(DATA_REQUEST)[0].data
+        assert damage(parser) == before

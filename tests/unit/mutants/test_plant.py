@@ -32,6 +32,7 @@ def planted(text: str) -> list[str]:
         ("x = 4", ["x = 5"]),
         ("x = True", []),
         ("x = 'text'", []),
+        ("raise NotImplementedError", []),
         ("x = a and b", ["x = True and b", "x = a and True", "x = a or b"]),
         ("x = a or b", ["x = False or b", "x = a and b", "x = a or False"]),
         ("if not (a): pass", ["if (a): pass"]),
