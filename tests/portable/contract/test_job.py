@@ -156,6 +156,45 @@ def test_flaws_with_a_name_of_their_own() -> None:
     assert flawed(6, [1700000000, 1700003600, [0, 0, 4]]).reason == "bad-window"
 
 
+def test_fields_that_do_not_agree_are_named() -> None:
+    """Each row changes some places of a good job, so that one thing is wrong."""
+    package = ["tariff", 2000, bytes(32)]
+    clock = [[8, b"\x00\x00\x01\x00\x00\xff", 2]]
+    taken = "package: expected one where the kind takes one, else null"
+    named = "objects: expected some for a kind without package, else none"
+    for changes, detail in (
+        ({}, ""),
+        ({9: None}, taken),
+        ({10: clock}, named),
+        ({2: READ, 9: None, 10: clock}, ""),
+        ({2: READ, 9: package, 10: clock}, taken),
+        ({2: READ, 9: None}, named),
+        ({6: [10, 10, [0, 0, 0]]}, "window: closes at 10, opens at 10"),
+        ({6: [10, 11, [0, 0, 0]]}, ""),
+        ({6: [10, 0, [0, 0, 0]]}, ""),
+        ({13: 1}, "activation: expected a time where the kind may wait for one, else 0"),
+        ({2: IMAGE, 13: 1}, ""),
+        ({12: ID}, "retry_of: expected another job"),
+        ({12: bytes(16)}, ""),
+        ({11: [2, 50]}, "canary: expected fewer meters than the job has"),
+        ({11: [1, 50]}, ""),
+        (
+            {6: [1700000000, 1700003600, [18000, 21600, 127]]},
+            "window: no time of day lies within it",
+        ),
+    ):
+        values = fields()
+        for place in changes:
+            values[place] = changes[place]
+        try:
+            Job.decode(cbor.encode(values))
+            came = ""
+        except Refused as refused:
+            came = refused.detail
+            assert refused.job_id == ID
+        assert came == detail, changes
+
+
 def test_a_read_job_names_objects() -> None:
     for objects in [[], [[8, bytes(5), 2]], [[8, bytes(6), 0]], [[65536, bytes(6), 2]], [[8]], [8]]:
         wrong = fields()
