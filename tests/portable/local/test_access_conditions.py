@@ -16,6 +16,7 @@ from gateway.meters.counters import Counters
 from gateway.meters.inventory import Inventory
 from gateway.meters.network import Network
 from gateway.meters.reach import Reach
+from hal.rt import log
 from hal.sim.clock import ManualClock
 from hal.sim.storage import MemoryStorage
 from tests.portable.local.test_server import AK, EK, OURS, THEIRS, Bench, Status
@@ -197,6 +198,48 @@ def test_what_is_for_everybody_is_for_nobody_here():
         assert meters.asked == [] and len(port.told()) == 1
 
     played(play, 0)
+
+
+def test_a_line_that_is_gone_or_a_fault_of_ours_has_it_opened_again_after_a_second():
+    async def play(how, mode_e):
+        clock = ManualClock(1_800_000_000)
+        opened = []
+        began = clock.ticks_ms()
+        meters = Meters()
+
+        async def fault(client_sap, title, request):
+            raise ValueError("a fault for the test")
+
+        meters.answers = fault
+
+        async def open_port():
+            opened.append((clock.ticks_ms() - began, Port(clock)))
+            return opened[-1][1]
+
+        access = LocalAccess(open_port, clock, Server(), meters, "street-1", mode_e)
+        task = asyncio.create_task(access.run())
+        await clock.settle()
+        port = opened[0][1]
+        gone_ms = 100
+        if mode_e:
+            port.came(request())
+            port.came(option_select(9600))
+            gone_ms = 2000
+        await clock.run(gone_ms)
+        if how == "gone":
+            port.came(b"")
+        else:
+            port.came(frame(1, frames.SNRM))
+            port.came(frame(1, frames.INFORMATION, LLC_COMMAND + TO_METER))
+        await clock.run(1000)
+        assert [at for at, _ in opened] == [0, gone_ms + 1000], (how, mode_e)
+        task.cancel()
+        await clock.settle()
+
+    log.set_level("error")
+    for how in ("gone", "fault"):
+        for mode_e in (0, 9600):
+            run(play(how, mode_e))
 
 
 class Settings:

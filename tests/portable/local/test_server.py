@@ -253,6 +253,54 @@ def test_what_is_served_before_and_after_the_proof():
             assert answer.hex() == expected, (request, proven)
 
 
+def test_a_wrong_proof_is_a_refusal_and_on_record():
+    async def play():
+        bench = Bench()
+        for count in (1, 2, 3):
+            await bench.client().associate()
+            session = bench.server._sessions[1]
+            session.proven = False
+            bench.server._refusals = count - 1
+            bench.records = []
+            name = obis.parse("0.0.40.0.0.255")
+            wrong = axdr.encode((axdr.OCTET_STRING, bytes(17)))
+            request = apdu.ActionRequest(0x41, 15, name, 1, wrong)
+            assert bench.server._served(1, session, request.encode()).hex() == "c70141fa00"
+            assert bench.records == [["local", "refused", THEIRS.hex()]]
+            assert 1 not in bench.server._sessions
+        await refused(AssociationRefused, bench.client().associate())
+        assert len(bench.records) == 1, "the door is shut: not looked at"
+
+    run(play())
+
+
+def test_why_an_association_is_refused():
+    async def play():
+        for name, value, diagnostic, looked_at in (
+            ("mechanism", 0, acse.AUTHENTICATION_REQUIRED, 0),
+            ("mechanism", 1, acse.AUTHENTICATION_REQUIRED, 0),
+            ("mechanism", 6, acse.AUTHENTICATION_REQUIRED, 0),
+            ("context", 1, 2, 0),
+            ("title", THEIRS[:7], acse.AUTHENTICATION_FAILURE, 1),
+            ("title", OURS, acse.AUTHENTICATION_FAILURE, 1),
+            ("value", b"short", acse.AUTHENTICATION_FAILURE, 1),
+        ):
+            bench = Bench()
+            await bench.client().associate()
+            aarq = acse.Aarq.decode(bench.sent[0])
+            setattr(aarq, name, value)
+            bench.records = []
+            answer = acse.Aare.decode(bench.server.answer(1, aarq.encode()))
+            assert (answer.result, answer.diagnostic) == (1, (1, diagnostic)), (name, value)
+            assert len(bench.records) == looked_at and not bench.server.proven(1), (name, value)
+        bench = Bench()
+        await bench.client().associate()
+        answer = acse.Aare.decode(bench.server.answer(2, bench.sent[0]))
+        assert (answer.result, answer.diagnostic) == (0, (1, acse.AUTHENTICATION_REQUIRED))
+
+    run(play())
+
+
 def test_guessing_is_slowed_down_and_a_right_key_ends_that():
     async def play():
         bench = Bench()
