@@ -152,3 +152,44 @@ def test_many_jobs_are_a_few_hundred_bytes() -> None:
     pace = ProgressPace(world.queue, world.clock)
     message = pace.message()
     assert message is not None and len(message.encode()) < 40 * MOST_JOBS
+
+
+def test_what_is_worth_telling() -> None:
+    """Each row changes one thing; an end that moves by two minutes, or by a tenth of what is left,
+    has not moved."""
+    for changes, end, told_end, expected in (
+        ({}, NOW + 600, NOW + 600, False),
+        ({"phase": "blocks"}, NOW + 600, NOW + 600, True),
+        ({"permille": 1}, NOW + 600, NOW + 600, True),
+        ({"queued": 1}, NOW + 600, NOW + 600, True),
+        ({"in_hand": 1}, NOW + 600, NOW + 600, True),
+        ({"done": 1}, NOW + 600, NOW + 600, True),
+        ({"waiting": [("no-answer", 1)]}, NOW + 600, NOW + 600, True),
+        ({}, NOW + 720, NOW + 600, False),
+        ({}, NOW + 721, NOW + 600, True),
+        ({}, NOW + 600, NOW + 720, False),
+        ({}, NOW + 600, NOW + 721, True),
+        ({}, NOW + 36000, NOW + 32400, False),
+        ({}, NOW + 36000, NOW + 32399, True),
+        ({}, 0, 0, False),
+        ({}, 0, NOW + 600, True),
+        ({}, NOW + 600, 0, True),
+    ):
+        world = World()
+        world.job(1, names(3))
+        (standing,) = world.queue.progress()
+        (told,) = world.queue.progress()
+        standing.end, told.end = end, told_end
+        for name in changes:
+            setattr(standing, name, changes[name])
+        assert standing.differs(told, NOW) == expected, (changes, end - NOW, told_end - NOW)
+
+
+def test_an_end_that_becomes_known_is_told_also_while_the_clock_is_young() -> None:
+    world = World()
+    world.job(1, names(3))
+    (standing,) = world.queue.progress()
+    (told,) = world.queue.progress()
+    for end, told_end, expected in ((5, 0, True), (0, 5, True), (5, 6, False), (0, 0, False)):
+        standing.end, told.end = end, told_end
+        assert standing.differs(told, 1) == expected, (end, told_end)

@@ -240,3 +240,23 @@ def test_a_job_without_a_date_ages_from_its_acceptance() -> None:
         world.clock.advance(hours * 3_600_000)
         world.job(2, ["B"], 6, package=True)
         assert [job.id[-1] for job in world.queue.held()] == expected, (not_before, hours)
+
+
+def test_a_window_closes_to_the_second_also_one_that_will_have_closed_then() -> None:
+    for at_s, wait_ms, closed in (
+        (99, 0, False),
+        (100, 0, True),
+        (99, 1, True),
+        (98, 1, False),
+        (98, 1000, False),
+        (98, 1001, True),
+    ):
+        world = World()
+        world.job(1, ["A"], window=(0, NOW + 100))
+        world.clock.advance(at_s * 1000)
+        (entry,) = world.ledger.jobs()
+        assert world.queue._outcomes.closed(entry, wait_ms) == closed, (at_s, wait_ms)
+        if not wait_ms:
+            assert world.queue._outcomes.closed(entry) == closed, at_s
+            world.queue.expire()
+            assert world.states(1) == ["timed-out" if closed else "queued"], at_s
