@@ -9,6 +9,7 @@ from gateway.contract.kinds import READ
 from gateway.contract.limits import MAX_VALUE
 from gateway.contract.result import KO, OK, VALUE, Result
 from gateway.jobs.ledger import Ledger, LedgerError
+from gateway.jobs.records import EVENT
 from gateway.jobs.routine import REFUSALS_A_MINUTE, REFUSALS_AT_ONCE, ROUTINE_SIZE
 from hal.sim.clock import ManualClock
 from hal.sim.storage import ENOSPC, MemoryStorage
@@ -492,3 +493,41 @@ def test_a_checkpoint_is_written_in_pieces() -> None:
     assert 8192 < most < 13000, most  # of 5 * 4000 bytes
     states = [bytes(entry.states) for entry in world.ledger.jobs()]
     assert [bytes(entry.states) for entry in world.restart().jobs()] == states
+
+
+def test_a_report_that_cannot_be_read_is_a_lost_one_and_the_next_ones_are_told() -> None:
+    for lost, expected in (
+        ([], [(1, 1), (2, 2), (3, 3)]),
+        ([2], [(1, 1), (2, 2), (3, 3)]),
+        ([1, 2], [(1, 2), (3, 3)]),
+        ([2, 3], [(1, 1), (2, 3)]),
+    ):
+        world = World()
+        for number in (1, 2, 3):
+            if number in lost:
+                world.ledger._store.write([EVENT, number, NOW])
+            else:
+                world.ledger.event("event-%d" % number)
+        reports = told(world.ledger, 0, 10)
+        if lost == [2, 3]:
+            assert [(each.number, each.last) for each in reports] == [(1, 1)]
+            reports += told(world.ledger, 1, 10)
+        assert [(each.number, each.last) for each in reports] == expected, lost
+        for each in reports:
+            assert (each.kind == "lost") == (each.number in lost), lost
+
+
+def test_how_many_jobs_and_how_many_that_have_ended_beside_them() -> None:
+    world = World(Limits(jobs=2))
+    for number in (1, 2):
+        assert world.accept(make_job(number, 1)) == "accepted"
+    assert world.accept(make_job(3, 1)) == "too-many-jobs"
+    # As many again may have ended and wait for their acknowledgement, together not more.
+    for number in (1, 2):
+        world.finish(number, 0)
+    for number in (3, 4):
+        assert world.accept(make_job(number, 1)) == "accepted"
+        world.finish(number, 0)
+    assert world.accept(make_job(5, 1)) == "too-many-jobs"
+    world.ledger.acknowledge(world.ledger.last_number)
+    assert world.accept(make_job(5, 1)) == "accepted"
