@@ -147,12 +147,14 @@ class _Reader:
     def statement(self, node: ast.stmt) -> None:
         self.head = (node.lineno, _last_line_of_head(node))
         if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
+            self.functions += 1
+            # Who runs the function notices a default; the head itself runs at import.
+            self.head = (node.lineno, node.end_lineno or node.lineno)
             for default in [*node.args.defaults, *node.args.kw_defaults]:
                 if default is not None:
                     self.whole = default
                     self.expression(default)
             self.names.append(node.name)
-            self.functions += 1
             if node.name != "__repr__":
                 self.block(node.body)
             self.functions -= 1

@@ -16,6 +16,7 @@ from pathlib import Path
 
 FOLDERS = ("tests/portable", "tests/unit", "tests/property", "tests/contract", "tests/interop")
 SLOW = 10.0  # seconds; a slower test is not a fast one
+LONGEST = 60.0  # seconds of tests for one constant: half of them all may read it
 
 
 @dataclass
@@ -32,6 +33,21 @@ class Test:
 
 def digest(content: bytes) -> str:
     return hashlib.sha256(content).hexdigest()[:24]
+
+
+def _particular_first(found: list[Test]) -> list[Test]:
+    return sorted(found, key=lambda test: (test.breadth, test.seconds, test.name))
+
+
+def _within_limit(found: list[Test]) -> list[Test]:
+    seconds = 0.0
+    taken: list[Test] = []
+    for test in found:
+        seconds += test.seconds
+        if taken and seconds > LONGEST:
+            break
+        taken.append(test)
+    return taken
 
 
 def test_files(root: Path) -> list[str]:
@@ -85,13 +101,14 @@ class Touched:
         elif at_import:
             known = {test.name for test in of_file}
             found = of_file + [t for t in self._of_importers(file) if t.name not in known]
+            return _within_limit(_particular_first(found))
         else:
             found = [
                 test
                 for test in of_file
                 if test.lines[file] & self._bits(file, first, last, test.sources[file])
             ]
-        return sorted(found, key=lambda test: (test.breadth, test.seconds, test.name))
+        return _particular_first(found)
 
     def _of_importers(self, file: str) -> list[Test]:
         module = file.removesuffix("/__init__.py").removesuffix(".py").replace("/", ".")

@@ -84,6 +84,11 @@ def test_the_head_of_a_compound_statement_is_not_its_body() -> None:
     }
 
 
+def test_a_default_is_noticed_by_who_runs_the_function() -> None:
+    (fault,) = faults("x.py", b"def f(\n    a=1,\n):\n    return a\n")
+    assert (fault.first, fault.last, fault.at_import) == (1, 4, False)
+
+
 def test_a_protocol_is_for_the_type_checker() -> None:
     source = (
         b"class A(Protocol):\n    B = 1\n\n    def c(self, d: int = 2) -> int:\n        return 3\n"
