@@ -6,6 +6,7 @@ import asyncio
 import hashlib
 import json
 import os
+import runpy
 import signal
 import subprocess
 import sys
@@ -22,6 +23,7 @@ from gateway.contract import envelope
 from gateway.contract.job import Job
 from gateway.contract.kinds import COMPARE, IMAGE
 from gateway.contract.messages import Pause, Progress, Reports
+from gateway.contract.reports import JobReport
 from gateway.contract.window import opening
 from tests.unit.hes.concentrator import Concentrator
 from tests.unit.hes.orders import accepted, ended, image_file, ko, numbered, ok, package
@@ -389,6 +391,59 @@ def test_a_list_in_80_columns_is_not_cut(desk, monkeypatch, capsys) -> None:
     for whole in ("Submitted", "Concentrator", job.id.hex()[:8], "configure", "overdue"):
         assert whole in shown
     assert shown.count("submitted") == 2  # the job, and its cancel
+
+
+def test_an_interrupt_while_the_command_is_loaded(monkeypatch, capsys) -> None:
+    class Interrupting:
+        def find_spec(self, name: str, path: object, target: object = None) -> None:
+            if name == "tools.hes.cli.main":
+                raise KeyboardInterrupt
+
+    monkeypatch.delitem(sys.modules, "tools.hes.cli.main")
+    monkeypatch.setattr(sys, "meta_path", [Interrupting(), *sys.meta_path])
+    with pytest.raises(SystemExit) as stopped:
+        runpy.run_module("tools.hes", run_name="__main__")
+    assert stopped.value.code == 1
+    assert capsys.readouterr().err == "ami-hes: stopped; the orders stand\n"
+
+
+def test_the_meters_of_a_refused_job_are_ko_in_the_list(desk, capsys) -> None:
+    assert submit("--package", "interval.pkg") == 0
+    store = Store("hes.sqlite")
+    job_id = store.reports.find_job("last")
+    refused = JobReport(job_id, "rejected", "unknown-signer", "")
+    store.line.take_reports("c-1", Reports(1, numbered(1, refused)))
+    (job,) = store.reports.jobs()
+    store.close()
+    capsys.readouterr()
+    assert job.state == "rejected" and job.meters > 0
+    assert main(["list"]) == 0
+    assert "rejected %d 0 %d -" % (job.meters, job.meters) in " ".join(
+        capsys.readouterr().out.split()
+    )
+
+
+def test_a_list_in_80_columns_of_many_meters(desk, monkeypatch, capsys) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    Path("many").write_text("".join("A%04d\n" % number for number in range(2000)))
+    terms = ["--concentrator", "c-1", "--key", "hes.pem", "--meters", "many"]
+    assert main(["submit", *terms, "--package", "interval.pkg"]) == 0
+    store = Store("hes.sqlite")
+    job_id = store.reports.find_job("last")
+    ends = int(store.now()) + 59
+    store.line.take_progress("c-1", Progress(0, [[job_id, "", 0, 1, 1, 0, [], ends]]))
+    done = [ok(job_id, "A%04d" % number) for number in range(1900)]
+    done += [ko(job_id, "A%04d" % number, "no-answer") for number in range(1900, 1990)]
+    store.line.take_reports("c-1", Reports(1, numbered(1, accepted(job_id), *done)))
+    store.close()
+    capsys.readouterr()
+    assert main(["list"]) == 0
+    shown = capsys.readouterr().out
+    for whole in ("Concentrator", "configure", "in-progress", " 2000 ", " 1900 ", " 90 "):
+        assert whole in shown
+    clock = datetime.fromtimestamp(ends).strftime("%H:%M")
+    assert [line.rstrip()[-5:] for line in shown.splitlines() if "in-progress" in line] == [clock]
+    assert max(map(len, shown.splitlines())) <= 80
 
 
 def test_windows() -> None:

@@ -13,6 +13,7 @@ from rich.text import Text
 from tools.hes.cli import show
 from tools.hes.cli.watch import service_problem
 from tools.hes.store.records import Counted
+from tools.hes.store.states import REJECTED
 from tools.hes.store.store import Store
 
 WIDE = 110  # columns of a window in which no cell needs two lines
@@ -42,8 +43,8 @@ def _run(options: argparse.Namespace) -> int:
             Text(state if wide else state.replace(" ", "\n")),
             str(job.meters),
             str(job.ok + job.value),
-            str(job.ko),
-            _ends(job),
+            str(job.ko if job.state != REJECTED else job.meters - job.ok - job.value),
+            _ends(job) if wide else _ends(job).partition(" (")[0],
         )
     places = show.table(
         "Concentrators",
@@ -67,6 +68,8 @@ def _run(options: argparse.Namespace) -> int:
     for table in (jobs, places, events):
         if table.row_count:
             console.print(table)
+            if not table.show_edge:
+                console.print()
     problem = service_problem(store)
     console.print(problem or "`ami-hes serve` is connected to the broker.", markup=False)
     return 0

@@ -296,14 +296,15 @@ def table(title: str, *columns: str, apart: int = 2) -> Table:
         box=box.SIMPLE_HEAD,
         collapse_padding=apart < 3,
         pad_edge=apart == 3,
+        show_edge=apart > 1,
         padding=(0, min(apart - 1, 1)),
     )
     for column in columns:
+        least = len("2026-11-23")
         if column in DATES:
-            made.add_column(column, min_width=len("2026-11-23"))
+            made.add_column(column, min_width=least, max_width=least if apart == 1 else None)
         else:
-            whole = column in WHOLE
-            made.add_column(column, overflow="fold", no_wrap=whole, min_width=len(column))
+            made.add_column(column, overflow="fold", no_wrap=column in WHOLE)
     return made
 
 
