@@ -84,6 +84,11 @@ CASES = [
     ),
     (acse.Aare(1, 1, (2, 2), b""), "6117a109060760857405080101a203020101a305a203020102"),
     (acse.Rlrq(0), "6203800100"),
+    (acse.Rlrq(1, b"\x28"), "6208800101be03040128"),
+    (
+        acse.Aare(acse.SN, 0, (1, 0), b"\x08"),
+        "611ca109060760857405080102a203020100a305a103020100be03040108",
+    ),
     (acse.Rlre(0, b"\x28"), "6308800100be03040128"),
 ]
 
@@ -98,6 +103,8 @@ BROKEN = [
     "c401c10100",  # success as a refusal
     "c401c102",
     "c401c1010300",  # a byte too many
+    "6308800100be03050128",  # the field holds another tag than 04
+    "6309800100be0404012800",  # and more than one
     "c403c1ff0012038400",  # a list that lies about its count
     "c003c184ffffffff00010000010000ff0200",
     "c402c1010000000100840fffffff00",  # a block of 256 MB

@@ -455,6 +455,43 @@ def take_set_block(sent: bytes, written: bytearray) -> list[bytes]:
     return [apdu.SetBlockAck(block.invoke, block.block).encode()]
 
 
+def test_a_list_set_in_blocks() -> None:
+    link = Script(150)
+    made = open_client(link)
+    value = axdr.encode((axdr.OCTET_STRING, random_bytes(3, 90)))
+    items = [((20, CALENDAR, attribute, None), value) for attribute in (7, 9, 10)]
+    written = bytearray()
+
+    def take(sent: bytes) -> list[bytes]:
+        block = apdu.decode(sent)
+        if not isinstance(block, apdu.SetListFirstBlock):
+            assert isinstance(block, apdu.SetBlock)
+        else:
+            assert (block.items, block.last, block.block) == ([i[0] for i in items], False, 1)
+        written.extend(block.data)
+        if block.last:
+            return [apdu.SetLastListAck(block.invoke, [0, 3, 0], block.block).encode()]
+        return [apdu.SetBlockAck(block.invoke, block.block).encode()]
+
+    for _ in range(3):
+        link.then(take)
+    assert run(made.set_list(items)) == [0, 3, 0]
+    assert isinstance(apdu.decode(link.sent[0]), apdu.SetListFirstBlock)
+    assert written == apdu.values_of([value] * 3)
+
+
+def test_an_unconfirmed_action_is_sent_once_and_not_waited_for() -> None:
+    link = Script()
+    made = open_client(link)
+    link.then()
+    assert run(made.action(20, CALENDAR, 1, DATA, False)) is None
+    (sent,) = link.sent
+    request = apdu.decode(sent)
+    assert isinstance(request, apdu.ActionRequest) and request.invoke & 0x40 == 0
+    assert (request.class_id, request.obis, request.method) == (20, CALENDAR, 1)
+    assert request.data == DATA
+
+
 def test_set_with_a_value_one_byte_too_long_for_one_apdu() -> None:
     head = len(apdu.SetRequest(0, 20, CALENDAR, 7, None, b"").encode())
     link = Script(64)
