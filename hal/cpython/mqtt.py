@@ -26,6 +26,7 @@ _WAITING = 16  # messages waiting for receive(); then nothing more is read from 
 _GO_ON = 8  # so few, and it is read again
 _QUEUED = 128  # messages of ours without the broker's answer
 _UNSENT = 1024  # PUBACKs a broker may leave on the line before nothing more of it is read
+_READ_AT_ONCE = 64  # times paho reads before others have their turn
 _OCTET_S = 0.005  # for each octet of a message on its way: lines go down to 2 kbit/s
 _MISC_S = 1  # paho looks at its pings so often
 _GOODBYE_S = 2
@@ -267,11 +268,15 @@ class _Connection:
         return OSError(errno.ENOTCONN, "%s%s" % (self._reason, more))
 
     def _read(self) -> None:
+        if self._reason is not None or self._line.paused:
+            return
         try:
-            while True:
+            for _ in range(_READ_AT_ONCE):
                 self._client.loop_read()
                 if self._reason is not None or self._line.paused or not self._line.pending():
                     break
+            else:
+                self._loop.call_soon(self._read)
         except Exception as error:  # whatever paho makes of octets that are not MQTT
             self.close("the broker speaks no MQTT: %s" % error)
         self._pause_or_go_on()
@@ -340,7 +345,8 @@ class _Connection:
 
     def _is_early(self, packet: str) -> bool:
         """CONNACK has to come first (3.2.0-1), to which paho does not see."""
-        early = 0 in self._answers
+        answer = self._answers.get(0)
+        early = answer is not None and not answer.done()
         if early:
             self.close("%s came before CONNACK" % packet)
         return early

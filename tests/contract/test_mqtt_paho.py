@@ -216,6 +216,38 @@ def test_many_messages_in_one_record_of_tls(certificates: Path) -> None:
     )
 
 
+def test_a_broker_whose_packets_never_end_with_a_record_of_tls(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Something deciphered is always there; whatever else the loop does has its turn."""
+    ours, theirs = socket.socketpair()
+    ours.setblocking(False)
+    theirs.setblocking(False)
+
+    async def dialled(*_: object) -> socket.socket:
+        return ours
+
+    async def broker() -> None:
+        loop = asyncio.get_running_loop()
+        for answer in (CONNACK, SUBACK + b"\xd0\x00" * 1000):
+            await loop.sock_recv(theirs, 4096)
+            await loop.sock_sendall(theirs, answer)
+
+    async def scenario() -> None:
+        playing = asyncio.create_task(broker())
+        link = MqttUplink("127.0.0.1", 1, "one", None, None, None, LIMIT, keepalive_s=600)
+        await link.connect(None, ["down"], 60_000)
+        for _ in range(100):
+            await asyncio.sleep(0)
+        await playing
+        await link.disconnect()
+
+    monkeypatch.setattr(mqtt, "dial", dialled)
+    monkeypatch.setattr(Line, "pending", lambda line: 1)
+    with ours, theirs:
+        asyncio.run(scenario())
+
+
 def test_a_broker_that_sends_but_does_not_listen(monkeypatch: pytest.MonkeyPatch) -> None:
     """Nothing more of it is read when its PUBACKs pile up, and silence ends the connection."""
     ours, theirs = socket.socketpair()
