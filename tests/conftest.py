@@ -15,6 +15,7 @@ ROOT = Path(__file__).resolve().parent.parent
 if str(ROOT) not in sys.path:
     sys.path.insert(0, str(ROOT))
 
+from hal.rt import log  # noqa: E402
 from tools import programs  # noqa: E402
 
 os.environ["PATH"] = programs.link()
@@ -28,6 +29,12 @@ def find_micropython() -> str | None:
 @pytest.fixture(scope="session")
 def micropython() -> str:
     return programs.need("micropython")
+
+
+@pytest.fixture(autouse=True)
+def log_level() -> None:
+    """Each test begins with the log as a program does, whatever one before it has set."""
+    log.set_level("info")
 
 
 @pytest.fixture
