@@ -170,6 +170,19 @@ def test_a_handshake_leaves_the_line_to_its_caller(certificates: Path) -> None:
     asyncio.run(body())
 
 
+def test_a_host_without_an_address(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def nothing(*_: object, **__: object) -> list[object]:
+        return []
+
+    async def body() -> None:
+        monkeypatch.setattr(asyncio.get_running_loop(), "getaddrinfo", nothing)
+        with pytest.raises(OSError, match="nobody has no address") as told:
+            await dial("nobody", 1883, None)
+        assert told.value.errno == errno.EHOSTUNREACH
+
+    asyncio.run(body())
+
+
 def test_a_paused_line_begins_no_packet_but_ends_the_one_it_has() -> None:
     ours, theirs = socket.socketpair()
     with ours, theirs:
