@@ -227,6 +227,15 @@ def test_what_waits_for_its_hour_wakes_nobody_before_it() -> None:
     assert world.must_take().serial == "A"
 
 
+def test_a_job_with_nothing_queued_wakes_nobody() -> None:
+    world = World()
+    world.job(1, ["A", "B"], window=(0, NOW + 100))
+    world.must_take()
+    assert world.queue.next_due_ms() == 100_000, "B would be timed out then"
+    world.must_take()
+    assert world.queue.next_due_ms() == 3_600_000
+
+
 def test_a_job_without_a_date_ages_from_its_acceptance() -> None:
     """Which package is pulled first, while the clock is unset."""
     for not_before, hours, expected in (
