@@ -110,6 +110,12 @@ def test_a_birth_and_a_hello_every_five_minutes() -> None:
         await world.clock.run(899_000)
         expected = [0, 300_000, 600_000, 900_000]
         assert world.times("hello") == expected and world.times("state") == expected
+        # and at once on a new connection
+        world.line.cut()
+        await world.clock.run(2000)
+        again = world.line.attempts[1] - world.line.attempts[0]
+        assert 900_500 <= again <= 901_000
+        assert world.times("hello") == world.times("state") == expected + [again]
         await world.stop()
 
     run(scenario())
