@@ -28,6 +28,7 @@ from gateway.contract.window import opening
 from tests.unit.hes.concentrator import Concentrator
 from tests.unit.hes.orders import accepted, ended, image_file, ko, numbered, ok, package
 from tools.hes.__main__ import main
+from tools.hes.cli.watch import service_problem
 from tools.hes.orders import order, typed
 from tools.hes.store.store import Store
 
@@ -393,6 +394,19 @@ def test_a_list_in_80_columns_is_not_cut(desk, monkeypatch, capsys) -> None:
     assert shown.count("submitted") == 2  # the job, and its cancel
 
 
+def test_a_clock_that_was_put_back_hides_no_serve_that_ended(tmp_path) -> None:
+    now = [1_800_000_000.0]
+    store = Store(tmp_path / "hes.sqlite", lambda: now[0])
+    store.line.beat("mqtt://b", "connected")
+    now[0] -= 10
+    assert service_problem(store.reports) is None
+    now[0] -= 3600
+    assert "is not running" in str(service_problem(store.reports))
+    store.line.beat("mqtt://b", "connected")
+    assert service_problem(store.reports) is None
+    store.close()
+
+
 def test_an_interrupt_while_the_command_is_loaded(monkeypatch, capsys) -> None:
     class Interrupting:
         def find_spec(self, name: str, path: object, target: object = None) -> None:
@@ -400,6 +414,7 @@ def test_an_interrupt_while_the_command_is_loaded(monkeypatch, capsys) -> None:
                 raise KeyboardInterrupt
 
     monkeypatch.delitem(sys.modules, "tools.hes.cli.main")
+    monkeypatch.delitem(sys.modules, "tools.hes.__main__")
     monkeypatch.setattr(sys, "meta_path", [Interrupting(), *sys.meta_path])
     with pytest.raises(SystemExit) as stopped:
         runpy.run_module("tools.hes", run_name="__main__")

@@ -99,7 +99,8 @@ def _why(meter: report.Json) -> str:
 def service_problem(store: Reports) -> str | None:
     """Why nothing moves, and what to do; None if `serve` is at work."""
     service = store.service()
-    if service is None or service.silent > SILENT:
+    # Before 0: the clock was put back since.
+    if service is None or abs(service.silent) > SILENT:
         return (
             "`ami-hes serve` is not running on %s, so nothing is sent or received. Start it:"
             " ami-hes --db %s serve --broker mqtt://HOST" % (store.name, store.name)
