@@ -236,8 +236,12 @@ REFUSALS = (
 def test_a_counter_the_meter_does_not_tell_is_read_by_the_public_client():
     for refusal in REFUSALS:
         meter = Countless(0x4000, refusal)
-        result, _, storage = attempt(AnsweringModem("plc", meter), AnsweringModem("rf", silent))
+        plc = AnsweringModem("plc", meter)
+        result, _, storage = attempt(plc, AnsweringModem("rf", silent))
         assert result.outcome == "KO" and len(meter.used) == 2
+        # AARQ, refused; as the public client AARQ, GET, RLRQ; AARQ, refused
+        kinds = [data[0] for _, data, _, _ in plc.sent]
+        assert kinds == [0x60, 0x60, 0xC0, 0x62, 0x60]
         assert meter.used[0] < 0x4000 < meter.used[1]
         assert Counters(storage).next("M1") > meter.used[1]
 
