@@ -171,6 +171,12 @@ def test_room_set_aside_is_taken_from_the_rest():
     assert storage.append("b", 11).size() == 0 and storage.size("b") == 0, "no room to spare"
     again = storage.append("a", 20)
     assert again.size() == 90
+    storage = MemoryStorage(100)
+    storage.append("a", 80).write(b"x")
+    again = storage.append("a", 20)
+    assert again.size() == 80, "what was set aside is content for who opens it again"
+    again.write(b"y")
+    assert storage.read("a") == b"x" + bytes(79) + b"y"
 
 
 def test_faults_that_are_ordered():
