@@ -16,7 +16,7 @@ from pathlib import Path
 
 FOLDERS = ("tests/portable", "tests/unit", "tests/property", "tests/contract", "tests/interop")
 SLOW = 10.0  # seconds; a slower test is not a fast one
-LONGEST = 60.0  # seconds of tests for one constant: half of them all may read it
+LONGEST = 120.0  # seconds of tests for one fault: half of all tests may run its line
 
 
 @dataclass
@@ -92,8 +92,8 @@ class Touched:
 
     def by(self, file: str, first: int, last: int, at_import: bool) -> list[Test]:
         """The tests that run one of these lines of the file as it is now, the most particular
-        first. What runs at import counts as run by every test that runs a line of the module, or of
-        a module that imports it: constants are read there.
+        first, and no more than LONGEST allows. What runs at import counts as run by every test that
+        runs a line of the module, or of a module that imports it: constants are read there.
         """
         of_file = [test for test in self.tests if test.lines.get(file)]
         if not of_file:
@@ -101,14 +101,13 @@ class Touched:
         elif at_import:
             known = {test.name for test in of_file}
             found = of_file + [t for t in self._of_importers(file) if t.name not in known]
-            return _within_limit(_particular_first(found))
         else:
             found = [
                 test
                 for test in of_file
                 if test.lines[file] & self._bits(file, first, last, test.sources[file])
             ]
-        return _particular_first(found)
+        return _within_limit(_particular_first(found))
 
     def _of_importers(self, file: str) -> list[Test]:
         module = file.removesuffix("/__init__.py").removesuffix(".py").replace("/", ".")

@@ -85,13 +85,14 @@ def test_a_constant_is_asked_of_who_imports_it_too(root: Path, tmp_path: Path) -
     assert names(touched, FILE, 5, 5) == ["test_f", "test_g"]
 
 
-def test_a_constant_that_everybody_reads_is_asked_of_the_most_particular(
+def test_a_line_that_everybody_runs_is_asked_of_the_most_particular(
     root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("tools.mutants.touched.LONGEST", 0.15)
     touched = measured(root, tmp_path / "map")
     assert names(touched, FILE, 1, 1, at_import=True) == ["test_f"]
-    assert names(touched, FILE, 5, 5) == ["test_f", "test_g"]
+    assert names(touched, FILE, 5, 5) == ["test_f"]
+    assert names(touched, FILE, 10, 10) == ["test_g"]
 
 
 def test_lines_are_found_again_after_a_change(root: Path, tmp_path: Path) -> None:
