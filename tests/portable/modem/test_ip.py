@@ -150,6 +150,26 @@ def test_nobody_reads_from_a_connection_that_was_closed() -> None:
     run(play())
 
 
+def test_an_idle_connection_sleeps() -> None:
+    async def play() -> None:
+        bench = Bench(idle_ms=60000)
+        waits = []
+        wait_for_ms = bench.clock.wait_for_ms
+
+        def counted(awaitable: Any, duration: int) -> Any:
+            waits.append(duration)
+            return wait_for_ms(awaitable, duration)
+
+        bench.clock.wait_for_ms = counted  # type: ignore[method-assign,assignment]
+        await bench.sent()
+        await bench.clock.settle()
+        # To connect, to write, and for more.
+        assert len(waits) == 3 and waits[2] == 60000
+        await bench.end()
+
+    run(play())
+
+
 def test_unreachable_meters_fail_their_own_frames() -> None:
     async def play() -> None:
         bench = Bench()
