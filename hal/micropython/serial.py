@@ -12,6 +12,10 @@ import ffi
 from hal.micropython.stream_port import StreamPort
 from hal.ports import PortError
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
 # Linux, include/uapi/asm-generic/{fcntl,termbits,ioctls}.h
 _O_RDWR = 0o2
 _O_NOCTTY = 0o400
@@ -72,8 +76,7 @@ class SerialPort(StreamPort):
             if format[1] != "N":
                 attributes[0] |= _INPCK
             attributes[4] = attributes[5] = speed
-            termios.tcsetattr(fd, termios.TCSANOW, attributes)
-            if termios.tcgetattr(fd)[2] & _FORMAT_BITS != attributes[2] & _FORMAT_BITS:
+            if not _taken(fd, attributes):
                 text = "%s does not take %s at %d baud" % (device, format, baud)
                 raise OSError(errno.EINVAL, text)
             _ioctl(fd, _TIOCEXCL, 0)
@@ -94,6 +97,18 @@ class SerialPort(StreamPort):
         attributes = termios.tcgetattr(fd)
         attributes[4] = attributes[5] = speed
         termios.tcsetattr(fd, _TCSADRAIN, attributes)
+
+
+def _taken(fd: int, attributes: list[Any]) -> bool:
+    """Some systems refuse a format that the line has not, others leave it as it was."""
+    try:
+        termios.tcsetattr(fd, termios.TCSANOW, attributes)
+    except OSError as error:
+        if error.errno == errno.EINVAL:
+            return False
+        raise
+    taken: bool = termios.tcgetattr(fd)[2] & _FORMAT_BITS == attributes[2] & _FORMAT_BITS
+    return taken
 
 
 def _speed(baud: int) -> int:

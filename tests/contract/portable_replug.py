@@ -94,6 +94,6 @@ def test_what_a_line_cannot_do_is_said() -> None:
                 await open_port(url, CLOCK)
                 raise AssertionError(url)
             except kind as error:
-                assert text in str(error), error
+                assert text in str(error), (url, error)
 
     run(body())
