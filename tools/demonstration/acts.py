@@ -139,10 +139,11 @@ class Acts:
         self._command(["tools.audit", "verify", str(self._stage.data), *known])
 
     def _heard(self) -> tuple[int, str]:
-        """How many records the audit trail had at the last hello, and the last one's hash."""
+        """How many records the audit trail had at the last hello, and the last one's hash; (0, "")
+        if none was heard: the first one is lost on a HES that connects later than the concentrator.
+        """
         standing = self._store.trust.standing(CONCENTRATOR)
-        assert standing is not None  # it has said hello, or it would not be online
-        return standing.records, standing.head.hex()
+        return (0, "") if standing is None else (standing.records, standing.head.hex())
 
     def _terms(self, canary: Canary | None = None) -> order.Terms:
         now = int(time.time())
