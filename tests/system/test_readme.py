@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import ROOT, find_free_port
+from tests.system.readmes import block
 
 MARK = "<!-- tests/system/test_readme.py runs this block -->"
 ROOMS = ("gateway", "hal", "board", "tools", "tests")
@@ -27,13 +28,6 @@ def test_links_lead_somewhere(readme: Path) -> None:
 
 def test_the_first_page_is_short() -> None:
     assert len((ROOT / "README.md").read_text().splitlines()) <= 120
-
-
-def block(readme: str) -> str:
-    """The one block after MARK."""
-    text = (ROOT / readme).read_text()
-    (script,) = re.findall(re.escape(MARK) + r"\n```sh\n(.*?)```", text, re.DOTALL)
-    return str(script)
 
 
 def run(script: str, ports: list[str], folder: Path, micropython: str) -> str:
@@ -64,7 +58,7 @@ def run(script: str, ports: list[str], folder: Path, micropython: str) -> str:
 
 
 def test_by_hand(tmp_path: Path, micropython: str) -> None:
-    shown = run(block("README.md"), ["1883", "7001", "7002"], tmp_path, micropython)
+    shown = run(block("README.md", MARK), ["1883", "7001", "7002"], tmp_path, micropython)
     report = json.loads((tmp_path / "report.json").read_text())
     reasons = sorted(meter["reason"] for meter in report["meters"])
     assert reasons == ["applied"] * 3 + ["no-answer", "write-refused", "wrong-firmware"], shown
@@ -72,7 +66,7 @@ def test_by_hand(tmp_path: Path, micropython: str) -> None:
 
 
 def test_one_meter(tmp_path: Path, micropython: str) -> None:
-    shown = run(block("tools/README.md"), ["4059", "4060"], tmp_path, micropython)
+    shown = run(block("tools/README.md", MARK), ["4059", "4060"], tmp_path, micropython)
     (firmware,) = json.loads((tmp_path / "firmware.json").read_text())
     assert firmware["value"] == {"octet-string": "V03.00.00"}, shown
     for words in (

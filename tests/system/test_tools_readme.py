@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import ROOT
+from tests.system.readmes import block
 
 README = (ROOT / "tools/README.md").read_text()
 MARK = "<!-- tests/system/test_tools_readme.py runs this block -->"
@@ -23,10 +24,8 @@ LIMIT = 300  # seconds; only a defect takes so long
 
 
 def test_packages_and_recordings(tmp_path: Path) -> None:
-    found = re.search(re.escape(MARK) + r"\n```sh\n(.*?)```", README, re.DOTALL)
-    assert found
     done = subprocess.run(
-        ["sh", "-eu", "-c", found[1]],
+        ["sh", "-eu", "-c", block("tools/README.md", MARK)],
         cwd=tmp_path,
         env={**os.environ, "AMI": str(ROOT)},
         stdout=subprocess.PIPE,
