@@ -93,20 +93,20 @@ class Touched:
     def by(self, file: str, first: int, last: int, at_import: bool) -> list[Test]:
         """The tests that run one of these lines of the file as it is now, the most particular
         first, and no more than LONGEST allows. What runs at import counts as run by every test that
-        runs a line of the module, or of a module that imports it: constants are read there.
+        runs a line of the module, or of a module that imports it: constants are read there. So does
+        what no test runs: a function may be called at import.
         """
         of_file = [test for test in self.tests if test.lines.get(file)]
-        if not of_file:
-            found = self._of_importers(file)
-        elif at_import:
-            known = {test.name for test in of_file}
-            found = of_file + [t for t in self._of_importers(file) if t.name not in known]
-        else:
+        found = []
+        if not at_import:
             found = [
                 test
                 for test in of_file
                 if test.lines[file] & self._bits(file, first, last, test.sources[file])
             ]
+        if not found:
+            known = {test.name for test in of_file}
+            found = of_file + [t for t in self._of_importers(file) if t.name not in known]
         return _within_limit(_particular_first(found))
 
     def _of_importers(self, file: str) -> list[Test]:

@@ -61,7 +61,7 @@ def test_the_most_particular_test_first(root: Path, tmp_path: Path) -> None:
     assert names(touched, FILE, 5, 5) == ["test_f", "test_g"]
     assert names(touched, FILE, 10, 10) == ["test_g"]
     assert names(touched, FILE, 6, 10) == ["test_f", "test_g"]
-    assert names(touched, FILE, 9, 9) == []
+    assert names(touched, FILE, 9, 9) == ["test_f", "test_g"], "it runs at import"
     assert names(touched, "hal/unknown.py", 1, 9) == []
     assert names(touched, "hal/b.py", 1, 1) == ["test_h"], "nobody knows it but who imports it"
 
@@ -83,6 +83,14 @@ def test_a_constant_is_asked_of_who_imports_it_too(root: Path, tmp_path: Path) -
     touched = measured(root, tmp_path / "map")
     assert names(touched, FILE, 1, 1, at_import=True) == ["test_h", "test_f", "test_g"]
     assert names(touched, FILE, 5, 5) == ["test_f", "test_g"]
+
+
+def test_a_function_that_is_called_at_import_only(root: Path, tmp_path: Path) -> None:
+    """No test runs it, yet they all read what it made."""
+    called = "\n\ndef table():\n    return 1\n\n\nTABLE = table()\n"
+    (root / FILE).write_text(BEFORE + called)
+    touched = measured(root, tmp_path / "map")
+    assert names(touched, FILE, 14, 14) == ["test_f", "test_g"]
 
 
 def test_a_line_that_everybody_runs_is_asked_of_the_most_particular(
