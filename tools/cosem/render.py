@@ -29,8 +29,8 @@ def text(typed: Typed) -> str:
         return "%s %s" % (name, octets(value))
     if tag in (axdr.VISIBLE_STRING, axdr.UTF8_STRING):
         return '%s "%s"' % (name, value)
-    if tag in _CALENDAR:
-        return "%s %s" % (name, _CALENDAR[tag](value))
+    if tag in (axdr.DATE_TIME, axdr.DATE, axdr.TIME):
+        return "%s %s" % (name, moment(value))
     return "%s %s" % (name, value)
 
 
@@ -68,17 +68,26 @@ def octets(value: bytes) -> str:
         return '"%s"' % value.decode()
     if len(value) == 6 and value.endswith(_DEFAULT_NAME):
         return obis.text(value)
-    if len(value) in _BY_SIZE:
-        try:
-            return _BY_SIZE[len(value)](value)
-        except ValueError:
-            pass
-    return "0x" + value.hex()
+    return moment(value)
 
 
-_CALENDAR: dict[int, Callable[[bytes], str]] = {
-    axdr.DATE_TIME: datetime.text_date_time,
-    axdr.DATE: datetime.text_date,
-    axdr.TIME: datetime.text_time,
+def moment(value: bytes) -> str:
+    """A date-time, date or time by its size, in hex what is none: meters send twelve zeros for
+    "never". Day of week 0, which the standard does not know and meters send, is left out.
+    """
+    spelt = value
+    if len(value) in (_DATE, _DATE_TIME) and value[_WEEKDAY] == 0:
+        spelt = value[:_WEEKDAY] + bytes([datetime.ANY]) + value[_WEEKDAY + 1 :]
+    try:
+        return _BY_SIZE[len(value)](spelt)
+    except (KeyError, ValueError):
+        return "0x" + value.hex()
+
+
+_DATE_TIME, _DATE, _TIME = 12, 5, 4  # octets
+_WEEKDAY = 4  # its octet in a date
+_BY_SIZE: dict[int, Callable[[bytes], str]] = {
+    _DATE_TIME: datetime.text_date_time,
+    _DATE: datetime.text_date,
+    _TIME: datetime.text_time,
 }
-_BY_SIZE = {12: datetime.text_date_time, 5: datetime.text_date, 4: datetime.text_time}

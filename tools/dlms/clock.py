@@ -39,9 +39,9 @@ async def clock(options: argparse.Namespace, settings: Settings) -> int:
         answers = await read(client, members[1:])
     off = _off(stamp, _zone_of(answers[0]), here)
     if settings.json:
-        document: dict[str, Any] = {"time": _text(stamp), "off_s": off}
+        document: dict[str, Any] = {"time": render.moment(stamp), "off_s": off}
         if options.set is not None:
-            document |= {"set": True, "before": _text(before)}
+            document |= {"set": True, "before": render.moment(before)}
         for each, answer in zip(members[1:], answers, strict=True):
             key = str(each).rsplit(" ", 1)[1]
             document[key] = answer_json(answer)
@@ -49,8 +49,8 @@ async def clock(options: argparse.Namespace, settings: Settings) -> int:
         return DONE
     made = table("clock %s" % obis.text(NAME), "", "")
     if options.set is not None:
-        row(made, "time before", _text(before), "")
-    row(made, "time", _text(stamp), _off_text(off))
+        row(made, "time before", render.moment(before), "")
+    row(made, "time", render.moment(stamp), _off_text(off))
     for each, answer in zip(members[1:], answers, strict=True):
         name = str(each).rsplit(" ", 1)[1]
         if isinstance(answer, DlmsError):
@@ -109,10 +109,3 @@ def _off_text(off: int | None) -> str:
     if off == 0:
         return "as this computer"
     return "%d s %s of this computer" % (abs(off), "ahead" if off > 0 else "behind")
-
-
-def _text(stamp: bytes) -> str:
-    try:
-        return datetime.text_date_time(stamp)
-    except ValueError:
-        return "0x" + stamp.hex()

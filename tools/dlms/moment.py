@@ -19,7 +19,10 @@ def to_unix(stamp: bytes, deviation: int) -> int:
         deviation = given
     elif deviation == NOT_SPECIFIED:
         deviation = 0
-    return int((_local(stamp) + timedelta(minutes=deviation)).timestamp())
+    try:
+        return int((_local(stamp) + timedelta(minutes=deviation)).timestamp())
+    except OverflowError:  # the last hours of 9999
+        raise ValueError("a moment after the year 9999") from None
 
 
 def shifted(stamp: bytes, seconds: int) -> bytes:

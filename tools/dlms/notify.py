@@ -13,7 +13,6 @@ import json
 from typing import Any
 
 from gateway.dlms import apdu
-from gateway.dlms.data import datetime
 from gateway.dlms.data.axdr import bytes_at
 from gateway.dlms.errors import DlmsError, ProtocolError
 from gateway.dlms.protection.policy import GENERAL_GLO, Protection
@@ -216,9 +215,4 @@ def _attribute(event: apdu.EventNotification) -> str:
 
 
 def _time(stamp: bytes) -> str:
-    if not stamp:
-        return ""
-    try:
-        return datetime.text_date_time(stamp)
-    except ValueError:
-        return "0x" + stamp.hex()
+    return render.moment(stamp) if stamp else ""

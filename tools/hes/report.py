@@ -77,10 +77,17 @@ def _meters(
     for meter in meters:
         for value, data in zip(meter["values"], wanted, strict=False):
             value["wanted"] = render.data(data)
-            value["differs"] = not same(data, bytes.fromhex(value["axdr"]))
+            value["differs"] = _differs(data, bytes.fromhex(value["axdr"]))
         meter["earlier"] = earlier.get(meter["serial"], [])
         meter["attempts_in_all"] = meter["attempts"] + sum(e["attempts"] for e in meter["earlier"])
     return meters
+
+
+def _differs(wanted: bytes, came: bytes) -> bool:
+    try:
+        return not same(wanted, came)
+    except ProtocolError:  # what came is no A-XDR
+        return True
 
 
 def _ordered(job: JobRow) -> Json:

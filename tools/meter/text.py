@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from gateway.dlms.data import axdr, datetime, obis
+from gateway.dlms.data import axdr, obis
+from tools.cosem import render
 from tools.meter.kinds import Typed
 
 MOST = 60  # characters
@@ -33,8 +34,5 @@ def _octets(value: bytes) -> str:
     if len(value) == 6 and value[-1] == 0xFF:
         return obis.text(value)
     if len(value) == 12:
-        try:
-            return datetime.text_date_time(value)
-        except ValueError:
-            pass
+        return render.moment(value)
     return value.hex() or '""'

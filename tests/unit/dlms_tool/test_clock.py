@@ -58,6 +58,8 @@ def test_moments() -> None:
         to_unix(b"", 0)
     with pytest.raises(ValueError):
         to_unix(b"\xff" * 12, 0)
+    with pytest.raises(ValueError, match="after the year 9999"):
+        to_unix(bytes.fromhex("270f0c1fff17000000003c00"), 0)
     assert with_seconds("2027-01-01T10:00:00+01:00") == "2027-01-01 10:00:00 +01:00"
     assert with_seconds("2027-01-01T10:00Z") == "2027-01-01 10:00 Z"
     assert with_seconds("2027-01-01") == "2027-01-01 00:00"

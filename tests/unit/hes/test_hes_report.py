@@ -116,6 +116,21 @@ def test_values_are_decoded_and_named(store, key) -> None:
     json.dumps(made)
 
 
+def test_one_meter_with_a_date_that_is_none_hides_no_other(store, key) -> None:
+    job_id = read(store, key, "data 0.0.96.1.0.255 value")
+    take(
+        store,
+        accepted(job_id),
+        value(job_id, "AMI01", b"\x19" + bytes(12)),  # date-time of twelve zeros: never
+        value(job_id, "AMI02", bytes.fromhex("1907eb0105000c000a00800000")),  # day of week 0
+        value(job_id, "AMI03", bytes.fromhex("1b19000000")),  # hour 25
+    )
+    text = shown(report.build(store.reports, job_id))
+    assert "= date-time 0x000000000000000000000000" in text
+    assert "= date-time 2027-01-05 12:00:10 ok" in text
+    assert "= time 0x19000000" in text
+
+
 def test_a_dry_run_shows_what_would_change(store, key) -> None:
     raw = package(key, "measurement-interval")
     job_id = order.configure(store.orders, key, CONCENTRATOR, METERS, terms(), raw, dry_run=True)
@@ -139,6 +154,19 @@ def test_a_dry_run_shows_what_would_change(store, key) -> None:
     assert "wanted double-long-unsigned 900" in text
     assert text.count("1 of 1 values as wanted") == 1
     json.dumps(made)
+
+
+def test_a_dry_run_of_a_meter_that_sends_no_value_hides_no_other(store, key) -> None:
+    raw = package(key, "measurement-interval")
+    job_id = order.configure(store.orders, key, CONCENTRATOR, METERS, terms(), raw, dry_run=True)
+    take(
+        store,
+        accepted(job_id),
+        value(job_id, "AMI01", b"\xff"),
+        value(job_id, "AMI02", bytes.fromhex("0600000384")),
+    )
+    made = report.build(store.reports, job_id)
+    assert [m["values"][0]["differs"] for m in made["meters"] if m["values"]] == [True, False]
 
 
 def test_what_a_meter_sends_is_no_markup(store, key) -> None:
