@@ -67,13 +67,16 @@ def main() -> None:
     measurement.stop()
     data = measurement.get_data()
     lines: dict[str, dict[str, int]] = {name: {} for name in measuring.seconds}
+    imported: dict[str, int] = {}
     sources = {}
     for path in data.measured_files():
         file = str(Path(path).relative_to(root))
         sources[file] = Path(path).read_text()
         for line, names in data.contexts_by_lineno(path).items():
             for name in names:
-                if name in lines:
+                if not name:
+                    imported[file] = imported.get(file, 0) | 1 << line
+                elif name in lines:
                     lines[name][file] = lines[name].get(file, 0) | 1 << line
     if status not in (0, pytest.ExitCode.TESTS_FAILED, pytest.ExitCode.NO_TESTS_COLLECTED):
         sys.exit(int(status))  # such as a file that cannot be imported: nothing has run
@@ -88,7 +91,8 @@ def main() -> None:
             for name, seconds in measuring.seconds.items()
             if name.split("::")[0] == test_file
         ]
-        touched.save(test_file, tests, sources)
+        at_import = {file: "%x" % bits for file, bits in imported.items()}
+        touched.save(test_file, tests, at_import, sources)
 
 
 if __name__ == "__main__":

@@ -50,6 +50,11 @@ def _within_limit(found: list[Test]) -> list[Test]:
     return taken
 
 
+def _is_of(place: Path, text: bytes) -> bool:
+    measured = json.loads(place.read_text())
+    return measured["digest"] == digest(text) and "imported" in measured
+
+
 def test_files(root: Path) -> list[str]:
     found = [path for folder in FOLDERS for path in (root / folder).rglob("test_*.py")]
     return sorted(str(path.relative_to(root)) for path in found)
@@ -60,6 +65,7 @@ class Touched:
         self.root = root
         self.folder = folder
         self.tests: list[Test] = []
+        self.at_import: dict[str, dict[str, int]] = {}  # file -> text -> a bit for each line
         self.unusable: list[str] = []  # failed or were slow although nothing was planted
         self._old: dict[tuple[str, str], dict[int, int]] = {}
         (folder / "sources").mkdir(parents=True, exist_ok=True)
@@ -73,7 +79,7 @@ class Touched:
         for name in test_files(self.root):
             place = self._place(name)
             text = (self.root / name).read_bytes()
-            if not place.exists() or json.loads(place.read_text())["digest"] != digest(text):
+            if not place.exists() or not _is_of(place, text):
                 wanted.append(name)
         return wanted
 
@@ -83,6 +89,10 @@ class Touched:
             if not place.exists():
                 continue
             measured = json.loads(place.read_text())
+            for file, bits in measured["imported"].items():
+                of_text = self.at_import.setdefault(file, {})
+                text = measured["sources"][file]
+                of_text[text] = of_text.get(text, 0) | int(bits, 16)
             for test in measured["tests"]:
                 if not test["passed"] or test["seconds"] > SLOW:
                     self.unusable.append(test["name"])
@@ -93,8 +103,8 @@ class Touched:
     def by(self, file: str, first: int, last: int, at_import: bool) -> list[Test]:
         """The tests that run one of these lines of the file as it is now, the most particular
         first, and no more than LONGEST allows. What runs at import counts as run by every test that
-        runs a line of the module, or of a module that imports it: constants are read there. So does
-        what no test runs: a function may be called at import.
+        runs a line of the module, or of a module that imports it: constants are read there.
+        A function that was called at import, and by no test, makes one.
         """
         of_file = [test for test in self.tests if test.lines.get(file)]
         found = []
@@ -104,10 +114,16 @@ class Touched:
                 for test in of_file
                 if test.lines[file] & self._bits(file, first, last, test.sources[file])
             ]
-        if not found:
+        if not of_file or at_import or (not found and self._imported(file, first, last)):
             known = {test.name for test in of_file}
             found = of_file + [t for t in self._of_importers(file) if t.name not in known]
         return _within_limit(_particular_first(found))
+
+    def _imported(self, file: str, first: int, last: int) -> bool:
+        return any(
+            bits & self._bits(file, first, last, text)
+            for text, bits in self.at_import.get(file, {}).items()
+        )
 
     def _of_importers(self, file: str) -> list[Test]:
         module = file.removesuffix("/__init__.py").removesuffix(".py").replace("/", ".")
@@ -154,12 +170,19 @@ class Touched:
             self._old[file, measured] = places
         return self._old[file, measured]
 
-    def save(self, test_file: str, tests: list[dict[str, object]], sources: dict[str, str]) -> None:
-        """What a run under coverage has measured; `sources` are the texts it ran."""
+    def save(
+        self,
+        test_file: str,
+        tests: list[dict[str, object]],
+        imported: dict[str, str],
+        sources: dict[str, str],
+    ) -> None:
+        """What a run under coverage has measured; `imported`: what ran outside all tests; `sources`
+        are the texts it ran."""
         digests = {}
         for file, text in sources.items():
             digests[file] = digest(text.encode())
             (self.folder / "sources" / digests[file]).write_text(text)
         now = digest((self.root / test_file).read_bytes())
-        content = {"digest": now, "sources": digests, "tests": tests}
+        content = {"digest": now, "sources": digests, "imported": imported, "tests": tests}
         self._place(test_file).write_text(json.dumps(content))

@@ -88,7 +88,7 @@ def test_what_is_noticed_and_what_is_not(
     }
     assert verdicts["grade", "True -> False"]["test"] == "tests/unit/test_grades.py::test_grade"
     assert verdicts["forever", "count > 0 -> count > 1"]["ran"] == 1
-    assert verdicts["untested", "return a == 1 -> return a == 2"]["ran"] == 2, "all of the file"
+    assert verdicts["untested", "return a == 1 -> return a == 2"]["ran"] == 0
     assert written["rooms"] == [
         {
             "room": "hal",

@@ -46,6 +46,7 @@ def measured(root: Path, folder: Path) -> Touched:
             test("test_failed", {FILE: bits(5)}, passed=False),
             test("test_slow", {FILE: bits(5)}, seconds=99.0),
         ],
+        {FILE: bits(1, 4, 14)},
         {FILE: (root / FILE).read_text(), "hal/c.py": (root / "hal/c.py").read_text()},
     )
     touched.load()
@@ -61,7 +62,7 @@ def test_the_most_particular_test_first(root: Path, tmp_path: Path) -> None:
     assert names(touched, FILE, 5, 5) == ["test_f", "test_g"]
     assert names(touched, FILE, 10, 10) == ["test_g"]
     assert names(touched, FILE, 6, 10) == ["test_f", "test_g"]
-    assert names(touched, FILE, 9, 9) == ["test_f", "test_g"], "it runs at import"
+    assert names(touched, FILE, 9, 9) == []
     assert names(touched, "hal/unknown.py", 1, 9) == []
     assert names(touched, "hal/b.py", 1, 1) == ["test_h"], "nobody knows it but who imports it"
 
@@ -91,6 +92,7 @@ def test_a_function_that_is_called_at_import_only(root: Path, tmp_path: Path) ->
     (root / FILE).write_text(BEFORE + called)
     touched = measured(root, tmp_path / "map")
     assert names(touched, FILE, 14, 14) == ["test_f", "test_g"]
+    assert names(touched, FILE, 17, 17) == []
 
 
 def test_a_line_that_everybody_runs_is_asked_of_the_most_particular(
