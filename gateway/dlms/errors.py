@@ -50,7 +50,9 @@ class ActionRefused(DlmsError):
 class ServiceRefused(DlmsError):
     """exception-response or confirmed-service-error; `state` and `service` are the standard names.
 
-    `counter` is the invocation counter the meter expects, when it says so (else None).
+    `counter` is the invocation counter the meter names, when it does (else None): the one it
+    expects, as the standard says, or the last it has accepted, as some understand it. The next one
+    above it satisfies both.
     """
 
     def __init__(self, state: str, service: str, counter: int | None, text: str) -> None:

@@ -3,9 +3,10 @@
     associated()      as the client that the inventory names, proven by keys (HLS with GMAC)
     preestablished()  as the fleet's client, without an association first (Green Book 9.3.1)
 
-A meter that refuses our invocation counter tells which one it wants, or lets the public client read
-how far it has counted. Then ours is raised, and what was refused is tried once more. What it may be
-raised by has a limit (counters.py): nobody has proven that it is the meter who says so.
+A meter that refuses our invocation counter tells which one it wants, or accepted last (raised one
+above it, ours satisfies both), or lets the public client read how far it has counted. Then ours is
+raised, and what was refused is tried once more. What it may be raised by has a limit (counters.py):
+nobody has proven that it is the meter who says so.
 """
 
 from __future__ import annotations
@@ -212,9 +213,9 @@ class Way:
             if refused.counter is None:
                 raise
             serial, counter = self._meter.serial, refused.counter
-            log.warning(WHERE, "%s wants invocation counter %d" % (serial, counter))
+            log.warning(WHERE, "%s refuses our invocation counter, it names %d" % (serial, counter))
             try:
-                self._reach.counters.raise_to(serial, counter)
+                self._reach.counters.raise_to(serial, counter + 1)
             except CounterError as error:
                 raise SecurityFailed(str(error))
         return await step()

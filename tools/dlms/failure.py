@@ -47,6 +47,8 @@ def one_line(error: BaseException) -> str:
     elif isinstance(error, ServiceRefused):
         if error.service == "invocation-counter-error":
             advised = "give a higher --counter"
+            if error.counter is not None:
+                advised = "give --counter %d" % (error.counter + 1)
         elif error.service == "deciphering-error":
             advised = "check --ek, --ak, --title and --protection"
         elif error.service == "operation-not-possible":

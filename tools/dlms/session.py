@@ -279,13 +279,14 @@ async def conversation(
 
 
 async def _associate(client: Client, counter: CounterFile | None) -> None:
-    """Associate; when the meter wants a higher invocation counter, once more with that."""
+    """Associate; when the meter wants a higher invocation counter, once more with one above what
+    it names."""
     try:
         await client.associate()
     except ServiceRefused as refused:
         if refused.counter is None or counter is None:
             raise
-        counter.raise_to(refused.counter)
+        counter.raise_to(refused.counter + 1)
         await client.associate()
 
 

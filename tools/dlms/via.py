@@ -71,7 +71,7 @@ class ViaLink:
             except ServiceRefused as refused:
                 if refused.counter is None:
                     raise
-                key.counter.raise_to(refused.counter)
+                key.counter.raise_to(refused.counter + 1)
                 await client.associate()
         except DlmsError as error:
             await link.close()

@@ -25,7 +25,7 @@ _SERVICE_HINTS = {
     "service-not-supported": "the meter lacks this service",
     "pdu-too-long": "ask for a smaller largest APDU",
     "deciphering-error": "check keys and system title",
-    "invocation-counter-error": "go on with the counter the meter expects",
+    "invocation-counter-error": "the meter has counted further than we have; go on above that",
 }
 
 
@@ -67,7 +67,7 @@ def service_refused(
     state, service = answer.state_name(), answer.service_name()
     text = "%s: exception-response, %s, %s" % (step, state, service)
     if answer.counter is not None:
-        text += "; the meter expects %d" % answer.counter
+        text += "; the meter names counter %d" % answer.counter
     if service in _SERVICE_HINTS:
         text += "; " + _SERVICE_HINTS[service]
     return ServiceRefused(state, service, answer.counter, text)

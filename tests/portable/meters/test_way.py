@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
+from gateway.dlms import apdu
 from gateway.dlms.errors import AccessRefused, NoAnswer
 from gateway.dlms.protection.keyring import Keys
 from gateway.local.objects import Objects
@@ -57,7 +58,22 @@ async def read_what_is_not_there(client):
     return await client.get(1, UNDEFINED, 2)
 
 
-def conversation(work, lost=(), hops=0):
+class NamesTheLast:
+    """A meter that has counted to `last`, and names that where it wants a higher counter."""
+
+    def __init__(self, server, last):
+        self._server = server
+        self._last = last
+        server._received[OURS] = last
+
+    def answer(self, client_sap, data):
+        answer = self._server.answer(client_sap, data)
+        if answer == apdu.ExceptionResponse(1, 6, self._last + 1).encode():
+            return apdu.ExceptionResponse(1, 6, self._last).encode()
+        return answer
+
+
+def conversation(work, lost=(), hops=0, last=0):
     """(result or error, the APDUs by kind, what the network was told of it, the way)."""
     clock = ManualClock(1_800_000_000)
     counted = [0]
@@ -74,7 +90,7 @@ def conversation(work, lost=(), hops=0):
         count,
         lambda kind, details: None,
     )
-    modem = MeterModem(server, lost, hops)
+    modem = MeterModem(NamesTheLast(server, last) if last else server, lost, hops)
     told = []
 
     async def whole():
@@ -112,6 +128,12 @@ def test_a_meter_is_released_at_the_end():
     assert found == b"\x09\x07meter-1"
     assert kinds == ASSOCIATED + [GET, RELEASE]
     assert told == [(True, 100, 0)] and way.opened and way.answered
+
+
+def test_a_meter_that_names_the_last_counter_it_has_accepted():
+    found, kinds, _, _ = conversation(read, last=5000)
+    assert found == b"\x09\x07meter-1"
+    assert kinds == [0x60] + ASSOCIATED + [GET, RELEASE]
 
 
 def test_also_when_it_has_refused():
