@@ -20,6 +20,7 @@ FIX_PACKAGE = "fix-package"
 FIX_ORDER = "fix-order"
 FIX_INVENTORY = "fix-inventory"
 FIX_TRUST = "fix-trust"
+FIX_MODEL = "fix-model"
 
 # reason: (next step when it is final, tried again inside the window?, sentence for people)
 REASONS = {
@@ -47,6 +48,11 @@ REASONS = {
     ),
     "wrong-meter": (FIX_INVENTORY, False, "another meter answered at this address"),
     "wrong-model": (FIX_PACKAGE, False, "the package is not for this model"),
+    "model-unfit": (
+        FIX_MODEL,
+        False,
+        "the meter has not what its model says; correct the model, or the inventory's `model`",
+    ),
     "wrong-firmware": (FIX_PACKAGE, False, "the package is not for this firmware"),
     "write-refused": (TECHNICIAN, False, "the meter refused a write"),
     "action-refused": (TECHNICIAN, False, "the meter refused a method"),
@@ -106,6 +112,7 @@ REASONS = {
     "package-unavailable": (RETRY, True, "the HES did not deliver the package"),
     "bad-digest": (FIX_PACKAGE, False, "the package is not the one the job names (SHA-256)"),
     "bad-package": (FIX_PACKAGE, False, "the package's content is not what the format describes"),
+    "bad-model": (FIX_MODEL, False, "the model's content is not what the format describes"),
     "replayed": (FIX_ORDER, False, "a message with this number or a later one was taken before"),
     "out-of-order": (FIX_ORDER, False, "an earlier message of this kind is missing"),
     "unknown-key": (FIX_TRUST, False, "the key to be removed is not in the trust store"),

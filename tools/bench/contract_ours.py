@@ -21,7 +21,16 @@ if TYPE_CHECKING:
     Case = tuple[str, Callable[[], None], Callable[[], None]]
 
 ROOMS = ("contract", "uplink", "jobs")  # those of the contract, today and before it was one room
-MODULES = ("messages", "key_change", "trust_change", "trust", "job", "package", "image_file")
+MODULES = (
+    "messages",
+    "key_change",
+    "trust_change",
+    "trust",
+    "job",
+    "package",
+    "image_file",
+    "model",
+)
 ENOUGH_US = 500  # of one measurement: enough for the clock, and seldom interrupted
 MEASUREMENTS = 7
 

@@ -28,6 +28,7 @@ from gateway.contract.messages import (
     Time,
 )
 from gateway.contract.messages import State as Birth
+from gateway.contract.model import Model
 from gateway.contract.trust_change import TrustChange
 from gateway.contract.window import Daily
 from hal.rt import cbor
@@ -120,6 +121,15 @@ def test_packages() -> None:
     bad.checks.clear()
     with pytest.raises(ValidationError):
         rule.validate_cbor(bad.to_payload())
+
+
+def test_models() -> None:
+    rule = schema("model-payload")
+    model = Model("idis", 2, "", model=None, objects=[("billing", 7, bytes(6))])
+    rule.validate_cbor(model.to_payload())
+    for bad in (Model("IDIS", 2, ""), Model("idis", 0, ""), Model("idis", 1, "", policy=1)):
+        with pytest.raises(ValidationError):
+            rule.validate_cbor(bad.to_payload())
 
 
 def test_envelopes() -> None:

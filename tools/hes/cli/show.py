@@ -21,6 +21,7 @@ NEXT_STEPS = {
     result.FIX_PACKAGE: "correct the package",
     result.FIX_ORDER: "correct the order",
     result.FIX_INVENTORY: "correct the concentrator's inventory",
+    result.FIX_MODEL: "correct the meters' model",
     result.FIX_TRUST: "add the signing key to the concentrator's trust list",
 }
 
