@@ -79,7 +79,7 @@ class Attempts:
             errand = _Errand(activity.of(row), order, limit_ms, heartbeat)
             return await self._over_paths(meter, keys, errand)
         except InventoryError as error:
-            return Result(KO, "association-refused", one_line(str(error))), ""
+            return Result(KO, "no-keys", one_line(str(error))), ""
         except CounterError as error:
             log.error(WHERE, str(error))
             return Result(KO, "gateway-error", one_line(str(error))), ""

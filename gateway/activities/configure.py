@@ -20,8 +20,7 @@ from __future__ import annotations
 
 from gateway.activities import attributes, conditions, identity, protected_objects, readable
 from gateway.activities.attributes import same
-from gateway.activities.readable import passing
-from gateway.activities.verdict import explained
+from gateway.activities.verdict import explained, refused_with
 from gateway.contract.limits import MAX_VALUE
 from gateway.contract.package import Action
 from gateway.contract.result import KO, OK, VALUE, Result
@@ -164,8 +163,7 @@ class _Change:
             elif refusal is None:
                 refusal = access_refused(result, step_of(*key))
         if refusal is not None:
-            busy = passing(refusal.result)
-            raise _Refused("meter-busy" if busy else "write-refused", str(refusal))
+            raise _Refused(refused_with(refusal.result, "write-refused"), str(refusal))
 
     async def _invoke(self, step: Action) -> None:
         """Once, unless what it does was done already."""
@@ -183,8 +181,7 @@ class _Change:
             except ActionRefused as refused:
                 if lost is not None:
                     self._invoked.append("%s may have been done" % _method(step))
-                busy = passing(refused.result)
-                raise _Refused("meter-busy" if busy else "action-refused", str(refused))
+                raise _Refused(refused_with(refused.result, "action-refused"), str(refused))
             except NoAnswer as error:
                 lost = error
         assert lost is not None

@@ -6,7 +6,7 @@ from gateway.contract.result import REASONS
 
 
 class Refused(Exception):
-    """`reason` is a key of REASONS; `detail` one line for people: what was expected, what came;
+    """`reason` is one of REASONS; `detail` one line for people: what was expected, what came;
     `job_id` the job it is about, where that is known."""
 
     def __init__(self, reason: str, detail: str = "", job_id: bytes | None = None) -> None:

@@ -18,11 +18,13 @@ class NoAnswer(DlmsError):
 
 
 class AssociationRefused(DlmsError):
-    """The meter answered the AARQ with a refusal; `diagnostic` is its standard name."""
+    """The meter answered the AARQ with a refusal; `diagnostic` is its standard name. `transient`:
+    it will take the same later (another client is connected, or it is starting)."""
 
-    def __init__(self, diagnostic: str, text: str) -> None:
+    def __init__(self, diagnostic: str, text: str, transient: bool = False) -> None:
         super().__init__(text)
         self.diagnostic = diagnostic
+        self.transient = transient
 
 
 class AccessRefused(DlmsError):

@@ -239,4 +239,8 @@ def _may_be_the_counter(error: DlmsError) -> bool:
     """A meter that finds our counter too low may say so without telling its own, or just refuse."""
     if isinstance(error, ServiceRefused):
         return error.counter is None and error.service == "invocation-counter-error"
-    return isinstance(error, AssociationRefused) and error.diagnostic == "authentication-failure"
+    return (
+        isinstance(error, AssociationRefused)
+        and error.diagnostic == "authentication-failure"
+        and not error.transient
+    )

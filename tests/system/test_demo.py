@@ -26,7 +26,7 @@ def outcome_of(done: subprocess.CompletedProcess[str], file: Path) -> dict[str, 
     outcome: dict[str, Any] = json.loads(file.read_text())
     assert outcome["complaints"] == []
     reasons = outcome["configuration"]["summary"]["reasons"]
-    assert reasons == {"applied": 3, "no-answer": 1, "write-refused": 1, "wrong-firmware": 1}
+    assert reasons == {"applied": 3, "no-answer": 1, "access-denied": 1, "wrong-firmware": 1}
     assert outcome["reading"]["summary"]["value"] == 3
     return outcome
 

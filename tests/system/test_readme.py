@@ -61,7 +61,7 @@ def test_by_hand(tmp_path: Path, micropython: str) -> None:
     shown = run(block("README.md", MARK), ["1883", "7001", "7002"], tmp_path, micropython)
     report = json.loads((tmp_path / "report.json").read_text())
     reasons = sorted(meter["reason"] for meter in report["meters"])
-    assert reasons == ["applied"] * 3 + ["no-answer", "write-refused", "wrong-firmware"], shown
+    assert reasons == ["access-denied"] + ["applied"] * 3 + ["no-answer", "wrong-firmware"], shown
     assert "VALUE value read" in shown, shown
 
 

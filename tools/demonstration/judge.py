@@ -16,7 +16,7 @@ from tools.meter.population import DEAD, NORMAL, OTHER_FIRMWARE, REFUSES_WRITE
 EXPECTED = {
     NORMAL: ("applied", "already-as-wanted"),
     DEAD: ("no-answer",),
-    REFUSES_WRITE: ("write-refused",),
+    REFUSES_WRITE: ("access-denied",),
     OTHER_FIRMWARE: ("wrong-firmware",),
 }
 

@@ -43,7 +43,7 @@ def one_line(error: BaseException) -> str:
     text = " ".join((str(error) or type(error).__name__).split())
     advised = ""
     if isinstance(error, AssociationRefused):
-        advised = _ADVICE.get(error.diagnostic, "")
+        advised = "" if error.transient else _ADVICE.get(error.diagnostic, "")
     elif isinstance(error, ServiceRefused):
         if error.service == "invocation-counter-error":
             advised = "give a higher --counter"

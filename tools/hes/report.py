@@ -9,7 +9,7 @@ from collections import Counter
 from typing import Any
 
 from gateway.activities.attributes import same
-from gateway.contract import envelope, result
+from gateway.contract import envelope, reasons, result
 from gateway.contract.job import Job
 from gateway.contract.kinds import BY_NAME
 from gateway.contract.limits import MAX_PACKAGE
@@ -55,7 +55,7 @@ def build(store: Reports, job_id: bytes) -> Json:
         "technician": [
             {key: meter[key] for key in WORK_ORDER}
             for meter in meters
-            if meter["next_step"] == result.TECHNICIAN
+            if meter["next_step"] == reasons.TECHNICIAN
         ],
     }
 
@@ -111,8 +111,8 @@ def _state(job: JobRow, pause: Pause | None) -> Json:
     return {
         "state": job.state,
         "reason": job.reason,
-        "sentence": sentence(job.reason),
-        "next_step": _next_step(job.reason),
+        "sentence": reasons.sentence(job.reason),
+        "next_step": reasons.next_step(job.reason),
         "detail": job.detail,
         "cancel": job.cancel_state,
         "cancel_reason": job.cancel_reason,
@@ -164,13 +164,15 @@ def _meter(row: Execution, job: JobRow, attributes: list[names.Member]) -> Json:
     if job.state == REJECTED and row.state not in FINAL:
         outcome, reason, detail = result.KO, job.reason, job.detail
     final = row.state in FINAL or job.state == REJECTED
+    step = reasons.next_step(reason) if final else reasons.NOTHING
     return {
         "serial": row.serial,
         "state": row.state,
         "result": outcome if final else PENDING,
         "reason": reason,
-        "sentence": sentence(reason),
-        "next_step": _next_step(reason) if final else result.NOTHING,
+        "sentence": reasons.sentence(reason),
+        "next_step": step,
+        "who": reasons.STEPS[step][1],
         "detail": detail,
         "values": [_value(*pair) for pair in zip(attributes, row.value or [], strict=False)],
         "attempts": row.attempts,
@@ -224,11 +226,3 @@ def _plain(value: Any) -> Any:
     if isinstance(value, bytes):
         return value.hex()
     return [_plain(each) for each in value] if isinstance(value, list) else value
-
-
-def sentence(reason: str) -> str:
-    return result.REASONS[reason][2] if reason in result.REASONS else reason
-
-
-def _next_step(reason: str) -> str:
-    return result.REASONS[reason][0] if reason in result.REASONS else result.NOTHING

@@ -39,6 +39,7 @@ HIGH_SHA256 = 6
 HIGH_ECDSA = 7
 
 ACCEPTED = 0
+REJECTED_TRANSIENT = 2
 RESULTS = ("accepted", "rejected-permanent", "rejected-transient")
 
 RELEASE_REASONS = {0: "normal", 1: "urgent", 30: "user-defined"}  # of an RLRQ

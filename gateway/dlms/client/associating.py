@@ -230,17 +230,13 @@ class Associating:
         wanted = self._association
         if answer.result != acse.ACCEPTED:
             name = answer.diagnostic_name()
-            raise AssociationRefused(
-                name,
-                "%s: %s, %s%s; %s"
-                % (
-                    step,
-                    answer.result_name(),
-                    name,
-                    _initiate_error(answer.user_information),
-                    _DIAGNOSTIC_HINTS.get(name, "check authentication, keys and client number"),
-                ),
-            )
+            hint = _DIAGNOSTIC_HINTS.get(name, "check authentication, keys and client number")
+            transient = answer.result == acse.REJECTED_TRANSIENT
+            if transient:
+                hint = "the meter is busy, perhaps with another client: try again later"
+            said = _initiate_error(answer.user_information)
+            text = "%s: %s, %s%s; %s" % (step, answer.result_name(), name, said, hint)
+            raise AssociationRefused(name, text, transient)
         if answer.context != wanted.context:
             raise ProtocolError(
                 "%s: application context %d came, %d was asked"

@@ -182,7 +182,7 @@ def test_a_slot_that_never_comes_says_nothing_of_the_meter():
 def test_no_keys_no_attempt():
     plc = AnsweringModem("plc", silent)
     result, _, _ = attempt(plc, AnsweringModem("rf", silent), keys=False)
-    assert result.reason == "association-refused"
+    assert result.reason == "no-keys"
     assert plc.sent == []
 
 
@@ -191,9 +191,20 @@ def test_a_meter_that_wants_ever_higher_counters():
     demand = b"\xd8\x01\x06\x00\x00\x40\x00"
     plc = AnsweringModem("plc", lambda data: demand)
     result, _, storage = attempt(plc, AnsweringModem("rf", silent))
-    assert (result.outcome, result.reason) == ("KO", "meter-protocol-error")
+    assert (result.outcome, result.reason) == ("KO", "security-failed")
     assert len(plc.sent) == 2
     assert Counters(storage).next("M1") > 0x4000
+
+
+def test_a_meter_that_takes_nobody_now_is_tried_later():
+    """rejected-transient, whatever the diagnostic: another client is connected."""
+    for diagnostic in (1, acse.AUTHENTICATION_FAILURE, 14):
+        busy = acse.Aare(acse.LN_CIPHERED, acse.REJECTED_TRANSIENT, (1, diagnostic), b"").encode()
+        plc = AnsweringModem("plc", lambda data, busy=busy: busy)
+        result, path, _ = attempt(plc, AnsweringModem("rf", silent))
+        assert (result.reason, path) == ("meter-busy", "plc") and result.worth_retrying()
+        assert "try again later" in result.detail and "key" not in result.detail
+        assert len(plc.sent) == 1, "nor is its counter to blame"
 
 
 def test_a_demand_beyond_belief():

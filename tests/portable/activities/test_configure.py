@@ -118,7 +118,7 @@ def test_refusals():
     meter = a_meter()
     meter.refuse_set[PERIOD] = "read-write-denied"
     result = outcome(meter)
-    assert (result.outcome, result.reason) == ("KO", "write-refused")
+    assert (result.outcome, result.reason) == ("KO", "access-denied")
     assert "read-write-denied" in result.detail
     meter = a_meter()
     meter.refuse_action[ACTIVATE] = "other-reason"

@@ -49,7 +49,7 @@ def test_a_method_done_is_named_when_a_later_step_is_refused():
         meter.lose_after = lost
         meter.refuse_set[PERIOD] = "read-write-denied"
         result = outcome(meter, steps(ACTION, SET_PERIOD))
-        assert told(result) == ("KO", "write-refused")
+        assert told(result) == ("KO", "access-denied")
         assert result.detail.endswith("; not all is as before: %s has been done" % METHOD), lost
         assert meter.done == [("action", 20, 1)]
 
@@ -75,7 +75,12 @@ def test_a_method_refused_at_once_was_not_done():
         ("other-reason", "action-refused"),
         ("temporary-failure", "meter-busy"),
         ("object-unavailable", "meter-busy"),
-        ("object-undefined", "action-refused"),
+        ("object-undefined", "object-mismatch"),
+        ("object-class-inconsistent", "object-mismatch"),
+        ("read-write-denied", "access-denied"),
+        ("scope-of-access-violated", "access-denied"),
+        ("type-unmatched", "type-mismatch"),
+        ("hardware-fault", "meter-defective"),
     ):
         meter = a_meter()
         meter.refuse_action[ACTIVATE] = refusal
@@ -242,7 +247,7 @@ def test_of_several_refusals_the_first_is_told_and_the_rest_is_put_back():
     meter.refuse_set[PERIOD] = "read-write-denied"
     meter.refuse_set[PASSIVE] = "temporary-failure"
     result = outcome(meter, steps(SET_PERIOD, other, SET_PASSIVE))
-    assert told(result) == ("KO", "write-refused")
+    assert told(result) == ("KO", "access-denied")
     assert "capture_period" in result.detail and "calendar_name_passive" not in result.detail
     assert result.detail.endswith("restored, 1 values are as before")
     assert meter.values[7, PROFILE, 8] == S3600

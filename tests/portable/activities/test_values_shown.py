@@ -9,6 +9,8 @@ from gateway.dlms.errors import (
     AccessRefused,
     ActionRefused,
     AssociationRefused,
+    LinkLost,
+    NotSupported,
     ProtocolError,
     SecurityFailed,
     ServiceRefused,
@@ -58,17 +60,56 @@ def test_what_passes():
 def test_what_an_error_means():
     for error, associated, reason in (
         (AssociationRefused("no", "no"), False, "association-refused"),
+        (AssociationRefused("authentication-failure", "no"), False, "association-refused"),
+        (AssociationRefused("authentication-required", "no"), False, "association-unsuited"),
+        (AssociationRefused("no-common-acse-version", "no"), False, "association-unsuited"),
+        (AssociationRefused("authentication-failure", "no", True), False, "meter-busy"),
+        (AssociationRefused("authentication-required", "no", True), False, "meter-busy"),
         (SecurityFailed("no"), True, "security-failed"),
         (AccessRefused("temporary-failure", "GET", "no", 2), True, "meter-busy"),
-        (AccessRefused("object-undefined", "GET", "no", 4), True, "read-refused"),
+        (AccessRefused("object-undefined", "GET", "no", 4), True, "object-mismatch"),
+        (AccessRefused("hardware-fault", "GET", "no", 1), True, "meter-defective"),
+        (AccessRefused("read-write-denied", "GET", "no", 3), True, "access-denied"),
+        (AccessRefused("long-get-aborted", "GET", "no", 15), True, "request-refused"),
+        (AccessRefused("other-reason", "GET", "no", 250), True, "read-refused"),
         (ActionRefused("other-reason", "ACTION", "no", 250), True, "action-refused"),
+        (ActionRefused("type-unmatched", "ACTION", "no", 12), True, "type-mismatch"),
         (ActionRefused("other-reason", "ACTION", "no", 250), False, "association-refused"),
-        (ServiceRefused("x", "deciphering-error", None, "no"), True, "security-failed"),
-        (ServiceRefused("x", "other-reason", None, "no"), True, "meter-protocol-error"),
+        (NotSupported("no"), True, "service-refused"),
+        (LinkLost("no"), False, "meter-busy"),
+        (LinkLost("no"), True, "link-lost"),
         (ProtocolError("no"), True, "meter-protocol-error"),
     ):
         found = verdict.explained(error, associated)
         assert (found.outcome, found.reason, found.detail) == ("KO", reason, "no"), error
+
+
+def test_what_a_refused_service_means():
+    """exception-response (state, service), confirmed-service-error (service, group and name)."""
+    for state, service, associated, reason in (
+        ("service-not-allowed", "operation-not-possible", True, "association-lost"),
+        ("service-not-allowed", "operation-not-possible", False, "meter-busy"),
+        ("service-not-allowed", "service-not-supported", True, "service-refused"),
+        ("service-unknown", "other-reason", True, "service-refused"),
+        ("service-not-allowed", "other-reason", True, "request-refused"),
+        ("service-not-allowed", "pdu-too-long", True, "service-refused"),
+        ("service-unknown", "deciphering-error", True, "security-failed"),
+        ("service-not-allowed", "invocation-counter-error", False, "security-failed"),
+        ("initiate", "initiate/incompatible-conformance", False, "association-unsuited"),
+        ("initiate", "initiate/refused-by-the-VDE-handler", False, "association-refused"),
+        ("initiate", "application-reference/deciphering-error", False, "security-failed"),
+        ("initiate", "application-reference/other", False, "meter-busy"),
+        ("read", "hardware-resource/memory-unavailable", True, "meter-busy"),
+        ("read", "access/object-unavailable", True, "meter-busy"),
+        ("read", "access/hardware-fault", True, "meter-defective"),
+        ("write", "access/scope-of-access-violated", True, "access-denied"),
+        ("write", "access/other", True, "request-refused"),
+        ("read", "definition/object-undefined", True, "object-mismatch"),
+        ("read", "vde-state-error/no-dlms-context", True, "association-lost"),
+        ("get-status", "task/other", True, "request-refused"),
+    ):
+        error = ServiceRefused(state, service, None, "no")
+        assert verdict.explained(error, associated).reason == reason, service
 
 
 def test_states_and_results_of_an_image_by_name():

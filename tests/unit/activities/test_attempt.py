@@ -72,7 +72,7 @@ def test_read():
 
 def test_read_of_what_there_is_not_names_it():
     result, _ = Scene().once(READ, [(3, obis.parse("1.0.99.99.0.255"), 2)])
-    assert (result.outcome, result.reason) == ("KO", "read-refused")
+    assert (result.outcome, result.reason) == ("KO", "object-mismatch")
     assert "register.value of 1.0.99.99.0.255" in result.detail
     assert "object-undefined" in result.detail
 
@@ -198,7 +198,7 @@ def test_no_keys():
     scene = Scene()
     scene.storage.replace("keys.jsonl", b"")
     result, _ = scene.once(READ, [SERIAL_ATTRIBUTE])
-    assert result.reason == "association-refused" and "keys.jsonl" in result.detail
+    assert result.reason == "no-keys" and "keys.jsonl" in result.detail
 
 
 def test_wrong_meter_is_not_written():
@@ -226,7 +226,7 @@ def test_a_refused_write():
     scene.meter.faults.refuse_write = (7, LOAD_PROFILE, 4)
     before = period(scene)
     result, _ = scene.once(CONFIGURE, interval(other_period(scene)[1]))
-    assert (result.outcome, result.reason) == ("KO", "write-refused")
+    assert (result.outcome, result.reason) == ("KO", "access-denied")
     assert "profile_generic.capture_period of 1.0.99.1.0.255" in result.detail
     assert period(scene) == before
 

@@ -79,7 +79,7 @@ def test_a_refused_write_is_rolled_back(refused: tuple[int, str, int]) -> None:
     before = held(scene)
     scene.meter.faults.refuse_write = refused
     result, _ = scene.once(CONFIGURE, package())
-    assert (result.outcome, result.reason) == ("KO", "write-refused")
+    assert (result.outcome, result.reason) == ("KO", "access-denied")
     after = held(scene)
     invoked = scene.meter.log.count("action", 20, CALENDAR, 1)
     if refused[0] == 20:
@@ -152,11 +152,11 @@ def test_a_meter_that_breaks_the_protocol_half_way_is_put_back_as_far_as_it_goes
             return came
         if len(spoilt) == 1:
             spoilt.append(2)
-            return b"\xd8\x01\x02"  # exception: operation not possible
+            return b"\xd8\x01\x02"  # exception: service-not-supported
         return came
 
     scene.server.handle = handle  # type: ignore[method-assign]
     result, _ = scene.once(CONFIGURE, package())
-    assert (result.outcome, result.reason) == ("KO", "meter-protocol-error")
+    assert (result.outcome, result.reason) == ("KO", "service-refused")
     assert "restored" in result.detail or "not all is as before" in result.detail
     assert len(spoilt) == 2

@@ -25,6 +25,7 @@ UNUSED = (
     "gateway.activities",  # before the first job
     "gateway.contract.image_file",
     "gateway.contract.package",
+    "gateway.contract.reasons",  # only for the HES
     "gateway.dlms",
     "gateway.local",
     "gateway.work.many_meters",

@@ -11,8 +11,8 @@ from rich.console import Console
 from gateway.contract.envelope import digest_of
 from gateway.contract.job import State
 from gateway.contract.messages import Progress, Reports
+from gateway.contract.reasons import MEANINGS, STEPS
 from gateway.contract.reports import Refusal
-from gateway.contract.result import REASONS
 from tests.unit.hes.orders import (
     CONCENTRATOR,
     METERS,
@@ -206,7 +206,7 @@ def test_a_refused_job_is_a_ko_for_each_meter(store, key) -> None:
     assert made["finished"]
     assert [(m["result"], m["reason"]) for m in made["meters"]] == 3 * [("KO", "unknown-signer")]
     assert made["technician"] == []
-    assert "next: add the signing key" in shown(made)
+    assert "next: check who signs" in shown(made)
 
 
 def test_a_job_that_no_meter_could_take_was_not_refused_itself(store, key) -> None:
@@ -225,13 +225,13 @@ def test_a_job_nobody_answered(store, key) -> None:
     assert "the concentrator has not answered yet" in shown(made)
 
 
-@pytest.mark.parametrize("reason", sorted(REASONS))
+@pytest.mark.parametrize("reason", sorted(MEANINGS))
 def test_every_reason_has_a_sentence_and_a_next_step(store, key, reason: str) -> None:
     job_id = configure(store, key)
     take(store, ko(job_id, "AMI01", reason))
     made = report.build(store.reports, job_id)["meters"][0]
-    assert made["sentence"] == REASONS[reason][2]
-    assert made["next_step"] in show.NEXT_STEPS
+    step, sentence = MEANINGS[reason]
+    assert (made["sentence"], made["next_step"], made["who"]) == (sentence, step, STEPS[step][1])
 
 
 def test_a_reason_of_a_newer_gateway_is_shown_as_it_is(store, key) -> None:

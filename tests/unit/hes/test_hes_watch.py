@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from rich.console import Console
 
+from gateway.contract import reasons
 from gateway.contract.job import State as JobState
 from gateway.contract.messages import Progress, Reports, State
 from gateway.contract.reports import JobReport, Refusal
@@ -136,7 +137,7 @@ def test_where_a_job_stands_in_words(store: Store, key: Any) -> None:
     order.pause(store.orders, key, job_id, False)
     digest = report_digest(store, job_id)
     take(store, Refusal("pause", digest, job_id, "expired", ""))
-    refused = "in-progress; paused; resume refused: %s" % report.sentence("expired")
+    refused = "in-progress; paused; resume refused: %s" % reasons.sentence("expired")
     assert state_line(store, job_id) == refused
     order.cancel(store.orders, key, job_id)
     assert state_line(store, job_id) == refused + "; cancel ordered"

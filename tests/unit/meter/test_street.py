@@ -130,7 +130,7 @@ def test_every_meter_ends_as_its_role_demands(package: str, modems: str) -> None
             assert outcome == "no answer"
             assert not writes
         elif member.role == REFUSES_WRITE:
-            assert (outcome, reason) == (KO, "write-refused")
+            assert (outcome, reason) == (KO, "access-denied")
             assert writes["set", *refused] == 0
         elif member.role == OTHER_FIRMWARE:
             assert (outcome, reason) == (KO, "wrong-firmware")

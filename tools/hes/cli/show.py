@@ -10,20 +10,11 @@ from rich.table import Table
 from rich.text import Text
 
 from gateway.contract import result
-from tools.hes.report import PENDING, Json, sentence
+from gateway.contract.reasons import STEPS, sentence
+from tools.hes.report import PENDING, Json
 from tools.hes.store.states import IN_PROGRESS, REJECTED, UNANSWERED
 
 STYLES = {result.OK: "green", result.VALUE: "green", result.KO: "bold red", PENDING: "yellow"}
-NEXT_STEPS = {
-    result.NOTHING: "",
-    result.RETRY: "order it again",
-    result.TECHNICIAN: "send a technician",
-    result.FIX_PACKAGE: "correct the package",
-    result.FIX_ORDER: "correct the order",
-    result.FIX_INVENTORY: "correct the concentrator's inventory",
-    result.FIX_MODEL: "correct the meters' model",
-    result.FIX_TRUST: "add the signing key to the concentrator's trust list",
-}
 
 # Columns of tables: dates, and those too short to be folded.
 DATES = ("Since", "Last heard", "Submitted", "When")
@@ -120,8 +111,8 @@ def state_line(report: Json) -> Text:
         line = Text(IN_PROGRESS if _at_work(report) else state, "bold")
     if report["detail"]:
         line.append("; %s" % report["detail"], "dim")
-    if state == REJECTED and NEXT_STEPS[report["next_step"]]:
-        line.append("; next: %s" % NEXT_STEPS[report["next_step"]], "cyan")
+    if state == REJECTED and STEPS[report["next_step"]][0]:
+        line.append("; next: %s" % STEPS[report["next_step"]][0], "cyan")
     if report["paused"] and not report["finished"]:
         line.append("; paused", "yellow")
     if report["pause_reason"]:
@@ -232,8 +223,8 @@ def _now(meter: Json) -> Text:
     what = Text(meter["sentence"])
     if meter["detail"]:
         what.append("\n" + meter["detail"], "dim")
-    if NEXT_STEPS[meter["next_step"]]:
-        what.append("\nnext: %s" % NEXT_STEPS[meter["next_step"]], "cyan")
+    if STEPS[meter["next_step"]][0]:
+        what.append("\nnext: %s" % STEPS[meter["next_step"]][0], "cyan")
     return what
 
 
