@@ -2,9 +2,10 @@
 
 The package's checks are the wanted end state. When all hold at the start nothing is written.
 Otherwise the steps run in their order, a set only where the value differs, an action only where its
-own check does not hold yet; then every check is read back, and what must hold of a meter whatever
-is written to it (conditions.py). What a lost answer left open, reading tells: so an attempt that
-begins again never writes a second time what the first one achieved.
+own check does not hold yet, or another one of its object that no step writes; then every check is
+read back, and what must hold of a meter whatever is written to it (conditions.py). What a lost
+answer left open, reading tells: so an attempt that begins again never writes a second time what the
+first one achieved.
 
 When the meter refuses a step, breaks the protocol, reads back otherwise or does not measure as it
 did, what was written is put back as it was read before, and the result says whether that succeeded,
@@ -57,9 +58,9 @@ async def run(client: Client, serial: str, package: Package) -> Result:
     # All are needed: one that the meter does not let us read is found before anything is written.
     if not _differences(before, package.checks):
         return Result(OK, "already-as-wanted")
-    change = _Change(client, before)
+    change = _Change(client, package, before)
     try:
-        await change.carry_out(package.steps)
+        await change.carry_out()
         return await _judge(client, package, before, change)
     except _Refused as refused:
         reason, text = refused.reason, str(refused)
@@ -101,21 +102,20 @@ class _Refused(Exception):
 class _Change:
     """What is done to one meter, and what it takes to undo it."""
 
-    def __init__(self, client: Client, before: Attributes) -> None:
+    def __init__(self, client: Client, package: Package, before: Attributes) -> None:
         self._client = client
+        self._package = package
         self._before = before
         self._now = dict(before.values)  # as far as we know
         self._written: list[Key] = []  # in order
         self._invoked: list[str] = []  # in words: what has or may have been done
         self.done = 0  # steps that were needed
-        self._steps = 0
 
-    async def carry_out(self, steps: Sequence[Set | Action]) -> None:
+    async def carry_out(self) -> None:
         """All steps. _Refused, NoAnswer and the errors of the client come out."""
-        self._steps = len(steps)
         waiting: list[tuple[Key, bytes]] = []  # sets that may share an exchange
         try:
-            for step in steps:
+            for step in self._package.steps:
                 if not isinstance(step, Action):
                     if _key(step) in [key for key, _ in waiting]:
                         await self._set(waiting)
@@ -132,7 +132,7 @@ class _Change:
             raise
 
     def words(self) -> str:
-        return "%d of %d steps" % (self.done, self._steps)
+        return "%d of %d steps" % (self.done, len(self._package.steps))
 
     async def put_back(self, reason: str, text: str) -> Result:
         """The KO, after what was written has been restored as far as it can be."""
@@ -170,7 +170,7 @@ class _Change:
         lost: NoAnswer | None = None
         for _ in range(INVOKE_TRIES):
             # Also after a lost answer: the method may have done its work or not, the check tells.
-            if await self._holds(step.check):
+            if await self._has_worked(step, lost is not None):
                 if lost is not None:
                     self._note(step)
                 return
@@ -192,10 +192,23 @@ class _Change:
         self.done += 1
         self._now = {}  # a method may change anything
 
-    async def _holds(self, check: Check) -> bool:
-        key = _key(check)
-        found = await attributes.read(self._client, [key])
-        return same(check.data, found.value(key))
+    async def _has_worked(self, step: Action, asked: bool) -> bool:
+        """Whether its check holds, and what else only a method of its object can bring about: a
+        corrected calendar has the name of the one that is active."""
+        if not await self._hold([step.check]):
+            return False
+        others = _brought_about(self._package, step)
+        known = {} if asked else self._now
+        for check in others:
+            if _key(check) in known and not same(check.data, known[_key(check)]):
+                return False
+        return await self._hold([check for check in others if _key(check) not in known])
+
+    async def _hold(self, checks: Sequence[Check]) -> bool:
+        if not checks:
+            return True
+        found = await attributes.read(self._client, [_key(check) for check in checks])
+        return not _differences(found, checks)
 
     async def _restore(self) -> str:
         """What was written is written back, the last first; what came of it, in words."""
@@ -238,6 +251,15 @@ async def _judge(client: Client, package: Package, before: Attributes, change: _
     return Result(OK, "applied", change.words() + " were needed")
 
 
+def _brought_about(package: Package, step: Action) -> list[Check]:
+    """The checks of the object whose method it is, but for its own, that no step writes."""
+    written = [_key(each) for each in package.steps if not isinstance(each, Action)]
+    written.append(_key(step.check))
+    own = (step.class_id, step.obis)
+    checks = [check for check in package.checks if (check.class_id, check.obis) == own]
+    return [check for check in checks if _key(check) not in written]
+
+
 def _method(step: Action) -> str:
     return method_of(step.class_id, step.obis, step.method)
 
@@ -261,12 +283,7 @@ def _differences(found: Attributes, checks: Sequence[Check]) -> list[str]:
         came = found.value(_key(check))
         if not same(check.data, came):
             differences.append(
-                "%s: expected %s, came %s"
-                % (
-                    readable.attribute(*_key(check)),
-                    readable.shown(check.data),
-                    readable.shown(came),
-                )
+                "%s: %s" % (readable.attribute(*_key(check)), readable.difference(check.data, came))
             )
     return differences
 

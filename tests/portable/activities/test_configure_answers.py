@@ -319,3 +319,64 @@ def test_all_checks_hold_before_means_nothing_is_done_and_one_that_does_not_that
         result = outcome(meter, a_package(checks=[period, HOLDS]))
         assert told(result) == ("OK", reason)
         assert (meter.done == []) == (reason == "already-as-wanted")
+
+
+# ---------------------------------------------------------------- a calendar corrected, same name
+
+DAYS_ACTIVE, DAYS_PASSIVE = (20, CALENDAR, 5), (20, CALENDAR, 9)
+
+
+def days(*numbers):
+    return axdr.encode((axdr.ARRAY, [(axdr.UNSIGNED, number) for number in numbers]))
+
+
+def a_corrected_calendar():
+    """The meter has the calendar under this name already, with other days."""
+    meter = a_meter()
+    meter.values.update({ACTIVE: NEW, PASSIVE: NEW, DAYS_ACTIVE: days(1), DAYS_PASSIVE: days(1)})
+
+    def activates(meter):
+        meter.values[DAYS_ACTIVE] = meter.values[DAYS_PASSIVE]
+
+    meter.methods[ACTIVATE] = activates
+    checks = [HOLDS, Check(20, CALENDAR, 5, days(1, 2))]
+    return meter, a_package(steps=[Set(20, CALENDAR, 9, days(1, 2)), ACTION], checks=checks)
+
+
+def test_a_corrected_calendar_under_the_same_name_is_activated():
+    meter, package = a_corrected_calendar()
+    assert told(outcome(meter, package)) == ("OK", "applied")
+    assert meter.done == [("set", 20, 9), ("action", 20, 1)]
+    meter.done = []
+    assert told(outcome(meter, package)) == ("OK", "already-as-wanted")
+    assert meter.done == []
+
+
+def test_a_lost_activation_of_it_is_asked_for_again_and_a_lost_answer_is_not():
+    for lose_before, lose_after in ((1, 0), (0, 1)):
+        meter, package = a_corrected_calendar()
+        meter.lose_before, meter.lose_after = lose_before, lose_after
+        assert told(outcome(meter, package)) == ("OK", "applied")
+        assert meter.done == [("set", 20, 9), ("action", 20, 1)]
+
+
+def test_it_is_not_activated_for_the_sake_of_what_steps_write():
+    """What a step writes may still differ when the method's turn comes: that is the step's work."""
+    meter, package = a_corrected_calendar()
+    meter.values[DAYS_ACTIVE] = days(1, 2)
+    meter.values[PASSIVE] = OLD
+    steps = [ACTION, SET_PASSIVE, Set(20, CALENDAR, 9, days(1, 2))]
+    checks = package.checks + [Check(20, CALENDAR, 6, NEW), Check(20, CALENDAR, 9, days(1, 2))]
+    assert told(outcome(meter, a_package(steps=steps, checks=checks))) == ("OK", "applied")
+    assert ("action", 20, 1) not in meter.done
+
+
+def test_the_first_element_that_differs_is_named():
+    meter, package = a_corrected_calendar()
+    meter.methods[ACTIVATE] = lambda meter: None
+    result = outcome(meter, package)
+    assert told(result) == ("KO", "read-back-differs")
+    place = "activity_calendar.day_profile_table_active of 0.0.13.0.0.255: array: "
+    assert result.detail.startswith(
+        place + "expected 2 elements, came 1; [1] unsigned 2 is missing; "
+    )

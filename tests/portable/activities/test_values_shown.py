@@ -157,3 +157,38 @@ def test_what_would_be_activated():
         ((), "nothing"),
     ):
         assert image_object.would_activate(info(*images), b"V03", 100) == text
+
+
+def test_a_difference_names_the_first_element_with_both_values():
+    def structure(*fields):
+        return (axdr.STRUCTURE, list(fields))
+
+    def array(*elements):
+        return (axdr.ARRAY, list(elements))
+
+    def told(wanted, came):
+        return readable.difference(axdr.encode(wanted), axdr.encode(came))
+
+    one, two, other = (axdr.UNSIGNED, 1), (axdr.UNSIGNED, 2), (axdr.LONG_UNSIGNED, 1)
+    text = (axdr.OCTET_STRING, b"PEAK")
+    assert told(one, two) == "expected unsigned 1, came unsigned 2"
+    assert told(one, other) == "expected unsigned 1, came long-unsigned 1"
+    assert told(array(one, two), array(one, one)) == (
+        "array[1]: expected unsigned 2, came unsigned 1"
+    )
+    assert told(
+        array(structure(text, one), structure(text, one, two)),
+        array(structure(text, one), structure(text, two, one)),
+    ) == ("array[1].structure[1]: expected unsigned 1, came unsigned 2")
+    assert told(array(one, two), array(one)) == (
+        "array: expected 2 elements, came 1; [1] unsigned 2 is missing"
+    )
+    assert told(array(array(text)), array(array(text, one, two))) == (
+        "array[0].array: expected 1 elements, came 3; [1] unsigned 1 is too much"
+    )
+    assert told(array(one), structure(one)) == (
+        "expected array of 1 01011101, came structure of 1 02011101"
+    )
+    assert readable.difference(b"\x11\x01", b"\x12\x01") == (
+        "expected unsigned 1, came malformed data 1201"
+    )
