@@ -64,15 +64,22 @@ def parse(text: str, kind: str) -> Member:
         )
     (class_at, class_word), (obis_at, obis_word), (member_at, member_word) = words
     class_id = _class(class_at, class_word)
-    try:
-        name = obis.parse(obis_word)
-    except ValueError as error:
-        raise NameProblem(
-            obis_at,
-            "expected an OBIS code such as 1.0.99.1.0.255, got '%s': %s" % (obis_word, error),
-        ) from None
+    name = _obis(obis_at, obis_word)
     index, type_name = _member(member_at, member_word, kind, class_id)
     return Member(kind, class_id, name, index, type_name)
+
+
+def parse_object(text: str) -> tuple[int, bytes]:
+    """Read `CLASS OBIS`: (class_id, logical name). NameProblem as parse()."""
+    words = _words(text)
+    if len(words) != 2:
+        raise NameProblem(
+            0,
+            "expected a class and an OBIS code (`profile_generic 1.0.99.1.0.255`), got %d words"
+            % len(words),
+        )
+    (class_at, class_word), (obis_at, obis_word) = words
+    return _class(class_at, class_word), _obis(obis_at, obis_word)
 
 
 def class_name(class_id: int) -> str:
@@ -126,6 +133,15 @@ def _class(offset: int, word: str) -> int:
             % (", ".join(names), word, nearest(_plain(word), names)),
         )
     return names[_plain(word)]
+
+
+def _obis(offset: int, word: str) -> bytes:
+    try:
+        return obis.parse(word)
+    except ValueError as error:
+        raise NameProblem(
+            offset, "expected an OBIS code such as 1.0.99.1.0.255, got '%s': %s" % (word, error)
+        ) from None
 
 
 def _members(kind: str, class_id: int) -> list[tuple[int, str, str]]:

@@ -22,6 +22,8 @@ from tools.cosem.source import Problems
 from tools.package import image
 from tools.package.compile import compile_file
 from tools.package.keys import KeyProblem, SigningKey, load_trust
+from tools.package.model import command as model_command
+from tools.package.model.file import ModelProblem
 from tools.package.show import image_table, table
 
 EXAMPLES = Path(__file__).parent / "examples"
@@ -37,6 +39,7 @@ A first package:
   ami-package show FILE.pkg --trust vendor.json
   ami-package image FIRMWARE.bin --version 3.0 --for AMI-E450:V02. --identifier V03 \\
       --firmware V03.00.00 --key vendor.pem              firmware, or a vendor's own file
+  ami-package model list                 models of meters: who they are, how one speaks with them
 
 Examples to start from: %s
 """
@@ -55,7 +58,7 @@ def main(arguments: list[str] | None = None) -> int:
             print(problem, file=sys.stderr)
         count = len(problems.problems)
         print("%d %s to correct" % (count, "place" if count == 1 else "places"), file=sys.stderr)
-    except (KeyProblem, Refused, image.ImageProblem) as error:
+    except (KeyProblem, Refused, image.ImageProblem, ModelProblem) as error:
         print("ami-package: %s" % error, file=sys.stderr)
     except OSError as error:
         print("ami-package: %s: %s" % (error.filename, error.strerror), file=sys.stderr)
@@ -239,6 +242,8 @@ def _parser() -> argparse.ArgumentParser:
         "--trust", type=Path, metavar="PUBLIC.json", help="check the signature against these keys"
     )
     show.set_defaults(run=_show)
+
+    model_command.add(commands)
     return parser
 
 
