@@ -4,6 +4,11 @@ Bytes, and the time in ms, go in; bytes for the line and whole APDUs come out. T
 turns: the last frame of the client's turn has the poll bit, the last one of the meter's answer the
 final bit. Whatever was lost shows in the sequence numbers of the next turn and is sent again; when
 the meter does not answer at all, the client repeats the newest frame it has no acknowledgement for.
+It does not while the meter speaks: each frame that comes gives more time, and one that has begun is
+waited for. Frames longer than agreed are taken.
+
+Some probes and converters send back what is sent. The addresses tell it from the meter's frames;
+where both ends have the same one, such a line shows by the first command that comes back.
 """
 
 from __future__ import annotations
@@ -31,6 +36,7 @@ CLOSING = 3
 
 MAX_APDU = 65535  # the largest that DLMS can negotiate
 _ALL_CLIENTS = b"\xff"
+_MOST_ECHOES = 16  # two windows, and what is sent again
 
 
 class HdlcClient:
@@ -51,12 +57,14 @@ class HdlcClient:
         self.failure: DlmsError | None = None
         self.parameters = Parameters()  # in force, once OPEN
         self.strangers = 0  # frames from or to somebody else
+        self.heard = 0  # frames that brought part of an answer
         self._own = frames.client_address(client_sap)
         self._address = address
         self._settings = settings
         self._max_apdu = max_apdu
         self._receiver = Receiver()
         self._output = b""
+        self._echoes = False  # the line sends back what is sent
         self._notified = Incoming(LLC_RESPONSE, max_apdu)  # by UI frames, in any state
         self._silent_at: int | None = None
         self._begin()
@@ -69,11 +77,13 @@ class HdlcClient:
         self._order = [True] * len(self._notified.complete)
         self._waiting = False  # it is the meter's turn
         self._due: int | None = None  # its answer, or our next question
+        self._overdue = False  # a frame that had begun in time was no answer
         self._asked = False  # with RR or RNR, not with frames of ours
         self._progress = False  # the meter's turn has brought or acknowledged something
         self._sent = 0  # times, since the last progress
         self._busy_since: int | None = None
         self._more = False  # the last turn brought something: more may follow at once
+        self._echo_due: list[tuple[int, bytes]] = []  # frames of ours: control, information
 
     # ------------------------------------------------------------ what is wanted
 
@@ -128,10 +138,20 @@ class HdlcClient:
         return self._outgoing.all_sent
 
     @property
+    def their_turn(self) -> bool:
+        """The meter is to answer; that it does not shows here first."""
+        return self._waiting
+
+    @property
+    def coming_in(self) -> bool:
+        """A frame that may be the answer has begun."""
+        return self._waiting and not self._overdue and self._receiver.amid_frame
+
+    @property
     def deadline(self) -> int | None:
         if self._silent_at is None or self._due is None:
             return self._due if self._silent_at is None else self._silent_at
-        return min(self._due, self._silent_at)
+        return self._silent_at if self.coming_in else min(self._due, self._silent_at)
 
     def output(self) -> bytes:
         """Bytes for the line; given once."""
@@ -149,8 +169,12 @@ class HdlcClient:
     # ------------------------------------------------------------ time and bytes
 
     def feed(self, data: bytes, now: int) -> None:
-        for frame in self._receiver.feed(data):
+        damaged = self._receiver.damaged
+        found = self._receiver.feed(data)
+        for frame in found:
             self._on_frame(frame, now)
+        if self._due is not None and now >= self._due:
+            self._overdue = self._overdue or len(found) > 0 or self._receiver.damaged > damaged
         amid = self._receiver.amid_frame
         self._silent_at = now + self._settings.silence_ms if amid else None
 
@@ -159,7 +183,7 @@ class HdlcClient:
             self._silent_at = None
             for frame in self._receiver.silence():
                 self._on_frame(frame, now)
-        if self._due is None or now < self._due:
+        if self._due is None or now < self._due or self.coming_in:
             return
         if self.state == OPEN and not self._waiting:
             self._poll(now)
@@ -178,6 +202,8 @@ class HdlcClient:
         if frame.source != self._address or not (frame.destination == self._own or to_all):
             self.strangers += 1
             return
+        if self._own == self._address and self._is_echo(frame):
+            return
         try:
             if kind == frames.UI:
                 self._on_notification(frame)
@@ -189,6 +215,20 @@ class HdlcClient:
                 self._end(None)
         except ProtocolError as error:
             self._end(error)
+
+    def _is_echo(self, frame: Frame) -> bool:
+        """Whether it is a frame of ours that the line sends back, both addresses being the same."""
+        kind = frame.kind
+        ours = kind in (frames.SNRM, frames.DISC)
+        if kind in (frames.INFORMATION, frames.UI) and not self._incoming.amid_apdu:
+            ours = frame.information[:3] == LLC_COMMAND
+        sent = (frame.control, frame.information)
+        # an RR of the meter may look like ours, what has information may not
+        if sent in self._echo_due and (self._echoes or frame.information):
+            self._echo_due.remove(sent)
+            ours = True
+        self._echoes = self._echoes or ours
+        return ours
 
     def _on_notification(self, frame: Frame) -> None:
         # Some meters segment their notifications, though the standard knows no numbers for that.
@@ -219,7 +259,8 @@ class HdlcClient:
         if kind == frames.DM:
             self._end(LinkLost("HDLC: the meter has given up the connection (DM)"))
         elif kind == frames.FRMR:
-            self._end(ProtocolError("HDLC: the meter rejects a frame: %s" % _rejection(frame)))
+            why = frames.rejection(frame.information)
+            self._end(ProtocolError("HDLC: the meter rejects a frame: %s" % why))
         elif kind in (frames.INFORMATION, frames.RR, frames.RNR, frames.REJ):
             self._on_numbered(frame, kind, now)
 
@@ -231,13 +272,9 @@ class HdlcClient:
         missed = False
         if kind == frames.INFORMATION:
             number = frame.control >> 1 & 7
-            if len(frame.information) > self.parameters.receive_size:
-                raise ProtocolError(
-                    "HDLC: %d bytes in a frame, %d agreed"
-                    % (len(frame.information), self.parameters.receive_size)
-                )
             if self._accept(self._incoming, number, frame):
                 progress = True
+                self.heard += 1 if frame.information else 0
             else:
                 missed = self._incoming.missed(number, self.parameters.receive_window)
         if kind == frames.RNR:
@@ -256,6 +293,7 @@ class HdlcClient:
         if not frame.poll or late:
             if progress:
                 self._due = now + self._settings.response_ms
+                self._overdue = False
             return
         self._waiting = False
         self._due = None
@@ -306,12 +344,11 @@ class HdlcClient:
         self, number: int, information: memoryview, segmented: bool, last: bool
     ) -> None:
         control = self._incoming.expected << 5 | number << 1 | (frames.POLL if last else 0)
-        self._output += frames.encode(self._address, self._own, control, information, segmented)
+        self._put(control, information, segmented)
 
     def _poll(self, now: int) -> None:
         kind = frames.RNR if self._incoming.full else frames.RR
-        control = self._incoming.expected << 5 | kind | frames.POLL
-        self._output += frames.encode(self._address, self._own, control)
+        self._put(self._incoming.expected << 5 | kind | frames.POLL)
         self._await_answer(now)
         self._asked = True
 
@@ -321,11 +358,19 @@ class HdlcClient:
         else:
             control, proposal = frames.SNRM, self._proposal()
             information = b"" if proposal.are_default else proposal.encode()
-        self._output += frames.encode(self._address, self._own, control | frames.POLL, information)
+        self._put(control | frames.POLL, information)
         self._await_answer(now)
+
+    def _put(
+        self, control: int, information: bytes | memoryview = b"", segmented: bool = False
+    ) -> None:
+        if self._own == self._address:
+            self._echo_due = self._echo_due[1 - _MOST_ECHOES :] + [(control, bytes(information))]
+        self._output += frames.encode(self._address, self._own, control, information, segmented)
 
     def _await_answer(self, now: int) -> None:
         self._waiting = True
+        self._overdue = False
         self._asked = self._progress = False
         self._sent += 1
         self._due = now + self._settings.response_ms
@@ -353,20 +398,3 @@ class HdlcClient:
         self.failure = failure
         self._waiting = False
         self._due = None
-
-
-_REASONS = (
-    (1, "the control field is not known (W)"),
-    (2, "information where none may be (X)"),
-    (4, "the information is too long (Y)"),
-    (8, "the acknowledgement cannot be (Z)"),
-)
-
-
-def _rejection(frame: Frame) -> str:
-    """What an FRMR says: the control field it rejects, and why (ISO/IEC 13239, 5.5.3.4.2)."""
-    raw = frame.information
-    if len(raw) < 3:
-        return "without a reason"
-    reasons = [text for bit, text in _REASONS if raw[2] & bit]
-    return "control %02x, %s" % (raw[0], ", ".join(reasons) or "no reason given")

@@ -237,6 +237,23 @@ class Receiver:
         )
 
 
+_REASONS = (
+    (1, "the control field is not known (W)"),
+    (2, "information where none may be (X)"),
+    (4, "the information is too long (Y)"),
+    (8, "the acknowledgement cannot be (Z)"),
+)
+
+
+def rejection(information: bytes) -> str:
+    """What the information of an FRMR says: the control field that is rejected, and why (ISO/IEC
+    13239, 5.5.3.4.2)."""
+    if len(information) < 3:
+        return "without a reason"
+    reasons = [text for bit, text in _REASONS if information[2] & bit]
+    return "control %02x, %s" % (information[0], ", ".join(reasons) or "no reason given")
+
+
 def _after_address(buffer: bytes, start: int, stop: int) -> int:
     """Where the address at `start` ends; 0 when none of 1, 2 or 4 bytes ends before `stop`."""
     end = start

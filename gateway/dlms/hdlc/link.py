@@ -46,7 +46,9 @@ class HdlcLink:
         self._port = port
         self._clock = clock
         address = server_address(server_upper, server_lower, address_size)
-        self._hdlc = HdlcClient(client_sap, address, settings or Settings(), max_apdu)
+        settings = settings or Settings()
+        self._grace_ms = settings.tries * settings.response_ms  # so long HDLC itself tries
+        self._hdlc = HdlcClient(client_sap, address, settings, max_apdu)
 
     async def connect(self) -> None:
         """SNRM and UA. Ends a connection that is open."""
@@ -70,18 +72,27 @@ class HdlcLink:
 
     async def receive(self, timeout_ms: int) -> bytes:
         """The next APDU: an answer, or a notification the meter sent by itself (that needs no
-        connection). asyncio.TimeoutError when none came."""
-        until = self._clock.ticks_ms() + timeout_ms
+        connection). asyncio.TimeoutError when none came, and no part of one for so long. Where
+        HDLC itself is about to repeat a frame, it is waited for: both repeating would be one too
+        many."""
+        hdlc = self._hdlc
+        now = self._clock.ticks_ms()
+        until = now + timeout_ms
+        heard = hdlc.heard
         while True:
-            apdu = self._hdlc.arrived()
+            apdu = hdlc.arrived()
             if apdu is not None:
                 return apdu
             self._check()
-            now = self._clock.ticks_ms()
-            if now >= until:
+            if hdlc.heard != heard:
+                heard = hdlc.heard
+                until = now + timeout_ms
+            late = now - until
+            if late >= 0 and not hdlc.coming_in and not (hdlc.their_turn and late < self._grace_ms):
                 raise asyncio.TimeoutError
-            self._hdlc.ask(now)
-            await self._step(until)
+            hdlc.ask(now)
+            await self._step(until if late < 0 else None)
+            now = self._clock.ticks_ms()
 
     async def send_unconfirmed(
         self, apdu: bytes | memoryview, server_upper: int, server_lower: int, address_size: int = 0

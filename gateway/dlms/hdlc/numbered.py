@@ -17,6 +17,7 @@ DEFAULT_INFORMATION = 128
 DEFAULT_WINDOW = 1
 _FORMAT = b"\x81\x80"  # of the parameters in SNRM and UA
 _IDENTIFIERS = (5, 6, 7, 8)
+_GENERAL_BLOCK = b"\xe0"  # tag of general-block-transfer
 
 
 class Parameters:
@@ -200,9 +201,12 @@ class Incoming:
 
 
 def without_llc(information: bytes, llc: bytes) -> bytes:
-    """The APDU behind its LLC header. ProtocolError when that is another."""
-    if information[:3] != llc:
-        raise ProtocolError(
-            "HDLC: LLC header %s expected, %s came" % (llc.hex(), hexed(information[:3]))
-        )
-    return information[3:]
+    """The APDU behind its LLC header, which some meters double, and of general blocks send before
+    the first one only. ProtocolError when it is another."""
+    if information[:3] == llc:
+        return information[6 if information[3:6] == llc else 3 :]
+    if information[:1] == _GENERAL_BLOCK:
+        return information
+    raise ProtocolError(
+        "HDLC: LLC header %s expected, %s came" % (llc.hex(), hexed(information[:3]))
+    )

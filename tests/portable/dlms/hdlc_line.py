@@ -18,7 +18,8 @@ ADDRESS = server_address(1, 17)
 
 
 class Line:
-    """`trouble(bytes) -> [(delay in ms, bytes)]` for everything written, either way."""
+    """`trouble(bytes) -> [(delay in ms, bytes)]` for everything written, either way. `echo`, of the
+    same shape, for what the line sends back of the client's own."""
 
     def __init__(
         self,
@@ -27,15 +28,18 @@ class Line:
         answer: Callable[[bytes], bytes | None],
         trouble: Callable[[bytes], list[tuple[int, bytes]]] | None = None,
         max_apdu: int = 65535,
+        address: bytes = ADDRESS,
+        echo: Callable[[bytes], list[tuple[int, bytes]]] | None = None,
     ) -> None:
         self.now = 1000
-        self.client = HdlcClient(1, ADDRESS, settings, max_apdu)
+        self.client = HdlcClient(1, address, settings, max_apdu)
         self.server = HdlcServer((1,), 17, parameters, max_apdu, hold_ms=1000)
         self.handled: list[bytes] = []  # APDUs the server's application saw
         self.received: list[bytes] = []  # APDUs the client's application saw
         self.answer = answer
         self.bytes_sent = 0
         self._trouble = trouble
+        self._echo = echo
         self._way_up: list[tuple[int, bytes]] = []  # to the server: (when, bytes)
         self._way_down: list[tuple[int, bytes]] = []
 
@@ -108,9 +112,14 @@ class Line:
             self.bytes_sent += len(data)
             if not data:
                 continue
-            for delay, piece in [(5, data)] if self._trouble is None else self._trouble(data):
-                earliest = way[-1][0] if way else self.now
-                way.append((max(self.now + delay, earliest), piece))
+            if end is self.client and self._echo is not None:
+                self._put(self._way_down, self._echo(data))
+            self._put(way, [(5, data)] if self._trouble is None else self._trouble(data))
+
+    def _put(self, way: list[tuple[int, bytes]], pieces: list[tuple[int, bytes]]) -> None:
+        for delay, piece in pieces:
+            earliest = way[-1][0] if way else self.now
+            way.append((max(self.now + delay, earliest), piece))
 
 
 class Trouble:
