@@ -265,6 +265,13 @@ class Rlre(Fields):
         return _release(RLRE, self.reason, self.user_information)
 
     @staticmethod
+    def said_by(data: Bytes) -> Rlre:
+        """Of an APDU with this tag, whatever is wrong behind it: it ends the association all the
+        same. Some libraries count the outer lengths too small."""
+        has_reason = len(data) > 4 and bytes(data[2:4]) == b"\x80\x01"
+        return Rlre(data[4] if has_reason else 0)
+
+    @staticmethod
     def decode(data: Bytes) -> Rlre:
         fields = _Tags(data, RLRE)
         return Rlre(_small(fields.take(0x80, b"\x00")), fields.inner(0xBE, 0x04))

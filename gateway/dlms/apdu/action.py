@@ -293,6 +293,8 @@ def _action_response(data: Bytes, invoke: int) -> ActionResponse:
     # The Data of a single answer is the rest of the APDU, and is left unparsed.
     if len(data) > pos + 1 and data[pos] and data[pos + 1] == 0:
         return ActionResponse(invoke, result, rest(data, pos + 2))
+    if pos == len(data) and result != SUCCESS:
+        return ActionResponse(invoke, result)  # some meters leave out that nothing is returned
     (_, returned, data_result), pos = action_result_at(data, 3)
     ends(data, pos)
     return ActionResponse(invoke, result, returned, data_result)

@@ -51,6 +51,7 @@ PROPOSED = (
 
 _CURRENT_ASSOCIATION = b"\x00\x00\x28\x00\x00\xff"
 _REPLY_TO_HLS = 1
+_RELEASE_MS = 500  # for an RLRE, beside what the path takes
 
 
 class _ProofRefused(AssociationRefused):
@@ -73,16 +74,19 @@ class Associating:
         self._next_counter = next_counter
         self._dedicated = b""  # this association's key, where its protection has one
         self._open = False  # an AARQ is out, and no RLRQ after it
+        self._aare_ms = 0  # how long the AARE took
 
     async def open(self) -> None:
         """AARQ, AARE, and both passes of HLS. Starts anew each time it is called.
 
         On a bad path an AARE may belong to an AARQ before, even of a conversation before; then its
         challenge is void and authentication fails though the keys are right. So a failure counts
-        only once the line has been silent before the AARQ; else it is NoAnswer.
+        only once the line has been silent before the AARQ; else it is NoAnswer. What the meter
+        says to the AARQ after that, some do not take a second one, hides no failure before it.
         """
         exchange = self._exchange
         silent_before = exchange.tries == 1
+        failed: DlmsError | None = None
         for attempt in range(1, exchange.tries + 1):
             exchange.conformance = 0
             self._open = True
@@ -95,8 +99,13 @@ class Associating:
                 if attempt == exchange.tries:
                     raise NoAnswer(
                         "association of client %d: no answer within %d ms, tried %d times;"
-                        " check the path"
-                        % (self._association.client_sap, exchange.timeout_ms, attempt)
+                        " check the path%s"
+                        % (
+                            self._association.client_sap,
+                            exchange.timeout_ms,
+                            attempt,
+                            "; before that: %s" % failed if failed else "",
+                        )
                     )
                 silent_before = False
             except (SecurityFailed, _ProofRefused) as error:
@@ -106,8 +115,11 @@ class Associating:
                     raise NoAnswer(
                         "%s; or the answers come too late: tried %d times" % (error, attempt)
                     )
+                failed = error
                 await exchange.drain()
                 silent_before = True
+            except AssociationRefused as refused:
+                raise failed or refused
             except ProtocolError as error:
                 await self.abandon()
                 raise error
@@ -138,16 +150,22 @@ class Associating:
 
     async def release(self) -> str:
         """RLRQ, once; whatever the meter or the link does about it, the association is over. What
-        the meter said, by its standard name ("normal"); "" when it said nothing."""
+        the meter said, by its standard name ("normal"); "" when it said nothing. Not every meter
+        answers, so it has little more time for it than it took for the AARE."""
         if not self._open:
             return ""
         self._open = False
+        exchange = self._exchange
         request = acse.Rlrq(0, self._release_information())
-        self._exchange.conformance = 0
+        exchange.conformance = 0
+        patience = exchange.timeout_ms
+        exchange.timeout_ms = min(patience, 2 * self._aare_ms + _RELEASE_MS)
         try:
-            answer = await self._exchange.ask(request.encode(), (acse.Rlre,), "release", False)
+            answer = await exchange.ask(request.encode(), (acse.Rlre,), "release", False)
         except (DlmsError, OSError, PortError):
             return ""
+        finally:
+            exchange.timeout_ms = patience
         said: str = answer.reason_name()
         return said
 
@@ -168,7 +186,9 @@ class Associating:
         challenge = b""
         if wanted.proves:
             challenge = self._crypto.random(hls.challenge_size(wanted.authentication))
+        asked = exchange.now()
         answer = await exchange.ask(self._aarq(challenge).encode(), (acse.Aare,), step, False)
+        self._aare_ms = exchange.now() - asked
         agreed = self._check_aare(answer, step)
         exchange.max_send = exchange.link.max_apdu
         if agreed.max_pdu:
@@ -249,7 +269,10 @@ class Associating:
             if wanted.protection.form != PLAIN:
                 information = ciphering.unprotect(information)
         agreed = acse.InitiateResponse.decode(information)
-        if wanted.proves and answer.mechanism != wanted.authentication:
+        # Some meters leave out the name of the mechanism, but not their challenge: passes 3 and 4
+        # will show whether it is ours.
+        named = answer.mechanism != acse.NONE or not answer.value
+        if wanted.proves and named and answer.mechanism != wanted.authentication:
             raise SecurityFailed("%s: the meter skips its own authentication" % step)
         return agreed
 

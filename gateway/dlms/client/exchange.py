@@ -124,6 +124,9 @@ class Exchange:
 
     # ------------------------------------------------------------ one exchange
 
+    def now(self) -> int:
+        return self._clock.ticks_ms()
+
     async def ask(
         self,
         plain: bytes,
@@ -262,7 +265,7 @@ class Exchange:
         self.conformance = 0
         try:
             await self.link.send(acse.Rlrq(0, information).encode())
-        except (OSError, PortError):
+        except (DlmsError, OSError, PortError):
             pass
 
     # ------------------------------------------------------------ small parts
@@ -313,7 +316,12 @@ class Exchange:
 
     def _read(self, plain: bytes, step: str) -> Any:
         """The APDU in `plain`; refusals of the whole service raise."""
-        answer = apdu.decode(plain)
+        try:
+            answer = apdu.decode(plain)
+        except ProtocolError:
+            if plain[0] != acse.RLRE:
+                raise
+            answer = acse.Rlre.said_by(plain)
         if isinstance(answer, (apdu.ExceptionResponse, apdu.ConfirmedServiceError)):
             raise service_refused(answer, step)
         return answer
