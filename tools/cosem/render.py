@@ -35,19 +35,28 @@ def text(typed: Typed) -> str:
 
 
 def data(raw: bytes) -> str:
-    """The same for a raw A-XDR encoding; one that does not decode is shown as it is."""
+    """The same for a raw A-XDR encoding; one that does not decode is shown as it is, and so is what
+    is left over behind a value."""
     try:
-        return text(axdr.decode(raw))
+        typed, end = axdr.decode_at(raw, 0)
     except ProtocolError as error:
         return "0x%s (not A-XDR: %s)" % (raw.hex(), error)
+    return text(typed) + left_over(raw, end)
 
 
 def lines(raw: bytes) -> str:
     """As data(), with each element of the outer arrays on a line of its own."""
     try:
-        return "\n".join(_lines(axdr.decode(raw), ""))
+        typed, end = axdr.decode_at(raw, 0)
     except ProtocolError:
         return data(raw)
+    return "\n".join(_lines(typed, "")) + left_over(raw, end)
+
+
+def left_over(raw: bytes, end: int) -> str:
+    """What stands behind the value that ends there; "" where nothing does."""
+    stray = raw[end:]
+    return " (and %d left over: 0x%s)" % (len(stray), stray.hex()) if stray else ""
 
 
 def _lines(typed: Typed, indent: str) -> list[str]:
@@ -82,6 +91,11 @@ def moment(value: bytes) -> str:
         return _BY_SIZE[len(value)](spelt)
     except (KeyError, ValueError):
         return "0x" + value.hex()
+
+
+def stamp(value: bytes) -> str:
+    """When something was sent: as moment(), without hundredths that are not told."""
+    return moment(value).replace(".* ", " ").removesuffix(".*")
 
 
 _DATE_TIME, _DATE, _TIME = 12, 5, 4  # octets

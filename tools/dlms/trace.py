@@ -17,6 +17,7 @@ from gateway.dlms.data import cosem, obis
 from gateway.dlms.errors import DlmsError
 from tools.cosem import render
 from tools.cosem.names import ATTRIBUTE, METHOD, class_name, member_name
+from tools.dlms import p1
 from tools.dlms.output import printable
 from tools.dlms.shown import MECHANISMS
 
@@ -52,9 +53,11 @@ def holds_secret(class_id: int, attribute: int) -> bool:
 
 
 class Tracer:
-    """Writes lines to stderr. Remembers what was asked, to hide an answer that is a secret."""
+    """Writes lines to stderr, values to at most `longest` characters (0: whole). Remembers what was
+    asked, to hide an answer that is a secret."""
 
-    def __init__(self) -> None:
+    def __init__(self, longest: int = _LONGEST) -> None:
+        self._longest = longest
         self._secret_asked = False
 
     def line(self, arrow: str, raw: bytes) -> None:
@@ -67,44 +70,51 @@ class Tracer:
             return "an empty APDU"
         if raw[0] in CIPHERED:
             return "%s, %d bytes" % (CIPHERED[raw[0]], len(raw))
+        if p1.is_text(raw):
+            return "P1 text: %s" % ", ".join(p1.lines(raw))
         try:
             decoded = _DECODERS.get(raw[0], apdu.decode)(raw)
         except (DlmsError, ValueError) as error:
+            if raw[0] == acse.RLRE:
+                return "rlre, its lengths are wrong (%s); released" % error
             return "0x%02x, %d bytes: %s" % (raw[0], len(raw), error)
-        return "%s %s" % (_kebab(type(decoded).__name__), self._fields(decoded))
+        name = _kebab(type(decoded).__name__)
+        return "%s %s" % (name, ", ".join(self._fields(decoded)))
 
-    def _fields(self, decoded: Any) -> str:
-        words = []
+    def _fields(self, decoded: Any) -> list[str]:
+        if isinstance(decoded, apdu.ExceptionResponse):
+            words = [decoded.state_name(), decoded.service_name()]
+            return words + ([] if decoded.counter is None else ["counter %d" % decoded.counter])
+        if isinstance(decoded, apdu.ConfirmedServiceError):
+            return [decoded.service_name(), decoded.error_name()]
+        if isinstance(decoded, apdu.GeneralBlock):
+            return _block(decoded)
         hidden = self.is_secret(decoded)
-        for name in decoded.FIELDS:
-            value = getattr(decoded, name)
-            if name in ("class_id", "attribute", "method", "dedicated_key") or value is None:
-                continue
-            if name == "obis":
-                words.append(_target(decoded))
-            elif name == "invoke":
-                words.append("invoke %d" % (value & 0x0F))
-            elif name == "context":
-                words.append(_CONTEXTS.get(value, "context %s" % value))
-            elif name == "mechanism":
-                words.append("authentication %s" % MECHANISMS.get(value, value))
-            elif name == "conformance":
-                words.append("conformance %06x" % value)
-            elif name == "result" and hasattr(decoded, "block") is False:
-                words.append(_result(decoded, value))
-            elif name == "data" and not hidden and not hasattr(decoded, "block"):
-                words.append(_shortened(render.data(bytes(value))))
-            elif name == "title" and value:
-                words.append("title %s" % bytes(value).hex())
-            elif isinstance(value, (bytes, bytearray, memoryview)):
-                words += ["%s of %d bytes" % (name, len(value))] if len(value) else []
-            elif isinstance(value, list):
-                words.append("%d %s" % (len(value), name))
-            elif isinstance(value, (int, str)):
-                words.append("%s %s" % (name.replace("_", "-"), value))
-            else:
-                words.append(name)
-        return ", ".join(words)
+        fields = [(name, getattr(decoded, name)) for name in decoded.FIELDS]
+        words = [self._field(decoded, name, value, hidden) for name, value in fields]
+        return [word for word in words if word]
+
+    def _field(self, decoded: Any, name: str, value: Any, hidden: bool) -> str:
+        """What one field says; "" where it is no news, or a secret."""
+        if name in ("class_id", "attribute", "method", "dedicated_key") or value is None:
+            return ""
+        if name in _WORDS:
+            return _WORDS[name](decoded, value)
+        if name == "result" and not hasattr(decoded, "block"):
+            return _result(decoded, value)
+        if name == "data" and not hidden and not hasattr(decoded, "block"):
+            return self._shortened(render.data(bytes(value)))
+        if isinstance(value, (bytes, bytearray, memoryview)):
+            return "%s of %d bytes" % (name, len(value)) if len(value) else ""
+        if isinstance(value, list):
+            return "%d %s" % (len(value), name)
+        if isinstance(value, (int, str)):
+            return "%s %s" % (name.replace("_", "-"), value)
+        return name
+
+    def _shortened(self, text: str) -> str:
+        whole = not self._longest or len(text) <= self._longest
+        return text if whole else text[: self._longest] + "..."
 
     def is_secret(self, decoded: Any) -> bool:
         """Whether values in this APDU may be secrets, by what it or the last request names."""
@@ -142,8 +152,57 @@ def _result(decoded: Any, value: int) -> str:
     return apdu.access_result_name(value)
 
 
-def _shortened(text: str) -> str:
-    return text if len(text) <= _LONGEST else text[:_LONGEST] + "..."
+def _invoke(decoded: Any, value: int) -> str:
+    """ACCESS and data-notification have a long one, of 24 bits (Green Book 9.3.10)."""
+    return "invoke %d" % (value & (apdu.LONG_ID if isinstance(decoded, _LONG) else 0x0F))
+
+
+def _mechanism(decoded: Any, value: int) -> str:
+    if not value and decoded.value:
+        return "no mechanism-name"
+    return "authentication %s" % MECHANISMS.get(value, value)
+
+
+def _secret(decoded: Any, value: bytes) -> str:
+    """The calling or responding authentication value: a password, or a challenge of HLS."""
+    kind = "password" if decoded.mechanism == acse.LOW else "challenge"
+    return "a %s of %d bytes" % (kind, len(value)) if len(value) else ""
+
+
+def _diagnostic(decoded: Any, value: tuple[int, int]) -> str:
+    source = " (of the provider)" if value[0] == _PROVIDER else ""
+    return decoded.diagnostic_name() + source if value[1] else ""
+
+
+def _moment(decoded: Any, value: bytes | str) -> str:
+    if isinstance(value, str):
+        return value  # a GeneralizedTime
+    return render.stamp(value) if value else ""
+
+
+_PROVIDER = 2
+_LONG = (apdu.AccessRequest, apdu.AccessResponse, apdu.DataNotification)
+_WORDS: dict[str, Callable[[Any, Any], str]] = {
+    "obis": lambda decoded, value: _target(decoded),
+    "invoke": _invoke,
+    "context": lambda decoded, value: _CONTEXTS.get(value, "context %s" % value),
+    "mechanism": _mechanism,
+    "value": _secret,
+    "diagnostic": _diagnostic,
+    "conformance": lambda decoded, value: "conformance %06x" % value,
+    "reason": lambda decoded, value: decoded.reason_name(),
+    "title": lambda decoded, value: "title %s" % bytes(value).hex() if value else "",
+    "date_time": _moment,
+    "time": _moment,
+}
+
+
+def _block(block: apdu.GeneralBlock) -> list[str]:
+    words = ["number %d" % block.number] if len(block.data) else []
+    words += ["the last"] if block.last else []
+    words += ["streaming"] if block.streaming and not block.last else []
+    words += ["window %d" % block.window, "ack %d" % block.ack]
+    return [*words, "%d bytes" % len(block.data)]
 
 
 class TracedLink:

@@ -101,6 +101,10 @@ async def _run(options: argparse.Namespace) -> int:
     finally:
         await chunks.aclose()  # type: ignore[attr-defined]
         shown.end(decoder)
+    if not decoder.recognised:
+        formats = ", ".join(framing.FORMATS)
+        line = "%s: not recognised: no frames of %s; name its --format if you know it"
+        return _failed(line % (options.source, formats), 1)
     return 0
 
 
@@ -149,10 +153,10 @@ def _keys(options: argparse.Namespace) -> Keys:
     known = keys.read(options.keys, options.meters, options.board_key)
     ek = options.ek or os.environ.get("AMI_SNIFF_EK", "")
     ak = options.ak or os.environ.get("AMI_SNIFF_AK", "")
-    if bool(ek) != bool(ak):
-        raise WrongCall("--ek and --ak go together")
+    if ak and not ek:
+        raise WrongCall("--ak deciphers nothing without --ek")
     if ek:
-        known.add(keys.pair(ek, ak), [])
+        known.add(keys.given(ek, ak), [])
     known.titles += options.title
     return known
 
@@ -188,14 +192,15 @@ def _parser() -> argparse.ArgumentParser:
     add("--meters", type=Path, metavar="FILE", help="its meters.jsonl: whose address is whose")
     add("--board-key", type=Path, metavar="FILE", help="where the keys are wrapped")
     add("--ek", metavar="HEX", help="or one meter's encryption key")
-    add("--ak", metavar="HEX", help="and authentication key")
+    add("--ak", metavar="HEX", help="and authentication key; without it nothing is authenticated")
     add(
         "--title",
         type=_title,
         action="append",
         default=[],
         metavar="HEX",
-        help="system title of a client whose AARQ was not captured",
+        help="system title of whoever does not tell it: a client whose AARQ was not captured, a"
+        " meter that leaves it empty",
     )
     return parser
 

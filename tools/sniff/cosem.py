@@ -18,25 +18,17 @@ from gateway.dlms.data import axdr, obis
 from gateway.dlms.errors import DlmsError, ProtocolError
 from gateway.dlms.protection import envelope
 from gateway.dlms.protection.keyring import TITLE_SIZE
-from gateway.dlms.protection.policy import AUTHENTICATED, BROADCAST, COMPRESSED, ENCRYPTED
-from gateway.dlms.protection.security import TAG_SIZE
-from gateway.dlms.protection.tags import (
-    GENERAL_CIPHERING_TAG,
-    GENERAL_DED_TAG,
-    GENERAL_GLO_TAG,
-    GENERAL_SIGNING_TAG,
-    PLAIN_OF,
-    PLAIN_OF_DED,
-    PROTECTED,
-)
+from gateway.dlms.protection.policy import BROADCAST
+from gateway.dlms.protection.tags import GENERAL_SIGNING_TAG, PROTECTED
 from hal.cpython.crypto import SystemCrypto
-from hal.ports import AesGcm, CryptoError
+from hal.ports import AesGcm
 from tools.cosem.names import ATTRIBUTE, METHOD, class_name, member_name
-from tools.dlms import shown
+from tools.dlms import p1, readings, shown
+from tools.dlms.sealed import Sealed, control_text
 from tools.dlms.trace import CIPHERED, Tracer
 from tools.sniff.frame import Carried, Layer, Part
 from tools.sniff.keys import Keys, KeySet
-from tools.sniff.lines import direction
+from tools.sniff.tags import direction
 
 MOST = 2048  # conversations remembered
 _ASKED = 16  # as many as invoke ids
@@ -71,7 +63,7 @@ class _Conversation:
     )
 
     def __init__(self) -> None:
-        self.tracer = Tracer()
+        self.tracer = Tracer(0)
         self.client_title = b""
         self.server_title = b""
         self.dedicated: AesGcm | None = None
@@ -88,23 +80,30 @@ class Cosem:
         self.keys = Keys() if keys is None else keys
         self.ciphered = 0
         self.deciphered = 0
+        self.unproven = 0  # of these, not authenticated
         self._conversations: OrderedDict[tuple[str, str, int, int], _Conversation] = OrderedDict()
+        self._way: bool | None = None  # of the APDU at hand
         self._titles: OrderedDict[bytes, None] = OrderedDict.fromkeys(self.keys.titles)
 
-    def layers(self, carried: Carried, outward: bool | None, stream: str = "") -> list[Layer]:
-        """What an APDU says, outermost first."""
+    def layers(
+        self, carried: Carried, outward: bool | None, stream: str = ""
+    ) -> tuple[list[Layer], bool | None]:
+        """What an APDU says, outermost first; and whether it goes to a meter, if that tells."""
         key = stream, carried.peer, carried.client, carried.server
         conversation = self._conversations.pop(key, None) or _Conversation()
         self._conversations[key] = conversation
         if len(self._conversations) > MOST:
             self._conversations.popitem(last=False)
-        return self._apdu(bytes(carried.apdu), carried.peer, outward, conversation, 0)
+        self._way = outward
+        layers = self._apdu(bytes(carried.apdu), carried.peer, outward, conversation, 0)
+        return layers, self._way
 
     def _apdu(
         self, raw: bytes, peer: str, outward: bool | None, said: _Conversation, depth: int
     ) -> list[Layer]:
         if outward is None:
             outward = direction(raw)
+        self._way = outward
         if raw[:1] and raw[0] in PROTECTED and depth < _DEPTH:
             return self._protected(raw, peer, outward, said, depth)
         try:
@@ -112,6 +111,8 @@ class Cosem:
         except (DlmsError, ValueError):
             decoded = None
         text = said.tracer.describe(raw)
+        if p1.is_text(raw):
+            return [Layer("P1", text, [Part("line", b"", line) for line in p1.lines(raw)])]
         if raw[:1] and raw[0] in PROTECTED:
             text += ": too deep"
         text += self._meaning(decoded, said)
@@ -121,7 +122,8 @@ class Cosem:
         if isinstance(decoded, acse.InitiateRequest):
             said.dedicated = _cipher(decoded.dedicated_key)
         if isinstance(decoded, apdu.GeneralBlock):
-            inner = _whole(decoded, outward, said)
+            inner, missing = _whole(decoded, outward, said)
+            layers[0].text += missing
         else:
             inner = getattr(decoded, "user_information", b"")
         if inner and depth < _DEPTH:
@@ -163,13 +165,16 @@ class Cosem:
         asked = said.asked.get(invoke)
         if asked is None or not isinstance(decoded, apdu.GetResponse) or decoded.data is None:
             return ""
-        if said.tracer.is_secret(decoded):
-            return ""
-        try:
-            meaning = shown.meaning(asked[0], asked[2], axdr.decode(decoded.data))
-        except ProtocolError:
-            return ""
-        return " (%s)" % meaning.replace("\n", "; ") if meaning else ""
+        class_id, name, index = asked
+        words = class_name(class_id), obis.text(name), member_name(ATTRIBUTE, class_id, index)
+        meaning = ""
+        if not said.tracer.is_secret(decoded):
+            try:
+                meaning = shown.meaning(class_id, index, axdr.decode(decoded.data))
+            except ProtocolError:
+                pass
+        meaning = ": " + meaning.replace("\n", "; ") if meaning else ""
+        return " (%s%s)" % (" ".join(words), meaning)
 
     # ------------------------------------------------------------ protection
 
@@ -191,66 +196,90 @@ class Cosem:
                     Layer("signed", text, parts),
                     *self._apdu(bytes(content), peer, outward, said, depth + 1),
                 ]
-            sealed = _Sealed(raw, outward, said)
+            sealed = Sealed(raw)
         except (DlmsError, ValueError, IndexError) as error:
             return [Layer("ciphered", "%s, %d bytes: %s" % (name, len(raw), error))]
+        text = "%s, counter %d" % (name, int.from_bytes(sealed.counter, "big"))
         self.ciphered += 1
         if outward is None and sealed.title:
             outward = sealed.title in self._titles
-        plain, keys_of = self._open(sealed, peer, outward, said)
-        if plain is None:
-            return [
-                Layer("ciphered", "%s, not deciphered: %s" % (sealed.text, keys_of), sealed.parts)
-            ]
+        opened = self._open(sealed, peer, outward, said)
+        layer = Layer("ciphered", text, _sealed_parts(raw, sealed))
+        if opened.plain is None:
+            layer.text += ", not deciphered: %s" % opened.why
+            return [layer]
         self.deciphered += 1
-        layer = Layer("ciphered", "%s, keys of %s" % (sealed.text, keys_of), sealed.parts)
-        return [layer, *self._apdu(plain, peer, outward, said, depth + 1)]
+        if opened.of:
+            layer.text += ", keys of %s" % opened.of
+        if opened.why:
+            self.unproven += 1
+            layer.text += ", NOT AUTHENTICATED: %s" % opened.why
+        way = direction(opened.plain)
+        outward = way if way is not None else outward
+        return [layer, *self._apdu(opened.plain, peer, outward, said, depth + 1)]
 
     def _open(
-        self, sealed: _Sealed, peer: str, outward: bool | None, said: _Conversation
-    ) -> tuple[bytes | None, str]:
-        """(plain APDU, whose keys), or (None, why not)."""
+        self, sealed: Sealed, peer: str, outward: bool | None, said: _Conversation
+    ) -> _Opened:
         if sealed.why:
-            return None, sealed.why
+            return _Opened(None, sealed.why)
         if sealed.title and outward:
             self._learn(sealed.title)
-        if sealed.dedicated:
-            if said.dedicated is None or said.keys is None:
-                return None, "the dedicated key is not known"
-            sets = [(said.keys, said.dedicated)]
-        elif sealed.control & BROADCAST:
-            if self.keys.broadcast is None:
-                return None, "no broadcast key is given"
-            sets = [(self.keys.broadcast, self.keys.broadcast.gcm)]
-        else:
-            meter = said.server_title if outward else sealed.title or said.server_title
-            sets = [(each, each.gcm) for each in self.keys.candidates(peer, meter)]
-            if said.keys is not None:
-                sets.insert(0, (said.keys, said.keys.gcm))
-        if not sets:
-            return None, "no keys are given"
-        titles = _tried(sealed, outward, said, list(self._titles))
-        if tuple(titles) in said.useless:
-            return None, "no key given fits"
-        for keys, gcm in sets:
-            for title in titles or ([keys.title] if outward is not True else []):
-                plain = sealed.plain(gcm, keys, title)
-                if plain is not None:
-                    self._fits(keys, title, sealed, outward, said)
-                    return plain, keys.serial
-        if not titles and not any(keys.title for keys, _ in sets):
-            return None, "the sender's system title is not known"
+        sets, why = self._sets(sealed, peer, outward, said)
+        titles, certain = self._tried(sealed, outward, said)
+        tries = []
+        if tuple(titles) not in said.useless:
+            for keys, gcm in sets:
+                own = [] if certain or outward else [keys.title]
+                tries += [(keys, gcm, title) for title in titles + own if title]
+        for keys, gcm, title in tries:
+            plain = sealed.proven(gcm, keys.ak, title)
+            if plain is not None:
+                keys.proven = True
+                self._fits(keys, title, sealed, outward, said)
+                return _Opened(plain, "", keys.serial)
+        for keys, gcm, title in tries if sealed.encrypted else ():
+            if sealed.authenticated and keys.proven:
+                continue  # under keys that are right its tag does not fit: it was changed
+            plain = sealed.plausible(gcm, title)
+            if plain is not None:
+                self._fits(keys, title, sealed, outward, said)
+                return _Opened(plain, sealed.unproven(keys.ak), keys.serial)
+        if not sealed.encrypted:
+            return _Opened(sealed.body, why or sealed.unproven(b"?"))
+        if why:
+            return _Opened(None, why)
+        if not titles and not tries:
+            return _Opened(None, "the sender's system title is not known; give it with --title")
         if said.keys is not None:
-            return None, "it was changed on its way, or has another key"
+            return _Opened(None, "it was changed on its way, or has another key")
         if not sealed.dedicated and len(said.useless) < _TITLES:
             said.useless.add(tuple(titles))
-        return None, "no key given fits"
+        return _Opened(None, "no key given fits")
+
+    def _sets(
+        self, sealed: Sealed, peer: str, outward: bool | None, said: _Conversation
+    ) -> tuple[list[tuple[KeySet, AesGcm]], str]:
+        """The keys that may fit, the likeliest first; why there are none."""
+        sets: list[tuple[KeySet, AesGcm]]
+        if sealed.dedicated:
+            if said.dedicated is None or said.keys is None:
+                return [], "the dedicated key is not known"
+            return [(said.keys, said.dedicated)], ""
+        if sealed.control & BROADCAST:
+            fleet = self.keys.broadcast
+            return ([(fleet, fleet.gcm)], "") if fleet else ([], "no broadcast key is given")
+        meter = said.server_title if outward else sealed.title or said.server_title
+        sets = [(each, each.gcm) for each in self.keys.candidates(peer, meter)]
+        if said.keys is not None:
+            sets.insert(0, (said.keys, said.keys.gcm))
+        return sets, "" if sets else "no keys are given"
 
     def _fits(
         self,
         keys: KeySet,
         title: bytes,
-        sealed: _Sealed,
+        sealed: Sealed,
         outward: bool | None,
         said: _Conversation,
     ) -> None:
@@ -261,122 +290,66 @@ class Cosem:
         elif outward is False and not said.server_title:
             said.server_title = title
 
-
-def _tried(
-    sealed: _Sealed, outward: bool | None, said: _Conversation, clients: list[bytes]
-) -> list[bytes]:
-    """System titles the sender may have."""
-    if sealed.title:
-        return [sealed.title]
-    own = said.client_title if outward else said.server_title
-    if own:
-        return [own]
-    if outward:
-        return clients
-    if outward is None:
-        return [each for each in (said.client_title, said.server_title) if each]
-    return []
-
-
-class _Sealed:
-    """A ciphered APDU, taken apart: `title` of its sender where it tells, `why` it cannot be
-    deciphered whatever keys there are."""
-
-    def __init__(self, raw: bytes, outward: bool | None, said: _Conversation) -> None:
-        tag = raw[0]
-        self.title = b""
-        self.why = ""
-        self.parties = b""
-        self.expected = PLAIN_OF.get(tag, PLAIN_OF_DED.get(tag))
-        self.dedicated = tag == GENERAL_DED_TAG or tag in PLAIN_OF_DED
-        self.parts = [Part("tag", raw[:1], CIPHERED.get(tag, ""))]
-        if tag in (GENERAL_GLO_TAG, GENERAL_DED_TAG):
-            title, at = axdr.bytes_at(raw, 1)
-            self.title = bytes(title)
-            self.parts.append(Part("system title", self.title))
-            content, end = axdr.bytes_at(raw, at)
-        elif tag == GENERAL_CIPHERING_TAG:
-            parties, info, content = envelope.ciphering_parts(raw)
-            end = len(raw)
-            self.title = bytes(parties.originator)
-            self.parties = parties.encode()
-            self.parts.append(Part("parties", self.parties))
-            if info.kind != envelope.IDENTIFIED:
-                self.why = "its key was wrapped or agreed for this APDU alone"
-        else:
-            content, end = axdr.bytes_at(raw, 1)
-        if end != len(raw):
-            raise ProtocolError("%d bytes left over after the APDU" % (len(raw) - end))
-        if len(content) < 6:
-            raise ProtocolError("%d bytes cannot hold a ciphered APDU" % len(content))
-        self.control = content[0]
-        self.counter = bytes(content[1:5])
-        self._body = bytes(content[5:])
-        self.text = "%s, counter %d" % (CIPHERED.get(tag, ""), int.from_bytes(self.counter, "big"))
-        self.parts += [
-            Part("security control", content[:1], _control_text(self.control)),
-            Part("counter", self.counter, str(int.from_bytes(self.counter, "big"))),
-        ]
-        if self.control & COMPRESSED:
-            self.why = "it is compressed, which is not supported here"
-        body, mac = self._body, b""
-        if self.control & AUTHENTICATED:
-            if len(body) <= TAG_SIZE:
-                raise ProtocolError("%d bytes cannot hold a tag" % len(content))
-            body, mac = body[:-TAG_SIZE], body[-TAG_SIZE:]
-        if self.control & ENCRYPTED:
-            self.parts.append(Part("ciphertext", body))
-        else:
-            self.parts.append(Part("APDU", b"", "%d bytes" % len(body)))
-        if mac:
-            self.parts.append(Part("tag", mac))
-
-    def plain(self, gcm: AesGcm, keys: KeySet, title: bytes) -> bytes | None:
-        """The APDU, if these are the keys and the title."""
-        if len(title) != TITLE_SIZE:
-            return None
-        nonce = title + self.counter
-        if not self.control & AUTHENTICATED:
-            if not self.control & ENCRYPTED:
-                return self._body
-            plain = gcm.crypt(nonce, self._body)
-            # There is no tag: the first byte is all that says whether the key is right.
-            return plain if plain[:1] and plain[0] == self.expected else None
-        aad = bytes((self.control,)) + keys.ak + self.parties
-        try:
-            if self.control & ENCRYPTED:
-                return gcm.decrypt(nonce, self._body, aad, TAG_SIZE)
-            plain = self._body[:-TAG_SIZE]
-            gcm.decrypt(nonce, self._body[-TAG_SIZE:], aad + plain, TAG_SIZE)
-        except CryptoError:
-            return None
-        return plain
+    def _tried(
+        self, sealed: Sealed, outward: bool | None, said: _Conversation
+    ) -> tuple[list[bytes], bool]:
+        """System titles that the sender may have, and whether it can be no other: its own, that of
+        the association, those given for whoever does not tell it."""
+        if sealed.title:
+            return [sealed.title], True
+        own = said.client_title if outward else said.server_title
+        if own and outward is not None:
+            return [own], True
+        if outward:
+            return list(self._titles), False
+        both = [each for each in (said.client_title, said.server_title) if each]
+        return (both if outward is None else []) + self.keys.titles, False
 
 
-def _control_text(control: int) -> str:
-    words = ["suite %d" % (control & 0x0F)]
-    for bit, word in (
-        (AUTHENTICATED, "authenticated"),
-        (ENCRYPTED, "encrypted"),
-        (BROADCAST, "broadcast key"),
-        (COMPRESSED, "compressed"),
-    ):
-        if control & bit:
-            words.append(word)
-    return ", ".join(words)
+class _Opened:
+    """`plain` None: it could not be opened, `why`. Else `why` it is not authenticated, "" where it
+    is; `of`: whose keys fitted, "" where none had to."""
+
+    def __init__(self, plain: bytes | None, why: str, of: str = "") -> None:
+        self.plain = plain
+        self.why = why
+        self.of = of
+
+
+def _sealed_parts(raw: bytes, sealed: Sealed) -> list[Part]:
+    parts = [Part("tag", raw[:1], CIPHERED.get(raw[0], ""))]
+    if sealed.parties:
+        parts.append(Part("parties", sealed.parties))
+    elif sealed.tells_title:
+        parts.append(Part("system title", sealed.title, "" if sealed.title else "empty"))
+    parts += [
+        Part("security control", bytes((sealed.control,)), control_text(sealed.control)),
+        Part("counter", sealed.counter, str(int.from_bytes(sealed.counter, "big"))),
+    ]
+    if sealed.encrypted:
+        parts.append(Part("ciphertext", sealed.body))
+    else:
+        parts.append(Part("APDU", b"", "%d bytes" % len(sealed.body)))
+    if sealed.tag:
+        parts.append(Part("tag", sealed.tag))
+    return parts
 
 
 def _cipher(key: bytes) -> AesGcm | None:
     return SystemCrypto().aes_gcm(bytes(key)) if len(key) in (16, 32) else None
 
 
-def _whole(block: apdu.GeneralBlock, outward: bool | None, said: _Conversation) -> bytes:
-    """The APDU that these blocks were, once the last one has come."""
+def _whole(
+    block: apdu.GeneralBlock, outward: bool | None, said: _Conversation
+) -> tuple[bytes, str]:
+    """(the APDU that these blocks were, once the last one has come, what is missing)."""
     way = bool(outward)
-    if block.number == 1 or way not in said.blocks:
-        said.blocks[way] = Incoming(_LONGEST)
     if not block.data:
-        return b""  # only an acknowledgement
+        return b"", ""  # only an acknowledgement
+    if block.number == 1:
+        said.blocks[way] = Incoming(_LONGEST)
+    if way not in said.blocks:
+        return b"", ", of an APDU whose beginning is missing"
     try:
         said.blocks[way].take(block)
         whole = said.blocks[way].whole()
@@ -384,13 +357,18 @@ def _whole(block: apdu.GeneralBlock, outward: bool | None, said: _Conversation) 
         whole = b""
     if whole is not None:
         del said.blocks[way]
-    return whole or b""
+    elif block.last:
+        return b"", ", others are missing"
+    return whole or b"", ""
 
 
 def _parts(raw: bytes, decoded: Any, said: _Conversation) -> list[Part]:
     """Byte by byte what is no secret; of the rest how much it is, and what a list is about."""
     if isinstance(decoded, _OPEN) and not said.tracer.is_secret(decoded):
         return [Part("tag", raw[:1]), Part("content", raw[1:])]
+    if isinstance(decoded, apdu.DataNotification):
+        named = readings.named(decoded.data)
+        return [Part("tag", raw[:1]), *(Part(name, b"", value) for name, value in named)]
     parts = [Part("tag", raw[:1]), Part("content", b"", "%d bytes, not shown" % (len(raw) - 1))]
     if isinstance(decoded, _LISTS):
         kind = METHOD if isinstance(decoded, _METHOD_LISTS) else ATTRIBUTE

@@ -6,17 +6,25 @@ from __future__ import annotations
 from collections import Counter, OrderedDict
 from dataclasses import replace
 
+from gateway.dlms.apdu.gbt import GENERAL_BLOCK_TRANSFER
 from gateway.dlms.hdlc import mode_e
-from tools.sniff import framing, plc, radio
+from gateway.dlms.protection.tags import PROTECTED
+from tools.dlms import p1
+from tools.sniff import framing, kinds, mbus, plc, radio
 from tools.sniff.cosem import Cosem
 from tools.sniff.frame import Chunk, Decoded, Frame, Layer, Part, Raw
 from tools.sniff.keys import Keys
-from tools.sniff.lines import HdlcLine, WrapperLine, direction
+from tools.sniff.lines import HdlcLine, WrapperLine
 from tools.sniff.prime import Nodes
+from tools.sniff.tags import direction
 
 AUTO = "auto"
 _ENOUGH = 24  # bytes in good frames that tell what a line speaks
-_MOST_UNKNOWN = 8192  # bytes kept until then
+_MOST_UNKNOWN = 16384  # bytes kept until then
+_PART = 8  # chance makes frames of short check sequences: they have to be this part of all bytes
+# Formats whose frames chance does not make, the surest first; the others in their order
+_SURE = (framing.HDLC, framing.P1, framing.MBUS)
+_ORDER = (*_SURE, framing.USI, framing.WRAPPER, framing.IMST, framing.AMBER)
 _STREAMS = 256  # lines or connections at once
 _NAMES = 1024  # of what the summary counts
 
@@ -30,6 +38,7 @@ class _Line:
         self._nodes = Nodes()
         self._wrapper = WrapperLine()
         self._hdlc = HdlcLine()
+        self._mbus = mbus.MbusLine()
         self._with_rssi = False
 
     def feed(self, chunk: Chunk) -> list[Raw]:
@@ -55,14 +64,22 @@ class _Line:
             return radio.module(raw.data, self._with_rssi)
         if self.format == framing.WRAPPER:
             return self._wrapper.decode(raw.data, outward)
+        if self.format == framing.MBUS:
+            return self._mbus.decode(raw.data)
+        if self.format == framing.P1:
+            return _p1(raw.data)
         return self._hdlc.decode(raw.data, outward)
 
     def _damaged(self, raw: Raw) -> Decoded:
         """The first bytes only: what stands further in may be a secret."""
-        if self.format == framing.HDLC and raw.damage == framing.NOISE:
-            message = _mode_e(raw.data)
-            if message:
-                return Decoded([Layer("mode E", message)])
+        if raw.damage == kinds.NOISE:
+            title, said = "mode E", ""
+            if self.format == framing.HDLC:
+                said = _mode_e(raw.data)
+            elif self.format == framing.MBUS:
+                title, said = "wired M-Bus", mbus.short_frames(raw.data)
+            if said:
+                return Decoded([Layer(title, said)])
         head = raw.data[:8]
         layer = Layer(_TITLES[self.format], raw.why, [Part("begins", head)])
         return Decoded([layer], damage=raw.damage)
@@ -74,7 +91,18 @@ _TITLES = {
     framing.AMBER: "Amber",
     framing.WRAPPER: "wrapper",
     framing.HDLC: "HDLC",
+    framing.MBUS: "wired M-Bus",
+    framing.P1: "P1",
 }
+
+
+def _p1(telegram: bytes) -> Decoded:
+    """A telegram whose CRC is right, if it has one."""
+    lines = p1.lines(telegram)
+    parts = [Part("line", b"", line) for line in lines]
+    if p1.crc(telegram) is None:
+        lines.append("no CRC")
+    return Decoded([Layer("P1", ", ".join(lines), parts)], False)
 
 
 def _mode_e(noise: bytes) -> str:
@@ -95,39 +123,67 @@ class _Unknown:
 
     def __init__(self) -> None:
         self.chunks: list[Chunk] = []
-        self._size = 0
+        self.size = 0
         self._lines = {name: _Line(name) for name in framing.FORMATS}
-        self._good: Counter[str] = Counter()
+        self._bytes: dict[bool | None, bytearray] = {}
+        self._good: Counter[str] = Counter()  # bytes in frames that are right
+        self._known: Counter[str] = Counter()  # and in damaged ones that are of the format
+        self._short: list[tuple[str, bool | None, Raw]] = []  # to be judged by what follows
 
     def feed(self, chunk: Chunk) -> str:
         """The format, once it is known."""
         self.chunks.append(chunk)
-        self._size += len(chunk.data)
+        self.size += len(chunk.data)
+        self._bytes.setdefault(chunk.outward, bytearray()).extend(chunk.data)
         for name, line in self._lines.items():
             for raw in line.feed(chunk):
-                self._weigh(name, raw)
+                self._weigh(name, raw, chunk.outward)
         (best, size), (_, second) = ([*self._good.most_common(2), ("", 0), ("", 0)])[:2]
-        if size >= _ENOUGH and size > 2 * second:
-            return best
-        return (self.guess() or framing.USI) if self._size > _MOST_UNKNOWN else ""
+        return best if size >= _ENOUGH and size > 2 * second else ""
+
+    @property
+    def full(self) -> bool:
+        """It has been long enough: guess() tells."""
+        return self.size > _MOST_UNKNOWN
 
     def guess(self) -> str:
-        """The best there is; "" where nothing is a frame of any kind."""
+        """The best there is once no more comes; "" where it is not recognised."""
         for name, line in self._lines.items():
-            for _, raw in line.end():
-                self._weigh(name, raw)
-        best = self._good.most_common(1)
-        return best[0][0] if best else ""
+            for outward, raw in line.end():
+                self._weigh(name, raw, outward)
+        for name, outward, raw in self._short:
+            behind = self._bytes[outward][raw.offset + raw.size :]
+            if not behind or behind.startswith(framing.sync(name)):
+                self._known[name] += raw.size
+        found = ""
+        for name in _ORDER:
+            size = self._good[name] + self._known[name]
+            enough = size > 0 if name in _SURE else size * _PART >= max(1, self.size)
+            if enough and size > self._good[found] + self._known[found]:
+                found = name
+        return found
 
-    def _weigh(self, name: str, raw: Raw) -> None:
+    def _weigh(self, name: str, raw: Raw, outward: bool | None) -> None:
         """A wrapper has no check sequence, and Amber's is short: they count where an APDU, or a
-        command that there is, stands in them."""
+        command that there is, stands in them. What is damaged counts where enough of it is right,
+        and of formats that chance makes, where it begins the capture or the next one follows."""
         if raw.damage:
+            if not raw.known:
+                return
+            if name in _SURE:
+                self._known[name] += raw.size
+            elif raw.damage == kinds.CUT_SHORT:
+                self._known[name] += raw.size if raw.offset <= len(framing.sync(name)) else 0
+            elif name == framing.USI:
+                self._known[name] += raw.size
+            else:
+                self._short.append((name, outward, raw))
             return
         if name == framing.WRAPPER and direction(raw.data[8:9]) is None:
             control = raw.data[2:6] in (b"\0\1\0\0", b"\0\0\0\1") and 1 <= raw.data[8] <= 4
-            protected = raw.data[8] in (0xDB, 0xDC, 0xDD, 0xDF, 0xE0)
-            if not control and not protected:
+            block = raw.data[8] == GENERAL_BLOCK_TRANSFER
+            text = p1.begins(raw.data[8:])
+            if not control and not block and not text and raw.data[8] not in PROTECTED:
                 return
         if name == framing.AMBER and raw.data[1] & 0x7F > 0x11:
             return
@@ -149,6 +205,12 @@ class Decoder:
         self.kinds: Counter[str] = Counter()  # layers, and what is said in them, by name
         self.formats: dict[str, str] = {}  # of streams, as found out
         self._lines: OrderedDict[str, _Line | _Unknown] = OrderedDict()
+        self._skipped: Counter[tuple[str, bool | None]] = Counter()  # bytes not recognised
+
+    @property
+    def recognised(self) -> bool:
+        """Whether anything was, of what has come."""
+        return self.format != AUTO or bool(self.formats) or not self.bytes
 
     def feed(self, chunk: Chunk) -> list[Frame]:
         self.bytes += len(chunk.data)
@@ -162,7 +224,9 @@ class Decoder:
         if isinstance(line, _Line):
             return ended + self._frames(line, chunk)
         name = line.feed(chunk)
-        return ended + (self._settle(chunk.stream, line, name) if name else [])
+        if name or line.full:
+            ended += self._settle(chunk.stream, line, name or line.guess())
+        return ended
 
     def end(self) -> list[Frame]:
         """There is no more: what was not known yet is guessed, what is incomplete is given up."""
@@ -175,18 +239,37 @@ class Decoder:
     def _end(self, stream: str, line: _Line | _Unknown) -> list[Frame]:
         found = []
         if isinstance(line, _Unknown):
-            found += self._settle(stream, line, line.guess() or framing.USI)
-            line = self._lines.pop(stream)
-            assert isinstance(line, _Line)
+            found += self._settle(stream, line, line.guess())
+            known = self._lines.pop(stream, None)
+            if not isinstance(known, _Line):
+                return found
+            line = known
         for outward, raw in line.end():
             found.append(self._frame(line, raw, Chunk(b"", None, outward, stream)))
         return found
 
     def _settle(self, stream: str, unknown: _Unknown, name: str) -> list[Frame]:
+        """All that came so far; `name` "": it is not recognised, and what comes is looked at
+        anew."""
+        if not name:
+            self._lines[stream] = _Unknown()
+            return [self._not_recognised(unknown, stream)] if unknown.size else []
         line = self._lines[stream] = _Line(name)
         if len(self.formats) < _STREAMS:
             self.formats[stream] = name
         return [frame for chunk in unknown.chunks for frame in self._frames(line, chunk)]
+
+    def _not_recognised(self, unknown: _Unknown, stream: str) -> Frame:
+        data = b"".join(chunk.data for chunk in unknown.chunks)
+        text = "%d bytes are no frames of a format that is known here" % len(data)
+        layer = Layer("not recognised", text, [Part("begins", data[:8])])
+        self.frames += 1
+        self.damage[kinds.NOT_RECOGNISED] += 1
+        first = unknown.chunks[0]
+        offset = self._skipped[stream, first.outward]
+        for chunk in unknown.chunks:
+            self._skipped[stream, chunk.outward] += len(chunk.data)
+        return Frame(self.frames, first.at_ms, None, stream, offset, [layer], kinds.NOT_RECOGNISED)
 
     def _frames(self, line: _Line, chunk: Chunk) -> list[Frame]:
         return [self._frame(line, raw, chunk) for raw in line.feed(chunk)]
@@ -204,7 +287,9 @@ class Decoder:
             to_meter = decoded.outward if decoded.outward is not None else outward
             if to_meter is None:
                 to_meter = direction(carried.apdu)
-            decoded.layers += self.cosem.layers(carried, to_meter, chunk.stream)
+            layers, to_meter = self.cosem.layers(carried, to_meter, chunk.stream)
+            decoded.layers += layers
+            outward = outward if outward is not None else to_meter
         self.frames += 1
         if decoded.damage:
             self.damage[decoded.damage] += 1
@@ -219,7 +304,7 @@ class Decoder:
             chunk.at_ms,
             outward,
             chunk.stream,
-            raw.offset,
+            raw.offset + self._skipped[chunk.stream, chunk.outward],
             decoded.layers,
             decoded.damage,
         )

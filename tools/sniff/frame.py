@@ -22,12 +22,15 @@ class Chunk:
 @dataclass(frozen=True)
 class Raw:
     """One frame without escapes, or what should have been one: then `damage` is its kind, and
-    `why` says what was expected and what came. `offset`: bytes on the line before it."""
+    `why` says what was expected and what came. `offset`: bytes on the line before it. Of what is
+    damaged, `size`: its bytes on the line, and `known`: what is right of it tells whose it is."""
 
     data: bytes
     offset: int
     damage: str = ""
     why: str = ""
+    size: int = 0
+    known: bool = False
 
 
 @dataclass(frozen=True)

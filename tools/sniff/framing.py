@@ -8,14 +8,18 @@ from __future__ import annotations
 
 from typing import Protocol
 
-from gateway.dlms.hdlc import frames as hdlc_frames
-from hal.modem import usi, wrapper
-from hal.modem.wmbus import amber_frames, hci
-from hal.rt.crc import x25
+from hal.modem import usi
+from tools.sniff import kinds
 from tools.sniff.frame import Raw
+from tools.sniff.kinds import (
+    BAD_ESCAPE,
+    BAD_LENGTH,
+    CUT_SHORT,
+    NOISE,
+    TOO_LONG,
+    UNKNOWN_PROTOCOL,
+)
 
-NOISE, BAD_CRC, BAD_LENGTH, CUT_SHORT = "noise", "bad-crc", "bad-length", "cut-short"
-BAD_ESCAPE, UNKNOWN_PROTOCOL, TOO_LONG = "bad-escape", "unknown-protocol", "too-long"
 SHOWN = 24  # bytes of something damaged
 
 
@@ -60,7 +64,11 @@ class UsiFramer:
     def end(self) -> list[Raw]:
         left = bytes(self._partial)
         self._partial = bytearray()
-        return [Raw(left[:SHOWN], self._offset, CUT_SHORT, _cut(len(left)))] if left else []
+        if not left:
+            return []
+        known = self._offset > 0 and len(left) > 2 and usi.crc_size(left[1] & 0x3F) > 0
+        why = _cut(len(left))
+        return [Raw(left[:SHOWN], self._offset, CUT_SHORT, why, len(left), known)]
 
     def _gather(self, piece: bytes, found: list[Raw]) -> None:
         if self._skipping:
@@ -107,34 +115,18 @@ def _usi_frame(escaped: bytes, offset: int) -> Raw:
         why = "protocol %02x: expected %d bytes of data, came %d" % (
             protocol, length, max(0, len(raw) - 2 - checked))  # fmt: skip
         return Raw(raw[:SHOWN], offset, BAD_LENGTH, why)
-    return Raw(raw, offset, *_compared("CRC", usi_crc(protocol, raw[:-checked]), raw[-checked:]))
+    damage, why = kinds.compared("CRC", usi_crc(protocol, raw[:-checked]), raw[-checked:])
+    return Raw(raw, offset, damage, why, len(escaped), True)
 
 
 # ---------------------------------------------------------------- frames that tell their length
-
-
-class _Kind(Protocol):
-    """sync: what a frame begins with. shared: bytes at its end that may begin the next one. fill:
-    bytes between frames that mean nothing. stalled_ms: a frame that pauses so long has ended."""
-
-    sync: bytes
-    shared: int
-    fill: bytes
-    stalled_ms: int
-
-    def size(self, data: bytes) -> int | tuple[str, str] | None:
-        """Of the frame that `data` begins with; None: more bytes are needed to know, 0: it is none
-        here, (kind, what is wrong): it is one, but damaged already."""
-
-    def check(self, frame: bytes) -> tuple[str, str]:
-        """(kind, what is wrong) of a frame as long as it says; ("", "")."""
 
 
 class Scanner:
     """Looks for frames of a kind. Behind damage it looks on from the next byte, and is silent about
     what is damaged inside what is damaged."""
 
-    def __init__(self, kind: _Kind) -> None:
+    def __init__(self, kind: kinds.Kind) -> None:
         self._kind = kind
         self._buffer = b""
         self._offset = 0  # of the buffer
@@ -222,7 +214,8 @@ class Scanner:
         offset = self._offset + start
         self._end_noise(found)
         if offset >= self._silent_until:
-            found.append(Raw(frame[:SHOWN], offset, damage, why))
+            known = self._kind.known(frame)
+            found.append(Raw(frame[:SHOWN], offset, damage, why, len(frame), known))
             self._silent_until = offset + span
 
     def _add_noise(self, data: bytes, offset: int) -> None:
@@ -241,145 +234,28 @@ class Scanner:
         self._noise_size = 0
 
 
-class _Hci:
-    sync = b"\xa5"
-    shared = 0
-    fill = b""
-    stalled_ms = 500
-
-    def size(self, data: bytes) -> int | tuple[str, str] | None:
-        if len(data) < 4:
-            return None
-        control, endpoint = data[1] >> 4, data[1] & 0x0F
-        if control & 1 or not 1 <= endpoint <= 4:
-            return 0
-        size = 4 + data[3]
-        size += 4 if control & hci.WITH_TIME else 0
-        size += 1 if control & hci.WITH_RSSI else 0
-        return size + (2 if control & hci.WITH_CRC else 0)
-
-    def check(self, frame: bytes) -> tuple[str, str]:
-        if not frame[1] >> 4 & hci.WITH_CRC:
-            return "", ""
-        expected = hci.crc16(frame[1:-2]).to_bytes(2, "little")
-        return _compared("CRC", expected, frame[-2:])
-
-
-class _Amber:
-    sync = b"\xff"
-    shared = 0
-    fill = b""
-    stalled_ms = 1000
-
-    def size(self, data: bytes) -> int | tuple[str, str] | None:
-        if len(data) < 3:
-            return None
-        return 4 + data[2] if data[2] <= amber_frames.MAX_DATA else 0
-
-    def check(self, frame: bytes) -> tuple[str, str]:
-        return _compared("XOR", bytes((usi.crc8(frame[:-1]),)), frame[-1:])
-
-
-class _Wrapper:
-    sync = b"\x00\x01"
-    shared = 0
-    fill = b""
-    stalled_ms = 60_000
-
-    def size(self, data: bytes) -> int | tuple[str, str] | None:
-        if len(data) < wrapper.HEADER:
-            return None
-        return wrapper.HEADER + int.from_bytes(data[6:8], "big")
-
-    def check(self, frame: bytes) -> tuple[str, str]:
-        if len(frame) == wrapper.HEADER:
-            return BAD_LENGTH, "a wrapper without an APDU"
-        return "", ""
-
-
-class _Hdlc:
-    sync = b"\x7e"
-    shared = 1
-    fill = b"\x7e"
-    stalled_ms = 2000
-
-    def size(self, data: bytes) -> int | tuple[str, str] | None:
-        if len(data) < 2:
-            return None
-        if data[1] & 0xF0 != 0xA0:
-            return 0
-        if len(data) < 3:
-            return None
-        length = (data[1] & 7) << 8 | data[2]
-        if length < 7:
-            return 0
-        # the header is looked at first, so that a false beginning is not waited for
-        control = hdlc_control_at(data, 1 + length)
-        if control is None:
-            return None if len(data) < 14 else 0
-        if control == 0:
-            return 0
-        header = control + 1
-        if header + 2 < 1 + length:
-            if len(data) < header + 2:
-                return None
-            expected, came = x25(data[1:header]), data[header : header + 2]
-            if came != expected:
-                return _compared("HCS", expected, came)
-        return length + 2
-
-    def check(self, frame: bytes) -> tuple[str, str]:
-        if not frame.endswith(hdlc_frames.FLAG):
-            return BAD_LENGTH, "expected the flag 7e after %d bytes, came %02x" % (
-                len(frame) - 2,
-                frame[-1],
-            )
-        return _compared("FCS", x25(frame[1:-3]), frame[-3:-1])
-
-
-def hdlc_control_at(data: bytes, end: int) -> int | None:
-    """Where in a frame (from its flag on, `end` before the closing one) the control field is. None:
-    more bytes are needed; 0: nowhere."""
-    at = 3
-    for _ in range(2):
-        start = at
-        while True:
-            if at >= end - 2 or at - start >= 4:
-                return 0
-            if at >= len(data):
-                return None
-            at += 1
-            if data[at - 1] & 1:
-                break
-        if at - start == 3:
-            return 0
-    if at >= end - 2:
-        return 0
-    return at if at < len(data) else None
-
-
-def _compared(name: str, expected: bytes, came: bytes) -> tuple[str, str]:
-    if expected == came:
-        return "", ""
-    return BAD_CRC, "%s: expected %s, came %s" % (name, expected.hex(), came.hex())
-
-
 def _cut(size: int) -> str:
     return "a frame begins, and ends after %d bytes" % size
 
 
 USI, IMST, AMBER, WRAPPER, HDLC = "usi", "imst", "amber", "wrapper", "hdlc"
-FORMATS = (USI, IMST, AMBER, WRAPPER, HDLC)
+MBUS, P1 = "mbus", "p1"
+_KINDS: dict[str, kinds.Kind] = {
+    IMST: kinds.Hci(),
+    AMBER: kinds.Amber(),
+    WRAPPER: kinds.Wrapper(),
+    HDLC: kinds.Hdlc(),
+    MBUS: kinds.Mbus(),
+    P1: kinds.P1(),
+}
+FORMATS = (USI, *_KINDS)
 
 
 def framer(name: str) -> Framer:
     """For one of FORMATS."""
-    if name == USI:
-        return UsiFramer()
-    kinds: dict[str, _Kind] = {
-        IMST: _Hci(),
-        AMBER: _Amber(),
-        WRAPPER: _Wrapper(),
-        HDLC: _Hdlc(),
-    }
-    return Scanner(kinds[name])
+    return UsiFramer() if name == USI else Scanner(_KINDS[name])
+
+
+def sync(name: str) -> bytes:
+    """What a frame of this format begins with."""
+    return b"\x7e" if name == USI else _KINDS[name].sync

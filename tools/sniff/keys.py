@@ -20,22 +20,30 @@ class KeyProblem(Exception):
 
 
 class KeySet:
-    """One meter's keys, or those of the fleet. `title` b"": not known."""
+    """One meter's keys, or those of the fleet. `ak` and `title` b"": not known. `proven`: a tag has
+    fitted."""
 
     def __init__(self, serial: str, keys: MeterKeys, title: bytes = b"") -> None:
         self.serial = serial
-        self.ek = keys.ek
         self.ak = keys.ak
-        self.suite = keys.suite
         self.title = title
+        self.proven = False
         self.gcm = SystemCrypto().aes_gcm(keys.ek)
+
+    @staticmethod
+    def without_ak(serial: str, ek: bytes, title: bytes = b"") -> KeySet:
+        """Where the grid operator hands out the encryption key alone. ValueError for its size."""
+        found = KeySet(serial, MeterKeys(ek, ek, 2 if len(ek) == 32 else 0), title)
+        found.ak = b""
+        return found
 
     def __repr__(self) -> str:
         return "KeySet(%s)" % self.serial
 
 
 class Keys:
-    """All that is known beforehand. `titles`: of clients; more are learnt from what passes."""
+    """All that is known beforehand. `titles`: of whoever does not tell it; those of clients are
+    learnt from what passes."""
 
     def __init__(self) -> None:
         self.broadcast: KeySet | None = None
@@ -92,36 +100,41 @@ def read(keys: Path | None, meters: Path | None, board_key: Path | None) -> Keys
         found.name(serial, addresses)
     vault = _vault(board_key)
     for number, row in _rows(keys):
-        serial, meter_keys = _keys(keys, number, row, vault)
+        serial = str(row.get("serial", ""))
         addresses, title = places.get(serial, ([], b""))
-        found.add(KeySet(serial, meter_keys, title), addresses)
+        found.add(_keys(keys, number, row, vault, title), addresses)
     return found
 
 
-def pair(ek: str, ak: str) -> KeySet:
-    """Of two keys in hex, whoever's they are. KeyProblem."""
+def given(ek: str, ak: str) -> KeySet:
+    """Of keys in hex, whoever's they are; `ak` may be "". KeyProblem."""
     try:
-        keys = bytes.fromhex(ek), bytes.fromhex(ak)
-        return KeySet("given", MeterKeys(*keys, 2 if len(keys[0]) == 32 else 0))
+        key = bytes.fromhex(ek)
+        if not ak:
+            return KeySet.without_ak("given", key)
+        return KeySet("given", MeterKeys(key, bytes.fromhex(ak), 2 if len(key) == 32 else 0))
     except ValueError:
         raise KeyProblem("--ek and --ak: expected 32 hex digits each (64 in suite 2)") from None
 
 
 def _keys(
-    path: Path | None, number: int, row: dict[str, Any], vault: Vault | None
-) -> tuple[str, MeterKeys]:
+    path: Path | None, number: int, row: dict[str, Any], vault: Vault | None, title: bytes
+) -> KeySet:
     try:
         serial = str(row["serial"])
         if "wrapped" not in row:
-            suite = row.get("suite", 0)
-            return serial, MeterKeys(bytes.fromhex(row["ek"]), bytes.fromhex(row["ak"]), suite)
+            ek = bytes.fromhex(row["ek"])
+            if "ak" not in row:
+                return KeySet.without_ak(serial, ek, title)
+            keys = MeterKeys(ek, bytes.fromhex(row["ak"]), row.get("suite", 0))
+            return KeySet(serial, keys, title)
         wrapped = bytes.fromhex(row["wrapped"])
     except (KeyError, TypeError, ValueError):
         raise _wrong(path, number, '{"serial": .., "ek": hex, "ak": hex}') from None
     if vault is None:
         raise KeyProblem("%s:%d: the keys are wrapped: give --board-key" % (path, number))
     try:
-        return serial, vault.unwrap(serial, wrapped)
+        return KeySet(serial, vault.unwrap(serial, wrapped), title)
     except CryptoError as error:
         raise KeyProblem("%s:%d: %s" % (path, number, error)) from None
 

@@ -4,31 +4,15 @@ from __future__ import annotations
 
 from collections import OrderedDict
 
-from gateway.dlms.apdu.acse import AARE, AARQ, RLRE, RLRQ
 from gateway.dlms.errors import ProtocolError
 from gateway.dlms.hdlc import frames as hdlc_frames
 from hal.modem import dlmsotcp, wrapper
 from tools.sniff import prime
 from tools.sniff.frame import Carried, Decoded, Layer, Part
+from tools.sniff.tags import direction, is_apdu
 
 _LONGEST = 1 << 16  # bytes of an APDU put together from segments
 _MOST = 64  # of these at once
-
-# What only a client says, and only a server (IEC 62056-5-3, COSEMpdu)
-_TO_METER = (
-    AARQ, RLRQ, 0x01, 0xC0, 0xC1, 0xC3, 0xC8, 0xC9, 0xCB, 0xD0, 0xD1, 0xD3, 0xD9, 0x21, 0x41,
-)  # fmt: skip
-_FROM_METER = (
-    AARE, RLRE, 0x08, 0x0E, 0x0F, 0x18, 0xC2, 0xC4, 0xC5, 0xC7, 0xCA, 0xCC, 0xCD, 0xCF, 0xD2,
-    0xD4, 0xD5, 0xD7, 0xD8, 0xDA, 0x28, 0x48,
-)  # fmt: skip
-
-
-def direction(apdu: bytes) -> bool | None:
-    """Whether an APDU goes to a meter, as far as its tag says so."""
-    if apdu[:1] and apdu[0] in _TO_METER:
-        return True
-    return False if apdu[:1] and apdu[0] in _FROM_METER else None
 
 
 class WrapperLine:
@@ -90,6 +74,13 @@ _CONTROL = ("RR", "RNR", "REJ", "I")
 _COMMANDS = (hdlc_frames.SNRM, hdlc_frames.DISC)
 _RESPONSES = (hdlc_frames.UA, hdlc_frames.DM, hdlc_frames.FRMR)
 _LLC = {b"\xe6\xe6\x00": True, b"\xe6\xe7\x00": False}
+# Of FRMR (ISO/IEC 13239, 5.5.3.4.2): bits of its third octet
+_REASONS = {
+    0x01: "W: the control field is not known or not allowed",
+    0x02: "X: information where none is allowed",
+    0x04: "Y: the information is longer than agreed",
+    0x08: "Z: N(R) is not right",
+}
 
 
 class HdlcLine:
@@ -128,21 +119,39 @@ class HdlcLine:
         parts.append(Part("FCS, flag", raw[-3:], "right"))
         ways = _address(frame.source), _address(frame.destination)
         line = Layer("HDLC", "%s %s to %s" % (name, *ways), parts)
+        if frame.kind == hdlc_frames.FRMR and len(information) >= 3:
+            line.text += _rejected(information)
+            parts.append(Part("rejected", information, _rejected(information).strip(", ")))
         if frame.kind not in (hdlc_frames.INFORMATION, hdlc_frames.UI):
             return Decoded([line], outward)
         whole = self._whole(frame, information)
         if whole is None:
             return Decoded([line], outward)
+        return self._carried(frame, whole, outward, line)
+
+    def _carried(
+        self, frame: hdlc_frames.Frame, whole: bytes, outward: bool | None, line: Layer
+    ) -> Decoded:
+        """The APDU behind its LLC header. There are meters that send that header twice, and others
+        that send it with the first of several general blocks only."""
         llc = _LLC.get(whole[:3])
-        if llc is None:
-            parts.append(Part("LLC", whole[:3], "none that DLMS has"))
+        apdu = whole
+        while _LLC.get(apdu[:3]) is not None:
+            way = "command" if apdu[:3] == b"\xe6\xe6\x00" else "response"
+            line.parts.append(Part("LLC", apdu[:3], way))
+            apdu = apdu[3:]
+        if llc is None and not is_apdu(apdu):
+            line.parts.append(Part("LLC", whole[:3], "none that DLMS has"))
             return Decoded([line], outward)
-        parts.append(Part("LLC", whole[:3], "command" if llc else "response"))
+        if llc is not None:
+            outward = llc
+        elif outward is None:
+            outward = direction(apdu) or False  # a push: nobody else speaks first
         client, server = frame.source, frame.destination
-        if not llc:
+        if not outward:
             client, server = server, client
-        carried = Carried(whole[3:], _upper(client), _upper(server), "physical %d" % _lower(server))
-        return Decoded([line], llc, carried)
+        carried = Carried(apdu, _upper(client), _upper(server), "physical %d" % _lower(server))
+        return Decoded([line], outward, carried)
 
     def _direction(self, frame: hdlc_frames.Frame, information: bytes) -> bool | None:
         outward: bool | None = _LLC.get(information[:3])
@@ -172,6 +181,12 @@ class HdlcLine:
             if len(self._segments) > _MOST:
                 self._segments.popitem(last=False)
         return None
+
+
+def _rejected(information: bytes) -> str:
+    """What an FRMR says of the frame that it rejects."""
+    reasons = [text for bit, text in _REASONS.items() if information[2] & bit]
+    return ", of control %02x, reason %s" % (information[0], "; ".join(reasons) or "not told")
 
 
 def _sevens(address: bytes) -> list[int]:

@@ -17,7 +17,7 @@ _ARROWS = {True: ">", False: "<", None: " "}
 _COLOURS = {True: "cyan", False: "green", None: ""}
 _SINCE_1970 = 10**11  # ms; anything less counts from the beginning of a capture
 _BYTES_IN_LINE = 16
-_LONGEST = 4000  # characters of one frame's line
+_LONGEST = 300  # characters of one layer, unless all is to be seen
 _TIME, _NAMES = 13, 28
 
 
@@ -83,7 +83,12 @@ class Lines:
 
 def _what(frame: Frame) -> str:
     """The line without what the layers' names say already."""
-    return _one_line(" | ".join(layer.text for layer in frame.layers if layer.text))[:_LONGEST]
+    return " | ".join(_shortened(layer.text) for layer in frame.layers if layer.text)
+
+
+def _shortened(text: str) -> str:
+    line = _one_line(text)
+    return line if len(line) <= _LONGEST else line[:_LONGEST] + "... (all of it with -v)"
 
 
 def _one_line(text: str) -> str:
@@ -136,6 +141,7 @@ def summary(decoder: Decoder) -> dict[str, Any]:
         "kinds": dict(decoder.kinds.most_common()),
         "ciphered": decoder.cosem.ciphered,
         "deciphered": decoder.cosem.deciphered,
+        "not_authenticated": decoder.cosem.unproven,
     }
 
 
@@ -150,6 +156,8 @@ def print_summary(decoder: Decoder) -> None:
         row(made, Text(kind, "red"), str(count))
     if found["ciphered"]:
         row(made, "deciphered", "%d of %d" % (found["deciphered"], found["ciphered"]))
+    if found["not_authenticated"]:
+        row(made, Text("not authenticated", "red"), str(found["not_authenticated"]))
     for kind, count in found["kinds"].items():
         row(made, kind, str(count))
     console().print(made)

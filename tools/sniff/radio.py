@@ -23,6 +23,14 @@ _KINDS = {0x40: "SND-NKE", 0x43: "SND-UD2", 0x44: "SND-NR", 0x46: "SND-IR", 0x47
           0x5A: "REQ-UD1", 0x5B: "REQ-UD2"}  # fmt: skip
 
 
+def is_hci_message(endpoint: int, message: int) -> bool:
+    return message in {hci.DEVICE: _DEVICE, hci.RADIO: _RADIO}.get(endpoint, {})
+
+
+def is_amber_command(command: int) -> bool:
+    return command & 0x7F in _AMBER
+
+
 def imst(raw: bytes) -> Decoded:
     """A whole HCI frame."""
     control, endpoint, message, length = raw[1] >> 4, raw[1] & 0x0F, raw[2], raw[3]

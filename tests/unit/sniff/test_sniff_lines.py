@@ -14,7 +14,7 @@ from hal.modem import usi
 from hal.modem.wmbus import amber_frames, hci, wmbus
 from hal.modem.wrapper import wrap
 from tests.unit.sniff.conftest import Tool
-from tools.sniff import framing
+from tools.sniff import framing, kinds
 from tools.sniff.decoder import AUTO, Decoder
 from tools.sniff.frame import Chunk, Frame
 
@@ -136,8 +136,8 @@ def test_a_wrong_check_sequence_is_shown_and_the_next_frame_found(format: str) -
     place = request.index(GET) + 3
     damaged = request[:place] + bytes((request[place] ^ 0x10,)) + request[place + 1 :]
     frames, decoder = decoded(damaged + answer, format)
-    bad = [frame for frame in frames if frame.damage == framing.BAD_CRC]
-    assert len(bad) == 1 == decoder.damage[framing.BAD_CRC]
+    bad = [frame for frame in frames if frame.damage == kinds.BAD_CRC]
+    assert len(bad) == 1 == decoder.damage[kinds.BAD_CRC]
     assert "expected " in said(bad[0]) and "came " in said(bad[0])
     assert "double-long-unsigned 900" in said(frames[-1])
 
@@ -156,17 +156,17 @@ def test_a_pause_ends_a_frame(format: str) -> None:
     decoder = Decoder(format)
     assert not decoder.feed(Chunk(request[:-3], 1000))
     frames = decoder.feed(Chunk(answer, 9000))
-    assert frames[0].damage == framing.CUT_SHORT
+    assert frames[0].damage == kinds.CUT_SHORT
     assert "double-long-unsigned 900" in said(frames[-1])
 
 
 def test_kinds_of_damage_of_usi() -> None:
     for data, kind in (
-        (b"\x7e\x01\xb0\x7d\x00\x00\x7e", framing.BAD_ESCAPE),
-        (b"\x7e\x01\xb0\x00\x00\x7e", framing.BAD_LENGTH),
-        (b"\x7e\x01\xbf\x00\x00\x7e", framing.UNKNOWN_PROTOCOL),
-        (b"\x7e\x01\x7e", framing.BAD_LENGTH),
-        (b"\x7e" + bytes(5000) + b"\x7e", framing.TOO_LONG),
+        (b"\x7e\x01\xb0\x7d\x00\x00\x7e", kinds.BAD_ESCAPE),
+        (b"\x7e\x01\xb0\x00\x00\x7e", kinds.BAD_LENGTH),
+        (b"\x7e\x01\xbf\x00\x00\x7e", kinds.UNKNOWN_PROTOCOL),
+        (b"\x7e\x01\x7e", kinds.BAD_LENGTH),
+        (b"\x7e" + bytes(5000) + b"\x7e", kinds.TOO_LONG),
     ):
         frames, _ = decoded(data, framing.USI)
         assert [frame.damage for frame in frames] == [kind], data[:8]

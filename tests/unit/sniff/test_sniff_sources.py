@@ -161,7 +161,9 @@ def test_only_the_first_frames(tmp_path: Path, sniff: Tool) -> None:
 def test_what_nobody_knows_is_told(tmp_path: Path, sniff: Tool) -> None:
     (tmp_path / "a").write_bytes(b"hello world, nothing to see here")
     ran = sniff(tmp_path / "a", "--json")
-    assert ran.status == 0 and ran.summary["frames"] == 0 and ran.summary["damaged"]
+    assert ran.status == 1 and ran.summary["frames"] == 0
+    assert ran.summary["damaged"] == {"not-recognised": 1}
+    assert "not recognised" in ran.err and "--format" in ran.err
 
 
 def test_a_meters_text_does_not_steer_the_terminal(tmp_path: Path, sniff: Tool) -> None:
