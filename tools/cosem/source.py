@@ -20,10 +20,13 @@ SIZE = 1 << 20  # characters of a source file
 
 
 class Problem(Exception):
-    """Something the author has to change. `line` and `column` count from 1."""
+    """Something the author has to change. `line` and `column` count from 1; `path` is the place in
+    the tree, as in steps[0].value, "" for the whole.
+    """
 
-    def __init__(self, file: str, line: int, column: int, text: str) -> None:
-        super().__init__("%s:%d:%d: %s" % (file, line, column, text))
+    def __init__(self, file: str, line: int, column: int, text: str, path: str = "") -> None:
+        place = " (at %s)" % path if path else ""
+        super().__init__("%s:%d:%d: %s%s" % (file, line, column, text, place))
         self.file = file
         self.line = line
         self.column = column
@@ -39,10 +42,11 @@ class Problems(Exception):
 
 
 class Item:
-    """A node of the file: a text, a list, a mapping, or nothing (`kind`)."""
+    """A node of the file: a text, a list, a mapping, or nothing (`kind`). `path` as in Problem."""
 
-    def __init__(self, file: str, node: Node, depth: int = 0) -> None:
+    def __init__(self, file: str, node: Node, depth: int = 0, path: str = "") -> None:
         self.file = file
+        self.path = path
         self.line = node.start_mark.line + 1
         self.column = node.start_mark.column + 1
         self._node = node
@@ -61,7 +65,8 @@ class Item:
     def problem(self, text: str, offset: int = 0) -> Problem:
         """A problem at this node, `offset` characters into it when it is a one-line text."""
         quoted = isinstance(self._node, ScalarNode) and self._node.style in ("'", '"')
-        return Problem(self.file, self.line, self.column + offset + (1 if quoted else 0), text)
+        column = self.column + offset + (1 if quoted else 0)
+        return Problem(self.file, self.line, column, text, self.path)
 
     def expected(self, what: str) -> Problem:
         """`expected WHAT, got ...` with what stands here instead."""
@@ -81,7 +86,10 @@ class Item:
     def items(self, what: str) -> list[Item]:
         if not isinstance(self._node, SequenceNode):
             raise self.expected(what)
-        return [Item(self.file, node, self._depth + 1) for node in self._node.value]
+        return [
+            Item(self.file, node, self._depth + 1, "%s[%d]" % (self.path, at))
+            for at, node in enumerate(self._node.value)
+        ]
 
     def pairs(self, what: str) -> list[tuple[Item, Item]]:
         """Keys (texts, none twice) and values in the order of the file."""
@@ -90,12 +98,13 @@ class Item:
         pairs: list[tuple[Item, Item]] = []
         seen: set[str] = set()
         for key_node, value_node in self._node.value:
-            key = Item(self.file, key_node, self._depth + 1)
+            key = Item(self.file, key_node, self._depth + 1, self.path)
             name = key.text("a name before the colon")
             if name in seen:
                 raise key.problem("'%s' stands here a second time; expected it once" % name)
             seen.add(name)
-            pairs.append((key, Item(self.file, value_node, self._depth + 1)))
+            path = "%s.%s" % (self.path, name) if self.path else name
+            pairs.append((key, Item(self.file, value_node, self._depth + 1, path)))
         return pairs
 
     def fields(self, what: str, required: Iterable[str], optional: Iterable[str]) -> Fields:

@@ -9,7 +9,7 @@ all of these in octet-strings.
 from __future__ import annotations
 
 import struct
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from gateway.dlms.data import axdr, datetime, obis
@@ -42,6 +42,13 @@ SPELLINGS = ["date-time", "date", "time", "obis"]  # inside octet-string
 def typed(item: Item) -> Typed:
     """The value an author wrote. Raises Problem saying what was expected and what stands there."""
     return _typed(item, [0])
+
+
+def located(item: Item, path: Sequence[int]) -> Item:
+    """Where the element of a typed value was written; `path`: its indices from the outside."""
+    for at in path:
+        item = item.pairs("a typed value")[0][1].items("elements")[at]
+    return item
 
 
 def _typed(item: Item, count: list[int]) -> Typed:
@@ -128,7 +135,7 @@ def _visible(item: Item) -> str:
     return value
 
 
-def _octets(item: Item) -> bytes:
+def octet_string(item: Item) -> bytes:
     if item.kind == "a mapping":
         return _spelling(item)
     if item.kind != "a text":
@@ -183,7 +190,7 @@ _SCALARS: dict[int, Callable[[Item], Any]] = {
     axdr.NULL: _null,
     axdr.BOOLEAN: boolean,
     axdr.BIT_STRING: _bit_string,
-    axdr.OCTET_STRING: _octets,
+    axdr.OCTET_STRING: octet_string,
     axdr.VISIBLE_STRING: _visible,
     axdr.UTF8_STRING: _text,
     axdr.FLOAT32: _float32,

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from datetime import date, timedelta
 
-from gateway.dlms.data import axdr
+from gateway.dlms.data import axdr, obis
 from tools.meter import kinds
-from tools.meter.clock import Clock, check_date_time, day_matches
+from tools.meter.clock import ANY8, Clock, check_date, check_date_time, check_time, day_matches
 from tools.meter.kinds import Typed
 from tools.meter.model import CosemObject, Meter, Refused
 from tools.meter.script import run_script
@@ -46,6 +46,8 @@ class SpecialDaysTable(CosemObject):
         indexes = [entry[1][0][1] for entry in typed[1]]
         if len(set(indexes)) != len(indexes):
             raise Refused("other-reason")
+        for entry in typed[1]:
+            check_date(entry[1][1][1])
         self.attributes[2].value = (axdr.ARRAY, sorted(typed[1], key=lambda e: e[1][0][1]))
 
     def _insert(self, typed: Typed) -> None:
@@ -65,8 +67,9 @@ class SpecialDaysTable(CosemObject):
 class ActivityCalendar(CosemObject):
     """Class 20. The passive half is written; activation copies it over the active half as a whole.
 
-    Activation is refused ("other-reason") while the passive half names a week or a day it does
-    not hold. As its clock passes a day action's start, the script the action names is executed.
+    A table is refused ("other-reason") that names something twice or is not in the order of its
+    starts; activation, while the passive half names a week, a day or a script that there is not. As
+    its clock passes a day action's start, the script the action names is executed.
     """
 
     class_id = 20
@@ -75,14 +78,14 @@ class ActivityCalendar(CosemObject):
         """`calendar`: name, seasons, weeks, days: what both halves start with."""
         super().__init__(meter, name)
         halves = [
-            kinds.OCTETS,
-            kinds.array(SEASON, 12),
-            kinds.array(WEEK, 12),
-            kinds.array(DAY, 32),
+            (kinds.OCTETS, None),
+            (kinds.array(SEASON, 12), self._set_seasons),
+            (kinds.array(WEEK, 12), self._set_weeks),
+            (kinds.array(DAY, 32), self._set_days),
         ]
-        for offset, (kind, value) in enumerate(zip(halves, calendar, strict=True)):
+        for offset, ((kind, change), value) in enumerate(zip(halves, calendar, strict=True)):
             self.attribute(2 + offset, kind, value)
-            self.attribute(6 + offset, kind, value, writable=True)
+            self.attribute(6 + offset, kind, value, set=change, writable=True)
         self.attribute(10, kinds.DATE_TIME, (axdr.OCTET_STRING, NEVER), set=self._set_activation)
         self.method(1, kinds.NOTHING, lambda _: self.activate())
 
@@ -93,10 +96,57 @@ class ActivityCalendar(CosemObject):
         complete = all(season[1][2] in week_names for season in seasons) and all(
             day in day_ids for week in weeks for day in week[1][1:]
         )
+        complete = complete and all(
+            self._has_script(action[1][1][1], action[1][2][1])
+            for day in days
+            for action in day[1][1][1]
+        )
         if not complete:
             raise Refused("other-reason")
         for index in range(2, 6):
             self.attributes[index].value = self.value(index + 4)
+
+    def _has_script(self, table: bytes, selector: int) -> bool:
+        if selector == 0:  # none, by the Blue Book
+            return True
+        try:
+            scripts = self.meter.find(9, obis.text(table)).value(2)[1]
+        except Refused:
+            return False
+        return selector in [script[1][0][1] for script in scripts]
+
+    def _set_seasons(self, typed: Typed) -> None:
+        starts = []
+        for season in typed[1]:
+            octets = season[1][1][1]
+            check_date_time(octets)
+            starts.append(octets[:4] + bytes(0 if each == ANY8 else each for each in octets[5:8]))
+        self._set_sorted(7, typed, starts)
+
+    def _set_weeks(self, typed: Typed) -> None:
+        self._set_sorted(8, typed, [])
+
+    def _set_days(self, typed: Typed) -> None:
+        for day in typed[1]:
+            starts = []
+            for action in day[1][1][1]:
+                octets = action[1][0][1]
+                check_time(octets)
+                if ANY8 in octets[:2]:
+                    raise Refused("other-reason")
+                starts.append(bytes(0 if each == ANY8 else each for each in octets))
+            if starts != sorted(set(starts)):
+                raise Refused("other-reason")
+        self._set_sorted(9, typed, [])
+
+    def _set_sorted(self, index: int, typed: Typed, starts: list[bytes]) -> None:
+        """A table whose rows have different names, and begin one after the other."""
+        names = [row[1][0] for row in typed[1]]
+        if starts != sorted(set(starts)) or any(
+            name in names[:at] for at, name in enumerate(names)
+        ):
+            raise Refused("other-reason")
+        self.attributes[index].value = typed
 
     def _set_activation(self, typed: Typed) -> None:
         """A time that is all wildcards means at once; one in the past, too."""

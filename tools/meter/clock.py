@@ -91,12 +91,27 @@ def in_year(octets: bytes, year: int) -> datetime | None:
 
 def check_date_time(octets: bytes) -> None:
     """Refused "other-reason" for a date_time whose fields are out of range."""
-    month, day, weekday, hour, minute, second, hundredths = octets[2:9]
+    check_date(octets[:5])
+    check_time(octets[5:9])
+
+
+def check_date(octets: bytes) -> None:
+    """The same for a date, the first 5 bytes."""
+    month, day, weekday = octets[2:5]
     fits = (
         (1 <= month <= 12 or month in (ANY8, LAST_DAY, SECOND_LAST_DAY))
         and (1 <= day <= 31 or day in (ANY8, LAST_DAY, SECOND_LAST_DAY))
         and (1 <= weekday <= 7 or weekday == ANY8)
-        and (hour <= 23 or hour == ANY8)
+    )
+    if not fits:
+        raise Refused("other-reason")
+
+
+def check_time(octets: bytes) -> None:
+    """The same for a time, 4 bytes."""
+    hour, minute, second, hundredths = octets
+    fits = (
+        (hour <= 23 or hour == ANY8)
         and (minute <= 59 or minute == ANY8)
         and (second <= 59 or second == ANY8)
         and (hundredths <= 99 or hundredths == ANY8)

@@ -20,9 +20,13 @@
         equals: ...
     permits: [switch, billing]               # only for one that touches the meter's switch, or data
                                              # that bills are made from; else left out
+    meter: {scripts: ..., days: ...}         # what it refers to and the meter has already (held.py)
 
 What a step writes, and the `until` of a call, must hold at the end too, unless the step says
 `check: false`. When several steps touch one attribute, the last one counts.
+
+Every value has to have the shape of its attribute (tools/cosem/shapes.py), and the whole has to
+make sense (sense.py).
 """
 
 from __future__ import annotations
@@ -30,11 +34,13 @@ from __future__ import annotations
 from pathlib import Path
 
 from gateway.activities import protected_objects
-from gateway.contract.limits import MAX_CHECKS, MAX_DATA, MAX_PERMITS, MAX_STEPS, MAX_TARGETS
-from gateway.contract.package import Action, Check, Package, Set
+from gateway.contract.limits import MAX_CHECKS, MAX_PERMITS, MAX_STEPS, MAX_TARGETS
+from gateway.contract.package import Package
 from gateway.dlms.data import axdr
 from tools.cosem import names, values
 from tools.cosem.source import Item, Problem, Problems, load, nearest
+from tools.package import held
+from tools.package.plan import Plan
 
 
 def compile_file(path: Path) -> Package:
@@ -46,18 +52,20 @@ def compile_file(path: Path) -> Package:
         fields = root.fields(
             "a configuration",
             ["name", "version", "for", "steps"],
-            ["description", "verify", "permits"],
+            ["description", "verify", "permits", "meter"],
         )
     except Problem as problem:
         raise Problems([problem]) from None
     compiler = _Compiler()
+    plan = compiler.plan
     name = compiler.text(fields["name"], "a name", 64)
     if not all("!" <= character <= "~" for character in name):
-        compiler.problems.append(fields["name"].expected("a name of ASCII without spaces"))
+        plan.problems.append(fields["name"].expected("a name of ASCII without spaces"))
     version = compiler.text(fields["version"], "a version", 32)
     written = fields.get("description")
     description = compiler.text(written, "a description", 1024) if written else ""
     targets = compiler.targets(fields["for"])
+    compiler.held(targets, fields.get("meter"))
     permits = fields.get("permits")
     if permits is not None:
         compiler.permit(permits)
@@ -67,43 +75,33 @@ def compile_file(path: Path) -> Package:
     if verify is not None:
         for item in compiler.entries(verify, "a list of checks", MAX_CHECKS):
             compiler.verify(item)
-    if not compiler.problems and not compiler.checks:
-        compiler.problems.append(
+    if not plan.problems:
+        plan.judge()
+    if not plan.problems and not plan.checks:
+        plan.problems.append(
             fields["steps"].problem(
                 "expected at least one write without `check: false`, or an entry in `verify:`; "
                 "as it is, nothing proves that the configuration arrived"
             )
         )
-    if len(compiler.checks) > MAX_CHECKS:
-        compiler.problems.append(
+    if len(plan.checks) > MAX_CHECKS:
+        plan.problems.append(
             root.problem(
                 "expected at most %d attributes to check, got %d; split the configuration"
-                % (MAX_CHECKS, len(compiler.checks))
+                % (MAX_CHECKS, len(plan.checks))
             )
         )
-    if compiler.problems:
-        raise Problems(compiler.problems)
-    return Package(
-        name,
-        version,
-        description,
-        targets,
-        compiler.steps,
-        list(compiler.checks.values()),
-        compiler.permits,
-    )
+    if plan.problems:
+        raise Problems(plan.problems)
+    checks = list(plan.checks.values())
+    return Package(name, version, description, targets, plan.steps, checks, plan.permits)
 
 
 class _Compiler:
-    """Keeps the problems it meets and goes on with the next entry, so that an author sees them all
-    at once.
-    """
+    """Keeps the problems it meets and goes on with the next entry."""
 
     def __init__(self) -> None:
-        self.problems: list[Problem] = []
-        self.steps: list[Set | Action] = []
-        self.checks: dict[tuple[int, bytes, int], Check] = {}
-        self.permits: list[str] = []
+        self.plan = Plan()
 
     def text(self, item: Item, what: str, most: int) -> str:
         try:
@@ -114,7 +112,7 @@ class _Compiler:
                 )
             return text
         except Problem as problem:
-            self.problems.append(problem)
+            self.plan.problems.append(problem)
             return ""
 
     def entries(self, item: Item, what: str, most: int) -> list[Item]:
@@ -124,7 +122,7 @@ class _Compiler:
                 raise item.problem("expected %s, 1 to %d, got %d" % (what, most, len(entries)))
             return entries
         except Problem as problem:
-            self.problems.append(problem)
+            self.plan.problems.append(problem)
             return []
 
     def targets(self, item: Item) -> list[tuple[str, list[str]]]:
@@ -138,8 +136,16 @@ class _Compiler:
                 listed = firmware.items("a list of firmware prefixes") if firmware else []
                 targets.append((model, [self.text(each, "a prefix", 32) for each in listed]))
             except Problem as problem:
-                self.problems.append(problem)
+                self.plan.problems.append(problem)
         return targets
+
+    def held(self, targets: list[tuple[str, list[str]]], item: Item | None) -> None:
+        self.plan.held = held.of_models(model for model, _ in targets)
+        if item is not None:
+            try:
+                held.add(self.plan.held, item)
+            except Problem as problem:
+                self.plan.problems.append(problem)
 
     def permit(self, item: Item) -> None:
         known = " or ".join(protected_objects.WORDS)
@@ -148,8 +154,8 @@ class _Compiler:
         ):
             word = self.text(entry, known, 16)
             if word and word not in protected_objects.WORDS:
-                self.problems.append(entry.expected(known))
-            self.permits.append(word)
+                self.plan.problems.append(entry.expected(known))
+            self.plan.permits.append(word)
 
     def step(self, item: Item) -> None:
         try:
@@ -164,53 +170,40 @@ class _Compiler:
                     % (", ".join(keys), nearest(keys[0] if keys else "", ["write", "call"]))
                 )
         except Problem as problem:
-            self.problems.append(problem)
+            self.plan.problems.append(problem)
 
     def _write(self, item: Item) -> None:
         fields = item.fields("a write step", ["write", "value"], ["check"])
-        check = _check(fields["write"], fields["value"])
-        self._add(Set(*check.to_array()), fields["write"])
-        self._keep(check, fields.get("check"))
+        attribute, typed = _value(fields["write"], fields["value"])
+        check = _wanted(fields.get("check"))
+        self.plan.write(attribute, typed, fields["value"], fields["write"], True, check)
 
     def _call(self, item: Item) -> None:
         fields = item.fields("a call step", ["call", "until"], ["parameter", "check"])
         method = member(fields["call"], names.METHOD)
         parameter = fields.get("parameter")
-        data = _data(parameter) if parameter else None
-        until = _read(fields["until"], "the check in `until:`")
-        action = Action(method.class_id, method.obis, method.index, data, until)
-        self._add(action, fields["call"])
-        self._keep(until, fields.get("check"))
-
-    def _add(self, step: Set | Action, where: Item) -> None:
-        word = protected_objects.touches(step, isinstance(step, Action))
-        if word and word not in self.permits:
-            raise where.problem(
-                "this touches the meter's %s; if that is meant, say `permits: [%s]`" % (word, word)
-            )
-        self.steps.append(step)
-
-    def _keep(self, check: Check, wanted: Item | None) -> None:
-        if wanted is None or values.boolean(wanted):
-            self.checks[_key(check)] = check
-        else:
-            self.checks.pop(_key(check), None)  # an earlier step's wish is overtaken
+        typed = None if parameter is None else values.typed(parameter)
+        until = fields["until"].fields("the check in `until:`", ["read", "equals"], [])
+        proof = _value(until["read"], until["equals"])
+        where = fields["call"]
+        self.plan.call(
+            method,
+            typed,
+            where if parameter is None else parameter,
+            *proof,
+            until["equals"],
+            where,
+            True,
+            _wanted(fields.get("check")),
+        )
 
     def verify(self, item: Item) -> None:
         try:
-            check = _read(item, "an entry of `verify:`")
-            if self.checks.get(_key(check), check).data != check.data:
-                raise item.problem(
-                    "expected the value that a step or an earlier check gives this attribute,"
-                    " got another one"
-                )
-            self.checks[_key(check)] = check
+            fields = item.fields("an entry of `verify:`", ["read", "equals"], [])
+            attribute, typed = _value(fields["read"], fields["equals"])
+            self.plan.verify(attribute, typed, fields["equals"], item, True)
         except Problem as problem:
-            self.problems.append(problem)
-
-
-def _key(check: Check) -> tuple[int, bytes, int]:
-    return check.class_id, check.obis, check.attribute
+            self.plan.problems.append(problem)
 
 
 def member(item: Item, kind: str) -> names.Member:
@@ -222,29 +215,15 @@ def member(item: Item, kind: str) -> names.Member:
         raise item.problem(str(problem), problem.offset) from None
 
 
-def _read(item: Item, what: str) -> Check:
-    fields = item.fields(what, ["read", "equals"], [])
-    return _check(fields["read"], fields["equals"])
+def _wanted(check: Item | None) -> bool:
+    return check is None or values.boolean(check)
 
 
-def _check(where: Item, value: Item) -> Check:
-    """The attribute named at `where` with the value written at `value`, whose type fits the
-    attribute.
-    """
+def _value(where: Item, value: Item) -> tuple[names.Member, values.Typed]:
+    """The attribute named at `where` and the value written at `value`, whose type fits it."""
     attribute = member(where, names.ATTRIBUTE)
     typed = values.typed(value)
     got = axdr.TAGS[typed[0]]
     if attribute.type not in ("", "any", got):
         raise value.problem("expected %s for %s, got %s" % (attribute.type, attribute, got))
-    return Check(*attribute.key, _encoded(value, typed))
-
-
-def _data(item: Item) -> bytes:
-    return _encoded(item, values.typed(item))
-
-
-def _encoded(item: Item, typed: values.Typed) -> bytes:
-    data = axdr.encode(typed)
-    if len(data) > MAX_DATA:
-        raise item.problem("expected a value of at most %d bytes, got %d" % (MAX_DATA, len(data)))
-    return data
+    return attribute, typed

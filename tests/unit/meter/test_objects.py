@@ -246,6 +246,50 @@ def test_incomplete_calendar_is_not_activated(meter: Meter) -> None:
     assert meter.read(20, device.CALENDAR, 2)[1] == b"FACTORY"
 
 
+def test_tables_that_make_no_sense_are_refused(meter: Meter) -> None:
+    def season(name: str, start: str) -> Typed:
+        begins = octets("ffff%sff000000ff8000ff" % start)
+        return (STRUCTURE, [(OCTET_STRING, name.encode()), begins, (OCTET_STRING, b"W1")])
+
+    def day(number: int, *times: str) -> Typed:
+        script = [octets("00000a0064ff"), (LONG_UNSIGNED, 1)]
+        actions = [(STRUCTURE, [octets(time), *script]) for time in times]
+        return (STRUCTURE, [(UNSIGNED, number), (ARRAY, actions)])
+
+    week = (STRUCTURE, [(OCTET_STRING, b"W1"), *[(UNSIGNED, 1)] * 7])
+    for index, rows in (
+        (7, [season("A", "0a01"), season("B", "0401")]),  # not in order
+        (7, [season("A", "0401"), season("B", "0401")]),
+        (7, [season("A", "0401"), season("A", "0a01")]),
+        (7, [season("A", "0d01")]),  # month 13
+        (8, [week, week]),
+        (9, [day(1, "00000000"), day(1, "00000000")]),
+        (9, [day(1, "12000000", "06000000")]),
+        (9, [day(1, "19000000")]),  # hour 25
+        (9, [day(1, "31383030")]),  # "1800" as text
+        (9, [day(1, "ff000000")]),
+    ):
+        calendar = (20, device.CALENDAR, index)
+        assert refused(write, meter, *calendar, (ARRAY, rows)) == "other-reason", (index, rows)
+    write(meter, 20, device.CALENDAR, 9, (ARRAY, [day(2, "00000000", "120000ff"), day(1)]))
+    special = [(LONG_UNSIGNED, 1), octets("ffff0d01ff"), (UNSIGNED, 1)]
+    table = (11, device.SPECIAL_DAYS, 2)
+    assert refused(write, meter, *table, (ARRAY, [(STRUCTURE, special)])) == "other-reason"
+
+
+@pytest.mark.parametrize(("table", "script"), [("00000a0064ff", 9), ("00000a0063ff", 1)])
+def test_a_calendar_with_a_script_there_is_not_is_not_activated(
+    meter: Meter, table: str, script: int
+) -> None:
+    action = [octets("00000000"), octets(table), (LONG_UNSIGNED, script)]
+    day = (STRUCTURE, [(UNSIGNED, 1), (ARRAY, [(STRUCTURE, action)])])
+    put_passive(meter, [*new_calendar()[:3], (ARRAY, [day])])
+    assert refused(invoke, meter, 20, device.CALENDAR, 1, (INTEGER, 0)) == "other-reason"
+    action[2] = (LONG_UNSIGNED, 0)  # no script
+    write(meter, 20, device.CALENDAR, 9, (ARRAY, [day]))
+    invoke(meter, 20, device.CALENDAR, 1, (INTEGER, 0))
+
+
 def test_calendar_is_activated_at_its_time(meter: Meter, time: Any) -> None:
     put_passive(meter, new_calendar())
     write(meter, 20, device.CALENDAR, 10, octets("07e9 06 02 ff 09 00 00 ff 8000 00"))

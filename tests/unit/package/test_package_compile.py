@@ -252,4 +252,4 @@ def test_the_switch_is_touched_only_where_the_package_says_so(write) -> None:
     assert package.permits == ["switch"]
     assert Package.from_payload(package.to_payload()).permits == ["switch"]
     (problem,) = problems_of(write(HEAD + call + "permits: [switch, everything]\n"))
-    assert problem.endswith("expected switch or billing, got 'everything'")
+    assert problem.endswith("expected switch or billing, got 'everything' (at permits[1])")
