@@ -16,7 +16,8 @@ from gateway.contract.kinds import BY_NUMBER
 from gateway.contract.result import KO, Result
 from gateway.dlms.errors import DlmsError
 from gateway.meters.counters import CounterError
-from gateway.meters.inventory import InventoryError
+from gateway.meters.line_fields import InventoryError
+from gateway.meters.model_error import ModelError
 from gateway.meters.reach import Unreached
 from gateway.meters.way import Way
 from hal.rt import log
@@ -26,7 +27,8 @@ if TYPE_CHECKING:
     from typing import Any
 
     from gateway.activities.activity import Activity
-    from gateway.dlms.protection.keyring import Keys
+    from gateway.contract.model import Model
+    from gateway.meters.access import Access
     from gateway.meters.inventory import Meter, Path
     from gateway.meters.reach import Heartbeat, Reach
 
@@ -74,10 +76,12 @@ class Attempts:
         if not meter.paths:
             return Result(KO, "not-commissioned"), ""
         try:
-            keys = self._reach.keys(serial)
+            access = self._reach.access(meter)
             limit_ms = self._attempt_ms * row.patience
             errand = _Errand(activity.of(row), order, limit_ms, heartbeat)
-            return await self._over_paths(meter, keys, errand)
+            return await self._over_paths(meter, access, errand)
+        except ModelError as error:
+            return Result(KO, error.reason, one_line(str(error))), ""
         except InventoryError as error:
             return Result(KO, "no-keys", one_line(str(error))), ""
         except CounterError as error:
@@ -87,7 +91,9 @@ class Attempts:
             log.error(WHERE, "%s: %s: %s" % (serial, type(error).__name__, error))
             return Result(KO, "gateway-error", type(error).__name__), ""
 
-    async def _over_paths(self, meter: Meter, keys: Keys, errand: _Errand) -> tuple[Result, str]:
+    async def _over_paths(
+        self, meter: Meter, access: Access, errand: _Errand
+    ) -> tuple[Result, str]:
         deadline = self._clock.ticks_ms() + errand.limit_ms
         failures = []
         answered_over = ""
@@ -105,8 +111,8 @@ class Attempts:
             if tried:
                 self._network.failed_over(path)
             tried.append(path)
-            way = Way(self._reach, meter, path, keys)
-            over = self._over(way, meter.serial, errand)
+            way = Way(self._reach, meter, path, access)
+            over = self._over(way, meter.serial, access.model, errand)
             try:
                 result = await self._reach.in_time(over, left_ms // len(paths), "result")
             except Unreached as unreached:
@@ -119,11 +125,11 @@ class Attempts:
             return result, path[0]
         return await self._unreached(meter, tried, failures, answered_over), answered_over
 
-    async def _over(self, way: Way, serial: str, errand: _Errand) -> Result:
+    async def _over(self, way: Way, serial: str, model: Model, errand: _Errand) -> Result:
         """The result over one path, or Unreached."""
         try:
             return await way.associated(
-                lambda client: errand.activity(client, serial, errand.order),
+                lambda client: errand.activity(client, serial, errand.order, model),
                 self._attempt_ms // SLOT_SHARE,
                 errand.heartbeat,
             )

@@ -23,6 +23,7 @@ from gateway.activities import attributes, conditions, identity, protected_objec
 from gateway.activities.attributes import same
 from gateway.activities.verdict import explained, refused_with
 from gateway.contract.limits import MAX_VALUE
+from gateway.contract.own_model import OWN_MODEL
 from gateway.contract.package import Action
 from gateway.contract.result import KO, OK, VALUE, Result
 from gateway.dlms import apdu
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from gateway.activities.attributes import Attributes, Key
+    from gateway.contract.model import Model
     from gateway.contract.package import Check, Package, Set
     from gateway.dlms.client.client import Client
 
@@ -45,14 +47,15 @@ INVOKE_TRIES = 3  # how often a method is invoked whose answer is lost and whose
 _NOT_READ = b"\x00"  # null-data
 
 
-async def run(client: Client, serial: str, package: Package) -> Result:
+async def run(client: Client, serial: str, package: Package, model: Model = OWN_MODEL) -> Result:
     """OK applied, OK already-as-wanted, or a KO. Errors other than refused writes come out."""
     refusal = _malformed(package) or _forbidden(package)
     if refusal is not None:
         return refusal
-    before = await attributes.read(client, identity.KEYS + conditions.KEYS + _keys(package))
-    refusal = identity.wrong_meter(before, serial)
-    refusal = refusal or identity.wrong_target(before, package.targets)
+    wanted = identity.keys(model) + list(conditions.KEYS + _keys(package))
+    before = await attributes.read(client, wanted)
+    refusal = identity.wrong_meter(before, serial, model)
+    refusal = refusal or identity.wrong_target(before, package.targets, model)
     if refusal is not None:
         return refusal
     # All are needed: one that the meter does not let us read is found before anything is written.
@@ -73,16 +76,18 @@ async def run(client: Client, serial: str, package: Package) -> Result:
     return await change.put_back(reason, text)
 
 
-async def compare(client: Client, serial: str, package: Package) -> Result:
+async def compare(
+    client: Client, serial: str, package: Package, model: Model = OWN_MODEL
+) -> Result:
     """The dry run: VALUE with the value each check's attribute has now, in their order (null-data
     where the meter does not give it); nothing is written."""
     refusal = _malformed(package)
     if refusal is not None:
         return refusal
     keys = [_key(check) for check in package.checks]
-    found = await attributes.read(client, list(identity.KEYS) + keys)
-    refusal = identity.wrong_meter(found, serial)
-    refusal = refusal or identity.wrong_target(found, package.targets)
+    found = await attributes.read(client, identity.keys(model) + keys)
+    refusal = identity.wrong_meter(found, serial, model)
+    refusal = refusal or identity.wrong_target(found, package.targets, model)
     if refusal is not None:
         return refusal
     values = [found.values.get(key, _NOT_READ) for key in keys]

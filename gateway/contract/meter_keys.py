@@ -2,8 +2,9 @@
 
 What is wrapped is ek || ak || the first 8 octets of a SHA-256 over the serial (in suites 1 and 2
 over "<serial> <suite>"), so that nobody can hand one meter's keys to another, or call them another
-suite's. The board's key comes with the board (a file only its owner may read, or an element that
-the board has); the HES wraps with the same one.
+suite's. A secret is wrapped as its length (1 octet), itself, zeros up to a multiple of 8, and the
+same over "<serial> lls". The board's key comes with the board (a file only its owner may read, or
+an element that the board has); the HES wraps with the same one.
 """
 
 from __future__ import annotations
@@ -19,26 +20,36 @@ if TYPE_CHECKING:
 KEY_SIZES = (16, 16, 32)  # of security suites 0, 1 and 2
 _BOUND = 8
 WRAPPED_SIZES = (48, 80)  # of suites 0 and 1, of suite 2
+MAX_SECRET = 64
+WRAPPED_SECRET = (24, 88)  # bytes, at least and at most
 
 
 class MeterKeys:
     """Global unicast encryption key and authentication key of a security suite: 16 bytes each, in
-    suite 2 32. ValueError for other sizes.
+    suite 2 32; both b"" for a meter that has none. `lls`: the secret of a meter that knows us by
+    one (low level security, HLS 3, 4 and 6), 1 to 64 bytes. `counter`: the invocation counter to
+    begin with, told at commissioning; 0: none. ValueError for other sizes.
 
     repr hides them.
     """
 
-    __slots__ = ("ak", "ek", "suite")
+    __slots__ = ("ak", "counter", "ek", "lls", "suite")
 
-    def __init__(self, ek: bytes, ak: bytes, suite: int = 0) -> None:
+    def __init__(
+        self, ek: bytes, ak: bytes, suite: int = 0, lls: bytes = b"", counter: int = 0
+    ) -> None:
         if suite not in (0, 1, 2):
             raise ValueError("expected security suite 0, 1 or 2")
         size = KEY_SIZES[suite]
-        if len(ek) != size or len(ak) != size:
+        if (len(ek) != size or len(ak) != size) and (ek or ak or not lls):
             raise ValueError("a key of security suite %d has %d bytes" % (suite, size))
+        if len(lls) > MAX_SECRET:
+            raise ValueError("a secret has at most %d bytes" % MAX_SECRET)
         self.ek = ek
         self.ak = ak
         self.suite = suite
+        self.lls = lls
+        self.counter = counter
 
     def __repr__(self) -> str:
         return "MeterKeys(...)"
@@ -69,10 +80,28 @@ class Vault:
                 return MeterKeys(plain[:size], plain[size : 2 * size], suite)
         raise CryptoError("the wrapped keys are those of another meter")
 
+    def wrap_secret(self, serial: str, secret: bytes) -> bytes:
+        """Of 1..MAX_SECRET bytes."""
+        plain = bytes((len(secret),)) + secret
+        plain += bytes(-len(plain) % 8) + _bound_to(serial, "lls")
+        return self._crypto.aes_wrap(self._board_key, plain)
+
+    def unwrap_secret(self, serial: str, wrapped: bytes) -> bytes:
+        """CryptoError as unwrap()."""
+        least, most = WRAPPED_SECRET
+        if not least <= len(wrapped) <= most or len(wrapped) % 8:
+            raise CryptoError("expected %d..%d wrapped bytes, not %d" % (least, most, len(wrapped)))
+        plain = self._crypto.aes_unwrap(self._board_key, wrapped)
+        secret = plain[1 : 1 + plain[0]]
+        if plain[-_BOUND:] != _bound_to(serial, "lls") or len(secret) != plain[0]:
+            raise CryptoError("the wrapped secret is that of another meter")
+        return secret
+
     def __repr__(self) -> str:
         return "Vault(...)"
 
 
-def _bound_to(serial: str, suite: int) -> bytes:
-    text = "%s %d" % (serial, suite) if suite else serial
+def _bound_to(serial: str, what: int | str) -> bytes:
+    """`what`: the suite, or what else is wrapped."""
+    text = "%s %s" % (serial, what) if what else serial
     return hashlib.sha256(text.encode()).digest()[:_BOUND]

@@ -1,6 +1,6 @@
 """A model of meter, as data: where a meter keeps what every meter keeps somewhere else, and how one
 speaks with it. The inventory names a meter's model; a meter without one is of our own, `ami`, which
-is what the defaults here say.
+is what the defaults (own_model.py) say.
 
 `ami-package model` compiles a model from YAML. A concentrator takes it signed (COSE_Sign1,
 envelope.py, by a key trusted for packages), and only with a higher number than it has: so nobody
@@ -10,12 +10,21 @@ puts back an old one.
 from __future__ import annotations
 
 from gateway.contract import envelope
-from gateway.contract.fields import Record, decoded, field, message, record, record_rule
+from gateway.contract.fields import Record, decoded, field, message, record_rule
+from gateway.contract.model_name import NAME, OWN
+from gateway.contract.own_model import (
+    MASTER_KEY,
+    OTHER,
+    OWN_MODEL,
+    RELEASE_UNHEARD,
+    RELEASES,
+    SN,
+)
+from gateway.contract.place import READINGS, Place
 from gateway.contract.refused import Refused
 from gateway.contract.rules import (
     BOOL,
     UINT32,
-    Rule,
     array_of,
     either,
     exactly,
@@ -34,57 +43,26 @@ if TYPE_CHECKING:
 
     from hal.ports import Crypto
 
-OWN = "ami"
+__all__ = (
+    "MAX_OBJECTS",
+    "MAX_SIGNED",
+    "NAME",
+    "OWN",
+    "READINGS",
+    "RELEASES",
+    "Model",
+    "Place",
+    "proven",
+)
+
 MAX_SIGNED = 4096  # octets of a signed model
 MAX_OBJECTS = 64
-
-# how the value at a Place becomes a text
-TEXT = 0  # printable ASCII, all of it
-UP_TO_NUL = 1  # printable ASCII up to the first NUL, without blanks at its end
-HEX = 2  # the octets as hex digits, lower case
-NUMBER = 3  # an integer as decimal digits
-READINGS = ("text", "up-to-nul", "hex", "number")
-
-# referencing
-LN, SN = 0, 1
-
-# dialect of general-ciphering and general-signing: the Green Book's figures, or the other one that
-# is met in the field
-GREEN_BOOK, OTHER = 0, 1
-
-# release: what to do once the conversation is over
-NO_RELEASE, RELEASE, RELEASE_UNHEARD = 0, 1, 2
-RELEASES = ("none", "answered", "unanswered")
-
-# key_order: ids of global_key_transfer and key_transfer (Blue Book 4.4.7)
-UNICAST_KEY, BROADCAST_KEY, AUTHENTICATION_KEY, MASTER_KEY = 0, 1, 2, 3
 
 _OBIS = octets(6, 6)
 _SAP = uint(65535, 1)
 _SECONDS = uint(86400)
 _U16 = uint(65535)
-
-
-def _is_name(value: object) -> bool:
-    if not isinstance(value, str) or not 1 <= len(value) <= 32:
-        return False
-    return all(c in "abcdefghijklmnopqrstuvwxyz0123456789-" for c in value)
-
-
-NAME = Rule("1..32 of a-z, 0-9 and -", _is_name)
-NAME_OR_NONE = either(exactly(""), NAME)
-
-
-@record()
-class Place(Record):
-    """Where a value stands in the meter, and which of the readings above makes a text of it."""
-
-    class_id: int = field(_SAP)
-    obis: bytes = field(_OBIS)
-    attribute: int = field(uint(127, 1))
-    reading: int = field(uint(NUMBER), default=TEXT)
-
-
+_POLICY = either(exactly(0x10), exactly(0x20), exactly(0x30))
 _PLACE = or_null(record_rule(Place))
 
 
@@ -114,45 +92,33 @@ class Model(Record):
     name: str = field(NAME)
     number: int = field(uint(UINT32, 1))
     description: str = field(text(256))
-    serial: Place | None = field(
-        _PLACE, default=Place(1, b"\x00\x00\x2a\x00\x00\xff", 2), within="identity"
-    )
-    model: Place | None = field(
-        _PLACE, default=Place(1, b"\x00\x00\x60\x01\x01\xff", 2), within="identity"
-    )
-    firmware: Place | None = field(
-        _PLACE, default=Place(1, b"\x01\x00\x00\x02\x00\xff", 2), within="identity"
-    )
-    client_sap: int = field(_SAP, default=1, within="access")
-    server_sap: int = field(_SAP, default=1, within="access")
-    public_sap: int = field(_U16, default=16, within="access")
-    referencing: int = field(uint(SN), default=LN, within="access")
-    mechanism: int = field(uint(7), default=5, within="access")
-    form: int = field(uint(5), default=1, within="access")
-    policy: int = field(
-        either(exactly(0x10), exactly(0x20), exactly(0x30)), default=0x30, within="access"
-    )
-    dialect: int = field(uint(OTHER), default=GREEN_BOOK, within="access")
-    association: bytes = field(_OBIS, default=b"\x00\x00\x28\x00\x00\xff", within="access")
-    security_setup: bytes = field(_OBIS, default=b"\x00\x00\x2b\x00\x00\xff", within="access")
+    serial: Place | None = field(_PLACE, default=OWN_MODEL.serial, within="identity")
+    model: Place | None = field(_PLACE, default=OWN_MODEL.model, within="identity")
+    firmware: Place | None = field(_PLACE, default=OWN_MODEL.firmware, within="identity")
+    client_sap: int = field(_SAP, default=OWN_MODEL.client_sap, within="access")
+    server_sap: int = field(_SAP, default=OWN_MODEL.server_sap, within="access")
+    public_sap: int = field(_U16, default=OWN_MODEL.public_sap, within="access")
+    referencing: int = field(uint(SN), default=OWN_MODEL.referencing, within="access")
+    mechanism: int = field(uint(7), default=OWN_MODEL.mechanism, within="access")
+    form: int = field(uint(5), default=OWN_MODEL.form, within="access")
+    policy: int = field(_POLICY, default=OWN_MODEL.policy, within="access")
+    dialect: int = field(uint(OTHER), default=OWN_MODEL.dialect, within="access")
+    association: bytes = field(_OBIS, default=OWN_MODEL.association, within="access")
+    security_setup: bytes = field(_OBIS, default=OWN_MODEL.security_setup, within="access")
     key_order: list[int] = field(
-        array_of(uint(MASTER_KEY), 4),
-        default=[AUTHENTICATION_KEY, UNICAST_KEY, BROADCAST_KEY, MASTER_KEY],
-        within="access",
+        array_of(uint(MASTER_KEY), 4), default=OWN_MODEL.key_order, within="access"
     )
-    max_pdu: int = field(_U16, default=0, within="habits")
-    services: int = field(uint(0xFFFFFF), default=0, within="habits")
-    pause_ms: int = field(uint(10000), default=0, within="habits")
-    window: int = field(uint(63, 1), default=1, within="habits")
-    release: int = field(uint(RELEASE_UNHEARD), default=RELEASE, within="habits")
-    counter: Place | None = field(
-        _PLACE, default=Place(1, b"\x00\x00\x2b\x01\x00\xff", 2, NUMBER), within="counting"
-    )
-    start: int = field(uint(UINT32), default=1, within="counting")
-    image: bytes = field(_OBIS, default=b"\x00\x00\x2c\x00\x00\xff", within="image")
-    broadcast: bool = field(BOOL, default=True, within="image")
-    verify_s: int = field(_SECONDS, default=0, within="image")
-    activate_s: int = field(_SECONDS, default=0, within="image")
+    max_pdu: int = field(_U16, default=OWN_MODEL.max_pdu, within="habits")
+    services: int = field(uint(0xFFFFFF), default=OWN_MODEL.services, within="habits")
+    pause_ms: int = field(uint(10000), default=OWN_MODEL.pause_ms, within="habits")
+    window: int = field(uint(63, 1), default=OWN_MODEL.window, within="habits")
+    release: int = field(uint(RELEASE_UNHEARD), default=OWN_MODEL.release, within="habits")
+    counter: Place | None = field(_PLACE, default=OWN_MODEL.counter, within="counting")
+    start: int = field(uint(UINT32), default=OWN_MODEL.start, within="counting")
+    image: bytes = field(_OBIS, default=OWN_MODEL.image, within="image")
+    broadcast: bool = field(BOOL, default=OWN_MODEL.broadcast, within="image")
+    verify_s: int = field(_SECONDS, default=OWN_MODEL.verify_s, within="image")
+    activate_s: int = field(_SECONDS, default=OWN_MODEL.activate_s, within="image")
     objects: list[tuple[str, int, bytes]] = field(
         tuples(row(text(32, 1), _SAP, _OBIS), MAX_OBJECTS), default=[]
     )

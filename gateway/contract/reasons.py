@@ -86,6 +86,10 @@ MEANINGS = {
     "meter-protocol-error": (ENGINEER, "what the meter sent is not what the standard describes"),
     # of a meter: what was ordered
     "wrong-model": (FIX_PACKAGE, "the package is not for this model"),
+    "unknown-model": (
+        FIX_MODEL,
+        "the concentrator has no model of the name that its inventory gives the meter",
+    ),
     "model-unfit": (
         FIX_MODEL,
         "the meter has not what its model says; correct the model, or the inventory's `model`",
@@ -140,6 +144,7 @@ MEANINGS = {
     "package-unavailable": (RETRY, "the HES did not deliver the package"),
     "bad-digest": (FIX_PACKAGE, "the package is not the one the job names (SHA-256)"),
     "bad-package": (FIX_PACKAGE, "the package's content is not what the format describes"),
+    "too-many-models": (FIX_MODEL, "the concentrator holds as many models as it can"),
     "bad-model": (FIX_MODEL, "the model's content is not what the format describes"),
     "replayed": (FIX_ORDER, "a message with this number or a later one was taken before"),
     "out-of-order": (FIX_ORDER, "an earlier message of this kind is missing"),

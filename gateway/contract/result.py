@@ -31,6 +31,7 @@ TRIED_AGAIN = (
     "gateway-error",
     "interrupted",
     "package-unavailable",
+    "unknown-model",
 )
 # of a meter: trying again would end in the same way
 FINAL = (
@@ -98,6 +99,7 @@ OF_MESSAGES = (
     "bad-digest",
     "bad-package",
     "bad-model",
+    "too-many-models",
     "replayed",
     "out-of-order",
     "unknown-key",

@@ -9,6 +9,7 @@ import asyncio
 from gateway.dlms.errors import ProtocolError
 from gateway.local import header
 from gateway.local.server import NOT_ALLOWED, NOT_POSSIBLE, OTHER_REASON, exception
+from gateway.meters.model_error import ModelError
 from gateway.meters.reach import Unreached
 from hal.ports import ModemError, TooLong
 from hal.rt import log
@@ -87,9 +88,13 @@ class Meters:
         meter = self._reach.inventory.meter(serial)
         if meter is None:
             return exception(NOT_ALLOWED, OTHER_REASON)
-        meter = meter.as_client(client_sap)
         paths = self._reach.network.usable(meter)
         if not paths:
+            return exception(NOT_ALLOWED, NOT_POSSIBLE)
+        try:
+            meter = meter.as_client(client_sap).filled(self._reach.model(meter))
+        except (ModelError, OSError) as error:
+            log.warning(WHERE, "%s: %s" % (serial, error))
             return exception(NOT_ALLOWED, NOT_POSSIBLE)
         kind = paths[0][0]
         self._note("local", ["meter", title.hex(), serial, kind])

@@ -5,11 +5,17 @@ Two JSON-lines files in the Storage, one meter a line, written by the commission
   meters.jsonl  {"serial": "AMI0000000001", "client": 1, "server": 1,
                  "paths": [["plc", "0080e1000001"], ["ip", "10.0.0.7:4059"]],
                  "title": "4149440000000001"}
+                {"serial": "31001234", "model": "idis", "paths": [["ip", "10.0.0.8:4059"]]}
   keys.jsonl    {"serial": "AMI0000000001", "ek": "<32 hex digits>", "ak": "<32 hex digits>"}
                 {"serial": "AMI0000000002", "suite": 2, "ek": "<64 hex digits>", "ak": "<64>"}
                 {"serial": "AMI0000000003", "wrapped": "<96 or 160 hex digits>"}
+                {"serial": "31001234", "lls": "<hex digits of the password>"}
 
-The security suite is 0 where none is given; wrapped keys know theirs.
+A meter is of our own model unless it names another (models.py); `client` and `server` then are the
+model's unless they are given. The security suite is 0 where none is given; wrapped keys know
+theirs. `lls` is the secret of a meter that knows us by one, `wrapped_lls` the same wrapped.
+`counter` with either: the invocation counter to begin with, for a meter that stands so far ahead
+that we would not believe it.
 `title` is the system title of a meter that serves the fleet's pre-established client (SAP 102:
 images, by broadcast too); it may be left out. The fleet's broadcast key and its authentication key
 stand in keys.jsonl under the serial "broadcast".
@@ -25,11 +31,19 @@ nobody overlooks it.
 
 from __future__ import annotations
 
-import json
-
 from gateway.contract.limits import MAX_METERS
-from gateway.contract.meter_keys import KEY_SIZES, WRAPPED_SIZES, MeterKeys
+from gateway.contract.meter_keys import MeterKeys
+from gateway.contract.model_name import NAME, OWN
 from gateway.meters.json_lines import MAX_LINE, lines
+from gateway.meters.key_lines import KeyRow, parse_keys
+from gateway.meters.line_fields import (
+    InventoryError,
+    fields_of,
+    hex_digits,
+    is_hex,
+    number_of,
+    serial_of,
+)
 from hal.ports import CryptoError
 
 TYPE_CHECKING = False
@@ -37,6 +51,8 @@ if TYPE_CHECKING:
     from typing import Any
 
     from gateway.contract.meter_keys import Vault
+    from gateway.contract.model import Model
+    from gateway.meters.models import Models
     from hal.ports import Storage
 
     Path = tuple[str, str]  # kind, and the meter's address there
@@ -51,21 +67,15 @@ MAX_PATHS = 4
 MAX_REPORTED = 20  # problems kept as text; the rest is only counted
 
 
-class InventoryError(Exception):
-    """One meter's entry cannot be used.
-
-    Says the file, what was expected and what came; never key material.
-    """
-
-
 class Meter:
-    """One meter. serial: its COSEM logical device name.
+    """One meter. serial: what it says it is called, in ours the COSEM logical device name.
 
-    paths: [(kind, address)] as in the file. client_sap, server_sap: the wrapper's ports. title: of
-    the meter's system, b"" where there is no pre-established client.
+    paths: [(kind, address)] as in the file. client_sap, server_sap: the wrapper's ports; 0: what
+    the model says. title: of the meter's system, b"" where there is no pre-established client.
+    model: by name.
     """
 
-    __slots__ = ("client_sap", "paths", "serial", "server_sap", "title")
+    __slots__ = ("client_sap", "model", "paths", "serial", "server_sap", "title")
 
     def __init__(
         self,
@@ -74,16 +84,28 @@ class Meter:
         client_sap: int = 1,
         server_sap: int = 1,
         title: bytes = b"",
+        model: str = OWN,
     ) -> None:
         self.serial = serial
         self.paths = paths
         self.client_sap = client_sap
         self.server_sap = server_sap
         self.title = title
+        self.model = model
 
     def as_client(self, client_sap: int) -> Meter:
         """The same meter, spoken to as another client."""
-        return Meter(self.serial, self.paths, client_sap, self.server_sap, self.title)
+        return self._at(client_sap, self.server_sap)
+
+    def filled(self, model: Model) -> Meter:
+        """The same meter, with what its model says where the inventory says nothing."""
+        if self.client_sap and self.server_sap:
+            return self
+        client_sap = self.client_sap or model.client_sap
+        return self._at(client_sap, self.server_sap or model.server_sap)
+
+    def _at(self, client_sap: int, server_sap: int) -> Meter:
+        return Meter(self.serial, self.paths, client_sap, server_sap, self.title, self.model)
 
     def __repr__(self) -> str:
         return "Meter(%s, %r)" % (self.serial, self.paths)
@@ -99,7 +121,9 @@ class Inventory:
         self._storage = storage
         self._vault = vault
         self._size = -1
-        # serial -> "client server title kind=address kind=address", the title "-" for none
+        self._models: Models | None = None
+        # serial -> "client server title kind=address kind=address", the title "-" for none; a path
+        # of the kind "model" is the model that the meter names
         self._meters: dict[str, str] = {}
         # serial -> offset of its line in keys.jsonl; only for meters
         self._key_lines: dict[str, int] = {}
@@ -127,12 +151,24 @@ class Inventory:
         if packed is None:
             return None
         fields = packed.split(" ")
+        model = OWN
         paths = []
         for field in fields[3:]:
             kind, address = field.split("=", 1)
-            paths.append((kind, address))
+            if kind == "model":
+                model = address
+            else:
+                paths.append((kind, address))
         title = b"" if fields[2] == "-" else bytes.fromhex(fields[2])
-        return Meter(serial, paths, int(fields[0]), int(fields[1]), title)
+        return Meter(serial, paths, int(fields[0]), int(fields[1]), title, model)
+
+    def models(self) -> Models:
+        """Those other than our own, which needs none of this."""
+        if self._models is None:
+            from gateway.meters.models import Models
+
+            self._models = Models(self._storage)
+        return self._models
 
     def keys(self, serial: str) -> MeterKeys:
         """Read from keys.jsonl. InventoryError when there are none."""
@@ -145,18 +181,22 @@ class Inventory:
             raise InventoryError("%s holds no usable keys for %s" % (KEYS, serial))
         return keys
 
-    def replace_keys(self, entries: list[tuple[str, bytes]]) -> None:
-        """New keys, each (serial, wrapped by Vault.wrap()): all of them or, with InventoryError,
-        none. Durable when it returns.
+    def replace_keys(self, entries: list[tuple[Any, ...]]) -> None:
+        """New keys, each (serial, wrapped by Vault.wrap()) or (serial, that or b"", counter,
+        secret wrapped by Vault.wrap_secret() or b""): all of them or, with InventoryError, none.
+        Durable when it returns.
         """
         if self._vault is None:
             raise InventoryError("this board has no key of its own to unwrap with")
-        for serial, wrapped in entries:
-            try:
-                self._vault.unwrap(serial, wrapped)
-            except CryptoError as error:
-                raise InventoryError("%s: %s" % (serial, error))
-        self._rewrite_keys(dict(entries))
+        rows: dict[str, KeyRow] = {}
+        for entry in entries:
+            row = KeyRow(entry[0])
+            row.wrapped = entry[1]
+            if len(entry) > 2:
+                row.counter, row.wrapped_lls = entry[2:]
+            self._opened(row)
+            rows[row.serial] = row
+        self._rewrite_keys(rows)
         self._index_keys()
 
     def _read_keys(self, serial: str) -> MeterKeys | None:
@@ -165,19 +205,27 @@ class Inventory:
             return None
         try:
             line = self._storage.read(KEYS, offset, MAX_LINE + 1)
-            found, plain, wrapped = _parse_keys(line.split(b"\n", 1)[0])
+            row = parse_keys(line.split(b"\n", 1)[0])
         except (OSError, InventoryError):
             return None
-        if found != serial:
-            return None
-        if plain is not None:
-            return plain
-        if self._vault is None:
-            raise InventoryError("%s: its keys are wrapped, and this board has no key" % serial)
+        return self._opened(row) if row.serial == serial else None
+
+    def _opened(self, row: KeyRow) -> MeterKeys:
+        """With everything unwrapped. InventoryError."""
+        ek, ak, suite, lls = row.ek, row.ak, row.suite, row.lls
+        if self._vault is None and (row.wrapped or row.wrapped_lls):
+            raise InventoryError("%s: its keys are wrapped, and this board has no key" % row.serial)
         try:
-            return self._vault.unwrap(serial, wrapped)
+            if row.wrapped and self._vault is not None:
+                keys = self._vault.unwrap(row.serial, row.wrapped)
+                ek, ak, suite = keys.ek, keys.ak, keys.suite
+            if row.wrapped_lls and self._vault is not None:
+                lls = self._vault.unwrap_secret(row.serial, row.wrapped_lls)
         except CryptoError as error:
-            raise InventoryError("%s: %s" % (serial, error))
+            raise InventoryError("%s: %s" % (row.serial, error))
+        if not ek and not lls:
+            raise InventoryError("%s: neither keys nor a secret" % row.serial)
+        return MeterKeys(ek, ak, suite, lls, row.counter)
 
     def _load(self) -> None:
         self._meters = {}
@@ -199,6 +247,8 @@ class Inventory:
                 self._report(METERS, number, str(error))
                 continue
             fields = [str(meter.client_sap), str(meter.server_sap), meter.title.hex() or "-"]
+            if meter.model != OWN:
+                fields.append("model=" + meter.model)
             fields.extend(["%s=%s" % path for path in meter.paths])
             self._meters[meter.serial] = " ".join(fields)
 
@@ -210,8 +260,8 @@ class Inventory:
             self._note_key_lines()
             self.problems, self.bad_lines = problems, bad_lines
 
-    def _rewrite_keys(self, new: dict[str, bytes]) -> None:
-        """keys.jsonl with the `new` wrapped keys in it, and all others wrapped."""
+    def _rewrite_keys(self, new: dict[str, KeyRow]) -> None:
+        """keys.jsonl with the `new` rows in it, and all others wrapped."""
         self._storage.remove(_NEW_KEYS)
         file = self._storage.append(_NEW_KEYS)
         written: dict[str, bool] = {}
@@ -219,17 +269,17 @@ class Inventory:
         try:
             for _, _, line in lines(self._storage, KEYS, self._report):
                 try:
-                    serial, plain, wrapped = _parse_keys(line)
+                    row = parse_keys(line)
                 except InventoryError:
                     continue
-                if serial in new or serial in written:
+                if row.serial in new or row.serial in written:
                     continue
-                if plain is not None and self._vault is not None:
-                    wrapped = self._vault.wrap(serial, plain)
-                file.write(_wrapped_line(serial, wrapped))
-                written[serial] = True
+                if self._vault is not None:
+                    row.wrap(self._vault)
+                file.write(row.line())
+                written[row.serial] = True
             for serial in sorted(new):
-                file.write(_wrapped_line(serial, new[serial]))
+                file.write(new[serial].line())
             file.sync()
         finally:
             file.close()
@@ -242,8 +292,9 @@ class Inventory:
         some_plain = False
         for number, offset, line in lines(self._storage, KEYS, self._report):
             try:
-                serial, plain, _ = _parse_keys(line)
-                some_plain = some_plain or plain is not None
+                row = parse_keys(line)
+                serial = row.serial
+                some_plain = some_plain or row.plain()
                 if serial in self._key_lines:
                     raise InventoryError("%s is already on an earlier line" % serial)
                 if serial not in self._meters and serial != BROADCAST:
@@ -261,8 +312,8 @@ class Inventory:
 
 
 def _parse_meter(line: bytes) -> Meter:
-    fields = _fields(line)
-    serial = _serial(fields)
+    fields = fields_of(line)
+    serial = serial_of(fields)
     paths = fields.get("paths")
     if not isinstance(paths, list) or len(paths) > MAX_PATHS:
         raise InventoryError("%s: paths: expected a list of at most %d" % (serial, MAX_PATHS))
@@ -276,47 +327,11 @@ def _parse_meter(line: bytes) -> Meter:
         checked.append((kind, address))
     if serial == BROADCAST:
         raise InventoryError("%s is the fleet's name for its keys, and no meter" % serial)
-    title = _hex(fields, "title", 16) if "title" in fields else b""
-    return Meter(serial, checked, _sap(fields, "client"), _sap(fields, "server"), title)
-
-
-def _parse_keys(line: bytes) -> tuple[str, MeterKeys | None, bytes]:
-    """(serial, plain keys or None, wrapped keys or nothing)."""
-    fields = _fields(line)
-    serial = _serial(fields)
-    if "wrapped" in fields:
-        wrapped = fields["wrapped"]
-        size = WRAPPED_SIZES[isinstance(wrapped, str) and len(wrapped) > 2 * WRAPPED_SIZES[0]]
-        return serial, None, _hex(fields, "wrapped", 2 * size)
-    suite = fields.get("suite", 0)
-    if type(suite) is not int or not 0 <= suite <= 2:
-        raise InventoryError("suite: expected 0, 1 or 2")
-    digits = 2 * KEY_SIZES[suite]
-    return serial, MeterKeys(_hex(fields, "ek", digits), _hex(fields, "ak", digits), suite), b""
-
-
-def _wrapped_line(serial: str, wrapped: bytes) -> bytes:
-    line = json.dumps({"serial": serial, "wrapped": wrapped.hex()})
-    return (line + "\n").encode()
-
-
-def _fields(line: bytes) -> dict[str, Any]:
-    try:
-        fields = json.loads(str(line, "utf-8"))
-    except (ValueError, RuntimeError):  # RuntimeError: nested deeper than the parser goes
-        raise InventoryError("not JSON")
-    if not isinstance(fields, dict):
-        raise InventoryError("expected a JSON object")
-    return fields
-
-
-def _serial(fields: dict[str, Any]) -> str:
-    serial = fields.get("serial")
-    if not isinstance(serial, str) or not 1 <= len(serial) <= 32:
-        raise InventoryError("serial: expected a text of 1 to 32 characters")
-    if not all("!" <= c <= "~" for c in serial):
-        raise InventoryError("serial: expected printable ASCII without blanks")
-    return serial
+    title = hex_digits(fields, "title", 16) if "title" in fields else b""
+    model = _model(fields)
+    absent = 1 if model == OWN else 0
+    client_sap, server_sap = _sap(fields, "client", absent), _sap(fields, "server", absent)
+    return Meter(serial, checked, client_sap, server_sap, title, model)
 
 
 def _path(serial: str, kind: Any, address: Any) -> Path:
@@ -326,7 +341,7 @@ def _path(serial: str, kind: Any, address: Any) -> Path:
         if _is_host_and_port(address):  # of a mesh whose meters have IP addresses
             return kind, address
         digits = 12 if kind == PLC else 16
-        if not _is_hex(address, digits):
+        if not is_hex(address, digits):
             raise InventoryError(
                 "%s: %s address: expected %d hex digits or host:port" % (serial, kind, digits)
             )
@@ -347,19 +362,12 @@ def _is_host_and_port(address: str) -> bool:
     return 0 < int(port) < 65536 and all("!" <= c <= "~" for c in host)
 
 
-def _sap(fields: dict[str, Any], name: str) -> int:
-    sap = fields.get(name, 1)
-    if type(sap) is not int or not 1 <= sap <= 0xFFFF:
-        raise InventoryError("%s: expected a SAP from 1 to 65535" % name)
-    return sap
+def _sap(fields: dict[str, Any], name: str, absent: int) -> int:
+    return number_of(fields, name, absent, 1, 0xFFFF, "a SAP from 1 to 65535")
 
 
-def _hex(fields: dict[str, Any], name: str, digits: int) -> bytes:
-    value = fields.get(name)
-    if not isinstance(value, str) or not _is_hex(value, digits):
-        raise InventoryError("%s: expected %d hex digits" % (name, digits))
-    return bytes.fromhex(value)
-
-
-def _is_hex(text: str, digits: int) -> bool:
-    return len(text) == digits and all(c in "0123456789abcdefABCDEF" for c in text)
+def _model(fields: dict[str, Any]) -> str:
+    name: Any = fields.get("model", OWN)
+    if not NAME.fits(name):
+        raise InventoryError("model: expected " + NAME.name)
+    return str(name)

@@ -18,7 +18,8 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
     from typing import TypeVar
 
-    from gateway.dlms.protection.keyring import Keys
+    from gateway.contract.model import Model
+    from gateway.meters.access import Access
     from gateway.meters.counters import Counters
     from gateway.meters.inventory import Inventory, Meter, Path
     from gateway.meters.link import Link
@@ -65,12 +66,20 @@ class Reach:
         self.system_title = system_title
         self.patience = patience
 
-    def keys(self, serial: str) -> Keys:
-        """The meter's, with our system title. InventoryError when there are none."""
-        from gateway.dlms.protection.keyring import Keys
+    def model(self, meter: Meter) -> Model:
+        """ModelError when it is not here; OSError of the storage."""
+        from gateway.meters.access import model_of
 
-        found = self.inventory.keys(serial)
-        return Keys(self.system_title, found.ek, found.ak, found.suite)
+        return model_of(self.inventory, meter)
+
+    def access(self, meter: Meter) -> Access:
+        """How we get into it. InventoryError when its keys are missing, ModelError when its model
+        is."""
+        from gateway.meters.access import access_to
+
+        found = access_to(self.inventory, self.system_title, meter)
+        self.counters.begin_at(meter.serial, found.counter)
+        return found
 
     def next_counter(self, serial: str) -> int:
         """An invocation counter never used before. CounterError when there is none, also for a

@@ -1,6 +1,6 @@
 """A conversation with one meter over one path: association, keys, invocation counters, patience.
 
-    associated()      as the client that the inventory names, proven by keys (HLS with GMAC)
+    associated()      as the client that inventory and model name, proven as the model says
     preestablished()  as the fleet's client, without an association first (Green Book 9.3.1)
 
 A meter that refuses our invocation counter tells which one it wants, or accepted last (raised one
@@ -13,9 +13,10 @@ from __future__ import annotations
 
 import asyncio
 
+from gateway.contract.own_model import RELEASE, RELEASE_UNHEARD
 from gateway.dlms.apdu import acse
 from gateway.dlms.client.broadcast import CLIENT
-from gateway.dlms.client.client import HIGH_GMAC, Association, Client
+from gateway.dlms.client.client import Association, Client
 from gateway.dlms.errors import (
     AssociationRefused,
     DlmsError,
@@ -34,7 +35,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
     from typing import TypeVar
 
-    from gateway.dlms.protection.keyring import Keys
+    from gateway.meters.access import Access
     from gateway.meters.inventory import Meter, Path
     from gateway.meters.link import Link
     from gateway.meters.reach import Heartbeat, Reach
@@ -46,7 +47,6 @@ WHERE = "reach"
 # An association has four times as long as one request: two exchanges, and both again when the meter
 # wants another invocation counter.
 ASSOCIATION_REQUESTS = 4
-PUBLIC_CLIENT = 16  # SAP that may read the invocation counter, without authentication
 SERVER = 1  # SAP of the management logical device, whom the fleet's client speaks to
 # What the meters of a fleet offer its client, agreed when the fleet was ordered.
 CONFORMANCE = acse.GET | acse.ACTION | acse.MULTIPLE_REFERENCES | acse.BLOCK_GET
@@ -59,13 +59,14 @@ class Way:
     keys.
     """
 
-    def __init__(self, reach: Reach, meter: Meter, path: Path, keys: Keys) -> None:
+    def __init__(self, reach: Reach, meter: Meter, path: Path, access: Access) -> None:
         self.path = path
         self.opened = False
         self.answered = False
         self._reach = reach
-        self._meter = meter
-        self._keys = keys
+        self._meter = meter.filled(access.model)
+        self._access = access
+        self._model = access.model
         self._counter = 0  # the invocation counter given out last
         self._sent = 0  # APDUs
         self._heard = 0
@@ -83,7 +84,7 @@ class Way:
         try:
             return await self._associated(work, slot_ms, heartbeat)
         except (AssociationRefused, ServiceRefused) as refused:
-            if self.answered or not _may_be_the_counter(refused):
+            if self.answered or not self._access.ciphered or not _may_be_the_counter(refused):
                 raise
             if not await self._learn_counter(heartbeat):
                 raise refused
@@ -105,7 +106,7 @@ class Way:
         serial = self._meter.serial
 
         async def talk(link: Link) -> T:
-            client = self._client(link, Association(CLIENT, SERVER, keys=self._keys))
+            client = self._client(link, Association(CLIENT, SERVER, keys=self._access.keys))
             last = received.get(serial, -1)
             client.assume(self._meter.title, CONFORMANCE, link.max_apdu, last)
             try:
@@ -136,8 +137,7 @@ class Way:
         limit_ms = ASSOCIATION_REQUESTS * timeout_ms * tries
 
         async def talk(link: Link) -> T:
-            who = Association(meter.client_sap, meter.server_sap, HIGH_GMAC, keys=self._keys)
-            client = self._client(link, who)
+            client = self._client(link, self._access.association(meter))
             associating = self._once_more(client.associate)
             await self._reach.in_time(associating, limit_ms, "association")
             self.answered = True
@@ -146,29 +146,37 @@ class Way:
             except NoAnswer:
                 raise
             except DlmsError as error:
-                await client.release()
+                await self._release(client)
                 raise error
-            await client.release()
+            await self._release(client)
             return found
 
         self.answered = False
         return await self._converse(meter, talk, slot_ms, heartbeat)
 
+    async def _release(self, client: Client) -> None:
+        if self._model.release == RELEASE:
+            await client.release()
+        elif self._model.release == RELEASE_UNHEARD:
+            await client.leave()
+
     async def _learn_counter(self, heartbeat: Heartbeat | None) -> bool:
         """Ask a meter that does not say why it refuses for its invocation counter, as the public
         client; True when it is not below the one we used, and ours has been raised above it."""
-        serial = self._meter.serial
+        serial, place = self._meter.serial, self._model.counter
+        anybody = self._meter.as_client(self._model.public_sap)
+        if place is None or not anybody.client_sap:
+            return False
 
         async def talk(link: Link) -> int:
-            client = self._client(link, Association(PUBLIC_CLIENT, self._meter.server_sap))
+            client = self._client(link, Association(anybody.client_sap, anybody.server_sap))
             await client.associate()
-            counter = await invocation_counter(client)
-            await client.release()
+            counter = await invocation_counter(client, place.obis, place.class_id, place.attribute)
+            await self._release(client)
             return counter
 
         used = self._counter
         try:
-            anybody = self._meter.as_client(PUBLIC_CLIENT)
             counter = await self._converse(anybody, talk, None, heartbeat)
             if counter < used:
                 return False

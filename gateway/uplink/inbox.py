@@ -13,7 +13,7 @@ from gateway.contract.limits import MAX_MESSAGE
 from gateway.contract.messages import Ack, Ask, Chunk, Resend
 from gateway.contract.refused import Refused
 from gateway.contract.trust_change import KEYS, ORDERS
-from gateway.meters.inventory import InventoryError
+from gateway.meters.line_fields import InventoryError
 from gateway.uplink.hes_time import HesTime
 from gateway.uplink.orders import Orders
 from gateway.uplink.trust import check_address

@@ -11,7 +11,8 @@ from gateway.activities.image.transfer import order_of
 from gateway.contract.image_file import CIPHERED, UNICAST
 from gateway.contract.refused import Refused
 from gateway.contract.result import KO, Result
-from gateway.meters.inventory import InventoryError
+from gateway.meters.line_fields import InventoryError
+from gateway.meters.model_error import ModelError
 from gateway.work.results import WHERE
 from hal.rt import log
 
@@ -48,10 +49,11 @@ class ManyMeters:
             return None
         try:
             delivery = self._image(execution).delivery
-            if delivery == UNICAST:
+            model = self._reach.model(meter)
+            if delivery == UNICAST or not model.broadcast:
                 return None
-            return Fleet(self._reach, paths[0][0], delivery == CIPHERED, heartbeat)
-        except InventoryError as error:
+            return Fleet(self._reach, paths[0][0], delivery == CIPHERED, heartbeat, model)
+        except (InventoryError, ModelError) as error:
             log.warning(WHERE, "no broadcast: %s" % error)
         except (OSError, Refused):
             pass  # the attempt will say what is wrong with the image
@@ -73,6 +75,7 @@ class ManyMeters:
         at_once = self._reach.network.slots(fleet.kind) - 1  # one is left for urgent jobs
         try:
             order = order_of(self._image(first), first.job, first.again, self._clock)
+            order.model = fleet.model
             campaign = Campaign(fleet, order, bond, at_once)
             self._queue.transfers(first, campaign.outlook)
             await campaign.run(members)

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from gateway.activities import attributes, identity
 from gateway.activities.image import image_object
+from gateway.contract.own_model import OWN_MODEL
 from gateway.dlms.client.broadcast import CLIENT, Broadcast
 from gateway.dlms.client.client import Association, Client
 from gateway.dlms.protection.keyring import Keys
@@ -110,5 +111,5 @@ async def _converse(member: Member, image: bytes, identifier: bytes) -> Sizes:
     verify = await invoke(image_object.VERIFY)
     status = await read(image_object.STATUS, image_object.TO_ACTIVATE)
     activate = await invoke(image_object.ACTIVATE)
-    firmware = await read(identity.FIRMWARE)
+    firmware = await read(identity.firmware_key(OWN_MODEL)[0])
     return Sizes(len(to_all), sent[0], initiate, bitmap, verify, status, activate, firmware)

@@ -24,7 +24,7 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
-from gateway.activities.identity import FIRMWARE
+from gateway.activities import identity
 from gateway.activities.image import image_object
 from gateway.activities.image.image_object import (
     ACTIVATE,
@@ -45,6 +45,7 @@ from gateway.activities.image.image_object import (
     VERIFY_FAILED,
     VERIFYING,
 )
+from gateway.contract.own_model import OWN_MODEL
 from gateway.dlms.client.client import Client
 from gateway.dlms.data import axdr, obis
 from gateway.dlms.errors import (
@@ -354,7 +355,7 @@ class Transfer:
 
     async def _read_firmware(self, client: Client) -> str:
         try:
-            typed = axdr.decode(await client.get(*FIRMWARE))
+            typed = axdr.decode(await client.get(*identity.key(OWN_MODEL.firmware)))
         except AccessRefused:
             return "?"
         return render.octets(typed[1]) if typed[0] == axdr.OCTET_STRING else render.text(typed)

@@ -109,6 +109,7 @@ class Campaign:
 
     async def _survey(self) -> None:
         """Finishes those not concerned; learns the block size and what is there already."""
+        model = self._order.model
         sizes: dict[int, int] = {}
         asked = block_planning.sentinels(len(self._talk.members), SENTINELS)
         sentinels = [self._talk.members[index] for index in asked]
@@ -116,13 +117,13 @@ class Campaign:
         states: list[tuple[Member, Attributes]] = []  # until the number of blocks is known
 
         async def look(client: Client, member: Member) -> Verdict:
-            keys = [identity.MODEL, identity.FIRMWARE, STATUS]
+            keys = identity.target_keys(model) + [STATUS]
             if not self._blocks.size:
                 keys.append(BLOCK_SIZE)
             if member.again:
                 keys += [BLOCKS, TO_ACTIVATE]
             found = await attributes.read(client, keys)
-            result = transfer.unfit(found, self._image, member.again)
+            result = transfer.unfit(found, self._image, member.again, model)
             if result is not None:
                 return result
             if self._blocks.size:
@@ -246,9 +247,10 @@ class Campaign:
 
     async def _check(self, client: Client, member: Member) -> Verdict:
         """It runs the image; or it has verified it; or else what it lacks."""
-        other = identity.FIRMWARE if self._told_all else TO_ACTIVATE
+        model = self._order.model
+        other = identity.firmware_key(model)[0] if self._told_all else TO_ACTIVATE
         found = await attributes.read(client, (STATUS, other))
-        if self._told_all and identity.text(found.value(other)) == self._image.firmware:
+        if self._told_all and identity.runs(found, self._image.firmware, model):
             return self._last_steps.applied()
         member.activating = False
         status = image_object.number(found.value(STATUS), "image_transfer_status")

@@ -7,12 +7,16 @@ need not be asked for.
 
 from __future__ import annotations
 
-from gateway.activities.image.image_object import BLOCK_OVERHEAD, CLASS, NAME
+from gateway.activities.image.image_object import BLOCK_OVERHEAD, CLASS
+from gateway.activities.image.placed import placed
+from gateway.contract.own_model import OWN_MODEL
 from gateway.dlms.client.broadcast import CLIENT, Broadcast
 from gateway.dlms.errors import SecurityFailed
 from gateway.dlms.protection.keyring import Keys
 from gateway.meters.counters import CounterError
-from gateway.meters.inventory import BROADCAST, InventoryError
+from gateway.meters.inventory import BROADCAST
+from gateway.meters.line_fields import InventoryError
+from gateway.meters.model_error import ModelError
 from gateway.meters.reach import Unreached
 from gateway.meters.way import SERVER, Way
 
@@ -21,6 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
     from typing import TypeVar
 
+    from gateway.contract.model import Model
     from gateway.dlms.client.client import Client
     from gateway.meters.inventory import Meter, Path
     from gateway.meters.reach import Heartbeat, Reach
@@ -31,13 +36,21 @@ PROTECTION = 24  # what ciphering adds to a broadcast
 
 
 class Fleet:
-    """The meters in reach over one kind of path. `ciphered`: broadcasts go under the fleet's key,
-    else in clear. `heartbeat()` is called with each APDU to one meter.
+    """The meters of a model in reach over one kind of path. `ciphered`: broadcasts go under the
+    fleet's key, else in clear. `heartbeat()` is called with each APDU to one meter.
 
     InventoryError when there is no such key.
     """
 
-    def __init__(self, reach: Reach, kind: str, ciphered: bool, heartbeat: Heartbeat) -> None:
+    def __init__(
+        self,
+        reach: Reach,
+        kind: str,
+        ciphered: bool,
+        heartbeat: Heartbeat,
+        model: Model = OWN_MODEL,
+    ) -> None:
+        self.model = model
         self.clock = reach.clock
         self.kind = kind
         self._reach = reach
@@ -53,7 +66,9 @@ class Fleet:
         self._sender = Broadcast(reach.crypto, keys, lambda: reach.next_counter(BROADCAST))
 
     def reaches(self, meter: Meter) -> bool:
-        """Whether this is the meter's best way now, and it serves this client."""
+        """Whether this is the meter's best way now, and it serves this client as the others do."""
+        if meter.model != self.model.name:
+            return False
         paths = self._network.usable(meter)
         return bool(paths) and bool(meter.title) and paths[0][0] == self.kind
 
@@ -91,7 +106,7 @@ class Fleet:
         """A method of the image transfer object, invoked in every meter that hears it. OSError or
         ModemError of the modem; OSError too when the flash has no more counters."""
         try:
-            apdu = self._sender.action(CLASS, NAME, method, data)
+            apdu = self._sender.action(CLASS, self.model.image, method, data)
         except CounterError as error:
             raise OSError(str(error))
         await self._network.broadcast(self.kind, apdu, CLIENT, SERVER)
@@ -105,12 +120,17 @@ class Fleet:
         if path is None:
             raise Unreached(False, "%s: not registered" % self.kind)
         try:
-            way = Way(self._reach, meter, path, self._reach.keys(meter.serial))
-            found = await way.preestablished(work, self._received, self._heartbeat, check)
+            way = Way(self._reach, meter, path, self._reach.access(meter))
+            found = await way.preestablished(
+                lambda client: work(placed(client, self.model.image)),
+                self._received,
+                self._heartbeat,
+                check,
+            )
         except Unreached as unreached:
             way.record(unreached)
             raise
-        except (InventoryError, CounterError) as error:
+        except (InventoryError, ModelError, CounterError) as error:
             raise SecurityFailed(str(error))
         way.record()
         return found

@@ -21,6 +21,7 @@ from gateway.dlms.errors import ActionRefused, NoAnswer
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from gateway.activities.attributes import Attributes
     from gateway.activities.image.conversations import Conversations, Member, Verdict
     from gateway.activities.image.transfer import Order
     from gateway.dlms.client.client import Client
@@ -36,13 +37,15 @@ class LastSteps:
     async def to_the_end(self, client: Client, member: Member) -> Verdict:
         if member.activating:
             return await self._confirm(client, member)
-        order = transfer.Order(self._image, self._order.activation, member.again, self._clock)
-        found = await attributes.read(client, identity.KEYS + transfer.KEYS)
+        order = transfer.Order(
+            self._image, self._order.activation, member.again, self._clock, self._order.model
+        )
+        found = await attributes.read(client, transfer.KEYS)
         return await transfer.brought(client, order, found)
 
     async def _confirm(self, client: Client, member: Member) -> Verdict:
-        data = await client.get(*identity.FIRMWARE)
-        if identity.text(data) == self._image.firmware:
+        found = await self._firmware(client)
+        if identity.runs(found, self._image.firmware, self._order.model):
             return self.applied()
         status = image_object.number(await client.get(*STATUS), "image_transfer_status")
         if status == VERIFIED:
@@ -51,16 +54,20 @@ class LastSteps:
         if status == ACTIVATING:
             return self._talk.later(member, STARTING)
         # It may have become active between the two questions.
-        data = await client.get(*identity.FIRMWARE)
-        if identity.text(data) == self._image.firmware:
+        found = await self._firmware(client)
+        if identity.runs(found, self._image.firmware, self._order.model):
             return self.applied()
         if status == ACTIVATION_FAILED:
             text = "step 7: activation failed; the old one should run"
             return Result(KO, "activation-failed", text)
         said = "activated" if status == ACTIVATED else image_object.state_name(status)
         text = "step 7: %s, but it runs %s, not %s"
+        data = found.value(identity.firmware_key(self._order.model)[0])
         text = text % (said, readable.shown(data), self._image.firmware)
         return Result(KO, "activation-failed", readable.one_line(text))
+
+    async def _firmware(self, client: Client) -> Attributes:
+        return await attributes.read(client, identity.firmware_key(self._order.model))
 
     async def activate(self, client: Client, member: Member) -> Verdict:
         try:

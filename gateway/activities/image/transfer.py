@@ -34,7 +34,9 @@ from gateway.activities.image.image_object import (
     VERIFYING,
     state_name,
 )
+from gateway.activities.image.placed import placed
 from gateway.activities.readable import passing
+from gateway.contract.own_model import OWN_MODEL
 from gateway.contract.result import KO, OK, WAIT, Result
 from gateway.dlms.errors import (
     AccessRefused,
@@ -50,6 +52,7 @@ if TYPE_CHECKING:
     from gateway.activities.attributes import Attributes
     from gateway.contract.image_file import ImageFile
     from gateway.contract.job import Job
+    from gateway.contract.model import Model
     from gateway.dlms.apdu.action import Method
     from gateway.dlms.client.client import Client
     from hal.ports import Clock
@@ -68,11 +71,19 @@ KEYS = (ENABLED, STATUS, BLOCK_SIZE, BLOCKS)  # read first
 
 class Order:
     """What a job wants of every meter. `activation`: unix time, 0: as soon as verified. `again`:
-    this job has been at this meter before."""
+    this job has been at this meter before. `model`: the meter's."""
 
-    __slots__ = ("activation", "again", "clock", "image")
+    __slots__ = ("activation", "again", "clock", "image", "model")
 
-    def __init__(self, image: ImageFile, activation: int, again: bool, clock: Clock) -> None:
+    def __init__(
+        self,
+        image: ImageFile,
+        activation: int,
+        again: bool,
+        clock: Clock,
+        model: Model = OWN_MODEL,
+    ) -> None:
+        self.model = model
         self.image = image
         self.activation = activation
         self.again = again
@@ -84,10 +95,13 @@ def order_of(image: ImageFile, job: Job, again: bool, clock: Clock) -> Order:
     return Order(image, job.activation, again, clock)
 
 
-async def run(client: Client, serial: str, order: Order) -> Result:
+async def run(client: Client, serial: str, order: Order, model: Model = OWN_MODEL) -> Result:
     """OK applied, OK already-as-wanted, WAIT, or a KO. Errors of the path come out."""
-    found = await attributes.read(client, identity.KEYS + KEYS)
-    refusal = identity.wrong_meter(found, serial) or unfit(found, order.image, order.again)
+    order.model = model
+    client = placed(client, model.image)
+    found = await attributes.read(client, identity.keys(model) + list(KEYS))
+    refusal = identity.wrong_meter(found, serial, model)
+    refusal = refusal or unfit(found, order.image, order.again, model)
     return await brought(client, order, found) if refusal is None else refusal
 
 
@@ -101,17 +115,22 @@ async def brought(client: Client, order: Order, found: Attributes) -> Result:
         return Result(KO, "block-too-large", readable.one_line(str(error)))
 
 
-def unfit(found: Attributes, image: ImageFile, again: bool) -> Result | None:
+def unfit(
+    found: Attributes, image: ImageFile, again: bool, model: Model = OWN_MODEL
+) -> Result | None:
     """The result for a meter that is to be left as it is, by the model and firmware it says it has;
     None for one that is to have the image."""
-    refusal = identity.wrong_model(found, image.targets)
+    refusal = identity.wrong_model(found, image.targets, model)
     if refusal is not None:
         return refusal
-    if identity.text(found.value(identity.FIRMWARE)) == image.firmware:
+    if model.firmware is None:
+        text = "model %s does not say where the firmware stands; an image is judged by that"
+        return Result(KO, "model-unfit", text % model.name)
+    if identity.runs(found, image.firmware, model):
         if again:
             return Result(OK, "applied", "it runs %s" % image.firmware)
         return Result(OK, "already-as-wanted")
-    return identity.wrong_target(found, image.targets)
+    return identity.wrong_target(found, image.targets, model)
 
 
 class Failed(Exception):
@@ -314,16 +333,16 @@ async def _activate(client: Client, order: Order) -> None:
 async def _confirm(client: Client, order: Order) -> None:
     """The meter's own firmware identity says that it runs the image. It may have gone to start
     anew: then another conversation has to ask."""
-    clock, image = order.clock, order.image
+    clock, image, firmware = order.clock, order.image, identity.firmware_key(order.model)
     waits = _Waits(Result(WAIT, "image-activating", "the meter starts the image", wait_s=WAIT_S))
     deadline = clock.ticks_ms() + SETTLE_MS
     while True:
         try:
             # In this order: once the status says so, the firmware must be the new one.
-            found = await attributes.read(client, (STATUS, identity.FIRMWARE))
+            found = await attributes.read(client, [STATUS] + firmware)
         except (NoAnswer, ServiceRefused):
             raise waits
-        if identity.text(found.value(identity.FIRMWARE)) == image.firmware:
+        if identity.runs(found, image.firmware, order.model):
             return
         status = image_object.number(found.value(STATUS), "image_transfer_status")
         if status == ACTIVATION_FAILED:
@@ -334,7 +353,7 @@ async def _confirm(client: Client, order: Order) -> None:
                 "step 7: %s, but it runs %s, not %s"
                 % (
                     "activated" if status == ACTIVATED else state_name(status),
-                    readable.shown(found.value(identity.FIRMWARE)),
+                    readable.shown(found.value(firmware[0])),
                     image.firmware,
                 ),
             )

@@ -49,7 +49,6 @@ PROPOSED = (
     | acse.ACTION
 )
 
-_CURRENT_ASSOCIATION = b"\x00\x00\x28\x00\x00\xff"
 _REPLY_TO_HLS = 1
 _RELEASE_MS = 500  # for an RLRE, beside what the path takes
 
@@ -193,7 +192,7 @@ class Associating:
         exchange.max_send = exchange.link.max_apdu
         if agreed.max_pdu:
             exchange.max_send = min(agreed.max_pdu, exchange.max_send)
-        conformance = agreed.conformance & PROPOSED
+        conformance = agreed.conformance & self._services()
         if wanted.protection.general and not conformance & acse.GENERAL_PROTECTION:
             raise NotSupported("%s: the meter did not agree to general-protection" % step)
         if wanted.proves:
@@ -240,9 +239,13 @@ class Associating:
             challenge if wanted.proves else wanted.secret,
         )
 
+    def _services(self) -> int:
+        """What is proposed."""
+        return self._association.services & PROPOSED or PROPOSED
+
     def _initiate_request(self) -> bytes:
         largest = min(self._association.max_pdu or 0xFFFF, self._exchange.link.max_apdu, 0xFFFF)
-        plain = acse.InitiateRequest(PROPOSED, largest, self._dedicated).encode()
+        plain = acse.InitiateRequest(self._services(), largest, self._dedicated).encode()
         ciphering = self._exchange.ciphering
         return plain if ciphering is None else ciphering.protect(plain)
 
@@ -297,7 +300,7 @@ class Associating:
             reply = await invoking.action(
                 self._exchange,
                 15,
-                _CURRENT_ASSOCIATION,
+                wanted.current,
                 _REPLY_TO_HLS,
                 axdr.encode((axdr.OCTET_STRING, own)),
                 True,

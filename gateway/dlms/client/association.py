@@ -19,6 +19,8 @@ HIGH_GMAC = acse.HIGH_GMAC
 HIGH_SHA256 = acse.HIGH_SHA256
 HIGH_ECDSA = acse.HIGH_ECDSA
 
+CURRENT_ASSOCIATION = b"\x00\x00\x28\x00\x00\xff"  # 0.0.40.0.0.255
+
 _BY_SECRET = (LOW, HIGH, HIGH_MD5, HIGH_SHA1, HIGH_SHA256)
 
 
@@ -30,18 +32,22 @@ class Association:
     HIGH_GMAC with `keys`; HIGH_ECDSA with signing keys in `keys`.
     `protection` of everything that follows: by service under the global key (GLO) where there are
     `keys` with ek and ak, else none. With a form other than PLAIN the application context is
-    ciphered. `max_pdu` is the largest APDU to accept in bytes (0: what the path takes).
+    ciphered. `max_pdu` is the largest APDU to accept in bytes (0: what the path takes), `services`
+    the conformance bits to propose (0: all that we know), `current` the association object that
+    the HLS proof goes to.
     """
 
     __slots__ = (
         "algorithm",
         "authentication",
         "client_sap",
+        "current",
         "keys",
         "max_pdu",
         "protection",
         "secret",
         "server_sap",
+        "services",
     )
 
     def __init__(
@@ -54,6 +60,8 @@ class Association:
         max_pdu: int = 0,
         protection: Protection | None = None,
         algorithm: Algorithm | None = None,
+        services: int = 0,
+        current: bytes = CURRENT_ASSOCIATION,
     ) -> None:
         if not NONE <= authentication <= HIGH_ECDSA:
             raise ValueError("authentication %d is not one of 0 (NONE) to 7" % authentication)
@@ -81,6 +89,8 @@ class Association:
         self.max_pdu = max_pdu
         self.protection = protection
         self.algorithm = algorithm
+        self.services = services
+        self.current = current
 
     @property
     def context(self) -> int:

@@ -128,6 +128,10 @@ class Client:
         the meter said, by its standard name ("normal"); "" when it said nothing."""
         return await self._associating.release()
 
+    async def leave(self) -> None:
+        """RLRQ, and no waiting for what the meter says to it."""
+        await self._associating.abandon()
+
     # ------------------------------------------------------------ services
 
     async def get(

@@ -71,11 +71,13 @@ async def activate(client: Client, policy: int, name: bytes = DEFAULT_NAME) -> N
     await client.action(SECURITY_SETUP, name, _ACTIVATE, axdr.encode((axdr.ENUM, policy)))
 
 
-async def invocation_counter(client: Client, name: bytes = INVOCATION_COUNTER) -> int:
+async def invocation_counter(
+    client: Client, name: bytes = INVOCATION_COUNTER, class_id: int = 1, attribute: int = 2
+) -> int:
     """The last invocation counter the meter has accepted, read through the public client: go on
     above it. It is not authenticated: believe no more than a bounded jump
     (gateway/meters/counters.py does)."""
-    typed = axdr.decode(await client.get(1, name, 2))
+    typed = axdr.decode(await client.get(class_id, name, attribute))
     if typed[0] != axdr.DOUBLE_LONG_UNSIGNED:
         raise ProtocolError("the invocation counter is a %s" % axdr.TAGS.get(typed[0], "?"))
     counter: int = typed[1]

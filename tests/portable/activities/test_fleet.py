@@ -29,6 +29,8 @@ SHARED = bytes(range(0x20, 0x30))
 
 
 class KnownMeter:
+    model = "ami"
+
     def __init__(self, serial, address, title=METER_TITLE):
         self.serial = serial
         self.paths = [("plc", address)]
@@ -38,9 +40,12 @@ class KnownMeter:
         assert sap == 102
         return self
 
+    def filled(self, model):
+        return self
+
 
 class KnownKeys:
-    suite, ak = 0, AK
+    suite, ak, lls, counter = 0, AK, b"", 0
 
     def __init__(self, ek):
         self.ek = ek
@@ -72,6 +77,9 @@ class KeptCounters:
     def next(self, serial):
         self.last[serial] = self.last.get(serial, 0) + 1
         return self.last[serial]
+
+    def begin_at(self, serial, counter):
+        assert counter == 1
 
     def raise_to(self, serial, counter):
         self.last[serial] = counter - 1

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from gateway.contract import envelope
-from gateway.contract.model import MAX_SIGNED, NUMBER, SN, UP_TO_NUL, Model, Place, proven
+from gateway.contract.model import MAX_SIGNED, Model, Place, proven
+from gateway.contract.own_model import OWN_MODEL, SN
+from gateway.contract.place import NUMBER, UP_TO_NUL
 from gateway.contract.refused import Refused
 from hal.rt import cbor
 from tests.portable.uplink.support import KID, TRUST, crypto, signed
@@ -38,6 +40,10 @@ def refused(of: Any) -> tuple[str, str]:
     raise AssertionError("taken")
 
 
+def list_or_value(value: Any) -> Any:
+    return list(value) if isinstance(value, tuple) else value
+
+
 def test_a_model_comes_back_as_it_was() -> None:
     for model in (other(), Model("ami", 1, "our own"), Model("x", 1, "", counter=None, objects=[])):
         assert Model.from_payload(model.to_payload()) == model
@@ -53,6 +59,8 @@ def test_a_model_of_our_own_says_what_the_constants_say() -> None:
     assert own.image == b"\x00\x00\x2c\x00\x00\xff"
     assert (own.client_sap, own.server_sap, own.public_sap) == (1, 1, 16)
     assert (own.mechanism, own.form, own.policy) == (5, 1, 0x30)
+    for name in Model.SHAPE.fields[3:]:
+        assert list_or_value(getattr(own, name)) == list_or_value(getattr(OWN_MODEL, name)), name
 
 
 def test_what_is_no_model_is_refused_by_name() -> None:

@@ -149,3 +149,15 @@ def test_no_number_twice_whatever_call_of_the_flash_fails():
             assert used == sorted(used) and len(set(used)) == len(used)
             assert len(used) >= 2 * (BLOCK + 3)
             assert storage.failed()
+
+
+def test_a_meter_that_stands_far_ahead_is_told_of_at_commissioning():
+    storage = MemoryStorage()
+    counters = Counters(storage)
+    far = 2_500_000_000
+    raises(CounterError, counters.raise_to, A, far)
+    counters.begin_at(A, far)
+    assert [counters.next(A), counters.next(A)] == [far, far + 1]
+    counters.begin_at(A, far)  # told each time the keys are read
+    assert counters.next(A) == far + 2 and counters.next(B) == 1
+    assert Counters(storage).next(A) > far + 2

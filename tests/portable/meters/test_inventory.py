@@ -286,3 +286,90 @@ def test_the_fleets_broadcast_key_is_replaced_like_a_meters():
         found = each.keys(BROADCAST)
         assert (found.ek, found.ak) == (fleet.ek, fleet.ak)
         assert list(each.serials()) == ["AMI0000000001"]
+
+
+def test_a_meter_of_another_model():
+    lines = (
+        '{"serial": "X", "model": "idis", "paths": [["ip", "10.0.0.7:4059"]]}\n'
+        '{"serial": "Y", "model": "ami", "paths": []}\n'
+        '{"serial": "Z", "model": "spain", "paths": [], "client": 5, "title": "0011223344556677"}\n'
+        '{"serial": "BAD", "model": "IDIS", "paths": []}\n'
+        '{"serial": "BAD", "model": 1, "paths": []}\n'
+    )
+    _, inventory = inventory_of(lines)
+    found = inventory.meter("X")
+    assert (found.model, found.client_sap, found.server_sap) == ("idis", 0, 0)
+    assert found.paths == [("ip", "10.0.0.7:4059")]
+    found = inventory.meter("Y")
+    assert (found.model, found.client_sap, found.server_sap) == ("ami", 1, 1)
+    found = inventory.meter("Z").as_client(102)
+    assert (found.model, found.client_sap, found.server_sap) == ("spain", 102, 0)
+    assert found.title == bytes.fromhex("0011223344556677")
+    assert inventory.bad_lines == 2
+    assert "model: expected 1..32 of a-z, 0-9 and -" in inventory.problems[0]
+
+
+def test_a_secret_is_kept_like_keys():
+    password = "70617373776f7264"
+    line = '{"serial": "AMI0000000001", "lls": "%s", "counter": 77}\n' % password
+    both = '{"serial": "AMI0000000002", "ek": "%s", "ak": "%s", "lls": "%s"}\n' % (
+        EK,
+        AK,
+        "00" * 64,
+    )
+    storage, _ = inventory_of(A + B, line + both)
+    for vault in (None, VAULT, VAULT):
+        inventory = Inventory(storage, vault)
+        assert inventory.problems == []
+        found = inventory.keys("AMI0000000001")
+        assert (found.ek, found.lls.hex(), found.counter) == (b"", password, 77)
+        found = inventory.keys("AMI0000000002")
+        assert (found.ek.hex(), found.lls, found.counter) == (EK, bytes(64), 0)
+    content = storage.read(KEYS).decode()
+    assert content.count("wrapped_lls") == 2
+    for secret in (EK, AK, password, "00" * 64):
+        assert secret not in content
+    error = raises(InventoryError, Inventory(storage).keys, "AMI0000000001")
+    assert "this board has no key" in str(error)
+
+
+def test_secrets_that_cannot_be_used_are_skipped():
+    for fields, expected in (
+        ('"lls": ""', "lls: expected 1 to 64 octets in hex digits"),
+        ('"lls": "0"', "lls: expected 1 to 64 octets in hex digits"),
+        ('"lls": "%s"' % ("00" * 65), "lls: expected 1 to 64 octets in hex digits"),
+        ('"lls": "xx"', "lls: expected 1 to 64 octets in hex digits"),
+        ('"lls": 7', "lls: expected 1 to 64 octets in hex digits"),
+        ('"wrapped_lls": "00"', "wrapped_lls: expected 24 to 88 octets in hex digits"),
+        ('"lls": "00", "ek": "%s"' % EK, "ak: expected 32 hex digits"),
+        ('"lls": "00", "counter": -1', "counter: expected a number from 0 to 4294967295"),
+        ('"lls": "00", "counter": true', "counter: expected a number from 0 to 4294967295"),
+    ):
+        _, inventory = inventory_of(A, '{"serial": "AMI0000000001", %s}\n' % fields)
+        assert len(inventory.problems) == 1 and expected in inventory.problems[0], fields
+
+
+def test_a_wrapped_secret_is_bound_to_its_meter():
+    wrapped = VAULT.wrap_secret("A", b"secret")
+    assert VAULT.unwrap_secret("A", wrapped) == b"secret"
+    raises(CryptoError, VAULT.unwrap_secret, "B", wrapped)
+    raises(CryptoError, VAULT.unwrap_secret, "A", wrapped[:-1])
+    raises(CryptoError, VAULT.unwrap_secret, "A", VAULT.wrap("A", MeterKeys(bytes(16), bytes(16))))
+    for size in (1, 7, 8, 64):
+        secret = bytes(range(size))
+        assert VAULT.unwrap_secret("A", VAULT.wrap_secret("A", secret)) == secret
+
+
+def test_replaced_with_a_counter_and_a_secret():
+    storage, _ = inventory_of(A + B)
+    inventory = Inventory(storage, VAULT)
+    one, two = inventory.serials()
+    keys, secret = VAULT.wrap(one, MeterKeys(bytes(16), bytes(16))), VAULT.wrap_secret(two, b"pw")
+    raises(InventoryError, inventory.replace_keys, [(one, b"", 5, b"")])
+    raises(InventoryError, inventory.replace_keys, [(one, keys, 5, secret)])
+    assert storage.read(KEYS) == b""
+    inventory.replace_keys([(one, keys, 5, b""), (two, b"", 0, secret)])
+    found = inventory.keys(one)
+    assert (found.ek, found.lls, found.counter) == (bytes(16), b"", 5)
+    found = inventory.keys(two)
+    assert (found.ek, found.lls, found.counter) == (b"", b"pw", 0)

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 
+from gateway.contract.own_model import OWN_MODEL
 from gateway.dlms import apdu
 from gateway.dlms.errors import AccessRefused, NoAnswer
 from gateway.dlms.protection.keyring import Keys
 from gateway.local.objects import Objects
 from gateway.local.server import LocalServer
+from gateway.meters.access import Access
 from gateway.meters.counters import Counters
 from gateway.meters.inventory import Inventory, Meter
 from gateway.meters.network import Network
@@ -108,7 +110,7 @@ def conversation(work, lost=(), hops=0, last=0):
             system_title=OURS,
             patience={"plc": (1000, 2)},
         )
-        way = Way(reach, Meter("M1", [PLC]), PLC, Keys(OURS, EK, AK))
+        way = Way(reach, Meter("M1", [PLC]), PLC, Access(OWN_MODEL, Keys(OURS, EK, AK)))
         talking = asyncio.create_task(outcome(way.associated(work, 1000)))
         for _ in range(20):
             await clock.run(500)
@@ -182,7 +184,7 @@ def test_what_is_learned_of_how_it_ended():
             network = Network(ManualClock())
 
         Learning.network.record = lambda *what, told=told: told.append(what[2:])
-        way = Way(Learning(), Meter("M1", [PLC]), PLC, Keys(OURS, EK, AK))
+        way = Way(Learning(), Meter("M1", [PLC]), PLC, Access(OWN_MODEL, Keys(OURS, EK, AK)))
         way.opened, way.answered = opened, answered
         way._sent, way._heard, way._hops = 4, 3, 2
         way.record(failed)
@@ -197,7 +199,7 @@ def test_nothing_sent_counts_as_one_lost_and_more_heard_than_sent_as_all():
             network = Network(ManualClock())
 
         Learning.network.record = lambda *what, told=told: told.append(what[2:])
-        way = Way(Learning(), Meter("M1", [PLC]), PLC, Keys(OURS, EK, AK))
+        way = Way(Learning(), Meter("M1", [PLC]), PLC, Access(OWN_MODEL, Keys(OURS, EK, AK)))
         way._sent, way._heard = sent, heard
         way.record()
         assert told == [(True, percent, 0)], (sent, heard)

@@ -3,6 +3,7 @@ a campaign and a queue that the test plays."""
 
 from __future__ import annotations
 
+from gateway.contract.own_model import OWN_MODEL
 from gateway.contract.result import Result
 from gateway.meters.inventory import Meter
 from gateway.work import many_meters
@@ -66,6 +67,7 @@ class Files:
 
 class Fleet:
     kind = "plc"
+    model = OWN_MODEL
 
 
 class Scene:

@@ -9,6 +9,7 @@ import pytest
 
 from gateway.activities import attributes, identity
 from gateway.activities.image import image_object
+from gateway.contract.own_model import OWN_MODEL
 from gateway.dlms.client.broadcast import CLIENT, Broadcast
 from gateway.dlms.client.client import Association, Client
 from gateway.dlms.errors import AccessRefused, ActionRefused, ServiceRefused
@@ -115,7 +116,7 @@ def test_an_image_by_broadcast_and_the_meters_word_on_it(stand: Stand) -> None:
     start = image_object.initiate(b"V03", len(IMAGE))
     stand.cast(sender.action(18, image_object.NAME, 1, start))
     send_blocks(stand, sender, range(count - 1))
-    found = stand.read(*identity.KEYS, image_object.STATUS, image_object.BLOCKS)
+    found = stand.read(*identity.keys(OWN_MODEL), image_object.STATUS, image_object.BLOCKS)
     assert identity.wrong_meter(found, SERIAL) is None
     has = image_object.bitmap(found.value(image_object.BLOCKS), count)
     assert has.lacking() == [count - 1]

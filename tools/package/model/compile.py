@@ -64,8 +64,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from gateway.contract import model as contract
 from gateway.contract.model import MAX_OBJECTS, MAX_SIGNED, READINGS, RELEASES, Model, Place
+from gateway.contract.place import NUMBER, TEXT
 from gateway.contract.refused import Refused
 from gateway.dlms.apdu import acse
 from gateway.dlms.protection import policy
@@ -197,7 +197,7 @@ def _public(item: Item) -> int:
 
 _SAP = _whole("a SAP", 1, 0xFFFF)
 _SECONDS = _whole("seconds", 0, 86400)
-_TEXT = _place(contract.TEXT)
+_TEXT = _place(TEXT)
 
 # section: {name in the file: (field of the model, how it is read)}
 SECTIONS: dict[str, dict[str, tuple[str, Reader]]] = {
@@ -227,7 +227,7 @@ SECTIONS: dict[str, dict[str, tuple[str, Reader]]] = {
         "release": ("release", _numbered(RELEASES)),
     },
     "counter": {
-        "read": ("counter", _place(contract.NUMBER)),
+        "read": ("counter", _place(NUMBER)),
         "start": ("start", _whole("a counter", 0, 0xFFFFFFFF)),
     },
     "image": {
