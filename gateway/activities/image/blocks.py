@@ -48,8 +48,10 @@ class Blocks:
             self.count = -(-self._image.size // self.size)
 
     def bitmap(self, data: bytes) -> Bitmap | None:
-        """None where it is not of this image."""
+        """None where it is not of this image: it tells of a block that this image has not."""
         try:
+            if image_object.any_block(data, self.count):
+                return None
             return image_object.bitmap(data, self.count)
         except DlmsError:
             return None

@@ -24,7 +24,7 @@ image was not told to begin one, and takes no blocks.
 from __future__ import annotations
 
 from gateway.activities import attributes, identity, readable
-from gateway.activities.image import block_planning, image_object, transfer
+from gateway.activities.image import block_planning, image_object, methods, transfer
 from gateway.activities.image.block_planning import Bitmap
 from gateway.activities.image.blocks import SENTINELS, Blocks
 from gateway.activities.image.conversations import Conversations, Gone, Stopped
@@ -47,7 +47,9 @@ from gateway.activities.image.image_object import (
     VERIFYING,
 )
 from gateway.activities.image.last_steps import LastSteps
+from gateway.activities.pauses import Pauses
 from gateway.activities.readable import passing
+from gateway.activities.verdict import refused_with
 from gateway.contract.result import KO, WAIT, Result
 from gateway.dlms.errors import ActionRefused
 from hal.rt import log
@@ -66,7 +68,7 @@ REPAIRS = 4  # passes of repair
 USUAL_ROUNDS = 2  # expected before the sentinels have been asked
 
 
-_VERIFYING = Result(WAIT, "image-verifying", "the meter verifies", wait_s=transfer.WAIT_S)
+_VERIFYING = Result(WAIT, "image-verifying", "the meter verifies", wait_s=methods.WAIT_S)
 _BUSY = Result(KO, "meter-busy", "step 1: the meter does not begin the transfer now")
 _STOPPED = Result(WAIT, "interrupted", "the transfer was stopped", wait_s=1)
 
@@ -220,11 +222,12 @@ class Campaign:
 
         async def start(client: Client, member: Member) -> Verdict:
             try:
-                await transfer.initiate(client, self._image)
+                await methods.initiate(client, self._image)
             except ActionRefused as refused:
                 if passing(refused.result):
                     return self._talk.later(member, _BUSY)
-                return Result(KO, "image-refused", readable.one_line("step 1: %s" % refused))
+                reason = refused_with(refused.result, "image-refused")
+                return Result(KO, reason, readable.one_line("step 1: %s" % refused))
             member.has = Bitmap(self._blocks.count)
             member.stale = False
             return None
@@ -276,7 +279,7 @@ class Campaign:
         if member.has is None or not member.has.complete():
             member.foreign = member.has is None
             return None
-        if status == VERIFY_FAILED:
+        if status == VERIFY_FAILED and status != member.before:
             return self._not_good(member, "verification failed")
         return await self._verify(client, member)
 
@@ -295,14 +298,16 @@ class Campaign:
         return image_object.would_activate(data, self._image.identifier, self._image.size)
 
     async def _verify(self, client: Client, member: Member) -> Verdict:
-        """It has every block, and has not heard that it is to verify."""
+        """It has every block, and has not heard that it is to verify, by its status."""
         try:
             await client.action(image_object.CLASS, image_object.NAME, VERIFY, NOTHING)
         except ActionRefused as refused:
             if not passing(refused.result):
                 return self._not_good(member, str(refused))
+            member.before = VERIFYING  # what its status says from now on, is new
             later = self._talk.later(member, _VERIFYING)
-            return transfer.POLL_MS if isinstance(later, int) else later
+            return methods.POLL_MS if isinstance(later, int) else later
+        member.before = VERIFYING
         return 0
 
     async def _repair(self) -> None:
@@ -316,21 +321,36 @@ class Campaign:
             if broadcast:
                 await self._blocks.send(broadcast)
             told = set(broadcast)
+            busy: dict[str, Pauses] = {}  # by serial, of those that take no block now
 
             async def mend(client: Client, member: Member) -> Verdict:
-                assert member.has is not None
-                blocks = [block for block in member.has.lacking() if block not in told]  # noqa: B023
-                try:
-                    await transfer.send(client, self._image, self._blocks.size, blocks)
-                except transfer.Failed:
-                    pass  # the check tells what it lacks, and transfer.py why
-                return None
+                return await self._mend(client, member, told, busy)  # noqa: B023
 
             await self._talk.each(lacking, mend)
             await self._blocks.command(VERIFY, NOTHING)
             if self._told_all:
                 await self._blocks.command(ACTIVATE, NOTHING, 0.0, self._alone)
             await self._check_all()
+
+    async def _mend(
+        self, client: Client, member: Member, told: set[int], busy: dict[str, Pauses]
+    ) -> Verdict:
+        """To one meter what it lacks and is not `told` to all."""
+        assert member.has is not None
+        pauses = busy.get(member.meter.serial)
+        if pauses is not None:
+            has = self._blocks.bitmap(await client.get(*BLOCKS))
+            if has is not None and has.held() > member.has.held():
+                pauses.begin_anew()
+                member.has = has
+        blocks = [block for block in member.has.lacking() if block not in told]
+        try:
+            await transfer.send(client, self._image, self._blocks.size, blocks)
+        except methods.Busy:
+            return busy.setdefault(member.meter.serial, Pauses()).next_ms() or None
+        except methods.Failed:
+            pass  # the check tells what it lacks, and transfer.py why
+        return None
 
     # ------------------------------------------------------------ activate, confirm, stragglers
 

@@ -6,8 +6,8 @@ from __future__ import annotations
 import asyncio
 
 from gateway.activities import readable
-from gateway.activities.image import transfer
 from gateway.activities.image.image_object import NOT_INITIATED
+from gateway.activities.image.methods import WAIT_S
 from gateway.activities.image.remaining_time import Outlook
 from gateway.activities.verdict import explained
 from gateway.contract.result import KO, WAIT, Result
@@ -63,7 +63,7 @@ PATIENCE_MS = 900_000  # for verification, and for activation, before the meter'
 GONE_MS = 600_000  # a modem that is out of order for so long ends the transfer
 RESULTS_AT_ONCE = 32  # written down side by side
 
-STARTING = Result(WAIT, "image-activating", "the meter starts the image", wait_s=transfer.WAIT_S)
+STARTING = Result(WAIT, "image-activating", "the meter starts the image", wait_s=WAIT_S)
 
 
 class Member:

@@ -66,17 +66,35 @@ def transfer(number: int, block: bytes) -> bytes:
 
 
 def bitmap(data: bytes, count: int) -> Bitmap:
-    """Of image_transferred_blocks_status: a bit-string with a bit for each block. ProtocolError
-    when it is of another length, which also a meter has that was told of another image."""
+    """Of image_transferred_blocks_status: a bit-string with a bit for each block. Meters pad it to
+    whole bytes, or leave it short until blocks come: what is over says nothing, and what is missing
+    is a block that is missing. ProtocolError when it is no bit-string."""
+    bits, raw = _bit_string(data)
+    size = (count + 7) // 8
+    held = bytearray(raw[:size]) + bytes(max(size - len(raw), 0))
+    if bits < count and bits & 7:
+        held[bits >> 3] &= 0xFF00 >> (bits & 7) & 0xFF  # what the last byte is filled up with
+    return Bitmap(count, bytes(held))
+
+
+def any_block(data: bytes, start: int = 0) -> bool:
+    """Whether image_transferred_blocks_status tells of a block that has come, of number `start` or
+    a later one."""
+    bits, raw = _bit_string(data)
+    return any(raw[number >> 3] & 0x80 >> (number & 7) for number in range(start, bits))
+
+
+def _bit_string(data: bytes) -> tuple[int, bytes]:
+    """How many bits, and the bytes with them."""
     if len(data) < 2 or data[0] != axdr.BIT_STRING:
         raise ProtocolError("image_transferred_blocks_status: expected a bit-string")
     bits, pos = axdr.length_at(data, 1)
-    if bits != count or len(data) - pos != (bits + 7) // 8:
+    if len(data) - pos != (bits + 7) // 8:
         raise ProtocolError(
-            "image_transferred_blocks_status: expected %d blocks, came %d in %d bytes"
-            % (count, bits, len(data) - pos)
+            "image_transferred_blocks_status: expected %d bits, came %d bytes"
+            % (bits, len(data) - pos)
         )
-    return Bitmap(count, bytes(data[pos:]))
+    return bits, bytes(data[pos:])
 
 
 def number(data: bytes, what: str) -> int:

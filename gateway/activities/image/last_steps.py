@@ -16,6 +16,7 @@ from gateway.activities.image.image_object import (
     VERIFIED,
 )
 from gateway.activities.readable import passing
+from gateway.activities.verdict import refused_with
 from gateway.contract.result import KO, OK, Result
 from gateway.dlms.errors import ActionRefused, NoAnswer
 
@@ -75,7 +76,7 @@ class LastSteps:
         except ActionRefused as refused:
             if not passing(refused.result):
                 text = readable.one_line("step 7: the meter refuses: %s" % refused)
-                return Result(KO, "activation-failed", text)
+                return Result(KO, refused_with(refused.result, "activation-failed"), text)
         except NoAnswer:
             pass  # perhaps it has begun; it will be asked
         return None

@@ -3,8 +3,10 @@ activated: the seven steps of Green Book 10.8.
 
 Every loop has an end. Nothing is activated that was not verified, or is not what was sent. A block
 that comes twice does no harm, so blocks without an answer are not waited for: the meter's own list
-of what it has decides, also after a power cut of either side. While the meter verifies or activates
-for longer than a moment the result is WAIT, and others have their turn.
+of what it has decides, also after a power cut of either side. Nor does a method's lost answer say
+anything: the status tells whether it was heard, and where it has not moved the method is invoked
+again. A meter that says "not now" is asked again after growing pauses. While it verifies or
+activates for longer than a moment the result is WAIT, and others have their turn.
 """
 
 from __future__ import annotations
@@ -13,34 +15,44 @@ from gateway.activities import attributes, identity, readable
 from gateway.activities.image import image_object
 from gateway.activities.image.block_planning import Bitmap
 from gateway.activities.image.image_object import (
-    ACTIVATE,
     ACTIVATED,
     ACTIVATING,
     ACTIVATION_FAILED,
     BLOCK_SIZE,
     BLOCKS,
     ENABLED,
-    INITIATE,
     INITIATED,
     NOT_INITIATED,
-    NOTHING,
     STATUS,
     TO_ACTIVATE,
     TRANSFER,
     TRUE,
     VERIFIED,
-    VERIFY,
     VERIFY_FAILED,
     VERIFYING,
     state_name,
 )
+from gateway.activities.image.methods import (
+    POLL_MS,
+    SETTLE_MS,
+    WAIT_S,
+    Busy,
+    Failed,
+    Waits,
+    activate,
+    initiated,
+    pause,
+    settled,
+    verify,
+)
 from gateway.activities.image.placed import placed
+from gateway.activities.pauses import Pauses
 from gateway.activities.readable import passing
+from gateway.activities.verdict import refused_with
 from gateway.contract.own_model import OWN_MODEL
 from gateway.contract.result import KO, OK, WAIT, Result
 from gateway.dlms.errors import (
     AccessRefused,
-    ActionRefused,
     NoAnswer,
     NotSupported,
     ProtocolError,
@@ -61,10 +73,6 @@ if TYPE_CHECKING:
 FRUITLESS = 6  # rounds in a row of sending what the meter says it lacks, that bring nothing
 UNSTUCK = 2  # such rounds in which it took blocks, and has none of them
 SILENT = 3  # blocks in a row without an answer: time to ask whether the path is gone
-TRIES = 3  # of a method that may be invoked twice
-SETTLE_MS = 15_000  # how long verification or activation is watched before others have their turn
-POLL_MS = 2_000
-WAIT_S = 30
 MOST_BLOCKS = 1 << 16
 KEYS = (ENABLED, STATUS, BLOCK_SIZE, BLOCKS)  # read first
 
@@ -133,22 +141,6 @@ def unfit(
     return identity.wrong_target(found, image.targets, model)
 
 
-class Failed(Exception):
-    """A step did not succeed; `reason` of REASONS."""
-
-    def __init__(self, reason: str, text: str) -> None:
-        super().__init__(text)
-        self.reason = reason
-
-
-class _Waits(Exception):
-    """The meter needs more time than a conversation has."""
-
-    def __init__(self, result: Result) -> None:
-        super().__init__(result.reason)
-        self.result = result
-
-
 async def _steps(client: Client, order: Order, found: Attributes) -> Result:
     try:
         status = image_object.number(found.value(STATUS), "image_transfer_status")
@@ -158,14 +150,14 @@ async def _steps(client: Client, order: Order, found: Attributes) -> Result:
         if status == VERIFIED and await _foreign(client, order.image):
             status = NOT_INITIATED  # another image: ours takes its place
         elif status == VERIFYING:
-            status = await _settled(client, order, VERIFYING, "image-verifying")
+            status = await settled(client, order.clock, True, ())
             if status == VERIFIED and await _foreign(client, order.image):
                 status = NOT_INITIATED
         if status != VERIFIED:
             await _bring_good(client, order, found, status)
         await _activate(client, order)
         return _applied(order)
-    except _Waits as waits:
+    except Waits as waits:
         return waits.result
 
 
@@ -191,8 +183,8 @@ async def _bring_good(client: Client, order: Order, found: Attributes, status: i
 
 
 async def _bring_whole(client: Client, order: Order, found: Attributes, status: int) -> None:
-    await _bring(client, order, found, status)
-    await _verify(client, order)
+    before = await _bring(client, order, found, status)
+    await verify(client, order.clock, before)
     told = await _foreign(client, order.image)
     if told:
         raise Failed(
@@ -214,28 +206,31 @@ def _shape(image: ImageFile, found: Attributes) -> tuple[int, int]:
     return size, count
 
 
-async def _bring(client: Client, order: Order, found: Attributes, status: int) -> None:
-    """Until the meter has all blocks; goes on with what may be ours already."""
+async def _bring(client: Client, order: Order, found: Attributes, status: int) -> int:
+    """Until the meter has all blocks; goes on with what may be ours already. The status it had when
+    the blocks began to come."""
     image = order.image
     size, count = _shape(image, found)
     has = _resumed(found, status, count)
     if has is None:
         if not image_object.number(found.value(ENABLED), "image_transfer_enabled"):
             await _do_set(client)
-        try:
-            await initiate(client, image)
-        except ActionRefused as error:
-            if passing(error.result):
-                raise Failed("meter-busy", "step 1: %s" % error)
-            raise Failed("image-refused", "step 1: %s; too large for the meter?" % error)
-        has = Bitmap(count)
+        await initiated(client, order.clock, image)
+        has, status = Bitmap(count), INITIATED
     most, fruitless, unstuck = has.held(), 0, 0
+    pauses = Pauses()
     while not has.complete() and fruitless < FRUITLESS and unstuck < UNSTUCK:
-        taken = await send(client, image, size, has.lacking())
+        busy, taken = "", False
+        try:
+            taken = await send(client, image, size, has.lacking())
+        except Busy as error:
+            busy = str(error)
+            await pause(order.clock, pauses, "step 3: %s" % busy)
         has = image_object.bitmap(await client.get(*BLOCKS), count)
         if has.held() > most:
             most, fruitless, unstuck = has.held(), 0, 0
-        else:
+            pauses.begin_anew()
+        elif not busy:
             fruitless += 1
             unstuck += 1 if taken else 0
     if not has.complete():
@@ -245,18 +240,7 @@ async def _bring(client: Client, order: Order, found: Attributes, status: int) -
             "step 4: %d of %d blocks do not stick, the first is %d"
             % (len(lacking), count, lacking[0]),
         )
-
-
-async def initiate(client: Client, image: ImageFile) -> None:
-    """Step 1. Begun twice is as good as once, as long as nothing has been sent."""
-    data = image_object.initiate(image.identifier, image.size)
-    for tries in range(1, TRIES + 1):
-        try:
-            await client.action(image_object.CLASS, image_object.NAME, INITIATE, data)
-            return
-        except NoAnswer:
-            if tries == TRIES:
-                raise
+    return status
 
 
 def _resumed(found: Attributes, status: int, count: int) -> Bitmap | None:
@@ -267,8 +251,10 @@ def _resumed(found: Attributes, status: int, count: int) -> Bitmap | None:
     data = found.values[BLOCKS]
     try:
         has = image_object.bitmap(data, count)
+        if image_object.any_block(data, count):
+            return None  # of another, longer image
     except ProtocolError:
-        return None  # of another image
+        return None
     if not has.held() or (status == VERIFY_FAILED and has.complete()):
         return None
     return has
@@ -276,7 +262,8 @@ def _resumed(found: Attributes, status: int, count: int) -> Bitmap | None:
 
 async def send(client: Client, image: ImageFile, size: int, lacking: list[int]) -> bool:
     """Several blocks in one APDU where they fit. Not all of them, where the path seems gone: the
-    question that follows will tell. Whether the meter took any. Failed when it refuses one."""
+    question that follows will tell. Whether the meter took any. Busy when it takes none now, Failed
+    when it refuses one."""
     at_once = max(1, client.capacity // (size + image_object.BLOCK_OVERHEAD))
     silent = 0
     taken = False
@@ -295,23 +282,13 @@ async def send(client: Client, image: ImageFile, size: int, lacking: list[int]) 
             continue
         for result, _ in results:
             name = image_object.result_name(result)
-            if name and not passing(name):
-                raise Failed("image-refused", "step 3: the meter refuses a block: %s" % name)
+            if passing(name):
+                raise Busy("the meter takes no block now: %s" % name)
+            if name:
+                reason = refused_with(name, "image-refused")
+                raise Failed(reason, "step 3: the meter refuses a block: %s" % name)
         taken = True
     return taken
-
-
-# ---------------------------------------------------------------- step 5
-
-
-async def _verify(client: Client, order: Order) -> None:
-    said = await _begin(client, VERIFY)
-    status = await _settled(client, order, VERIFYING, "image-verifying", said == "passing")
-    if status != VERIFIED:
-        raise Failed(
-            "image-verify-failed",
-            "step 5: %s%s; not activated" % (state_name(status), said and " (%s)" % said),
-        )
 
 
 # ---------------------------------------------------------------- step 7
@@ -323,10 +300,8 @@ async def _activate(client: Client, order: Order) -> None:
         now = clock.unix_time()
         if now < order.activation:
             text = "verified; waits for its time"
-            raise _Waits(Result(WAIT, "activation-waits", text, wait_s=order.activation - now))
-    said = await _begin(client, ACTIVATE)
-    if said and said not in ("passing", "silent"):
-        raise Failed("activation-failed", "step 7: the meter refuses: %s" % said)
+            raise Waits(Result(WAIT, "activation-waits", text, wait_s=order.activation - now))
+    await activate(client)
     await _confirm(client, order)
 
 
@@ -334,17 +309,23 @@ async def _confirm(client: Client, order: Order) -> None:
     """The meter's own firmware identity says that it runs the image. It may have gone to start
     anew: then another conversation has to ask."""
     clock, image, firmware = order.clock, order.image, identity.firmware_key(order.model)
-    waits = _Waits(Result(WAIT, "image-activating", "the meter starts the image", wait_s=WAIT_S))
+    waits = Waits(Result(WAIT, "image-activating", "the meter starts the image", wait_s=WAIT_S))
     deadline = clock.ticks_ms() + SETTLE_MS
     while True:
         try:
             # In this order: once the status says so, the firmware must be the new one.
             found = await attributes.read(client, [STATUS] + firmware)
+            status_data = found.value(STATUS)
+            runs = identity.runs(found, image.firmware, order.model)
         except (NoAnswer, ServiceRefused):
             raise waits
-        if identity.runs(found, image.firmware, order.model):
+        except AccessRefused as refused:
+            if passing(refused.result):
+                raise waits
+            raise
+        if runs:
             return
-        status = image_object.number(found.value(STATUS), "image_transfer_status")
+        status = image_object.number(status_data, "image_transfer_status")
         if status == ACTIVATION_FAILED:
             raise Failed("activation-failed", "step 7: activation failed; the old one should run")
         if status not in (VERIFIED, ACTIVATING):
@@ -365,37 +346,9 @@ async def _confirm(client: Client, order: Order) -> None:
 # ---------------------------------------------------------------- small parts
 
 
-async def _begin(client: Client, method: int) -> str:
-    """Invoke a method that may take longer than one answer: "" done, "passing" begun, "silent"
-    perhaps begun, else why not."""
-    try:
-        await client.action(image_object.CLASS, image_object.NAME, method, NOTHING)
-    except ActionRefused as error:
-        return "passing" if passing(error.result) else error.result
-    except NoAnswer:
-        return "silent"
-    return ""
-
-
-async def _settled(
-    client: Client, order: Order, passes: int, reason: str, begun: bool = True
-) -> int:
-    """The status once it is not `passes` any more, nor INITIATED while that may yet come."""
-    clock = order.clock
-    deadline = clock.ticks_ms() + SETTLE_MS
-    while True:
-        status = image_object.number(await client.get(*STATUS), "image_transfer_status")
-        if status != passes and not (begun and status == INITIATED):
-            return status
-        if clock.ticks_ms() >= deadline:
-            if status != passes:
-                return status
-            raise _Waits(Result(WAIT, reason, "the meter verifies", wait_s=WAIT_S))
-        await clock.sleep_ms(POLL_MS)
-
-
 async def _do_set(client: Client) -> None:
     try:
         await client.set(*ENABLED, TRUE)
     except AccessRefused as error:
-        raise Failed("image-refused", "image transfer is disabled in the meter: %s" % error)
+        reason = refused_with(error.result, "image-refused")
+        raise Failed(reason, "image transfer is disabled in the meter: %s" % error)

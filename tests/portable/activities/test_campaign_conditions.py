@@ -259,7 +259,9 @@ def test_what_an_earlier_transfer_left_is_worth():
         (7, whole, b"V03", True, (None, False, False)),
         (1, some, None, False, (None, False, True)),
         (3, whole, b"V03", False, (None, False, True)),
-        (1, "11", None, True, (None, False, True)),
+        (1, "11", None, True, (2, False, True)),
+        (1, some + "0" * 8, None, True, (30, False, True)),
+        (1, some + "0001", None, True, (None, False, True)),  # of a longer image
     ):
         one, (member, *_), fleet, _ = a_campaign(1, again=again)
         meter = fleet.meters["M0"]

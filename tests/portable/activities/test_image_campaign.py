@@ -485,12 +485,12 @@ def test_each_fault_is_named_and_confined():
 
     for change, reasons, status in (
         (set_refusal(2, OTHER), ("image-refused",), 1),
-        (set_refusal(2, TEMPORARY), ("image-incomplete",), 1),
+        (set_refusal(2, TEMPORARY), ("meter-busy",), 1),
         (set_refusal(3, OTHER), ("image-verify-failed",), 1),
         (set_refusal(4, OTHER), ("activation-failed",), 3),
         (drops, ("image-incomplete",), 1),
         (lies, ("image-verify-failed",), 1),
-        (short, ("meter-protocol-error",), 1),
+        (short, ("image-incomplete",), 1),
         (bad, ("image-verify-failed",), 4),
         (keeps, ("activation-failed",), 7),
         (gone, ("no-answer",), 0),

@@ -56,6 +56,7 @@ class ImageMeter(ScriptedMeter):
         self.silent = False
         self.block_size = BLOCK
         self.bits = None  # a false bitmap
+        self.spells = lambda bits: bits  # as it tells them
 
     async def get(self, class_id, name, attribute):
         if self.silent:
@@ -66,7 +67,8 @@ class ImageMeter(ScriptedMeter):
             return axdr.encode((axdr.DOUBLE_LONG_UNSIGNED, self.block_size))
         if attribute == 3:
             bits = "" if self.have is None else self.have
-            return axdr.encode((axdr.BIT_STRING, bits if self.bits is None else self.bits))
+            bits = self.spells(bits if self.bits is None else self.bits)
+            return axdr.encode((axdr.NULL if bits is None else axdr.BIT_STRING, bits))
         if attribute == 5:
             return axdr.encode((axdr.BOOLEAN, self.enabled))
         if attribute == 6:
@@ -222,9 +224,9 @@ def test_a_half_transfer_of_another_image_is_not_built_upon():
     meter.image, meter.have = bytearray(100), "1110000"
     assert outcome(meter) == ("OK", "applied")
     assert meter.identifier == b"V03"
-    # and one of another length is no start at all
+    # and one with more blocks is no start at all
     meter = ImageMeter()
-    meter.status, meter.have = 1, "111"
+    meter.status, meter.have = 1, "1" * (BLOCKS + 1)
     assert outcome(meter) == ("OK", "applied")
     assert meter.sent == list(range(BLOCKS))
 
@@ -247,7 +249,7 @@ def test_refusals_by_step():
         (1, OTHER, "image-refused"),
         (1, TEMPORARY, "meter-busy"),
         (2, OTHER, "image-refused"),
-        (2, TEMPORARY, "image-incomplete"),
+        (2, TEMPORARY, "meter-busy"),
         (3, OTHER, "image-verify-failed"),
         (4, OTHER, "activation-failed"),
     ):
@@ -276,9 +278,32 @@ def test_a_meter_that_lies_about_its_blocks_fails_verification():
     assert outcome(meter) == ("KO", "image-verify-failed")
 
 
-def test_a_bitmap_of_the_wrong_length():
+def test_bitmaps_of_another_length():
+    """Padded to whole bytes, or to more; short or empty until blocks come."""
+    for padded in ("0", "0" * 25, "1" * 9):
+        meter = ImageMeter()
+        meter.spells = lambda have, padded=padded: have + padded
+        assert outcome(meter) == ("OK", "applied"), padded
+        assert meter.sent == list(range(BLOCKS))
     meter = ImageMeter()
-    meter.bits = "1111"
+    meter.drops = [4]
+    meter.spells = lambda have: have[: have.rfind("1") + 1]
+    stuck = []
+
+    def spells(have):
+        stuck.append(have)
+        if len(stuck) > 1:
+            meter.drops = []
+        return have[: have.rfind("1") + 1]
+
+    meter.spells = spells
+    assert outcome(meter) == ("OK", "applied")
+    assert meter.sent == list(range(BLOCKS)) + [4]
+    meter = ImageMeter()
+    meter.bits = "1111"  # for ever
+    assert outcome(meter) == ("KO", "image-incomplete")
+    meter = ImageMeter()
+    meter.spells = lambda have: None
     raises(ProtocolError, outcome, meter)
     assert meter.status == 1
 
@@ -365,8 +390,26 @@ def test_parameters_byte_by_byte():
 def test_bitmaps_as_they_come():
     has = image_object.bitmap(axdr.encode((axdr.BIT_STRING, "10100000010")), 11)
     assert isinstance(has, Bitmap) and has.lacking() == [1, 3, 4, 5, 6, 7, 8, 10]
-    for raw in (b"", b"\x04", b"\x04\x0b\xff", b"\x09\x02ab", b"\x04\x0a\xff\xff", b"\x04\x8b"):
+    for raw in (b"", b"\x04", b"\x04\x0b\xff", b"\x09\x02ab", b"\x04\x8b", b"\x04\x08\xff\xff"):
         raises(ProtocolError, image_object.bitmap, raw, 11)
+    for raw, lacking in (
+        (b"\x04\x00", list(range(11))),
+        (b"\x04\x0a\xff\xff", [10]),  # ten bits, filled up with ones
+        (b"\x04\x03\xff", list(range(3, 11))),
+        (b"\x04\x08\xfe", [7, 8, 9, 10]),
+        (b"\x04\x10\xff\xdf", [10]),
+        (b"\x04\x20\xff\xff\xff\xff", []),
+    ):
+        assert image_object.bitmap(raw, 11).lacking() == lacking, raw
+    for raw, start, found in (
+        (b"\x04\x00", 0, False),
+        (b"\x04\x10\x00\x00", 0, False),
+        (b"\x04\x10\x00\x20", 0, True),
+        (b"\x04\x10\x00\x20", 10, True),
+        (b"\x04\x10\x00\x20", 11, False),
+        (b"\x04\x0a\x00\x3f", 10, False),  # behind its end
+    ):
+        assert image_object.any_block(raw, start) == found, raw
 
 
 def test_what_would_be_activated():

@@ -3,7 +3,8 @@ result of each; every bound by its number."""
 
 from __future__ import annotations
 
-from gateway.activities.image import image_object, transfer
+from gateway.activities import pauses
+from gateway.activities.image import image_object, methods, transfer
 from gateway.activities.image.image_object import (
     ACTIVATE,
     BLOCK_OVERHEAD,
@@ -13,7 +14,7 @@ from gateway.activities.image.image_object import (
 )
 from gateway.activities.image.transfer import Order
 from gateway.contract.result import WAIT
-from gateway.dlms.errors import ActionRefused, NoAnswer, ServiceRefused
+from gateway.dlms.errors import AccessRefused, ActionRefused, NoAnswer, ServiceRefused
 from hal.sim.clock import ManualClock
 from tests.portable.activities.test_image_transfer import (
     BLOCK,
@@ -59,9 +60,9 @@ class UnsureMeter(ImageMeter):
             raise ActionRefused("temporary-failure", "ACTION", "not yet", TEMPORARY)
 
 
-def bring(meter, activation=0, again=False, content=None):
+def bring(meter, activation=0, again=False, content=None, clock=None):
     """(result, ms it took), with a clock that runs by itself."""
-    clock = ManualClock(NOW)
+    clock = clock or ManualClock(NOW)
 
     async def sleep_ms(duration):
         clock.advance(duration)
@@ -88,7 +89,7 @@ def test_initiate_may_be_lost_twice_and_not_three_times():
         assert meter.invoked.count(INITIATE) == times
         assert meter.identifier == b"V03"
     meter = UnsureMeter()
-    meter.answers[INITIATE] = [BEFORE] * transfer.TRIES
+    meter.answers[INITIATE] = [BEFORE] * methods.TRIES
     raises(NoAnswer, bring, meter)
     assert meter.invoked == [INITIATE] * 3
     assert meter.sent == []
@@ -193,8 +194,9 @@ def test_a_block_refused_for_now_is_sent_again_and_one_refused_for_good_is_not()
         return refusals.pop() if refusals and number == 3 else taken(number, block)
 
     meter._take = take
-    assert told(bring(meter)[0]) == APPLIED
-    assert meter.sent == list(range(BLOCKS)) + [3]
+    result, took = bring(meter)
+    assert told(result) == APPLIED and took == pauses.FIRST_MS
+    assert meter.sent == [0, 1, 2, 3, 3, 4, 5, 6], "two exchanges, two blocks behind the third"
     meter = UnsureMeter()
     meter.refuses[TRANSFER] = OTHER
     result, _ = bring(meter)
@@ -247,7 +249,8 @@ def test_what_is_built_upon():
         (0, "1110000", 1, every),
         (6, "1111111", 1, every),
         (7, "1111111", 1, every),
-        (1, "111", 1, every),  # of another image
+        (1, "111", 0, [3, 4, 5, 6]),
+        (1, "11100001", 1, every),  # of another image
         (3, "1111111", 0, []),  # verified, and ours
     ):
         meter = left_over(status, have)
@@ -293,25 +296,108 @@ def test_one_that_is_being_activated_is_waited_for_and_told_nothing():
 
 def test_verify_lost_or_passing():
     """What happens to VERIFY, and the exact end."""
-    for answers, expected, status, verifies in (
-        ([AFTER], APPLIED, 6, 1),
-        ([BUSY_AT_WORK], APPLIED, 6, 1),
-        ([BEFORE], ("KO", "image-verify-failed"), 1, 1),
-        ([BUSY], ("KO", "image-verify-failed"), 1, 1),
+    for answers, verifies, least_ms in (
+        ([AFTER], 1, 0),
+        ([BUSY_AT_WORK], 1, 0),
+        ([BEFORE], 2, methods.POLL_MS),
+        ([BEFORE, AFTER], 2, methods.POLL_MS),
+        ([BEFORE, BEFORE], 3, 2 * methods.POLL_MS),
+        ([BUSY], 2, methods.SETTLE_MS),  # it may yet begin: that is watched for a while
+        ([BUSY, BEFORE], 3, methods.SETTLE_MS),
     ):
         meter = UnsureMeter()
         meter.answers[VERIFY] = list(answers)
         meter.verify_polls = 1 if answers == [AFTER] else 0
         result, took = bring(meter)
-        assert told(result) == expected, answers
-        assert meter.status == status and meter.invoked.count(VERIFY) == verifies
-        assert (ACTIVATE in meter.invoked) == (expected == APPLIED)
-        if answers == [BUSY]:  # it may yet begin: that is watched for a while
-            assert result.detail == "step 5: initiated (passing); not activated"
-            assert took >= transfer.SETTLE_MS
-        if answers == [BEFORE]:
-            assert result.detail == "step 5: initiated (silent); not activated"
-            assert took == 0
+        assert told(result) == APPLIED, answers
+        assert meter.status == 6 and meter.invoked.count(VERIFY) == verifies, answers
+        assert least_ms <= took <= least_ms + 2 * methods.POLL_MS
+    meter = UnsureMeter()
+    meter.answers[VERIFY] = [BUSY] * 9
+    assert told(bring(meter)[0]) == ("KO", "meter-busy")
+    assert meter.invoked.count(VERIFY) == methods.TRIES and ACTIVATE not in meter.invoked
+    meter = UnsureMeter()
+    meter.answers[VERIFY] = [BEFORE] * 9
+    raises(NoAnswer, bring, meter)
+    assert meter.invoked.count(VERIFY) == methods.TRIES and ACTIVATE not in meter.invoked
+
+
+def test_a_status_that_has_not_moved_since_an_earlier_failure_says_nothing():
+    """Verification has failed for want of blocks; now they are there, and VERIFY is lost."""
+    meter = left_over(4, "1110111")
+    meter.answers[VERIFY] = [BEFORE]
+    assert told(bring(meter)[0]) == APPLIED
+    assert meter.invoked.count(VERIFY) == 2 and meter.invoked.count(INITIATE) == 0
+    meter = left_over(4, "1110111")
+    meter.verdict = 4
+    assert told(bring(meter)[0]) == ("KO", "image-verify-failed")
+
+
+def test_a_meter_that_has_no_time_to_answer_while_it_verifies_is_waited_for():
+    for error in (NoAnswer("no answer"), AccessRefused("temporary-failure", "GET", "no", 2)):
+        meter = UnsureMeter()
+        meter.answers[VERIFY] = [BUSY_AT_WORK]
+        held = meter.get
+
+        async def get(class_id, name, attribute, meter=meter, held=held, error=error):
+            if VERIFY in meter.invoked:
+                raise error
+            return await held(class_id, name, attribute)
+
+        meter.get = get
+        assert told(bring(meter)[0]) == (WAIT, "image-verifying")
+
+
+def test_a_meter_that_erases_its_flash_first_is_waited_for():
+    """60 s of temporary-failure after initiate: few frames, no technician; and one that never takes
+    a block is busy, after two minutes."""
+    meter = UnsureMeter()
+    meter.capacity = 50
+    clock = ManualClock(NOW)
+    erased = clock.ticks_ms() + 60_000
+    taken = meter._take
+
+    def take(number, block):
+        return taken(number, block) if clock.ticks_ms() >= erased else TEMPORARY
+
+    meter._take = take
+    result, took = bring(meter, clock=clock)
+    assert told(result) == APPLIED and 60_000 <= took <= 63_000
+    assert meter.sent == [0] * 6 + list(range(BLOCKS))
+    for name in (TEMPORARY, 11):  # object-unavailable
+        meter = UnsureMeter()
+        meter.refuses[TRANSFER] = name
+        result, took = bring(meter)
+        assert told(result) == ("KO", "meter-busy") and result.worth_retrying()
+        assert result.detail.startswith("step 3: the meter takes no block now: ")
+        assert pauses.MOST_MS <= took <= pauses.MOST_MS + pauses.LONGEST_MS
+
+
+def test_initiate_answered_with_not_now():
+    """Either it has begun all the same, or it is asked again."""
+    meter = UnsureMeter()
+    meter.answers[INITIATE] = [BUSY_AT_WORK]
+    result, took = bring(meter)
+    assert told(result) == APPLIED and took == 0 and meter.invoked.count(INITIATE) == 1
+    meter = UnsureMeter()
+    meter.answers[INITIATE] = [BUSY, BUSY]
+    result, took = bring(meter)
+    assert told(result) == APPLIED and took == 3 * pauses.FIRST_MS
+    assert meter.invoked.count(INITIATE) == 3
+
+
+def test_what_a_refusal_says_is_the_reason():
+    """By step and action-result, whatever the step's own reason is."""
+    for method in (INITIATE, TRANSFER, VERIFY, ACTIVATE):
+        for number, reason in (
+            (1, "meter-defective"),
+            (3, "access-denied"),
+            (4, "object-mismatch"),
+            (12, "type-mismatch"),
+        ):
+            meter = UnsureMeter()
+            meter.refuses[method] = number
+            assert told(bring(meter)[0]) == ("KO", reason), (method, number)
 
 
 def test_verify_refused_is_the_end():
@@ -324,8 +410,8 @@ def test_verify_refused_is_the_end():
 
 
 def test_verification_is_watched_for_so_long_and_then_waits():
-    polls = transfer.SETTLE_MS // transfer.POLL_MS + 1
-    assert (transfer.SETTLE_MS, transfer.POLL_MS, transfer.WAIT_S) == (15_000, 2_000, 30)
+    polls = methods.SETTLE_MS // methods.POLL_MS + 1
+    assert (methods.SETTLE_MS, methods.POLL_MS, methods.WAIT_S) == (15_000, 2_000, 30)
     meter = UnsureMeter()
     meter.verify_polls = polls
     assert told(bring(meter)[0]) == APPLIED
@@ -333,7 +419,7 @@ def test_verification_is_watched_for_so_long_and_then_waits():
     meter.verify_polls = polls + 1
     result, took = bring(meter)
     assert told(result) == (WAIT, "image-verifying") and result.wait_s == 30
-    assert transfer.SETTLE_MS <= took <= transfer.SETTLE_MS + transfer.POLL_MS
+    assert methods.SETTLE_MS <= took <= methods.SETTLE_MS + methods.POLL_MS
     assert ACTIVATE not in meter.invoked
 
 
@@ -342,19 +428,21 @@ def test_verification_is_watched_for_so_long_and_then_waits():
 
 def test_activate_lost_or_passing():
     waits = (WAIT, "image-activating")
-    for answers, expected in (
-        ([AFTER], APPLIED),
-        ([BUSY_AT_WORK], APPLIED),
-        ([BEFORE], waits),
-        ([BUSY], waits),
+    for answers, expected, activates in (
+        ([AFTER], APPLIED, 1),
+        ([BUSY_AT_WORK], APPLIED, 1),
+        ([BEFORE], APPLIED, 2),
+        ([BEFORE, AFTER], APPLIED, 2),
+        ([BEFORE, BEFORE, AFTER], APPLIED, 3),
+        ([BUSY], waits, 1),
     ):
         meter = UnsureMeter()
         meter.answers[ACTIVATE] = list(answers)
         result, took = bring(meter)
         assert told(result) == expected, answers
-        assert meter.invoked.count(ACTIVATE) == 1
+        assert meter.invoked.count(ACTIVATE) == activates, answers
         if expected == waits:
-            assert result.wait_s == transfer.WAIT_S and took >= transfer.SETTLE_MS
+            assert result.wait_s == methods.WAIT_S and took >= methods.SETTLE_MS
             assert meter.status == 3 and meter.values[FIRMWARE] == octets(OLD)
             # Another conversation: nothing is sent twice, and it is told again.
             assert told(bring(meter, again=True)[0]) == APPLIED
@@ -418,7 +506,7 @@ def test_a_meter_that_goes_to_start_is_waited_for():
         meter.get_list = get_list
         result, took = bring(meter)
         assert told(result) == (WAIT, "image-activating") and took == 0
-        assert result.wait_s == transfer.WAIT_S
+        assert result.wait_s == methods.WAIT_S
 
 
 def test_the_time_of_activation_to_the_second():

@@ -95,7 +95,7 @@ CASES: dict[str, tuple[Callable[[District], None], tuple[str, str]]] = {
     "lies: has none": (fault(false_blocks="none", no_broadcast=True), ("KO", "image-incomplete")),
     "bitmap too short": (
         fault(false_blocks="short", no_broadcast=True),
-        ("KO", "meter-protocol-error"),
+        ("KO", "image-incomplete"),
     ),
     "no broadcast": (fault(no_broadcast=True), APPLIED),
     "slow": (fault(slow_ms=3000), APPLIED),
