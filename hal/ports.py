@@ -42,6 +42,18 @@ class NoRoute(ModemError):
     """The modem knows no node with this address (not joined, left, or never seen)."""
 
 
+class BadAddress(NoRoute):
+    """The address cannot be one of this medium, or no such host is known."""
+
+
+class Unreachable(NoRoute):
+    """The network says that there is no way to the address, or nothing answers there."""
+
+
+class PortClosed(NoRoute):
+    """What is at the address refuses the connection."""
+
+
 class DutyCycle(ModemError):
     """The radio budget is spent; `wait_ms` tells when there is some again."""
 
@@ -302,13 +314,15 @@ class Quality:
 
 class TxDone:
     """The modem is finished with the frame of `handle`. status 0: sent (and confirmed, where the
-    medium confirms)."""
+    medium confirms). error: why not, where the medium says so and sending again would end in the
+    same way."""
 
-    __slots__ = ("handle", "status")
+    __slots__ = ("error", "handle", "status")
 
-    def __init__(self, handle: int, status: int) -> None:
+    def __init__(self, handle: int, status: int, error: ModemError | None = None) -> None:
         self.handle = handle
         self.status = status
+        self.error = error
 
 
 class Rx:

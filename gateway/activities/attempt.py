@@ -96,6 +96,7 @@ class Attempts:
     ) -> tuple[Result, str]:
         deadline = self._clock.ticks_ms() + errand.limit_ms
         failures = []
+        told: list[str] = []  # reasons, of each path tried
         answered_over = ""
         tried: list[Path] = []
         while True:
@@ -119,11 +120,13 @@ class Attempts:
                 way.record(unreached)
                 if way.answered:
                     answered_over = path[0]
+                told.append(unreached.reason)
                 failures.append("%s: %s" % (path[0], unreached))
                 continue
             way.record()
             return result, path[0]
-        return await self._unreached(meter, tried, failures, answered_over), answered_over
+        result = await self._unreached(meter, tried, failures, told, answered_over)
+        return result, answered_over
 
     async def _over(self, way: Way, serial: str, model: Model, errand: _Errand) -> Result:
         """The result over one path, or Unreached."""
@@ -137,7 +140,12 @@ class Attempts:
             return explained(error, way.answered)
 
     async def _unreached(
-        self, meter: Meter, tried: list[Path], failures: list[str], answered_over: str
+        self,
+        meter: Meter,
+        tried: list[Path],
+        failures: list[str],
+        told: list[str],
+        answered_over: str,
     ) -> Result:
         """The KO when no path gave a result; what is due to get the meter back has been done."""
         obstacles = [(path, self._network.obstacle(path)) for path in meter.paths]
@@ -149,6 +157,10 @@ class Attempts:
             reason = "link-lost"
         elif all(obstacle in ("no modem", "modem gone") for _, obstacle in obstacles):
             reason = "modem-gone"
+        elif len(told) == len(meter.paths) and "" not in told:
+            # On all paths it is the network that says no: there is nothing to be got back. A wrong
+            # address is the end only where it is all there is.
+            reason = ([each for each in told if each != "bad-address"] or told)[0]
         else:
             done = await self._network.recover(meter)
             if done:

@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from gateway.meters.modem_port import ModemPort
+    from hal.ports import ModemError
 
 QUEUED_APDUS = 4  # a DLMS client has one request outstanding; more are late or duplicate answers
 TX_STUCK_MS = 90000  # a modem that reports no TxDone for so long has lost it
@@ -60,7 +61,8 @@ class Link:
 
     async def receive(self, timeout_ms: int) -> bytes:
         """The next APDU. asyncio.TimeoutError when none came or can come, for the newest frame was
-        not delivered; OSError when the path is gone."""
+        not delivered; OSError when the path is gone, NoRoute when the network says that there is no
+        way."""
         if not self._waiting:
             self._check_open()
             self._arrived.clear()
@@ -81,12 +83,13 @@ class Link:
             self._left.set()
             self._port.forget(self)
 
-    def done(self, handle: int, delivered: bool) -> None:
-        """The modem is finished with a frame of this link."""
+    def done(self, handle: int, delivered: bool, error: ModemError | None = None) -> None:
+        """The modem is finished with a frame of this link. error: why there is no sense in sending
+        it again."""
         if handle == self.handle:
             self._left.set()
             if not delivered:
-                self.deliver(asyncio.TimeoutError())
+                self.deliver(error or asyncio.TimeoutError())
 
     def deliver(self, item: bytes | Exception) -> bool:
         """False when nobody fetches what is already there."""

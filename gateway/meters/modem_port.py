@@ -30,14 +30,14 @@ if TYPE_CHECKING:
 
     from gateway.meters.inventory import Path
     from gateway.meters.link import Link
-    from hal.ports import Clock, Modem
+    from hal.ports import Clock, Modem, ModemError
 
     class Sender(Protocol):
         """Whose frame is in flight."""
 
         handle: int
 
-        def done(self, handle: int, delivered: bool) -> None: ...
+        def done(self, handle: int, delivered: bool, error: ModemError | None) -> None: ...
 
 
 WHERE = "network"
@@ -77,9 +77,9 @@ class ModemPort:
         self._window_free = asyncio.Event()
         self._handing_over = asyncio.Lock()
         self._broadcasting = asyncio.Lock()
-        # TxDone that overtook the return of send(): (handle, status) while one frame is handed
-        # over.
-        self._early: list[tuple[int, int]] = []
+        # TxDone that overtook the return of send(): (handle, status, error) while one frame is
+        # handed over.
+        self._early: list[tuple[int, int, ModemError | None]] = []
         self._down_until: int | None = None
         self._backoff_ms = FIRST_BACKOFF_MS
         self._answers = True  # by what the driver says
@@ -232,9 +232,9 @@ class ModemPort:
             self._failed(str(error))
             raise
         sender.handle = handle
-        for early, status in self._early:
+        for early, status, why in self._early:
             if early == handle:
-                self._done(sender, handle, status)
+                self._done(sender, handle, status, why)
                 return
         self._in_flight[handle] = sender
 
@@ -278,9 +278,9 @@ class ModemPort:
         elif isinstance(event, TxDone):
             sender = self._in_flight.pop(event.handle, None)
             if sender is not None:
-                self._done(sender, event.handle, event.status)
+                self._done(sender, event.handle, event.status, event.error)
             elif len(self._early) < 16:
-                self._early.append((event.handle, event.status))
+                self._early.append((event.handle, event.status, event.error))
             self._window_free.set()
         elif isinstance(event, Joined):
             self._joined(event.address)
@@ -320,12 +320,12 @@ class ModemPort:
         else:
             self.counts["link-stranger"] += 1
 
-    def _done(self, sender: Sender, handle: int, status: int) -> None:
+    def _done(self, sender: Sender, handle: int, status: int, error: ModemError | None) -> None:
         if status != 0:
             self.counts["link-lost"] += 1
         elif self.modem.capabilities.confirmed and not isinstance(sender, _Cast):
             self._node_heard()
-        sender.done(handle, status == 0)
+        sender.done(handle, status == 0, error)
 
     def _node_heard(self) -> None:
         self.silent = []
@@ -345,7 +345,7 @@ class ModemPort:
         self._in_flight = {}
         for handle, sender in senders:
             if isinstance(sender, _Cast):
-                sender.done(handle, False)
+                sender.done(handle, False, None)
         self._window_free.set()
         for link in list(self.links.values()):
             link.deliver(OSError(text))
@@ -359,6 +359,6 @@ class _Cast:
         self.delivered = False
         self.finished = asyncio.Event()
 
-    def done(self, handle: int, delivered: bool) -> None:
+    def done(self, handle: int, delivered: bool, error: ModemError | None) -> None:
         self.delivered = delivered
         self.finished.set()

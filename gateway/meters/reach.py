@@ -32,12 +32,14 @@ if TYPE_CHECKING:
 
 class Unreached(Exception):
     """No conversation came about, or it broke off; the text says why. `silent`: it was the meter
-    that did not answer, and not the modem that failed. `heard`: it had answered before."""
+    that did not answer, and not the modem that failed. `heard`: it had answered before. `reason`:
+    one of REASONS where the network itself told why, else ""."""
 
-    def __init__(self, silent: bool, text: str, heard: bool = False) -> None:
+    def __init__(self, silent: bool, text: str, heard: bool = False, reason: str = "") -> None:
         super().__init__(text)
         self.silent = silent
         self.heard = heard
+        self.reason = reason
 
 
 class Reach:

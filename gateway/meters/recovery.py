@@ -38,6 +38,7 @@ MAX_KICKED = 64  # nodes remembered
 
 DISCOVER = "asked the modem to look for nodes"
 KICK = "asked it to register anew"
+FORGET = "forgot the way to it"  # where nodes do not register
 RESET = "modem reset"
 COUNTS = ("recovery-discover", "recovery-kick", "recovery-reset")
 
@@ -135,7 +136,7 @@ class Recovery:
     async def _register_anew(self, address: str, now: int) -> tuple[bool, str]:
         pause = self._kicked.get(address)
         if pause is not None and not pause.due(now):
-            return False, pause.ago(now, KICK)
+            return False, pause.ago(now, self._kick_words())
         if now < self._next_kick_ms:
             return False, ""
         self._next_kick_ms = now + KICKS_APART_MS
@@ -144,10 +145,14 @@ class Recovery:
                 del self._kicked[min(self._kicked, key=lambda one: self._kicked[one].due_ms or 0)]
             pause = self._kicked[address] = Pause(KICK_MS, self._random)
         pause.taken(now)
+        words = self._kick_words()
         try:
-            return await self._ask(self._port.modem.kick(address), "recovery-kick", KICK)
+            return await self._ask(self._port.modem.kick(address), "recovery-kick", words)
         except NoRoute:
             return await self._look_around(now)
+
+    def _kick_words(self) -> str:
+        return KICK if self._port.modem.capabilities.joins else FORGET
 
     async def _ask(self, asking: Awaitable[None], count: str, words: str) -> tuple[bool, str]:
         try:

@@ -27,7 +27,7 @@ from gateway.dlms.errors import (
 from gateway.dlms.protection.security_setup import invocation_counter
 from gateway.meters.counters import CounterError
 from gateway.meters.reach import Unreached
-from hal.ports import ModemError
+from hal.ports import BadAddress, ModemError, PortClosed, Unreachable
 from hal.rt import log
 
 TYPE_CHECKING = False
@@ -205,7 +205,8 @@ class Way:
         except NoAnswer as error:
             raise Unreached(True, str(error), _has_heard(link))
         except (ModemError, OSError, asyncio.TimeoutError) as error:
-            raise Unreached(False, str(error) or type(error).__name__, _has_heard(link))
+            text = str(error) or type(error).__name__
+            raise Unreached(False, text, _has_heard(link), _told_by_network(error))
         finally:
             if link is not None:
                 self._sent += link.sent
@@ -237,6 +238,14 @@ class Way:
     def _next_counter(self) -> int:
         self._counter = self._reach.next_counter(self._meter.serial)
         return self._counter
+
+
+def _told_by_network(error: Exception) -> str:
+    if isinstance(error, PortClosed):
+        return "port-closed"
+    if isinstance(error, Unreachable):
+        return "unreachable"
+    return "bad-address" if isinstance(error, BadAddress) else ""
 
 
 def _has_heard(link: Link | None) -> bool:

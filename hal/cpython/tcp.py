@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import socket
 
 CHUNK = 4096
@@ -17,8 +18,11 @@ class TcpPort:
 
     @classmethod
     async def open(cls, host: str, port: int) -> TcpPort:
-        """Connect; OSError when that fails. The caller limits the time."""
-        reader, writer = await asyncio.open_connection(host, port)
+        """Connect; OSError with its errno when that fails. The caller limits the time."""
+        try:
+            reader, writer = await asyncio.open_connection(host, port)
+        except OSError as error:
+            raise _one_of(error) from None
         line = writer.get_extra_info("socket")
         line.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
         writer.transport.set_write_buffer_limits(0)  # drain() returns when all is handed over
@@ -44,3 +48,12 @@ class TcpPort:
             await self._writer.wait_closed()
         except OSError:
             pass  # it broke before: closed either way
+
+
+def _one_of(error: OSError) -> OSError:
+    """asyncio tells of a host with several addresses in one text, without an errno: the last one's
+    then."""
+    numbers = re.findall(r"\[Errno (\d+)\]", str(error))
+    if error.errno is not None or not numbers:
+        return error
+    return OSError(int(numbers[-1]), str(error))

@@ -9,24 +9,25 @@ from __future__ import annotations
 
 import asyncio
 
-from hal.modem.on_sockets import OnSockets
+from hal.modem.on_sockets import OnSockets, no_way
 from hal.modem.wrapper import Unwrapper, wrap
 from hal.ports import (
+    BadAddress,
     Busy,
     Capabilities,
     ModemReset,
-    NoRoute,
     Quality,
     Rx,
     TooLong,
     TxDone,
+    Unreachable,
 )
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
-    from hal.ports import BytePort, Clock
+    from hal.ports import BytePort, Clock, ModemError
 
 STATUS_OK = 0
 STATUS_UNREACHABLE = 1
@@ -34,10 +35,10 @@ _MAX_WAITING = 8  # frames for one connection that is being opened
 
 
 def split_address(address: str) -> tuple[str, int]:
-    """ "host:port", also "[v6]:port", to its parts. NoRoute when it is not that."""
+    """ "host:port", also "[v6]:port", to its parts. BadAddress when it is not that."""
     host, colon, port = address.rpartition(":")
     if not colon or not host or not port.isdigit() or not 0 < int(port) < 65536:
-        raise NoRoute("an IP path is host:port, not %r" % address)
+        raise BadAddress("an IP path is host:port, not %r" % address)
     if host[0] == "[" and host[-1] == "]":
         host = host[1:-1]
     return host, int(port)
@@ -163,6 +164,8 @@ class Ip(OnSockets):
         """The life of one connection. A fault of our own comes out of event()."""
         port: BytePort | None = None
         reader: asyncio.Task[None] | None = None
+        why: ModemError | None = None
+        began = self._clock.ticks_ms()
         try:
             try:
                 port = await self._clock.wait_for_ms(
@@ -171,15 +174,20 @@ class Ip(OnSockets):
                 self._counts["opened"] += 1
                 reader = asyncio.create_task(self._read(address, connection, port))
                 await self._write(address, connection, port, reader)
-            except (OSError, asyncio.TimeoutError):
-                pass
+            except asyncio.TimeoutError:
+                if port is None:
+                    text = "%s takes no connection within %d ms"
+                    why = Unreachable(text % (address, self._connect_ms))
+            except OSError as error:
+                if port is None:
+                    why = no_way(address, error, self._clock.ticks_ms() - began)
         except Exception as fault:
             self._fault = fault
         finally:
             if self._connections.get(address) is connection:
                 self._connections.pop(address)
             for handle, _ in connection.waiting:
-                self._done(handle, STATUS_UNREACHABLE)
+                self._done(handle, STATUS_UNREACHABLE, why)
             connection.waiting = []
             if reader is not None and not reader.done():
                 reader.cancel()
@@ -232,6 +240,6 @@ class Ip(OnSockets):
         finally:
             connection.more.set()
 
-    def _done(self, handle: int, status: int) -> None:
+    def _done(self, handle: int, status: int, why: ModemError | None = None) -> None:
         self._counts["failed" if status else "sent"] += 1
-        self._events.put(TxDone(handle, status))
+        self._events.put(TxDone(handle, status, why))

@@ -3,12 +3,31 @@ no modem that could be asked, and meters are where the inventory says."""
 
 from __future__ import annotations
 
+import errno
+
 from hal.modem.events import Events
-from hal.ports import PortError
+from hal.ports import BadAddress, NoRoute, PortClosed, PortError, Unreachable
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from hal.modem.events import Event
+
+
+_AGAIN = -3  # EAI_AGAIN: the name service does not answer
+
+
+def no_way(address: str, error: OSError, took_ms: int) -> NoRoute:
+    """What the system said when there was no way to `address`, after so long."""
+    number = error.errno if isinstance(error.errno, int) else 0
+    if number < 0 and number != _AGAIN:  # of getaddrinfo()
+        return BadAddress("%s: there is no such host (%s)" % (address, error))
+    if number in (errno.ECONNREFUSED, errno.ECONNRESET):
+        return PortClosed("%s refuses the connection, after %d ms" % (address, took_ms))
+    return Unreachable("no way to %s: %s, after %d ms" % (address, _said(error), took_ms))
+
+
+def _said(error: OSError) -> str:
+    return error.strerror if hasattr(error, "strerror") and error.strerror else str(error)
 
 
 class OnSockets:

@@ -12,7 +12,7 @@ import asyncio
 import errno
 
 from hal.modem.ip import split_address
-from hal.modem.on_sockets import OnSockets
+from hal.modem.on_sockets import OnSockets, no_way
 from hal.modem.wrapper import HEADER, unwrap, wrap
 from hal.ports import (
     BROADCAST,
@@ -86,6 +86,7 @@ class Udp(OnSockets):
                 raise NoRoute("%s: no multicast group is configured" % self._name)
             address = self._group
         frame = wrap(source_sap, destination_sap, data)
+        began = self._clock.ticks_ms()
         try:
             await port.send(frame, await self._place(port, address))
         except OSError as error:
@@ -94,7 +95,7 @@ class Udp(OnSockets):
             if error.errno in _NO_ROOM:
                 raise Busy("%s: the interface has no room now" % self._name)
             self._counts["failed"] += 1
-            raise NoRoute("%s: no way to %s: %s" % (self._name, address, error))
+            raise no_way(address, error, self._clock.ticks_ms() - began)
         self._counts["sent"] += 1
         self._last_handle += 1
         self._events.put(TxDone(self._last_handle, 0))

@@ -16,7 +16,7 @@ from gateway.meters.network import Network
 from hal.modem.ip import Ip
 from hal.modem.udp import MAX_APDU, Udp
 from hal.modem.wrapper import wrap
-from hal.ports import BROADCAST, TxDone
+from hal.ports import BROADCAST, PortClosed, TxDone
 from hal.rt.group import Group
 from tests.contract.here import SystemClock, SystemCrypto, UdpPort, open_port
 from tests.portable.support import run
@@ -66,6 +66,27 @@ def test_dlms_over_tcp() -> None:
         return await open_port("tcp://[%s]:%d" % (host, port), CLOCK)
 
     run(read(Ip(connect, CLOCK), "ip", environment("IP_TCP")))  # type: ignore[arg-type]
+
+
+def test_a_closed_port_says_so() -> None:
+    """IP_CLOSED: an address where nobody listens; without it, another port of the meter's."""
+
+    async def body() -> None:
+        async def connect(host: str, port: int) -> object:
+            return await open_port(
+                ("tcp://[%s]:%d" if ":" in host else "tcp://%s:%d") % (host, port), CLOCK
+            )
+
+        modem = Ip(connect, CLOCK)  # type: ignore[arg-type]
+        address = os.getenv("IP_CLOSED") or "[%s]:9" % environment("IP_TCP")[1:].split("]")[0]
+        handle = await modem.send(address, b"x", 16, 1)
+        event = await modem.event()
+        assert isinstance(event, TxDone) and (event.handle, event.status) == (handle, 1)
+        assert isinstance(event.error, PortClosed), event.error
+        assert address in str(event.error) and "ms" in str(event.error)
+        await modem.close()
+
+    run(body())
 
 
 def test_broadcast() -> None:

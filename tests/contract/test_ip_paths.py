@@ -4,6 +4,7 @@ the loopback interface."""
 from __future__ import annotations
 
 import json
+import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -101,6 +102,16 @@ def test_across_namespaces(
     text = done.stdout.decode(errors="replace")
     assert done.returncode == 0 and text.endswith("passed\n"), text
     assert near.fragments() + far.fragments() == before
+
+
+@pytest.mark.parametrize("runtime", ["cpython", "micropython"])
+def test_a_closed_port_over_ipv4(
+    runtime: str, run_case: RunCase, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with socket.socket() as taken:  # bound, and not listening
+        taken.bind(("127.0.0.1", 0))
+        monkeypatch.setenv("IP_CLOSED", "127.0.0.1:%d" % taken.getsockname()[1])
+        run_case(runtime, "portable_ip_paths", "test_a_closed_port_says_so")
 
 
 @pytest.mark.parametrize("runtime", ["cpython", "micropython"])

@@ -14,7 +14,7 @@ from gateway.meters.inventory import KEYS, METERS, Inventory, Meter
 from gateway.meters.network import Network
 from gateway.meters.reach import Reach
 from gateway.meters.way import ASSOCIATION_REQUESTS
-from hal.ports import Quality, Rx
+from hal.ports import BadAddress, PortClosed, Quality, Rx, Unreachable
 from hal.sim.clock import ManualClock
 from hal.sim.storage import MemoryStorage
 from tests.contract.here import SystemCrypto
@@ -138,6 +138,29 @@ def test_one_modem_gone_and_silence_on_the_other():
     result, _, _ = attempt(plc, rf)
     assert result.reason == "no-answer"
     assert len(rf.sent) == TRIES
+
+
+def test_what_the_network_says_is_no_silence_of_the_meter():
+    """A closed port is told at once, by its name; nobody is asked to register anew, and nothing is
+    held against meter and modem."""
+    for error, other, reason, again in (
+        (PortClosed("closed, after 3 ms"), PortClosed("closed"), "port-closed", True),
+        (Unreachable("no way"), PortClosed("closed"), "unreachable", True),
+        (BadAddress("none"), Unreachable("no way"), "unreachable", True),
+        (BadAddress("none"), BadAddress("none"), "bad-address", False),
+    ):
+        plc, rf = AnsweringModem("plc", silent), AnsweringModem("rf", silent)
+        plc.status, plc.error = 1, error
+        rf.status, rf.error = 1, other
+        result, path, _ = attempt(plc, rf)
+        assert (result.reason, path, result.worth_retrying()) == (reason, "", again)
+        assert "plc: %s; rf: %s" % (error, other) == result.detail
+        assert len(plc.sent) == 1 and len(rf.sent) == 1
+        assert plc.asked == [] and COUNTED == [("plc", 0, 0, 0), ("rf", 0, 0, 1)]
+    plc, rf = AnsweringModem("plc", silent), AnsweringModem("rf", silent)
+    plc.status, plc.error = 1, PortClosed("closed")
+    result, _, _ = attempt(plc, rf)
+    assert result.reason == "no-answer", "the other path is silent"
 
 
 class StuckModem(AnsweringModem):

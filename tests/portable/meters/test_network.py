@@ -43,6 +43,7 @@ class ScriptedModem:
         self.refuse = []  # exceptions for the next sends
         self.early = early  # TxDone comes before send() returns
         self.status = 0  # of the TxDone of each frame; None: the test puts it itself
+        self.error = None  # of the same
         self._nodes = list(nodes)
         self._events = []
         self._happened = asyncio.Event()
@@ -59,7 +60,7 @@ class ScriptedModem:
             raise self.refuse.pop(0)
         self.sent.append((address, bytes(data), source_sap, destination_sap))
         if self.status is not None:
-            self.put(TxDone(len(self.sent), self.status))
+            self.put(TxDone(len(self.sent), self.status, self.error))
         if self.early:
             for _ in range(10):
                 await asyncio.sleep(0)

@@ -142,7 +142,7 @@ def test_both_paths_are_recovered():
         for _ in range(2):
             network.record(METER, RF, False)
         words = await network.recover(METER)
-        assert words == "plc: asked the modem to look for nodes; rf: asked it to register anew"
+        assert words == "plc: asked the modem to look for nodes; rf: forgot the way to it"
         assert (plc.asked, rf.asked) == (["discover"], ["kick " + RF[1]])
 
     scene(play, plc, rf)

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 
 from hal.modem import ip
 from hal.modem.ip import Ip, split_address
 from hal.modem.wrapper import Unwrapper, wrap
-from hal.ports import Busy, NoRoute, Rx, TooLong, TxDone
+from hal.ports import BadAddress, Busy, NoRoute, PortClosed, Rx, TooLong, TxDone, Unreachable
 from hal.sim.clock import ManualClock
 from tests.portable.modem.modem_wire import Wire
 from tests.portable.support import raises, run
@@ -27,12 +28,16 @@ class Bench:
         self.clock = ManualClock()
         self.wires: list[tuple[str, int, Wire]] = []
         self.refuse = False
+        self.error: OSError | None = None
         self.slow = False
         self.modem = Ip(self.connect, self.clock, **settings)
         self.events: list[object] = []
         self.task = asyncio.create_task(self.collect())
 
     async def connect(self, host: str, port: int) -> Wire:
+        if self.error is not None:
+            self.clock.advance(7)
+            raise self.error
         if self.refuse:
             raise OSError("refused")
         if self.slow:
@@ -113,6 +118,43 @@ def test_data_goes_both_ways_over_one_connection() -> None:
         assert bench.modem.nodes() == [METER]
         await bench.end()
         assert wire.closed
+
+    run(play())
+
+
+def test_what_the_system_says_of_a_connection_that_does_not_come_about_is_told() -> None:
+    async def play() -> None:
+        for error, kind, text in (
+            (OSError(errno.ECONNREFUSED, "refused"), PortClosed, METER + " refuses the connection"),
+            (OSError(errno.ECONNRESET, "reset"), PortClosed, METER + " refuses the connection"),
+            (OSError(errno.EHOSTUNREACH, "no route"), Unreachable, "no way to " + METER),
+            (OSError(101, "ENETUNREACH"), Unreachable, "no way to " + METER),
+            (OSError(-3, "again"), Unreachable, "no way to " + METER),
+            (OSError(-2, "unknown"), BadAddress, METER + ": there is no such host"),
+        ):
+            bench = Bench()
+            bench.error = error
+            handle = await bench.sent()
+            (done,) = [event for event in bench.events if isinstance(event, TxDone)]
+            assert (done.handle, done.status) == (handle, 1)
+            assert type(done.error) is kind and str(done.error).startswith(text), error
+            assert kind is BadAddress or str(done.error).endswith(", after 7 ms")
+            await bench.end()
+        bench = Bench(connect_ms=3000)
+        bench.slow = True
+        await bench.sent()
+        await bench.clock.run(3000)
+        (done,) = [event for event in bench.events if isinstance(event, TxDone)]
+        assert type(done.error) is Unreachable
+        assert str(done.error) == METER + " takes no connection within 3000 ms"
+        await bench.end()
+        bench = Bench()  # one that has been there, and breaks: worth another try
+        await bench.sent()
+        bench.events = []
+        bench.wires[0][2].hang_up()
+        await bench.sent()
+        assert all(event.error is None for event in bench.events if isinstance(event, TxDone))
+        await bench.end()
 
     run(play())
 

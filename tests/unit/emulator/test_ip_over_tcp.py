@@ -8,7 +8,7 @@ from hal.cpython.clock import SystemClock
 from hal.cpython.tcp import TcpPort
 from hal.modem.ip import STATUS_UNREACHABLE, Ip
 from hal.modem.wrapper import Unwrapper, wrap
-from hal.ports import Rx, TxDone
+from hal.ports import PortClosed, Rx, TxDone
 from tests.unit.emulator.harness import EchoMeter
 
 
@@ -60,6 +60,7 @@ def test_a_refused_connection_fails_the_frame_only() -> None:
         event = await modem.event()
         assert isinstance(event, TxDone)
         assert (event.handle, event.status) == (handle, STATUS_UNREACHABLE)
+        assert isinstance(event.error, PortClosed) and address in str(event.error)
         await modem.close()
 
     asyncio.run(play())
