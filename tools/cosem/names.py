@@ -13,7 +13,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from gateway.dlms.data import cosem, obis
-from tools.cosem.source import nearest
+from tools.cosem.source import Item, nearest
 
 ATTRIBUTE = "attribute"
 METHOD = "method"
@@ -80,6 +80,15 @@ def parse_object(text: str) -> tuple[int, bytes]:
         )
     (class_at, class_word), (obis_at, obis_word) = words
     return _class(class_at, class_word), _obis(obis_at, obis_word)
+
+
+def member(item: Item, kind: str) -> Member:
+    """The attribute or method that the text in a file names. Problem."""
+    text = item.text("a class, an OBIS code and the name of the %s" % kind)
+    try:
+        return parse(text, kind)
+    except NameProblem as problem:
+        raise item.problem(str(problem), problem.offset) from None
 
 
 def class_name(class_id: int) -> str:

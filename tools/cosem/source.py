@@ -141,8 +141,9 @@ class Fields:
 
 def nearest(word: str, known: Iterable[str]) -> str:
     """ "; did you mean 'x'?" when something known is close to the word, else ""."""
-    close = difflib.get_close_matches(word.lower(), list(known), n=1, cutoff=0.5)
-    return "; did you mean '%s'?" % close[0] if close else ""
+    plain = {each.lower(): each for each in known}
+    close = difflib.get_close_matches(word.lower(), list(plain), n=1, cutoff=0.5)
+    return "; did you mean '%s'?" % plain[close[0]] if close else ""
 
 
 def load(path: Path) -> Item:

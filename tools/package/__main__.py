@@ -14,6 +14,7 @@ from rich.text import Text
 
 from gateway.contract import envelope, image_file
 from gateway.contract.image_file import DELIVERIES, ImageFile
+from gateway.contract.model import OWN
 from gateway.contract.package import Package
 from gateway.contract.refused import Refused
 from gateway.version import VERSION
@@ -23,9 +24,11 @@ from tools.package import image
 from tools.package.compile import compile_file
 from tools.package.keys import KeyProblem, SigningKey, load_trust
 from tools.package.model import command as model_command
+from tools.package.model import file
 from tools.package.model.file import ModelProblem
 from tools.package.show import image_table, table
 
+YAML = (".yaml", ".yml")
 EXAMPLES = Path(__file__).parent / "examples"
 
 _DESCRIPTION = (
@@ -144,6 +147,11 @@ def _sign(options: argparse.Namespace) -> int:
 
 
 def _show(options: argparse.Namespace) -> int:
+    tables = file.find(options.model).tables
+    if options.file.suffix in YAML:
+        unsigned = Text("none: this is a configuration, `build` signs it", "yellow")
+        Console().print(table(compile_file(options.file), unsigned, tables))
+        return 0
     raw = options.file.read_bytes()
     described: ImageFile | None = None
     if image.is_image(raw):
@@ -162,7 +170,7 @@ def _show(options: argparse.Namespace) -> int:
     if described is not None:
         Console().print(image_table(described, signature))
     else:
-        Console().print(table(Package.from_payload(payload), signature))
+        Console().print(table(Package.from_payload(payload), signature, tables))
     return status
 
 
@@ -236,15 +244,25 @@ def _parser() -> argparse.ArgumentParser:
     sign.add_argument("--key", type=Path, required=True, metavar="KEY.pem", help="from keygen")
     sign.set_defaults(run=_sign)
 
-    show = commands.add_parser("show", help="show what is in a package")
-    show.add_argument("file", type=Path, metavar="FILE.pkg")
+    show = commands.add_parser("show", help="show what is in a package, or will be")
+    show.add_argument("file", type=Path, metavar="FILE.pkg|FILE.yaml")
     show.add_argument(
         "--trust", type=Path, metavar="PUBLIC.json", help="check the signature against these keys"
     )
+    _add_model(show)
     show.set_defaults(run=_show)
 
     model_command.add(commands)
     return parser
+
+
+def _add_model(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--model",
+        default=OWN,
+        metavar="NAME|FILE",
+        help="the model whose words are used (default: %(default)s)",
+    )
 
 
 if __name__ == "__main__":

@@ -22,6 +22,9 @@
                                              # that bills are made from; else left out
     meter: {scripts: ..., days: ...}         # what it refers to and the meter has already (held.py)
 
+Instead of steps, or before them, there may be forms: `clock:`, `tariff:`, `profile:`, `alarms:`,
+`limits:` (forms/). They use the words of the model that is named in `model:`.
+
 What a step writes, and the `until` of a call, must hold at the end too, unless the step says
 `check: false`. When several steps touch one attribute, the last one counts.
 
@@ -35,11 +38,17 @@ from pathlib import Path
 
 from gateway.activities import protected_objects
 from gateway.contract.limits import MAX_CHECKS, MAX_PERMITS, MAX_STEPS, MAX_TARGETS
+from gateway.contract.model import OWN
 from gateway.contract.package import Package
+from gateway.contract.refused import Refused
 from gateway.dlms.data import axdr
 from tools.cosem import names, values
-from tools.cosem.source import Item, Problem, Problems, load, nearest
+from tools.cosem.source import Fields, Item, Problem, Problems, load, nearest
 from tools.package import held
+from tools.package.forms.all import FORMS
+from tools.package.forms.words import Words
+from tools.package.model import file
+from tools.package.model.tables import Tables
 from tools.package.plan import Plan
 
 
@@ -51,8 +60,8 @@ def compile_file(path: Path) -> Package:
         root = load(path)
         fields = root.fields(
             "a configuration",
-            ["name", "version", "for", "steps"],
-            ["description", "verify", "permits", "meter"],
+            ["name", "version", "for"],
+            ["steps", *FORMS, "verify", "description", "permits", "meter", "model"],
         )
     except Problem as problem:
         raise Problems([problem]) from None
@@ -69,8 +78,11 @@ def compile_file(path: Path) -> Package:
     permits = fields.get("permits")
     if permits is not None:
         compiler.permit(permits)
-    for item in compiler.entries(fields["steps"], "a list of steps", MAX_STEPS):
-        compiler.step(item)
+    compiler.forms(fields)
+    steps = fields.get("steps")
+    if steps is not None:
+        for item in compiler.entries(steps, "a list of steps", MAX_STEPS):
+            compiler.step(item)
     verify = fields.get("verify")
     if verify is not None:
         for item in compiler.entries(verify, "a list of checks", MAX_CHECKS):
@@ -79,7 +91,7 @@ def compile_file(path: Path) -> Package:
         plan.judge()
     if not plan.problems and not plan.checks:
         plan.problems.append(
-            fields["steps"].problem(
+            (steps or root).problem(
                 "expected at least one write without `check: false`, or an entry in `verify:`; "
                 "as it is, nothing proves that the configuration arrived"
             )
@@ -147,6 +159,33 @@ class _Compiler:
             except Problem as problem:
                 self.plan.problems.append(problem)
 
+    def forms(self, fields: Fields) -> None:
+        """The parts that are written as forms."""
+        present = [name for name in FORMS if name in fields]
+        if not present and "steps" not in fields:
+            self.plan.problems.append(
+                fields["name"].problem(
+                    "expected `steps:`, or a form (%s), got neither" % ", ".join(FORMS)
+                )
+            )
+        if not present:
+            return
+        words = Words(self.plan, self._tables(fields.get("model")))
+        for name in present:
+            try:
+                FORMS[name].compile(fields[name], words)
+            except Problem as problem:
+                self.plan.problems.append(problem)
+
+    def _tables(self, item: Item | None) -> Tables:
+        """Of the model that is named; ours, if none is."""
+        try:
+            return file.find(OWN if item is None else item.text("a model")).tables
+        except (file.ModelProblem, Problems, Problem, Refused, OSError) as error:
+            assert item is not None
+            self.plan.problems.append(item.problem("expected a model: %s" % error))
+            return file.find(OWN).tables
+
     def permit(self, item: Item) -> None:
         known = " or ".join(protected_objects.WORDS)
         for entry in self.entries(
@@ -180,7 +219,7 @@ class _Compiler:
 
     def _call(self, item: Item) -> None:
         fields = item.fields("a call step", ["call", "until"], ["parameter", "check"])
-        method = member(fields["call"], names.METHOD)
+        method = names.member(fields["call"], names.METHOD)
         parameter = fields.get("parameter")
         typed = None if parameter is None else values.typed(parameter)
         until = fields["until"].fields("the check in `until:`", ["read", "equals"], [])
@@ -206,22 +245,13 @@ class _Compiler:
             self.plan.problems.append(problem)
 
 
-def member(item: Item, kind: str) -> names.Member:
-    """The attribute or method that the text names."""
-    text = item.text("a class, an OBIS code and the name of the %s" % kind)
-    try:
-        return names.parse(text, kind)
-    except names.NameProblem as problem:
-        raise item.problem(str(problem), problem.offset) from None
-
-
 def _wanted(check: Item | None) -> bool:
     return check is None or values.boolean(check)
 
 
 def _value(where: Item, value: Item) -> tuple[names.Member, values.Typed]:
     """The attribute named at `where` and the value written at `value`, whose type fits it."""
-    attribute = member(where, names.ATTRIBUTE)
+    attribute = names.member(where, names.ATTRIBUTE)
     typed = values.typed(value)
     got = axdr.TAGS[typed[0]]
     if attribute.type not in ("", "any", got):

@@ -44,6 +44,12 @@ class Plan:
         if not self._fits(shapes.attribute(attribute.class_id, attribute.index), typed, item, raw):
             return
         data = encoded(item, typed)
+        twice = [each for each in self._entries if (each.kind, each.key) == (WRITE, attribute.key)]
+        if twice and not (raw and twice[-1].raw):
+            raise where.problem(
+                "expected %s to be written once, got it a second time; the first is at %s"
+                % (attribute, twice[-1].item.path)
+            )
         self._add(Set(*attribute.key, data), where)
         self._entries.append(Entry(WRITE, *attribute.key, typed, item, raw, check))
         self._keep(Check(*attribute.key, data), check)
@@ -88,9 +94,6 @@ class Plan:
             )
         self._entries.append(Entry(READ, *attribute.key, typed, item, raw))
         self.checks[attribute.key] = check
-
-    def written(self, key: Key) -> bool:
-        return any(each.kind == WRITE and each.key == key for each in self._entries)
 
     def judge(self) -> None:
         """Adds the problems of what makes no sense; only for a plan that is whole."""

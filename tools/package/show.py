@@ -9,8 +9,16 @@ from rich.text import Text
 
 from gateway.contract.image_file import CIPHERED, CLEAR, UNICAST, ImageFile
 from gateway.contract.package import Action, Check, Package, Set
-from gateway.dlms.data import obis
+from gateway.dlms.data import axdr, obis
+from gateway.dlms.errors import ProtocolError
 from tools.cosem import names, render
+from tools.cosem.values import Typed
+from tools.package import held
+from tools.package.calendar import Key
+from tools.package.forms.all import FORMS
+from tools.package.forms.words import Words
+from tools.package.model.tables import Tables
+from tools.package.plan import Plan
 
 DELIVERY_WORDS = {
     UNICAST: "meter by meter",
@@ -19,8 +27,10 @@ DELIVERY_WORDS = {
 }
 
 
-def table(package: Package, signature: Text) -> RenderableType:
-    """Everything in the package, with COSEM names; `signature` says whose it is, proven or not."""
+def table(package: Package, signature: Text, tables: Tables) -> RenderableType:
+    """Everything in the package: what forms have words for as such, then all of it with COSEM
+    names. `signature` says whose it is, proven or not; `tables`: of the meters' model.
+    """
     heading = _heading("Package", package)
     if package.permits:
         heading.add_row("Permits", Text("to touch: %s" % ", ".join(package.permits), "yellow"))
@@ -34,7 +44,27 @@ def table(package: Package, signature: Text) -> RenderableType:
     checks = _table("Must hold at the end")
     for check in package.checks:
         checks.add_row("read", _attribute(check), Text(render.lines(check.data)))
-    return Group(heading, Text(), steps, checks)
+    return Group(heading, Text(), *_forms(package, tables), steps, checks)
+
+
+def _forms(package: Package, tables: Tables) -> list[RenderableType]:
+    plan = Plan()
+    plan.held = held.of_models(model for model, _ in package.targets)
+    found = [form.shown(values_of(package), Words(plan, tables)) for form in FORMS.values()]
+    return [part for form in found if form is not None for part in (form, Text())]
+
+
+def values_of(package: Package) -> dict[Key, Typed]:
+    """What the package demands and writes, by attribute; what is no A-XDR is left out."""
+    found: dict[Key, Typed] = {}
+    both: list[Check | Set] = list(package.checks)
+    both += [step for step in package.steps if isinstance(step, Set)]
+    for each in both:
+        try:
+            found[each.class_id, bytes(each.obis), each.attribute] = axdr.decode(each.data)
+        except ProtocolError:
+            continue
+    return found
 
 
 def image_table(image: ImageFile, signature: Text) -> RenderableType:

@@ -52,7 +52,8 @@ def test_example_survives_the_gateways_decoder(path: Path) -> None:
 
 def test_there_is_an_example_for_each_kind_of_the_use_case() -> None:
     found = {path.stem for path in EXAMPLES.glob("*.yaml")}
-    assert found == {"measurement-interval", "alarms", "tariff-calendar", "script"}
+    kinds = {"measurement-interval", "alarms", "tariff-calendar", "script"}
+    assert found == kinds | {"tariff", "monitoring"}  # these two are forms
 
 
 def test_measurement_interval_is_what_the_standard_says() -> None:

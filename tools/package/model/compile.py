@@ -71,7 +71,6 @@ from gateway.dlms.apdu import acse
 from gateway.dlms.protection import policy
 from tools.cosem import names, values
 from tools.cosem.source import Fields, Item, Problem, Problems, load, nearest
-from tools.package.compile import member
 from tools.package.model.tables import MARKS, MAX_MEANINGS, Meaning, Table, Tables
 
 MODELS = Path(__file__).parent.parent / "models"
@@ -183,7 +182,7 @@ def _place(reading: int) -> Reader:
             where, named = fields["read"], fields.get("as")
             if named is not None:
                 how = _numbered(READINGS)(named)
-        found = member(where, names.ATTRIBUTE)
+        found = names.member(where, names.ATTRIBUTE)
         return Place(found.class_id, found.obis, found.index, how)
 
     return read
