@@ -35,6 +35,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from gateway.contract.job import Job
     from gateway.local.access import LocalAccess, LocalPort
     from gateway.settings import Settings
     from hal.ports import Clock, Crypto, Modem, Storage, Uplink, Watchdog
@@ -110,6 +111,7 @@ class Gateway:
             ports.crypto.random,
             durations=Durations(ports.clock, ports.storage),
             cost=self._cost,
+            hindered=self._hindered,
         )
         status = Status(self._inventory, self._network)
         self._liveness = Liveness(ports.clock, ports.watchdog, status.summary)
@@ -194,6 +196,15 @@ class Gateway:
     def _cost(self, serial: str) -> int:
         meter = self._inventory.meter(serial)
         return 0 if meter is None else self._network.cost(meter)  # an unknown one ends at once
+
+    def _hindered(self, job: Job, serial: str) -> tuple[str, int] | None:
+        """What of ours is in the way of this meter now: reason, ms until it is likely to be over
+        (0: not known)."""
+        meter = self._inventory.meter(serial)
+        if meter is None:
+            return None
+        found = self._network.hindrance(meter, self._queue.traffic.of(job))
+        return None if found is None else (found.reason, found.wait_ms)
 
     def _tell(self, name: str, detail: str) -> None:
         """A report of something that happened here."""

@@ -34,6 +34,14 @@ class Busy(ModemError):
     """The modem's window is full; try again after the next TxDone."""
 
 
+class ModemGone(OSError):
+    """The modem does not answer, or its line is lost: that says nothing of the node."""
+
+
+class ModemRestarted(ModemGone):
+    """It began anew, and has forgotten what it was to send."""
+
+
 class TooLong(ModemError):
     """The data exceeds the modem's MTU for this kind of destination."""
 
@@ -246,6 +254,23 @@ class Crypto(Protocol):
         """The shared secret Z (x coordinate, 32 or 48 bytes) of SP 800-56A 5.7.1.2 (ECC CDH)."""
 
 
+class RadioBudget(Protocol):
+    """How long a transmitter may be on air, where its band has a limit (EN 300 220). Times in
+    milliseconds; `now_ms` are the clock's ticks."""
+
+    total_ms: int  # in any hour
+
+    def airtime_ms(self, size: int) -> int:
+        """What one frame with `size` bytes of data takes of it."""
+
+    def left_ms(self, now_ms: int) -> int:
+        """What may be spent at once."""
+
+    def wait_ms(self, airtime_ms: int, now_ms: int) -> int:
+        """How long until there is room for so much if nothing else is sent; 0: now. What is above
+        `total_ms` never has room, and counts as `total_ms`."""
+
+
 BROADCAST = "broadcast"  # send() takes it for all nodes at once where broadcast_mtu > 0
 
 
@@ -256,6 +281,7 @@ class Capabilities:
     __slots__ = (
         "addresses",
         "broadcast_mtu",
+        "budget",
         "confirmed",
         "duty_permille",
         "in_flight",
@@ -278,6 +304,7 @@ class Capabilities:
         routes: int = 0,
         node_list: bool = False,
         duty_permille: int = 0,
+        budget: RadioBudget | None = None,
     ) -> None:
         self.name = name  # "plc", "rf" or "ip": the kind of path it serves
         self.unicast_mtu = unicast_mtu
@@ -291,6 +318,7 @@ class Capabilities:
         self.routes = routes  # how many repeaters send() may be told; 0: the modem finds its way
         self.node_list = node_list  # True: the modem keeps a list of its nodes
         self.duty_permille = duty_permille  # share of an hour it may be on air; 0: no limit
+        self.budget = budget  # what is left of it, and when there is some again; None: no limit
 
 
 class Quality:

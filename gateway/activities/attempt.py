@@ -13,12 +13,15 @@ from gateway.activities import activity
 from gateway.activities.readable import one_line
 from gateway.activities.verdict import explained
 from gateway.contract.kinds import BY_NUMBER
-from gateway.contract.result import KO, Result
+from gateway.contract.result import HINDERED, KO, Result
 from gateway.dlms.errors import DlmsError
 from gateway.meters.counters import CounterError
+from gateway.meters.hindrance import soonest
 from gateway.meters.line_fields import InventoryError
 from gateway.meters.model_error import ModelError
+from gateway.meters.network import NO_MODEM
 from gateway.meters.reach import Unreached
+from gateway.meters.traffic import Traffic
 from gateway.meters.way import Way
 from hal.rt import log
 
@@ -29,6 +32,7 @@ if TYPE_CHECKING:
     from gateway.activities.activity import Activity
     from gateway.contract.model import Model
     from gateway.meters.access import Access
+    from gateway.meters.hindrance import Hindrance
     from gateway.meters.inventory import Meter, Path
     from gateway.meters.reach import Heartbeat, Reach
 
@@ -41,12 +45,44 @@ class _Errand:
     with every APDU that goes out."""
 
     def __init__(
-        self, activity: Activity, order: Any, limit_ms: int, heartbeat: Heartbeat | None
+        self,
+        activity: Activity,
+        order: Any,
+        limit_ms: int,
+        heartbeat: Heartbeat | None,
+        traffic: Traffic,
     ) -> None:
         self.activity = activity
         self.order = order
         self.limit_ms = limit_ms
         self.heartbeat = heartbeat
+        self.traffic = traffic
+
+
+class _Course:
+    """How an attempt has gone so far. `failures`: what went wrong, in words. `hindrances`: those of
+    ours among it. `told`: of each path that was really tried, the reason the network gave, or "".
+    `failed`: there was such a path, or one is known to lead nowhere."""
+
+    def __init__(self) -> None:
+        self.tried: list[Path] = []
+        self.failures: list[str] = []
+        self.hindrances: list[Hindrance] = []
+        self.told: list[str] = []
+        self.failed = False
+        self.answered_over = ""
+
+    def broke_off(self, way: Way, unreached: Unreached) -> None:
+        kind = way.path[0]
+        if unreached.hindrance is not None:
+            self.hindrances.append(unreached.hindrance)
+        else:
+            self.failed = True
+            self.told.append(unreached.reason)
+            if way.answered:
+                self.answered_over = kind
+        text = str(unreached)
+        self.failures.append(text if text.startswith(kind + ": ") else "%s: %s" % (kind, text))
 
 
 class Attempts:
@@ -63,7 +99,12 @@ class Attempts:
         self._attempt_ms = attempt_ms
 
     async def run(
-        self, serial: str, kind: int, order: Any, heartbeat: Heartbeat | None = None
+        self,
+        serial: str,
+        kind: int,
+        order: Any,
+        heartbeat: Heartbeat | None = None,
+        traffic: Traffic | None = None,
     ) -> tuple[Result, str]:
         """Result, and the kind of the path it came over ("" when the meter never answered).
         `heartbeat()` is called with every APDU that goes out."""
@@ -78,7 +119,7 @@ class Attempts:
         try:
             access = self._reach.access(meter)
             limit_ms = self._attempt_ms * row.patience
-            errand = _Errand(activity.of(row), order, limit_ms, heartbeat)
+            errand = _Errand(activity.of(row), order, limit_ms, heartbeat, traffic or Traffic())
             return await self._over_paths(meter, access, errand)
         except ModelError as error:
             return Result(KO, error.reason, one_line(str(error))), ""
@@ -95,38 +136,32 @@ class Attempts:
         self, meter: Meter, access: Access, errand: _Errand
     ) -> tuple[Result, str]:
         deadline = self._clock.ticks_ms() + errand.limit_ms
-        failures = []
-        told: list[str] = []  # reasons, of each path tried
-        answered_over = ""
-        tried: list[Path] = []
+        course = _Course()
         while True:
             # Asked anew each time: a modem may have gone meanwhile.
-            paths = [path for path in self._network.usable(meter) if path not in tried]
+            paths = [path for path in self._network.usable(meter) if path not in course.tried]
             if not paths:
                 break
             left_ms = deadline - self._clock.ticks_ms()
             if left_ms < len(paths):
-                failures.append("%s: no time left" % paths[0][0])
+                course.failures.append("%s: no time left" % paths[0][0])
                 break
             path = paths[0]
-            if tried:
+            if course.tried:
                 self._network.failed_over(path)
-            tried.append(path)
-            way = Way(self._reach, meter, path, access)
+            course.tried.append(path)
+            way = Way(self._reach, meter, path, access, errand.traffic.expected)
             over = self._over(way, meter.serial, access.model, errand)
             try:
                 result = await self._reach.in_time(over, left_ms // len(paths), "result")
             except Unreached as unreached:
                 way.record(unreached)
-                if way.answered:
-                    answered_over = path[0]
-                told.append(unreached.reason)
-                failures.append("%s: %s" % (path[0], unreached))
+                course.broke_off(way, unreached)
                 continue
             way.record()
+            errand.traffic.sent = way.sent()
             return result, path[0]
-        result = await self._unreached(meter, tried, failures, told, answered_over)
-        return result, answered_over
+        return await self._unreached(meter, course, errand), course.answered_over
 
     async def _over(self, way: Way, serial: str, model: Model, errand: _Errand) -> Result:
         """The result over one path, or Unreached."""
@@ -139,23 +174,30 @@ class Attempts:
         except DlmsError as error:
             return explained(error, way.answered)
 
-    async def _unreached(
-        self,
-        meter: Meter,
-        tried: list[Path],
-        failures: list[str],
-        told: list[str],
-        answered_over: str,
-    ) -> Result:
-        """The KO when no path gave a result; what is due to get the meter back has been done."""
-        obstacles = [(path, self._network.obstacle(path)) for path in meter.paths]
-        for path, obstacle in obstacles:
-            if path not in tried and obstacle:
-                failures.append("%s: %s" % (path[0], obstacle))
+    async def _unreached(self, meter: Meter, course: _Course, errand: _Errand) -> Result:
+        """What it means that no path gave a result; what is due to get the meter back has been
+        done. Only what was really tried, and failed, is a KO of the meter."""
+        for path in meter.paths:
+            if path in course.tried:
+                continue
+            obstacle = self._network.obstacle(path)
+            found = None
+            if obstacle and obstacle != NO_MODEM:
+                found = self._network.hindrance_of(path, errand.traffic.expected)
+            if found is not None:
+                course.hindrances.append(found)
+            course.failed = course.failed or (found is None and obstacle != NO_MODEM)
+            if obstacle:
+                course.failures.append("%s: %s" % (path[0], obstacle))
+        hindered = soonest(course.hindrances) if course.hindrances else None
+        if hindered is not None and not course.failed:
+            text = one_line("; ".join(course.failures))
+            return Result(HINDERED, hindered.reason, text, None, _seconds(hindered.wait_ms))
+        told = course.told
         reason = "no-answer"
-        if answered_over:
+        if course.answered_over:
             reason = "link-lost"
-        elif all(obstacle in ("no modem", "modem gone") for _, obstacle in obstacles):
+        elif not course.failed:
             reason = "modem-gone"
         elif len(told) == len(meter.paths) and "" not in told:
             # On all paths it is the network that says no: there is nothing to be got back. A wrong
@@ -164,5 +206,12 @@ class Attempts:
         else:
             done = await self._network.recover(meter)
             if done:
-                failures.append("recovery: " + done)
-        return Result(KO, reason, one_line("; ".join(failures)))
+                course.failures.append("recovery: " + done)
+        text = one_line("; ".join(course.failures))
+        if hindered is None:
+            return Result(KO, reason, text)
+        return Result(KO, reason, text, None, _seconds(hindered.wait_ms), hindered.reason)
+
+
+def _seconds(wait_ms: int) -> int:
+    return (wait_ms + 999) // 1000

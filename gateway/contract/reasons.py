@@ -116,6 +116,14 @@ MEANINGS = {
     "canceled": (NOTHING, "canceled by the HES"),
     "canary-failed": (FIX_PACKAGE, "too few of the job's first meters succeeded"),
     "interrupted": (RETRY, "the attempt was broken off: a restart, or a stop of its job"),
+    # what hinders us: no attempt of the meter
+    "radio-budget": (RETRY, "the radio's time on air is used up for this hour"),
+    "modem-busy": (RETRY, "the modem is busy, or starts anew"),
+    "no-slot": (RETRY, "the modem has no room for one more conversation"),
+    "network-forming": (RETRY, "the network of the modem is still forming"),
+    "too-long": (RETRY, "a frame is too long for the path"),
+    "flash-full": (RETRY, "the concentrator's flash is full, or fails"),
+    "clock-unset": (RETRY, "the concentrator's clock is not set"),
     "gateway-error": (ENGINEER, "an error inside the gateway; its log says more"),
     # of a whole job or message
     "accepted": (NOTHING, "in the ledger"),

@@ -10,6 +10,7 @@ OK = "OK"
 KO = "KO"
 VALUE = "VALUE"
 WAIT = "WAIT"  # no end yet: the meter needs time, and is asked again; never reported
+HINDERED = "HINDERED"  # no attempt: something of ours was in the way; never reported
 
 # of a meter that is tried again inside the window, as often as the job allows
 TRIED_AGAIN = (
@@ -32,6 +33,16 @@ TRIED_AGAIN = (
     "interrupted",
     "package-unavailable",
     "unknown-model",
+)
+# what hinders us is no attempt of the meter: it waits, and that costs no try
+HINDRANCES = (
+    "radio-budget",
+    "modem-busy",
+    "no-slot",
+    "network-forming",
+    "too-long",
+    "flash-full",
+    "clock-unset",
 )
 # of a meter: trying again would end in the same way
 FINAL = (
@@ -109,15 +120,17 @@ OF_MESSAGES = (
     "stale-time",
     "unknown-job",
 )
-REASONS = TRIED_AGAIN + FINAL + OF_MESSAGES
+REASONS = TRIED_AGAIN + HINDRANCES + FINAL + OF_MESSAGES
 
 
 class Result:
     """outcome OK, KO or VALUE; reason one of REASONS; detail one line for people (no secrets);
     value: for VALUE a list of raw A-XDR encodings, one per attribute asked for, else None; wait_s:
-    for WAIT, when to ask the meter again."""
+    for WAIT, when to ask the meter again; for HINDERED, when that is likely to be over, 0: not
+    known. hindered: of a KO, what of ours kept it from being tried over another path too (a reason;
+    then `wait_s` is as for HINDERED), else ""."""
 
-    __slots__ = ("detail", "outcome", "reason", "value", "wait_s")
+    __slots__ = ("detail", "hindered", "outcome", "reason", "value", "wait_s")
 
     def __init__(
         self,
@@ -126,14 +139,16 @@ class Result:
         detail: str = "",
         value: list[bytes] | None = None,
         wait_s: int = 0,
+        hindered: str = "",
     ) -> None:
-        if reason not in REASONS:
-            raise ValueError("no such reason: %s" % reason)
+        if reason not in REASONS or (hindered and hindered not in REASONS):
+            raise ValueError("no such reason: %s" % (hindered or reason))
         self.outcome = outcome
         self.reason = reason
         self.detail = detail
         self.value = value
         self.wait_s = wait_s
+        self.hindered = hindered
 
     def worth_retrying(self) -> bool:
         return self.reason in TRIED_AGAIN

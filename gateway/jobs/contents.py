@@ -92,7 +92,7 @@ class Contents:
     def job_state(self, entry: Entry, raw: bytes) -> list[Any]:
         now, ticks = self._clock.unix_time(), self._clock.ticks_ms()
         due = [[i, now + (entry.due[i] - ticks) // 1000 if now else 0] for i in sorted(entry.due)]
-        return [
+        record = [
             JOB_STATE,
             entry.seq,
             raw,
@@ -109,6 +109,9 @@ class Contents:
             self._reasons,
             due,
         ]
+        if sum(entry.uncounted):
+            record.append(bytes(entry.uncounted))
+        return record
 
     def report(self, record: list[Any]) -> Report:
         """Of a record WITH_REPORT that is not acknowledged yet."""
@@ -153,9 +156,11 @@ class Contents:
             entry.due.pop(index, None)
 
     def _again(self, fields: list[Any]) -> None:
-        seq, index, reason, due, attempts = fields
+        seq, index, reason, due, attempts = fields[:5]
         entry = self.entries.get(seq)
         if entry is not None:
+            if len(fields) > 5:
+                entry.uncounted[index] = fields[5]
             entry.states[index] = State.QUEUED
             entry.attempts[index] = attempts
             entry.last[index] = self._code(reason)
@@ -220,7 +225,7 @@ class Contents:
 
     def _job_state(self, fields: list[Any], position: int) -> None:
         seq, raw, accepted, ended, canceled, paused, pause_issued, canary = fields[:8]
-        final_number, states, attempts, last, names, due = fields[8:]
+        final_number, states, attempts, last, names, due = fields[8:14]
         entry = self.entries.get(seq)
         if entry is None:
             entry = Entry(raw, seq, accepted, position)
@@ -229,6 +234,7 @@ class Contents:
         entry.ended, entry.canceled, entry.final_number = ended, canceled, final_number
         entry.paused, entry.pause_issued, entry.canary = paused, pause_issued, canary
         entry.states, entry.attempts = bytearray(states), bytearray(attempts)
+        entry.uncounted = bytearray(fields[14] if len(fields) > 14 else len(attempts))
         codes = [0] + [self._code(name) for name in names]
         entry.last = bytearray([codes[code] for code in last])
         entry.due = {}

@@ -33,6 +33,7 @@ class Entry:
         "seq",
         "since_ms",
         "states",
+        "uncounted",
     )
 
     def __init__(self, raw: bytes, seq: int, accepted: int, position: int) -> None:
@@ -51,6 +52,7 @@ class Entry:
         size = len(self.job.serials)
         self.states = bytearray(size)
         self.attempts = bytearray(size)
+        self.uncounted = bytearray(size)  # attempts that were broken off by a restart of ours
         self.last = bytearray(size)  # why the last attempt failed: a code of Contents.reason_of
         self.due: dict[
             int, int
@@ -58,6 +60,10 @@ class Entry:
 
     def count(self, state: int) -> int:
         return self.states.count(bytes([state]))
+
+    def tries(self, index: int) -> int:
+        """Attempts that count."""
+        return self.attempts[index] - self.uncounted[index]
 
     def open(self) -> int:
         """How many executions have not ended."""

@@ -55,6 +55,11 @@ KEPT_DETAIL = 200  # characters of a detail that are kept
 # of flash for an execution until its report is acknowledged, its audit record included
 _EXECUTION_BYTES = 240
 _ENOSPC = 28
+# An attempt that was broken off by a restart is made again: so often at once, then after a pause
+# that doubles from INTERRUPTED_S to MOST_INTERRUPTED_S.
+AT_ONCE_AGAIN = 3
+INTERRUPTED_S = 15
+MOST_INTERRUPTED_S = 3600
 ACCEPTING = ("accepted", "window-not-open", "window-short")
 
 
@@ -191,8 +196,8 @@ class Ledger:
         return attempt
 
     def again(self, seq: int, index: int, reason: str, wait_ms: int, counted: bool = True) -> None:
-        """The attempt failed, or (not `counted`) is not over yet; the execution is queued again,
-        due in `wait_ms`."""
+        """The attempt failed, or (not `counted`) is not over yet or was none; the execution is
+        queued again, due in `wait_ms`."""
         entry = self._execution(seq, index, State.IN_PROGRESS)
         now = self._clock.unix_time()
         due = now + (wait_ms + 999) // 1000 if now else 0
@@ -389,8 +394,8 @@ class Ledger:
         self._store.compact()
 
     def settle(self) -> None:
-        """What a start has to do before anything else: what was in hand is queued again with its
-        attempt counted, what a cut left half done is completed. Done by the constructor, unless the
+        """What a start has to do before anything else: what was in hand is queued again, which
+        costs no try; what a cut left half done is completed. Done by the constructor, unless the
         flash is full; then by whoever calls this once there is room. OSError until then.
         """
         if self._settled:
@@ -400,10 +405,7 @@ class Ledger:
             for entry in self.jobs():
                 for index in range(len(entry.states)):
                     if entry.states[index] == State.IN_PROGRESS:
-                        attempts = entry.attempts[index]
-                        self._store.write(
-                            [records.AGAIN, entry.seq, index, "interrupted", 0, attempts]
-                        )
+                        self._interrupted(entry, index)
                 self._judge_canary(entry)
                 self._stop_queued(entry)
                 self._end_if_done(entry)
@@ -415,6 +417,21 @@ class Ledger:
         self._watch_room()
 
     # Inside.
+
+    def _interrupted(self, entry: Entry, index: int) -> None:
+        """The attempt in hand was broken off by a restart. What is in hand at one restart after the
+        other may be what causes them: it waits, longer each time, and the others go on."""
+        attempts, uncounted = entry.attempts[index], min(entry.uncounted[index] + 1, 255)
+        wait_s = 0
+        if uncounted > AT_ONCE_AGAIN:
+            wait_s = min(INTERRUPTED_S << (uncounted - AT_ONCE_AGAIN - 1), MOST_INTERRUPTED_S)
+        now = self._clock.unix_time()
+        due = now + wait_s if now and wait_s else 0
+        self._store.write(
+            [records.AGAIN, entry.seq, index, "interrupted", due, attempts, uncounted]
+        )
+        if wait_s:
+            entry.due[index] = self._clock.ticks_ms() + wait_s * 1000
 
     def _why_not(self, job: Job, raw: bytes) -> str:
         entry = self.entry(job.id)

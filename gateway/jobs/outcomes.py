@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 from gateway.contract.job import State
-from gateway.contract.result import KO, WAIT, Result
+from gateway.contract.result import HINDERED, KO, WAIT, Result
 from gateway.contract.window import opening
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from gateway.contract.job import Job
     from gateway.jobs.entry import Entry
     from gateway.jobs.ledger import Ledger
     from gateway.jobs.queue import Execution
     from hal.ports import Clock
 
 MAX_BACKOFF_S = 3600
+# An execution that something of ours hinders waits until that is over, and at least so long in
+# seconds, doubled with each time in a row: (first, most), where it is known when and where not.
+KNOWN_S = (1, 60)
+UNKNOWN_S = (30, 3600)
 _JITTER_PERCENT = 25
 # A meter that needs time (WAIT) is asked again for so long before that is a failure too.
 WAIT_LIMIT_MS = 7200000
@@ -32,7 +37,8 @@ _REJECTING = (
 
 
 class Outcomes:
-    """`random(n)` gives n random bytes, for the jitter of the waits between attempts."""
+    """`random(n)` gives n random bytes, for the jitter of the waits between attempts.
+    `hindrance(job, serial)`: what of ours is in the meter's way now, a reason; "": nothing."""
 
     def __init__(
         self,
@@ -40,16 +46,25 @@ class Outcomes:
         clock: Clock,
         random: Callable[[int], bytes],
         max_backoff_s: int,
+        hindrance: Callable[[Job, str], str],
     ) -> None:
         self._ledger = ledger
         self._clock = clock
         self._random = random
         self._max_backoff_ms = max_backoff_s * 1000
+        self._hindrance = hindrance
         self._waits: dict[tuple[int, int], int] = {}  # (seq, index): since when (ticks)
+        self._hindered: dict[tuple[int, int], int] = {}  # (seq, index): how often in a row
 
     def waited(self, entry: Entry) -> list[int]:
         """Those, by index, that needed time when they were last tried."""
         return [index for seq, index in self._waits if seq == entry.seq]
+
+    def keep(self, open_jobs: list[int]) -> None:
+        """Forget how long the meters of all other jobs (by seq) have waited."""
+        for held in (self._waits, self._hindered):
+            for place in [place for place in held if place[0] not in open_jobs]:
+                del held[place]
 
     def record(self, execution: Execution, result: Result, path: str, duration_ms: int) -> None:
         """The execution succeeds, fails, or waits for its next attempt."""
@@ -68,10 +83,18 @@ class Outcomes:
                 path,
             ],
         )
+        if result.outcome == HINDERED:
+            self._put_back(entry, index, result.reason, result, path, duration_ms)
+            return
         if result.outcome == WAIT:
             self._ledger.again(seq, index, result.reason, result.wait_s * 1000, False)
             return
         self._waits.pop((seq, index), None)
+        if result.hindered and execution.tries >= entry.job.max_attempts:
+            # Over the one path it was tried often enough, over the other never.
+            self._put_back(entry, index, result.hindered, result, path, duration_ms)
+            return
+        self._hindered.pop((seq, index), None)
         if result.outcome != KO:
             self._ledger.finished(seq, index, State.SUCCEEDED, result, path, duration_ms)
         elif not result.worth_retrying():
@@ -80,15 +103,37 @@ class Outcomes:
         elif entry.stopped():
             final = Result(KO, entry.stopped(), _last(result))
             self._ledger.finished(seq, index, State.CANCELED, final, path, duration_ms)
-        elif execution.attempt >= entry.job.max_attempts:
+        elif execution.tries >= entry.job.max_attempts:
             self._ledger.finished(seq, index, State.FAILED, result, path, duration_ms)
         else:
-            wait_ms = self._backoff_ms(entry.job.backoff_s, execution.attempt)
+            wait_ms = self._backoff_ms(entry.job.backoff_s, execution.tries)
             if self.closed(entry, wait_ms):
                 final = Result(KO, "window-closed", _last(result))
                 self._ledger.finished(seq, index, State.TIMED_OUT, final, path, duration_ms)
             else:
                 self._ledger.again(seq, index, result.reason, wait_ms)
+
+    def _put_back(
+        self,
+        entry: Entry,
+        index: int,
+        hindrance: str,
+        result: Result,
+        path: str,
+        duration_ms: int,
+    ) -> None:
+        """Something of ours was in the way: it waits, and that costs no try."""
+        place = entry.seq, index
+        if entry.stopped():
+            self._hindered.pop(place, None)
+            final = Result(KO, entry.stopped(), _last(result))
+            self._ledger.finished(*place, State.CANCELED, final, path, duration_ms)
+            return
+        times = self._hindered.get(place, 0)
+        self._hindered[place] = times + 1
+        first_s, most_s = KNOWN_S if result.wait_s else UNKNOWN_S
+        wait_s = max(result.wait_s, min(first_s << times, most_s))
+        self._ledger.again(entry.seq, index, hindrance, wait_s * 1000, False)
 
     def _waited(self, entry: Entry, index: int, result: Result) -> Result:
         """WAIT as it is, or the KO for one that has gone on for too long."""
@@ -126,11 +171,14 @@ class Outcomes:
             return
         with self._ledger.batch():
             for index in _canary_last(entry):
-                if entry.attempts[index]:
-                    reason = self._ledger.reason_of(entry, index)
+                reason = self._ledger.reason_of(entry, index)
+                if entry.tries(index):
                     final = Result(KO, "window-closed", "last attempt: " + reason)
+                elif held:
+                    final = Result(KO, "package-unavailable")
                 else:
-                    final = Result(KO, "package-unavailable" if held else "not-tried")
+                    reason = reason or self._hindrance(entry.job, entry.job.serials[index])
+                    final = Result(KO, "not-tried", "hindered: " + reason if reason else "")
                 self._ledger.finished(entry.seq, index, State.TIMED_OUT, final)
 
 

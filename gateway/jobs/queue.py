@@ -19,6 +19,7 @@ from gateway.jobs import progress
 from gateway.jobs.forecast import Durations, fits, words
 from gateway.jobs.meter_order import MeterOrder, queued
 from gateway.jobs.outcomes import MAX_BACKOFF_S, Outcomes
+from gateway.jobs.traffic import TrafficOfJobs
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -31,27 +32,33 @@ if TYPE_CHECKING:
     from gateway.jobs.progress import Progress, Transfer
     from hal.ports import Clock
 
+    # What of ours is in a meter's way: (reason, ms until that is likely to be over; 0: not known).
+    Hindered = Callable[[Job, str], tuple[str, int] | None]
+
 AGEING_S = 3600
-# A job that makes the gateway restart is not tried for ever: attempts that a restart interrupted
-# count, but a few more than the job allows are made for them.
-_FOR_INTERRUPTIONS = 2
+# A job that makes the gateway restart is not tried for ever: attempts that a restart interrupted do
+# not count, but their number has an end, which their pauses put off by ten days at least.
+_MOST_ATTEMPTS = 255
 _IDLE_MS = 3600000
 _NONE = b"-"  # instead of the digest of the one image that may travel now
 
 
 class Execution:
     """One attempt, counted from 1, of a job on the meter `serial`. For one worker, until it calls
-    Queue.finish(). `again`: the job has been at this meter before. `others`: taken together with
-    it, for the same worker.
+    Queue.finish(). `tries`: attempts so far that count. `again`: the job has been at this meter
+    before. `others`: taken together with it, for the same worker.
     """
 
-    __slots__ = ("again", "attempt", "index", "job", "others", "seq", "serial")
+    __slots__ = ("again", "attempt", "index", "job", "others", "seq", "serial", "tries")
 
-    def __init__(self, job: Job, seq: int, index: int, attempt: int, again: bool) -> None:
+    def __init__(
+        self, job: Job, seq: int, index: int, attempt: int, tries: int, again: bool
+    ) -> None:
         self.job = job
         self.seq = seq
         self.index = index
         self.attempt = attempt
+        self.tries = tries
         self.again = again
         self.others: list[Execution] = []
         self.serial = job.serials[index]
@@ -59,7 +66,8 @@ class Execution:
 
 class Queue:
     """`random(n)` gives n random bytes, for the jitter; `cost(serial)`: what an exchange with the
-    meter is likely to take of its medium (gateway/jobs/meter_order.py). Times as in hal.ports."""
+    meter is likely to take of its medium (gateway/jobs/meter_order.py); `hindered(job, serial)`:
+    what of ours is in the meter's way now. Times as in hal.ports."""
 
     def __init__(
         self,
@@ -70,6 +78,7 @@ class Queue:
         max_backoff_s: int = MAX_BACKOFF_S,
         durations: Durations | None = None,
         cost: Callable[[str], int] | None = None,
+        hindered: Hindered | None = None,
     ) -> None:
         self._ledger = ledger
         self._clock = clock
@@ -79,22 +88,24 @@ class Queue:
         self._parked: dict[str, Execution] = {}
         self._transfers: dict[int, Transfer] = {}  # by the job's seq
         self._released: set[bytes] = set()
-        self._outcomes = Outcomes(ledger, clock, random, max_backoff_s)
+        self._hindered = hindered or _nothing
+        self._outcomes = Outcomes(ledger, clock, random, max_backoff_s, self._hindrance)
         self._durations = durations or Durations(clock)
         self._meter_order = MeterOrder(cost or _alike)
+        self.traffic = TrafficOfJobs()
         self._version = 0
         self._waiters: list[asyncio.Event] = []
         ledger.on_change = self.wake
 
     def take(
         self,
-        usable: Callable[[str], bool],
+        usable: Callable[[str, Job], bool],
         who_joins: Callable[[Execution], Callable[[str], bool] | None] | None = None,
     ) -> Execution | None:
         """The most urgent execution that is due, on a meter that is free and for which
-        `usable(serial)` holds (its path can be used right now). It is asked last: the execution it
-        says yes to is taken. The attempt is in the ledger when this returns. None: nothing at the
-        moment.
+        `usable(serial, job)` holds (its path can be used right now). It is asked last: the
+        execution it says yes to is taken. The attempt is in the ledger when this returns. None:
+        nothing at the moment.
 
         who_joins(execution): None, or what must hold of a meter's serial for its execution of the
         same job to be taken with it (`others`).
@@ -141,13 +152,15 @@ class Queue:
     def _started(self, entry: Entry, index: int) -> Execution:
         before = self._ledger.reason_of(entry, index)
         attempt = self._ledger.started(entry.seq, index)
-        execution = Execution(entry.job, entry.seq, index, attempt, attempt > 1 or before != "")
+        again = attempt > 1 or before != ""
+        tries = entry.tries(index)
+        execution = Execution(entry.job, entry.seq, index, attempt, tries, again)
         self._working[execution.serial] = execution
         return execution
 
     async def begin(
         self,
-        usable: Callable[[str], bool],
+        usable: Callable[[str, Job], bool],
         who_joins: Callable[[Execution], Callable[[str], bool] | None] | None = None,
     ) -> Execution | None:
         """take() for many workers: those who call it or finish() in the same turn of the loop share
@@ -244,7 +257,9 @@ class Queue:
         """End what still waits of the jobs whose window has closed. take() does it too."""
         self._ledger.settle()
         jobs = self._ledger.jobs()
-        self._meter_order.keep([entry.seq for entry in jobs if not entry.final_number])
+        running = [entry.seq for entry in jobs if not entry.final_number]
+        self._meter_order.keep(running)
+        self._outcomes.keep(running)
         for entry in jobs:
             if not entry.final_number and self._outcomes.closed(entry):
                 self._outcomes.close(entry, self._held(entry))
@@ -338,6 +353,10 @@ class Queue:
 
     # Inside.
 
+    def _hindrance(self, job: Job, serial: str) -> str:
+        found = self._hindered(job, serial)
+        return "" if found is None else found[0]
+
     async def _changed(self, seen: int) -> None:
         if self._version != seen:
             return
@@ -374,7 +393,7 @@ class Queue:
     def _held(self, entry: Entry) -> bool:
         return entry.job.package is not None and entry.job.id not in self._released
 
-    def _due_in(self, entry: Entry, now_ms: int, usable: Callable[[str], bool]) -> int | None:
+    def _due_in(self, entry: Entry, now_ms: int, usable: Callable[[str, Job], bool]) -> int | None:
         """The first execution of the job that can be taken now."""
         for index in self._meter_order.of(entry, self._outcomes.waited(entry), now_ms):
             serial = entry.job.serials[index]
@@ -382,12 +401,12 @@ class Queue:
                 if self._worn_out(entry, index):
                     reason = self._ledger.reason_of(entry, index) or "interrupted"
                     self._ledger.finished(entry.seq, index, State.FAILED, Result(KO, reason))
-                elif usable(serial):
+                elif usable(serial, entry.job):
                     return index
         return None
 
     def _worn_out(self, entry: Entry, index: int) -> bool:
-        return entry.attempts[index] >= entry.job.max_attempts + _FOR_INTERRUPTIONS
+        return entry.attempts[index] >= _MOST_ATTEMPTS
 
     def _is_free(self, serial: str, entry: Entry) -> bool:
         """Whether a job may speak to the meter: nobody does, or only in the breaks of a transfer
@@ -400,6 +419,10 @@ class Queue:
 
 def _alike(serial: str) -> int:
     return 0
+
+
+def _nothing(job: Job, serial: str) -> None:
+    return None
 
 
 def _image(job: Job) -> bytes:

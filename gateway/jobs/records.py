@@ -11,11 +11,12 @@ from __future__ import annotations
 # it begins
 CHECKPOINT = 0
 # seq, raw, accepted, ended, canceled, paused, pause issued, canary, final number, states, attempts,
-# last, names, due
+# last, names, due, attempts that do not count (nothing: none)
 JOB_STATE = 1
 ACCEPTED = 2  # number, time, seq, reason, raw, detail
 STARTED = 3  # seq, index, attempt
-AGAIN = 4  # seq, index, reason, due, attempts that count
+# seq, index, reason, due, attempts, those of them that do not count (nothing: as many as before)
+AGAIN = 4
 FINISHED = 5  # number, time, seq, index, state, outcome, reason, detail, value, attempts, path, ms
 ENDED = 6  # number, time, seq, reason, detail
 CANCELED = 7  # number, time, seq, detail

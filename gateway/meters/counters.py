@@ -35,6 +35,10 @@ class CounterError(Exception):
     """No counter can be given out; says for which meter and what to do."""
 
 
+class NotStored(CounterError):
+    """The flash refuses: for now there is no counter."""
+
+
 class Counters:
     """The next invocation counter of every meter, durable."""
 

@@ -18,7 +18,9 @@ TX_STUCK_MS = 90000  # a modem that reports no TxDone for so long has lost it
 class Link:
     """A `Link` port to one meter over one modem; made by Network.open()."""
 
-    def __init__(self, port: ModemPort, address: str, server_sap: int, client_sap: int) -> None:
+    def __init__(
+        self, port: ModemPort, address: str, server_sap: int, client_sap: int, promised_ms: int = 0
+    ) -> None:
         self.max_apdu = port.modem.capabilities.unicast_mtu
         self._port = port
         self.address = address
@@ -26,7 +28,9 @@ class Link:
         self.client_sap = client_sap
         self.handle = -1  # of the newest frame: only its fate is of interest
         self.sent = 0  # APDUs
+        self.octets = 0  # of those
         self.heard = 0
+        self.promised_ms = promised_ms  # of the radio budget, and not used yet
         self.hops = 0  # by what the modem said of the newest frame heard; 0: it does not say
         # With each APDU that goes out: check() may end the conversation by raising, before it is
         # sent; heartbeat() only shows that the work goes on.
@@ -52,6 +56,7 @@ class Link:
         self.handle = -1
         self._left.clear()
         self.sent += 1
+        self.octets += len(apdu)
         await self._port.send(self, apdu)
         if not self._left.is_set():
             try:

@@ -16,7 +16,9 @@ from hal.ports import (
     DutyCycle,
     Joined,
     Left,
+    ModemGone,
     ModemReset,
+    ModemRestarted,
     NoRoute,
     Rx,
     TooLong,
@@ -42,6 +44,7 @@ if TYPE_CHECKING:
 
 WHERE = "network"
 DUTY_WAIT_MS = 60000  # longest wait for radio budget before the frame is refused
+PROMISED_MS = 1000  # until it is looked again whether a promise of radio budget is free
 FIRST_BACKOFF_MS = 2000  # until a modem that failed is tried again, if it does not speak before
 MAX_BACKOFF_MS = 60000
 SETTLE_MS = 30000  # nodes have so long to register, or to be listed, after a start or a reset
@@ -63,6 +66,7 @@ class ModemPort:
         self.meters_at_once = meters_at_once
         self.links: dict[tuple[str, int, int], Link] = {}
         self.claims: list[str] = []  # serials that a slot is kept for until their link is opened
+        self.promised_ms: dict[str, int] = {}  # and time on air, by serial
         self.slot_free = asyncio.Event()
         self.counts = {"link-" + name: 0 for name in _COUNTS}
         self.counts.update({"attempt-" + name: 0 for name in _ATTEMPTS})
@@ -101,7 +105,7 @@ class ModemPort:
             log.error(WHERE, "modem %s: statistics: %s" % (self.kind, error))
             answers = False
         if self._answers and not answers:
-            self._drop_all("the %s modem does not answer" % self.kind)
+            self._drop_all(ModemGone("the %s modem does not answer" % self.kind))
         self._answers = answers
         return self.alive()
 
@@ -135,6 +139,33 @@ class ModemPort:
     def has_slot(self) -> bool:
         return len(self.links) + len(self.claims) < self.meters_at_once
 
+    # ------------------------------------------------------------ its radio budget
+
+    def airtime_ms(self, traffic: tuple[int, int]) -> int:
+        """What so many frames with so many octets in all take of the radio budget, at most all that
+        there ever is; 0 where there is no limit."""
+        budget, (frames, octets) = self.modem.capabilities.budget, traffic
+        if budget is None or not frames:
+            return 0
+        return min(frames * budget.airtime_ms(-(-octets // frames)), budget.total_ms)
+
+    def budget_wait_ms(self, airtime_ms: int) -> int:
+        """How long until there is room for so much, beside what is promised to others; 0: now."""
+        budget = self.modem.capabilities.budget
+        if budget is None or not airtime_ms:
+            return 0
+        promised = sum(self.promised_ms.values())
+        promised += sum([link.promised_ms for link in self.links.values()])
+        wait_ms = budget.wait_ms(airtime_ms + promised, self.clock.ticks_ms())
+        if airtime_ms + promised > budget.total_ms:
+            return max(wait_ms, PROMISED_MS)
+        return wait_ms
+
+    def _used(self, link: Link, size: int) -> None:
+        budget = self.modem.capabilities.budget
+        if budget is not None:
+            link.promised_ms = max(link.promised_ms - budget.airtime_ms(size), 0)
+
     def forget(self, link: Link) -> None:
         key = (link.address, link.server_sap, link.client_sap)
         if self.links.get(key) is link:
@@ -156,13 +187,14 @@ class ModemPort:
             if self.links.get((link.address, link.server_sap, link.client_sap)) is not link:
                 raise OSError("the link to %s is closed" % link.address)
             if not self.alive():
-                raise OSError("the %s modem is gone" % self.kind)
+                raise ModemGone("the %s modem is gone" % self.kind)
             deadline = self.clock.ticks_ms() + TX_STUCK_MS
             while True:
                 try:
                     await self._hand_over(
                         link, link.address, apdu, link.client_sap, link.server_sap
                     )
+                    self._used(link, len(apdu))
                     return
                 except Busy:
                     left = deadline - self.clock.ticks_ms()
@@ -196,7 +228,7 @@ class ModemPort:
                 async with self._handing_over:
                     await self._wait_for_window()
                     if not self.alive():
-                        raise OSError("the %s modem is gone" % self.kind)
+                        raise ModemGone("the %s modem is gone" % self.kind)
                     try:
                         await self._hand_over(cast, BROADCAST, data, client_sap, server_sap)
                         self.counts["link-broadcasts"] += 1
@@ -230,7 +262,7 @@ class ModemPort:
             handle = await self.modem.send(address, data, client_sap, server_sap)
         except OSError as error:
             self._failed(str(error))
-            raise
+            raise ModemGone("the %s modem is gone: %s" % (self.kind, error))
         sender.handle = handle
         for early, status, why in self._early:
             if early == handle:
@@ -294,7 +326,7 @@ class ModemPort:
             self._nodes = set(self.modem.nodes()[:MAX_NODES])
             self.nodes_version += 1
             self._since = self.clock.ticks_ms()
-            self._drop_all("the %s modem was reset" % self.kind)
+            self._drop_all(ModemRestarted("the %s modem was reset" % self.kind))
 
     def _joined(self, address: str) -> None:
         if address in self._nodes:
@@ -338,9 +370,9 @@ class ModemPort:
             log.warning(WHERE, "modem %s is gone: %s" % (self.kind, text))
             self._down_until = self.clock.ticks_ms() + self._backoff_ms
             self._backoff_ms = min(2 * self._backoff_ms, MAX_BACKOFF_MS)
-        self._drop_all("the %s modem is gone" % self.kind)
+        self._drop_all(ModemGone("the %s modem is gone" % self.kind))
 
-    def _drop_all(self, text: str) -> None:
+    def _drop_all(self, error: ModemGone) -> None:
         senders = list(self._in_flight.items())
         self._in_flight = {}
         for handle, sender in senders:
@@ -348,7 +380,7 @@ class ModemPort:
                 sender.done(handle, False, None)
         self._window_free.set()
         for link in list(self.links.values()):
-            link.deliver(OSError(text))
+            link.deliver(error)
 
 
 class _Cast:

@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import os
 
+from gateway.meters.hindrance import Hindrance, budget_spent, soonest
 from gateway.meters.link import Link
 from gateway.meters.modem_health import Health
 from gateway.meters.modem_port import ModemPort
 from gateway.meters.reachability import Reachability
 from gateway.meters.recovery import Recovery
-from hal.ports import Busy, NoRoute
+from gateway.meters.traffic import NO_TRAFFIC
+from hal.ports import Busy, DutyCycle, ModemGone, NoRoute
 from hal.rt import log
 from hal.rt.group import Group
 
@@ -28,6 +30,8 @@ WHERE = "network"
 LOOK_MS = 5000  # how often the modems are looked after
 GRACE_MS = 30000  # what recovery did for a meter has so long to take effect
 NO_PATH_COST = 1 << 20
+NO_MODEM = "no modem"
+MODEM_GONE = "modem gone"
 MAX_GRACES = 64  # meters waited for like that
 
 
@@ -96,41 +100,69 @@ class Network:
 
     # ------------------------------------------------------------ one meter's turn
 
-    def ready(self, meter: Meter) -> bool:
-        """Whether an attempt now makes sense: a path is usable and its modem has a slot free.
-
-        Also True when waiting promises nothing: none of the paths has a modem, or the meter has not
-        registered though its network has settled. The attempt then tells so at once.
-        """
-        ports = [port for port in self._ports if any(port.serves(path) for path in meter.paths)]
-        if not ports:
-            return True
-        for path in meter.paths:
-            port = self._port(path)
-            if port is not None and port.has_slot():
-                return True
-        if self._graces.get(meter.serial, 0) > self._clock.ticks_ms():
+    def ready(self, meter: Meter, traffic: tuple[int, int] = NO_TRAFFIC) -> bool:
+        """Whether an attempt now makes sense: nothing of ours hinders it, and what recovery did for
+        the meter has had time to take effect."""
+        if self.hindrance(meter, traffic) is not None:
             return False
-        return any(port.alive() and port.settled() and port.has_slot() for port in ports)
+        if self._graces.get(meter.serial, 0) <= self._clock.ticks_ms():
+            return True
+        return any(self._port(path) is not None for path in meter.paths)
+
+    def hindrance(self, meter: Meter, traffic: tuple[int, int] = NO_TRAFFIC) -> Hindrance | None:
+        """What of ours keeps us from the meter over each of its paths. None: nothing, or waiting
+        promises nothing, for none of the paths has a modem, or the meter has not registered though
+        its network has settled. An attempt then tells so at once.
+
+        traffic: frames, and octets in all, that a conversation will send: a radio budget must have
+        room for them."""
+        found = []
+        for path in meter.paths:
+            if any(port.serves(path) for port in self._ports):
+                one = self.hindrance_of(path, traffic)
+                if one is None:
+                    return None
+                found.append(one)
+        return soonest(found) if found else None
+
+    def hindrance_of(self, path: Path, traffic: tuple[int, int] = NO_TRAFFIC) -> Hindrance | None:
+        """What of ours is in the way on this path."""
+        kind = path[0]
+        port = self._port(path)
+        if port is None:
+            alive = [port for port in self._ports if port.serves(path) and port.alive()]
+            if not alive:
+                return Hindrance("modem-gone", "%s: modem gone" % kind)
+            if not any(port.settled() for port in alive):
+                text = "%s: not registered, the network is still forming" % kind
+                return Hindrance("network-forming", text)
+            port = alive[0]
+        if not port.has_slot():
+            return Hindrance("no-slot", "%s: no slot" % kind)
+        wait_ms = port.budget_wait_ms(port.airtime_ms(traffic))
+        return budget_spent(wait_ms) if wait_ms else None
 
     def full(self) -> bool:
         """Whether no modem has a slot free, so that there is no sense in asking for a meter."""
         return bool(self._ports) and not any(port.has_slot() for port in self._ports)
 
-    def claim(self, meter: Meter) -> bool:
-        """ready(), and when True the slot is kept for the meter until open() or release()."""
-        if not self.ready(meter):
+    def claim(self, meter: Meter, traffic: tuple[int, int] = NO_TRAFFIC) -> bool:
+        """ready(), and when True a slot and the radio budget for so much traffic are kept for the
+        meter until open() or release()."""
+        if not self.ready(meter, traffic):
             return False
         for path in self.usable(meter):
             port = self._port(path)
-            if port is not None and port.has_slot():
+            if port is not None and self.hindrance_of(path, traffic) is None:
                 port.claims.append(meter.serial)
+                port.promised_ms[meter.serial] = port.airtime_ms(traffic)
                 break
         return True
 
     def release(self, meter: Meter) -> None:
-        """Give a slot back that was claimed and not used."""
+        """Give back what was claimed and not used."""
         for port in self._ports:
+            port.promised_ms.pop(meter.serial, None)
             if meter.serial in port.claims:
                 port.claims.remove(meter.serial)
                 port.slot_free.set()
@@ -148,25 +180,32 @@ class Network:
         """Why a path is not usable: "no modem", "modem gone" or "not registered"; "" when it is."""
         ports = [port for port in self._ports if port.serves(path)]
         if not ports:
-            return "no modem"
+            return NO_MODEM
         if not any(port.alive() for port in ports):
-            return "modem gone"
+            return MODEM_GONE
         return "" if self._port(path) is not None else "not registered"
 
-    async def open(self, meter: Meter, path: Path) -> Link:
-        """A link over one of the usable paths; waits for a free slot. NoRoute when it is not usable
-        (any more), Busy when such a link is open already."""
+    async def open(self, meter: Meter, path: Path, traffic: tuple[int, int] = NO_TRAFFIC) -> Link:
+        """A link over one of the usable paths; waits for a free slot. NoRoute or ModemGone when it
+        is not usable (any more), Busy when such a link is open already, DutyCycle when the radio
+        budget has no room for so much traffic."""
         kind, address = path
         self.release(meter)  # now for the link
         while True:
             port = self._port(path)
             if port is None:
-                raise NoRoute("%s %s: %s" % (kind, address, self.obstacle(path)))
+                obstacle = self.obstacle(path)
+                text = "%s %s: %s" % (kind, address, obstacle)
+                raise ModemGone(text) if obstacle == MODEM_GONE else NoRoute(text)
             key = (address, meter.server_sap, meter.client_sap)
             if key in port.links:
                 raise Busy("a conversation with %s %s is open already" % (kind, address))
             if port.has_slot():
-                link = Link(port, address, meter.server_sap, meter.client_sap)
+                airtime_ms = port.airtime_ms(traffic)
+                wait_ms = port.budget_wait_ms(airtime_ms)
+                if wait_ms:
+                    raise DutyCycle(wait_ms)
+                link = Link(port, address, meter.server_sap, meter.client_sap, airtime_ms)
                 port.links[key] = link
                 return link
             port.slot_free.clear()

@@ -11,7 +11,9 @@ from __future__ import annotations
 
 import asyncio
 
-from gateway.meters.counters import CounterError
+from gateway.meters.counters import NotStored
+from gateway.meters.hindrance import Hindrance
+from gateway.meters.traffic import NO_TRAFFIC
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -33,13 +35,22 @@ if TYPE_CHECKING:
 class Unreached(Exception):
     """No conversation came about, or it broke off; the text says why. `silent`: it was the meter
     that did not answer, and not the modem that failed. `heard`: it had answered before. `reason`:
-    one of REASONS where the network itself told why, else ""."""
+    one of REASONS where the network itself told why, else "". `hindrance`: what of ours was in the
+    way."""
 
-    def __init__(self, silent: bool, text: str, heard: bool = False, reason: str = "") -> None:
+    def __init__(
+        self,
+        silent: bool,
+        text: str,
+        heard: bool = False,
+        reason: str = "",
+        hindrance: Hindrance | None = None,
+    ) -> None:
         super().__init__(text)
         self.silent = silent
         self.heard = heard
         self.reason = reason
+        self.hindrance = hindrance
 
 
 class Reach:
@@ -84,20 +95,30 @@ class Reach:
         return found
 
     def next_counter(self, serial: str) -> int:
-        """An invocation counter never used before. CounterError when there is none, also for a
-        flash that refuses: that is no error of the path."""
+        """An invocation counter never used before. CounterError when there is none; NotStored for
+        a flash that refuses: that is no error of the path."""
         try:
             return self.counters.next(serial)
         except OSError as error:
-            raise CounterError("%s: cannot store its invocation counter: %s" % (serial, error))
+            raise NotStored("%s: cannot store its invocation counter: %s" % (serial, error))
 
-    async def link(self, meter: Meter, path: Path, slot_ms: int | None = None) -> Link:
-        """To the meter as its client_sap says. Unreached when the path's modem has had no slot free
-        for `slot_ms` (None: it is waited for); ModemError as Network.open()."""
-        opening = self.network.open(meter, path)
+    async def link(
+        self,
+        meter: Meter,
+        path: Path,
+        slot_ms: int | None = None,
+        traffic: tuple[int, int] = NO_TRAFFIC,
+    ) -> Link:
+        """To the meter as its client_sap says. Unreached, hindered, when the path's modem has had
+        no slot free for `slot_ms` (None: it is waited for); ModemError as Network.open()."""
+        opening = self.network.open(meter, path, traffic)
         if slot_ms is None:
             return await opening
-        return await self.in_time(opening, slot_ms, "slot")
+        try:
+            return await self.clock.wait_for_ms(opening, slot_ms)
+        except asyncio.TimeoutError:
+            text = "no slot within %d s" % ((slot_ms + 999) // 1000)
+            raise Unreached(False, text, hindrance=Hindrance("no-slot", text))
 
     async def in_time(self, work: Awaitable[T], limit_ms: int, what: str) -> T:
         """The work's result, or Unreached when there was none in time."""

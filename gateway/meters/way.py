@@ -25,8 +25,10 @@ from gateway.dlms.errors import (
     ServiceRefused,
 )
 from gateway.dlms.protection.security_setup import invocation_counter
-from gateway.meters.counters import CounterError
+from gateway.meters import hindrance
+from gateway.meters.counters import CounterError, NotStored
 from gateway.meters.reach import Unreached
+from gateway.meters.traffic import NO_TRAFFIC
 from hal.ports import BadAddress, ModemError, PortClosed, Unreachable
 from hal.rt import log
 
@@ -56,10 +58,18 @@ class Way:
     """One meter over one path, and how it has gone over it, all conversations together.
 
     `opened`: there was a slot for it. `answered`: the meter has answered, as one that knows its
-    keys.
+    keys. `traffic`: frames, and octets in all, that a conversation is expected to send, for a radio
+    budget.
     """
 
-    def __init__(self, reach: Reach, meter: Meter, path: Path, access: Access) -> None:
+    def __init__(
+        self,
+        reach: Reach,
+        meter: Meter,
+        path: Path,
+        access: Access,
+        traffic: tuple[int, int] = NO_TRAFFIC,
+    ) -> None:
         self.path = path
         self.opened = False
         self.answered = False
@@ -67,8 +77,10 @@ class Way:
         self._meter = meter.filled(access.model)
         self._access = access
         self._model = access.model
+        self._traffic = traffic
         self._counter = 0  # the invocation counter given out last
         self._sent = 0  # APDUs
+        self._octets = 0  # of those
         self._heard = 0
         self._hops = 0
 
@@ -120,6 +132,10 @@ class Way:
             self.answered = unreached.heard
             raise
 
+    def sent(self) -> tuple[int, int]:
+        """Frames, and octets in all, that went out."""
+        return self._sent, self._octets
+
     def record(self, failed: Unreached | None = None) -> None:
         """Let the network learn how it went; `failed`: what ended it without a result."""
         percent = min(100 * self._heard // max(self._sent, 1), 100)
@@ -162,7 +178,8 @@ class Way:
 
     async def _learn_counter(self, heartbeat: Heartbeat | None) -> bool:
         """Ask a meter that does not say why it refuses for its invocation counter, as the public
-        client; True when it is not below the one we used, and ours has been raised above it."""
+        client; True when it is not below the one we used, and ours has been raised above it.
+        Unreached when something of ours is in the way."""
         serial, place = self._meter.serial, self._model.counter
         anybody = self._meter.as_client(self._model.public_sap)
         if place is None or not anybody.client_sap:
@@ -183,6 +200,8 @@ class Way:
             log.warning(WHERE, "%s has counted to %d, we used %d" % (serial, counter, used))
             self._reach.counters.raise_to(serial, counter + 1)
         except (DlmsError, CounterError, Unreached) as error:
+            if isinstance(error, Unreached) and error.hindrance is not None:
+                raise
             log.warning(WHERE, "%s: its counter is not to be had: %s" % (serial, error))
             return False
         return True
@@ -198,18 +217,19 @@ class Way:
         """talk() on a link of its own. Silence and errors of the path come out as Unreached."""
         link: Link | None = None
         try:
-            link = await self._reach.link(meter, self.path, slot_ms)
+            link = await self._reach.link(meter, self.path, slot_ms, self._traffic)
             self.opened = True
             link.heartbeat, link.check = heartbeat, check
             return await talk(link)
         except NoAnswer as error:
             raise Unreached(True, str(error), _has_heard(link))
-        except (ModemError, OSError, asyncio.TimeoutError) as error:
-            text = str(error) or type(error).__name__
-            raise Unreached(False, text, _has_heard(link), _told_by_network(error))
+        except (ModemError, OSError, NotStored, asyncio.TimeoutError) as error:
+            text, ours = str(error) or type(error).__name__, hindrance.of(error)
+            raise Unreached(False, text, _has_heard(link), _told_by_network(error), ours)
         finally:
             if link is not None:
                 self._sent += link.sent
+                self._octets += link.octets
                 self._heard += link.heard
                 self._hops = link.hops or self._hops
                 await link.close()

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from gateway.contract.refused import Refused
-from gateway.contract.result import KO, Result
+from gateway.contract.result import HINDERED, KO, Result
+from gateway.meters.traffic import Traffic
 from gateway.work.results import WHERE
 from hal.rt import log
 
@@ -12,15 +13,18 @@ if TYPE_CHECKING:
     from typing import Any
 
     from gateway.activities.attempt import Attempts
-    from gateway.jobs.queue import Execution
+    from gateway.jobs.queue import Execution, Queue
     from gateway.meters.reach import Heartbeat, Reach
     from gateway.uplink.files import Files
     from gateway.work.results import Results
 
 
 class OneMeter:
-    def __init__(self, reach: Reach, files: Files, results: Results, attempt_ms: int) -> None:
+    def __init__(
+        self, reach: Reach, queue: Queue, files: Files, results: Results, attempt_ms: int
+    ) -> None:
         self._reach = reach
+        self._learned = queue.traffic
         self._files = files
         self._results = results
         self._attempt_ms = attempt_ms
@@ -30,17 +34,19 @@ class OneMeter:
     async def attempt(self, execution: Execution, heartbeat: Heartbeat) -> None:
         began = self._clock.ticks_ms()
         log.info(WHERE, "%s: attempt %d" % (execution.serial, execution.attempt))
-        path = ""
+        path, job = "", execution.job
         try:
             order = self._order(execution)
+            attempts = self._made_attempts()
         except Refused as refused:
             result = Result(KO, refused.reason, refused.detail)
         except OSError as error:
-            result = Result(KO, "package-unavailable", "storage: %s" % error)
+            result = Result(HINDERED, "flash-full", "the package cannot be read: %s" % error)
         else:
-            result, path = await self._made_attempts().run(
-                execution.serial, execution.job.kind, order, heartbeat
-            )
+            traffic = Traffic(self._learned.of(job))
+            result, path = await attempts.run(execution.serial, job.kind, order, heartbeat, traffic)
+            if result.outcome not in (KO, HINDERED):
+                self._learned.note(job, traffic.sent)
         log.info(WHERE, "%s: %s %s %s" % (execution.serial, result.outcome, result.reason, path))
         await self._results.record(execution, result, path, began, heartbeat)
 

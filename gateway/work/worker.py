@@ -16,7 +16,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from gateway.activities.image.fleet import Fleet
+    from gateway.contract.job import Job
     from gateway.jobs.queue import Execution, Queue
+    from gateway.jobs.traffic import TrafficOfJobs
     from gateway.meters.inventory import Meter
     from gateway.meters.reach import Heartbeat, Reach
     from gateway.uplink.files import Files
@@ -38,13 +40,14 @@ class Worker:
         self._queue = queue
         self._files = files
         self._results = Results(queue, reach.clock)
-        self._one_meter = OneMeter(reach, files, self._results, attempt_ms)
+        self._one_meter = OneMeter(reach, queue, files, self._results, attempt_ms)
         self._many_meters: ManyMeters | None = None
         self._looking = asyncio.Lock()
 
     async def run(self, heartbeat: Heartbeat) -> None:
         """For ever; `heartbeat()` is called whenever there is some progress."""
-        look = _Look(self._reach, lambda execution: self._fleet(execution, heartbeat))
+        traffic = self._queue.traffic
+        look = _Look(self._reach, traffic, lambda execution: self._fleet(execution, heartbeat))
         while True:
             await self._my_turn(heartbeat)
             try:
@@ -112,9 +115,12 @@ class _Look:
     """One worker's look for work: the meters for which a slot is kept meanwhile, and whether all
     meters of the job found are to be spoken to at once."""
 
-    def __init__(self, reach: Reach, fleet_for: Callable[[Execution], Fleet | None]) -> None:
+    def __init__(
+        self, reach: Reach, traffic: TrafficOfJobs, fleet_for: Callable[[Execution], Fleet | None]
+    ) -> None:
         self.fleet: Fleet | None = None
         self._reach = reach
+        self._traffic = traffic
         self._fleet_for = fleet_for
         self._claimed: list[Meter] = []
 
@@ -127,12 +133,12 @@ class _Look:
         while self._claimed:
             self._reach.network.release(self._claimed.pop())
 
-    def may_begin(self, serial: str) -> bool:
+    def may_begin(self, serial: str, job: Job) -> bool:
         """Whether a worker may begin with this meter now. An unknown one ends at once: yes."""
         meter = self._reach.inventory.meter(serial)
         if meter is None:
             return True
-        if not self._reach.network.claim(meter):
+        if not self._reach.network.claim(meter, self._traffic.of(job)):
             return False
         self._claimed.append(meter)
         return True

@@ -143,7 +143,7 @@ def test_what_they_sign_is_carried_out() -> None:
     world.give("job", their(job.encode()))
     assert [entry.job.id for entry in world.ledger.jobs()] == [job.id]
     world.give("pause", their(Pause(job.id, HERE, job.issued, True).encode()))
-    assert world.queue.take(lambda serial: True) is None
+    assert world.queue.take(lambda serial, job: True) is None
     world.give("cancel", their(Cancel(job.id, HERE, job.issued).encode()))
     assert world.ledger.jobs()[0].final_number
     world.give("trust", their(change.encode()))

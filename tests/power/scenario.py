@@ -216,7 +216,7 @@ class Life:
         self.paused = paused
 
     def _take(self) -> Execution | None:
-        execution = self.queue.take(lambda serial: True)
+        execution = self.queue.take(lambda serial, job: True)
         if execution is not None:
             assert not self.paused or execution.job.id != PAUSED, "a paused job goes on"
             canary = execution.job.canary

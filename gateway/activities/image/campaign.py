@@ -50,7 +50,7 @@ from gateway.activities.image.last_steps import LastSteps
 from gateway.activities.pauses import Pauses
 from gateway.activities.readable import passing
 from gateway.activities.verdict import refused_with
-from gateway.contract.result import KO, WAIT, Result
+from gateway.contract.result import HINDERED, KO, WAIT, Result
 from gateway.dlms.errors import ActionRefused
 from hal.rt import log
 
@@ -101,7 +101,8 @@ class Campaign:
         except Stopped:
             await self._talk.end_all(_STOPPED)
         except Gone as gone:
-            await self._talk.end_all(Result(KO, "modem-gone", readable.one_line(str(gone))))
+            text = readable.one_line(str(gone))
+            await self._talk.end_all(Result(HINDERED, gone.reason, text))
 
     def outlook(self) -> tuple[str, int, int]:
         """(phase, ms it has taken, ms likely left; 0: not known yet)."""

@@ -12,6 +12,9 @@ from gateway.activities.image.remaining_time import Outlook
 from gateway.activities.verdict import explained
 from gateway.contract.result import KO, WAIT, Result
 from gateway.dlms.errors import DlmsError, NotSupported
+from gateway.meters import hindrance
+from gateway.meters.counters import NotStored
+from gateway.meters.hindrance import Hindrance
 from gateway.meters.reach import Unreached
 from hal.ports import ModemError
 from hal.rt import log
@@ -110,7 +113,12 @@ class Stopped(Exception):
 
 
 class Gone(Exception):
-    """The modem is out of order; the text says how."""
+    """For a long time something of ours has been in the way, such as a modem out of order; the text
+    says what."""
+
+    def __init__(self, hindrance: Hindrance) -> None:
+        super().__init__(hindrance.text)
+        self.reason = hindrance.reason
 
 
 class _Interrupted(Exception):
@@ -236,8 +244,11 @@ class Conversations:
     def _broken(self, member: Member, unreached: Unreached) -> Verdict:
         """A conversation that broke off: whether there is another."""
         member.heard = member.heard or unreached.heard
-        if not unreached.silent and not self._fleet.up():
-            self._gone(str(unreached))
+        hindered = unreached.hindrance
+        if hindered is None and not unreached.silent and not self._fleet.up():
+            hindered = Hindrance("modem-gone", str(unreached))
+        if hindered is not None:
+            self._gone(hindered)
             return AGAIN_MS
         member.broken += 1
         member.silent = 0 if unreached.heard else member.silent + 1
@@ -294,15 +305,15 @@ class Conversations:
                 await self._fleet.broadcast(method, data)
                 self._gone_since = None
                 return self._clock.ticks_ms() - began
-            except (OSError, ModemError) as error:
-                self._gone(str(error))
+            except (OSError, ModemError, NotStored) as error:
+                self._gone(hindrance.of(error) or Hindrance("modem-gone", str(error)))
                 await self.pause(AGAIN_MS)
 
-    def _gone(self, text: str) -> None:
-        """The modem does not work just now."""
+    def _gone(self, hindered: Hindrance) -> None:
+        """Just now something of ours is in the way."""
         now = self._clock.ticks_ms()
         if self._gone_since is None:
             self._gone_since = now
-            log.warning(WHERE, "the transfer waits: %s" % text)
+            log.warning(WHERE, "the transfer waits: %s" % hindered.text)
         if now - self._gone_since > GONE_MS:
-            raise Gone(text)
+            raise Gone(hindered)

@@ -13,7 +13,7 @@ from gateway.contract.own_model import OWN_MODEL
 from gateway.dlms.client.broadcast import CLIENT, Broadcast
 from gateway.dlms.errors import SecurityFailed
 from gateway.dlms.protection.keyring import Keys
-from gateway.meters.counters import CounterError
+from gateway.meters.counters import CounterError, NotStored
 from gateway.meters.inventory import BROADCAST
 from gateway.meters.line_fields import InventoryError
 from gateway.meters.model_error import ModelError
@@ -104,9 +104,12 @@ class Fleet:
 
     async def broadcast(self, method: int, data: bytes) -> None:
         """A method of the image transfer object, invoked in every meter that hears it. OSError or
-        ModemError of the modem; OSError too when the flash has no more counters."""
+        ModemError of the modem; NotStored when the flash refuses, OSError too when there are no
+        more counters."""
         try:
             apdu = self._sender.action(CLASS, self.model.image, method, data)
+        except NotStored:
+            raise
         except CounterError as error:
             raise OSError(str(error))
         await self._network.broadcast(self.kind, apdu, CLIENT, SERVER)

@@ -61,14 +61,23 @@ class Module(SansIo):
         life; answer_ms: how long it has for any answer. line: parses what the module
         says. damaged: the name of the counter of its wrong checksums."""
         super().__init__()
+        self._duty = DutyBudget(
+            duty_permille,
+            lambda size: wmbus.airtime_ms(wmbus.TO_METER_OVERHEAD + size, bit_rate),
+        )
         self.capabilities = Capabilities(
-            "rf", MTU, 0, 1, joins=False, addresses="wmbus", duty_permille=duty_permille % 1000
+            "rf",
+            MTU,
+            0,
+            1,
+            joins=False,
+            addresses="wmbus",
+            duty_permille=duty_permille % 1000,
+            budget=self._duty if duty_permille < 1000 else None,
         )
         self._line = line
         self._damaged = damaged
         self._own = parse_address(own)
-        self._bit_rate = bit_rate
-        self._duty = DutyBudget(duty_permille)
         self._supervisor = supervisor.Supervisor(silence_ms, answer_ms)
         self._answer_ms = answer_ms
         self._in_flight = InFlight(1)
@@ -140,7 +149,7 @@ class Module(SansIo):
         telegram = wmbus.Telegram(meter, self._access, source_sap, destination_sap, bytes(data))
         frame = wmbus.to_meter(self._own, telegram)
         self._now_ms = now_ms
-        self._duty.spend(wmbus.airtime_ms(len(frame), self._bit_rate), now_ms)
+        self._duty.spend(self._duty.airtime_ms(len(data)), now_ms)
         handle = self._in_flight.begin(_ONLY, now_ms, self._answer_ms)
         self._write(self._transmission(frame))
         return handle

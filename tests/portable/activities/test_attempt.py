@@ -11,10 +11,20 @@ from gateway.dlms.apdu import acse
 from gateway.dlms.data import axdr
 from gateway.meters.counters import Counters
 from gateway.meters.inventory import KEYS, METERS, Inventory, Meter
+from gateway.meters.modem_port import SETTLE_MS
 from gateway.meters.network import Network
 from gateway.meters.reach import Reach
 from gateway.meters.way import ASSOCIATION_REQUESTS
-from hal.ports import BadAddress, PortClosed, Quality, Rx, Unreachable
+from hal.ports import (
+    BadAddress,
+    DutyCycle,
+    ModemReset,
+    PortClosed,
+    Quality,
+    Rx,
+    TooLong,
+    Unreachable,
+)
 from hal.sim.clock import ManualClock
 from hal.sim.storage import MemoryStorage
 from tests.contract.here import SystemCrypto
@@ -47,6 +57,9 @@ def silent(data):
     return None
 
 
+ONLY_PLC = '["plc", "0080e1000001"]'
+
+
 def attempt(
     plc,
     rf,
@@ -55,9 +68,10 @@ def attempt(
     attempt_ms=600000,
     before=None,
     links=0,
+    storage=None,
 ):
     """(result, path, storage) of one attempt at reading."""
-    storage = MemoryStorage()
+    storage = storage or MemoryStorage()
     storage.replace(METERS, ('{"serial": "M1", "paths": [%s]}' % paths).encode())
     if keys:
         line = '{"serial": "M1", "ek": "%s", "ak": "%s"}' % ("01" * 16, "02" * 16)
@@ -115,7 +129,11 @@ def test_silence_on_all_paths():
 
 def test_an_unregistered_node_is_not_asked():
     plc = AnsweringModem("plc", silent)
-    result, _, _ = attempt(plc, AnsweringModem("rf", silent), '["plc", "0080e1000009"]')
+    paths = '["plc", "0080e1000009"]'
+    result, _, _ = attempt(plc, AnsweringModem("rf", silent), paths)
+    assert (result.outcome, result.reason) == ("HINDERED", "network-forming")
+    assert plc.sent == [] and plc.asked == []
+    result, _, _ = attempt(plc, AnsweringModem("rf", silent), paths, before=settle)
     assert (result.reason, result.detail) == (
         "no-answer",
         "plc: not registered; recovery: plc: asked the modem to look for nodes",
@@ -124,20 +142,76 @@ def test_an_unregistered_node_is_not_asked():
     assert plc.sent == []
 
 
+async def settle(network):
+    """Long after the start."""
+    network._clock.advance(SETTLE_MS)
+
+
 def test_modems_that_are_gone():
     plc, rf = AnsweringModem("plc", silent), AnsweringModem("rf", silent)
     plc.refuse = [OSError("no line")]
     rf.refuse = [OSError("no line")]
     result, path, _ = attempt(plc, rf)
-    assert (result.reason, path) == ("modem-gone", "")
+    assert (result.outcome, result.reason, path) == ("HINDERED", "modem-gone", "")
+    assert COUNTED == [("plc", 0, 0, 0), ("rf", 0, 0, 1)], "no meter was silent"
 
 
-def test_one_modem_gone_and_silence_on_the_other():
+def test_what_is_ours_is_no_attempt():
+    """Whatever is in our way on the only path, at any moment of a conversation."""
+    for error, reason, wait_s in (
+        (DutyCycle(3_420_000), "radio-budget", 3420),
+        (TooLong("242 bytes at most"), "too-long", 0),
+        (OSError("no line"), "modem-gone", 0),
+    ):
+        for before in range(2):
+            meter = Countless(0x4000, REFUSALS[0])
+            plc = AnsweringModem("plc", meter)
+            plc.refuse = [None] * before + [error]
+            result, path, _ = attempt(plc, AnsweringModem("rf", silent), ONLY_PLC)
+            assert (result.outcome, result.reason, path) == ("HINDERED", reason, ""), error
+            assert result.wait_s == wait_s and "plc: " in result.detail
+            assert COUNTED[0] == ("plc", 0, 0, 0)
+
+
+def test_a_modem_that_is_reset_in_the_middle():
+    class Reset(AnsweringModem):
+        async def send(self, *what):
+            handle = await super().send(*what)
+            self.put(ModemReset())
+            return handle
+
+    result, _, _ = attempt(Reset("plc", silent), AnsweringModem("rf", silent), ONLY_PLC)
+    assert (result.outcome, result.reason) == ("HINDERED", "modem-busy")
+
+
+def test_a_flash_that_has_no_room_for_counters():
+    class Full(MemoryStorage):
+        def append(self, name, reserve=0):
+            raise OSError(28, "full")
+
+    plc = AnsweringModem("plc", silent)
+    result, _, _ = attempt(plc, AnsweringModem("rf", silent), ONLY_PLC, storage=Full())
+    assert (result.outcome, result.reason) == ("HINDERED", "flash-full")
+    assert plc.sent == []
+
+
+def test_one_path_hindered_and_silence_on_the_other():
+    for error, reason, wait_s in (
+        (OSError("no line"), "modem-gone", 0),
+        (DutyCycle(3_420_000), "radio-budget", 3420),
+    ):
+        plc, rf = AnsweringModem("plc", silent), AnsweringModem("rf", silent)
+        plc.refuse = [error]
+        result, _, _ = attempt(plc, rf)
+        assert (result.outcome, result.reason) == ("KO", "no-answer")
+        assert (result.hindered, result.wait_s) == (reason, wait_s)
+        assert len(rf.sent) == TRIES
+
+
+def test_no_modem_for_any_path_is_no_hindrance():
     plc, rf = AnsweringModem("plc", silent), AnsweringModem("rf", silent)
-    plc.refuse = [OSError("no line")]
-    result, _, _ = attempt(plc, rf)
-    assert result.reason == "no-answer"
-    assert len(rf.sent) == TRIES
+    result, _, _ = attempt(plc, rf, '["ip", "192.0.2.1:4059"]')
+    assert (result.outcome, result.reason) == ("KO", "modem-gone")
 
 
 def test_what_the_network_says_is_no_silence_of_the_meter():

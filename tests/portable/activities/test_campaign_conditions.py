@@ -8,6 +8,7 @@ from gateway.activities.image.campaign import Campaign
 from gateway.activities.image.conversations import Conversations, Member
 from gateway.activities.image.transfer import Order
 from gateway.contract.result import WAIT, Result
+from gateway.meters.hindrance import Hindrance
 from gateway.meters.reach import Unreached
 from tests.portable.activities.test_image_campaign import (
     APPLIED,
@@ -440,6 +441,16 @@ def test_who_was_heard_once_is_lost_and_who_never_was_does_not_answer():
         last = again.pop()
         assert (last.outcome, last.reason, last.detail) == ("KO", reason, "lost"), heard
         assert again == [1000 * each for each in seconds], heard
+
+
+def test_what_hinders_us_is_no_conversation_that_broke_off():
+    talk, (member, *_), fleet, _ = some_conversations(1)
+    spent = Unreached(False, "spent", hindrance=Hindrance("radio-budget", "spent", 90))
+    for _ in range(conversations.GONE_MS // conversations.AGAIN_MS + 1):
+        assert talk._broken(member, spent) == conversations.AGAIN_MS
+        fleet.clock.advance(conversations.AGAIN_MS)
+    assert (member.silent, member.broken) == (0, 0)
+    assert raises(conversations.Gone, talk._broken, member, spent).reason == "radio-budget"
 
 
 def test_times_and_counts_of_conversations():

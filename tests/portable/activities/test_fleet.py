@@ -127,7 +127,7 @@ class OneNetwork:
         assert (kind, client, server) == ("plc", 102, 1)
         self.casts.append(bytes(data))
 
-    async def open(self, meter, path):
+    async def open(self, meter, path, traffic):
         if self.refuses:
             raise self.refuses
         return OneLink(self)
@@ -140,7 +140,7 @@ class OneLink:
     def __init__(self, network):
         self.network = network
         self.max_apdu = 400
-        self.sent = self.heard = self.hops = 0
+        self.sent = self.octets = self.heard = self.hops = 0
         self.check = self.heartbeat = None
 
     async def send(self, frame):

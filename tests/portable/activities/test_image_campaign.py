@@ -706,7 +706,7 @@ def test_a_modem_that_is_gone_for_a_while():
     all_applied(fleet, transfer(fleet))
     fleet = ScriptedFleet(meters(5))
     fleet.after_broadcasts[20] = lambda: setattr(fleet, "failing", 10**6)
-    assert set(transfer(fleet).values()) == {("KO", "modem-gone")}
+    assert set(transfer(fleet).values()) == {("HINDERED", "modem-gone")}
     assert fleet.clock.ticks_ms() < 2 * conversations.GONE_MS
 
 
@@ -728,7 +728,7 @@ def test_a_modem_that_is_gone_when_meters_are_asked():
     all_applied(fleet, transfer(fleet))
     fleet = ScriptedFleet(meters(5))
     fleet.works = False
-    assert set(transfer(fleet).values()) == {("KO", "modem-gone")}
+    assert set(transfer(fleet).values()) == {("HINDERED", "modem-gone")}
 
 
 def test_image_of_a_firmware_it_does_not_make():

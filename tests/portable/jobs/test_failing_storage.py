@@ -66,7 +66,7 @@ class World:
         assert answer in ("accepted", "duplicate"), answer
 
     def work(self, result: Result) -> None:
-        execution = self.queue.take(lambda serial: True)
+        execution = self.queue.take(lambda serial, job: True)
         assert execution is not None
         tries = 0
         while True:
@@ -166,7 +166,7 @@ def test_a_start_on_a_flash_that_refuses_a_call_is_made_up_for() -> None:
         for at in range(12):
             world = live(MemoryStorage())
             world.ledger.accept(job(4, 2), job(4, 2).encode())
-            world.queue.take(lambda serial: True)  # in hand when it ends
+            world.queue.take(lambda serial, job: True)  # in hand when it ends
             world.storage = world.storage.after_cut()
             world.storage.fail_at(at, errno)
             world.open()  # says so in the log, and starts

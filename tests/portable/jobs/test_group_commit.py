@@ -44,7 +44,9 @@ class World:
         assert self.ledger.accept(job, job.encode()) == "accepted"
 
     async def begin(self, count: int) -> list[Execution]:
-        tasks = [asyncio.create_task(self.queue.begin(lambda serial: True)) for _ in range(count)]
+        tasks = [
+            asyncio.create_task(self.queue.begin(lambda serial, job: True)) for _ in range(count)
+        ]
         found = []
         for task in tasks:
             execution = await task
@@ -137,7 +139,7 @@ def test_a_sync_that_fails_is_told_to_all() -> None:
         world = World()
         world.accept()
         world.storage.fail_next(ENOSPC)
-        tasks = [asyncio.create_task(world.queue.begin(lambda serial: True)) for _ in range(3)]
+        tasks = [asyncio.create_task(world.queue.begin(lambda serial, job: True)) for _ in range(3)]
         failed = 0
         for task in tasks:
             try:
@@ -158,7 +160,7 @@ def test_power_cuts_at_every_write() -> None:
     async def life(world: World, begun: list[str], done: list[str]) -> None:
         async def worker() -> None:
             while True:
-                execution = await world.queue.begin(lambda serial: True)
+                execution = await world.queue.begin(lambda serial, job: True)
                 if execution is None:
                     return
                 begun.append(execution.serial)

@@ -19,7 +19,7 @@ def image_job(world, number, serials, priority=5, digest=0):
 
 def together(world):
     """As the worker of a campaign takes them."""
-    found = world.queue.take(lambda serial: True, lambda execution: lambda serial: True)
+    found = world.queue.take(lambda serial, job: True, lambda execution: lambda serial: True)
     assert found is not None
     for execution in [found] + found.others:
         world.queue.park(execution)

@@ -101,6 +101,6 @@ def test_costs_are_looked_up_again_now_and_then() -> None:
 def test_a_meter_that_cannot_be_had_now_holds_nobody_up() -> None:
     world = Street()
     world.job(1, ["near", "far", "farther"])
-    taken = world.queue.take(lambda serial: serial != "near")
+    taken = world.queue.take(lambda serial, job: serial != "near")
     assert taken is not None and taken.serial == "far"
     assert world.order() == ["near", "farther"]

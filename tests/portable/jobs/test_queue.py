@@ -9,7 +9,7 @@ from gateway.contract.job import Canary, Job, PackageRef, State
 from gateway.contract.kinds import CONFIGURE, READ
 from gateway.contract.result import KO, OK, WAIT, Result
 from gateway.contract.window import Daily
-from gateway.jobs.ledger import Ledger
+from gateway.jobs.ledger import MOST_INTERRUPTED_S, Ledger
 from gateway.jobs.outcomes import WAIT_LIMIT_MS
 from gateway.jobs.queue import Execution, Queue
 from hal.sim.clock import ManualClock
@@ -92,7 +92,7 @@ class World:
         return job
 
     def take(self, *unusable: str) -> Execution | None:
-        return self.queue.take(lambda serial: serial not in unusable)
+        return self.queue.take(lambda serial, job: serial not in unusable)
 
     def must_take(self, *unusable: str) -> Execution:
         execution = self.take(*unusable)
@@ -263,7 +263,7 @@ def test_a_job_waits_for_its_package() -> None:
     assert len(world.queue.held()) == 1 and world.take() is None
     world.clock.advance(100000)
     assert world.take() is None
-    assert world.reasons() == ["window-closed", "package-unavailable"]
+    assert world.reasons() == ["package-unavailable", "package-unavailable"]
     job = world.job(2, ["A", "B"], package=True)
     world.queue.fail_job(job.id, "bad-digest", "other bytes")
     assert world.states(2) == ["failed", "failed"]
@@ -354,7 +354,7 @@ def test_a_transfer_takes_all_executions_of_its_job() -> None:
         asked.append(world.queue.due(execution))
         return lambda serial: serial != "C"
 
-    first = world.queue.take(lambda serial: True, together)
+    first = world.queue.take(lambda serial, job: True, together)
     assert first is not None and asked == [3]
     others = first.others
     assert [other.serial for other in others] == ["B", "D"]
@@ -405,12 +405,46 @@ def test_a_transfer_is_told_how_its_job_stands() -> None:
     assert world.queue.signal(transfer) == "stop"
 
 
-def test_interrupted_attempts_count_and_end() -> None:
+def test_an_attempt_that_a_restart_breaks_off_costs_no_try() -> None:
     world = World()
     world.job(1, ["A"], attempts=1)
-    for attempt in (1, 2, 3):
-        assert world.must_take().attempt == attempt
+    for attempt in range(1, 11):
+        execution = world.must_take()
+        assert (execution.attempt, execution.tries) == (attempt, 1)
         world.restart()
+        if attempt == 5:
+            world.ledger.compact()
+            world.restart()
+        world.clock.advance(MOST_INTERRUPTED_S * 1000)
+    done(world.queue, world.must_take(), NO_ANSWER)
+    assert world.states(1) == ["failed"] and world.reasons() == ["no-answer"]
+
+
+def test_who_is_in_hand_at_one_restart_after_the_other_waits_and_the_others_go_on() -> None:
+    world = World()
+    world.job(1, ["A", "B"])
+    waited = []
+    for _ in range(13):
+        seconds = 0
+        while (execution := world.take("B")) is None:
+            world.clock.advance(1000)
+            seconds += 1
+        assert execution.serial == "A"
+        waited.append(seconds)
+        world.restart()
+    assert waited[:4] == [0, 0, 0, 0] and waited[4:7] == [15, 30, 60]
+    assert waited[-1] == MOST_INTERRUPTED_S
+    assert world.must_take().serial == "B", "A waits, B does not"
+
+
+def test_a_job_that_makes_the_gateway_restart_is_not_tried_for_ever() -> None:
+    world = World()
+    world.job(1, ["A"])
+    (entry,) = world.ledger.jobs()
+    entry.attempts[0] = entry.uncounted[0] = 254
+    assert world.must_take().attempt == 255
+    world.restart()
+    world.clock.advance(MOST_INTERRUPTED_S * 1000)
     assert world.take() is None
     assert world.states(1) == ["failed"] and world.reasons() == ["interrupted"]
 

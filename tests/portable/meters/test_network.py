@@ -40,7 +40,7 @@ class ScriptedModem:
         self.sent = []
         self.asked = []  # discover, kick and reset, in order
         self.counters = {}  # further statistics
-        self.refuse = []  # exceptions for the next sends
+        self.refuse = []  # exceptions for the next sends; None: that one is taken
         self.early = early  # TxDone comes before send() returns
         self.status = 0  # of the TxDone of each frame; None: the test puts it itself
         self.error = None  # of the same
@@ -56,8 +56,9 @@ class ScriptedModem:
         self.put(Rx(address, server_sap, client_sap, data, Quality()))
 
     async def send(self, address, data, source_sap, destination_sap, route=None):
-        if self.refuse:
-            raise self.refuse.pop(0)
+        refused = self.refuse.pop(0) if self.refuse else None
+        if refused is not None:
+            raise refused
         self.sent.append((address, bytes(data), source_sap, destination_sap))
         if self.status is not None:
             self.put(TxDone(len(self.sent), self.status, self.error))

@@ -183,6 +183,25 @@ def test_duty_cycle_wait_is_long_enough() -> None:
     raises(ValueError, DutyBudget, 0)
 
 
+def test_the_budget_says_when_there_is_room() -> None:
+    budget = DutyBudget(10)
+    assert budget.total_ms == budget.left_ms(0) == 36000 and budget.wait_ms(36000, 0) == 0
+    for minute in range(4):
+        budget.spend(9000, minute * 60000 + 5000)
+    now = 200000
+    for airtime, minute in ((1, 61), (9000, 61), (9001, 62), (36000, 64), (99999, 64)):
+        wait = budget.wait_ms(airtime, now)
+        assert wait == minute * 60000 - now, airtime
+        assert budget.left_ms(now + wait - 1) < min(airtime, 36000)
+        assert budget.left_ms(now + wait) >= min(airtime, 36000)
+        budget._slots = [(0, 9000), (1, 9000), (2, 9000), (3, 9000)]
+    driver = Imst(bit_rate=4800, duty_permille=100)
+    assert driver.capabilities.budget is not None
+    frame = wmbus.airtime_ms(100 + wmbus.TO_METER_OVERHEAD, 4800)
+    assert driver.capabilities.budget.airtime_ms(100) == frame
+    assert Imst(duty_permille=1000).capabilities.budget is None, "no limit"
+
+
 def test_the_driver_keeps_its_budget() -> None:
     driver = Imst(bit_rate=2400, duty_permille=1)  # 3.6 s an hour
     driver.start(0)

@@ -91,7 +91,7 @@ def check(world: World) -> None:
     assert (read.stopped(), read.paused, read.open()) == ("canceled", False, 0)
     assert configure.open() == 2
     # Its package is here, so it may begin.
-    assert world.queue.take(lambda serial: True).job.id == CONFIGURE_IT.id
+    assert world.queue.take(lambda serial, job: True).job.id == CONFIGURE_IT.id
 
 
 def test_every_message_has_its_effect_whatever_call_fails() -> None:

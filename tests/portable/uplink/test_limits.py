@@ -32,7 +32,7 @@ def test_the_largest_value_arrives_in_one_message() -> None:
         world.hes.order("job", signed(read_job().encode()))
         await world.clock.run(1000)
         for size in (MAX_VALUE, MAX_VALUE + 1):
-            execution = world.queue.take(lambda serial: True)
+            execution = world.queue.take(lambda serial, job: True)
             assert execution is not None
             await world.queue.finish(execution, Result(VALUE, "read", "", [bytes(size)]), "plc", 5)
         await world.clock.run(1000)

@@ -64,7 +64,7 @@ async def suffer(seed: int, of_256: int, most_hours: int) -> int:
     for step in range(12 * most_hours):
         await world.clock.run(5 * MINUTE)
         while True:
-            execution = world.queue.take(lambda serial: True)
+            execution = world.queue.take(lambda serial, job: True)
             if execution is None:
                 break
             await world.queue.finish(execution, Result(OK, "applied"), "plc", 5)

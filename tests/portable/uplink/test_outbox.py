@@ -119,7 +119,7 @@ def test_a_message_ends_before_it_is_too_large_and_holds_one_report_at_least() -
     for number in range(3):
         job = read_job(number + 1, serials=KNOWN[:1])
         assert world.ledger.accept(job, job.encode()) == "accepted"
-        execution = world.queue.take(lambda serial: True)
+        execution = world.queue.take(lambda serial, job: True)
         assert execution is not None
         size = (REPORTS_SIZE // 2, REPORTS_SIZE // 2, 3 * REPORTS_SIZE)[number]
         value = [bytes(size)]

@@ -37,7 +37,7 @@ def work(world: World, result: Result | None = None) -> list[str]:
     """Carry out whatever the queue gives, every time with the same result; the serials."""
     serials: list[str] = []
     while True:
-        execution = world.queue.take(lambda serial: True)
+        execution = world.queue.take(lambda serial, job: True)
         if execution is None:
             return serials
         done(world.queue, execution, result or Result(VALUE, "read", "", [b"\x00"]), "plc", 5)
@@ -231,7 +231,7 @@ def test_a_window_that_is_too_short_is_accepted_with_the_forecast() -> None:
         await world.start()
         world.hes.order("job", signed(read_job(1, serials=KNOWN[:1]).encode()))
         await world.clock.run(1000)
-        execution = world.queue.take(lambda serial: True)
+        execution = world.queue.take(lambda serial, job: True)
         assert execution is not None
         await world.queue.finish(execution, Result(VALUE, "read", "", [b"\x00"]), "plc", 40000)
         world.hes.order("job", signed(read_job(2, not_after=NOW + 63).encode()))

@@ -38,7 +38,7 @@ def work(world: World, attempts: dict[tuple[bytes, str], int], most: int) -> int
     """Carry out up to `most` executions, each at its second attempt; how many have ended."""
     ended = 0
     while ended < most:
-        execution: Execution | None = world.queue.take(lambda serial: True)
+        execution: Execution | None = world.queue.take(lambda serial, job: True)
         if execution is None:
             break
         key = (execution.job.id, execution.serial)

@@ -16,8 +16,9 @@ class Attempts:
         self.clock = clock
         self.made = []
 
-    async def run(self, serial, kind, order, heartbeat):
+    async def run(self, serial, kind, order, heartbeat, traffic):
         self.made.append((serial, kind, order))
+        traffic.sent = (3, 400)
         self.clock.advance(1500)
         return Result("OK", "applied"), "plc"
 
@@ -26,7 +27,7 @@ def attempted(order):
     """(what was kept, the attempts made) of one attempt; `order`: what comes of looking for it."""
     clock = ManualClock()
     queue = Queue(clock)
-    one = OneMeter(Reach(clock, None), None, Results(queue, clock), 1000)
+    one = OneMeter(Reach(clock, None), queue, None, Results(queue, clock), 1000)
     one._attempts = Attempts(clock)
     execution = Execution("A")
     execution.attempt, execution.job.kind = 1, 7
@@ -40,6 +41,7 @@ def attempted(order):
     run(one.attempt(execution, lambda: None))
     ((kept, result, path, duration_ms),) = queue.finished
     assert kept is execution
+    assert queue.traffic.noted == [(3, 400)] * len(one._attempts.made)
     return (result.outcome, result.reason, result.detail, path, duration_ms), one._attempts.made
 
 
@@ -54,7 +56,13 @@ def test_each_way_an_attempt_ends():
         ),
         (
             OSError(5, "as the test ordered"),
-            ("KO", "package-unavailable", "storage: %s" % OSError(5, "as the test ordered"), "", 0),
+            (
+                "HINDERED",
+                "flash-full",
+                "the package cannot be read: %s" % OSError(5, "as the test ordered"),
+                "",
+                0,
+            ),
             [],
         ),
     ):

@@ -27,6 +27,22 @@ class Job:
         self.traits = Traits(broadcast)
 
 
+JOB = Job()
+
+
+class Traffic:
+    """What has been learned of it, nothing."""
+
+    def __init__(self):
+        self.noted = []
+
+    def of(self, job):
+        return 0, 0
+
+    def note(self, job, sent):
+        self.noted.append(sent)
+
+
 class Execution:
     def __init__(self, serial, broadcast=False):
         self.serial = serial
@@ -39,6 +55,7 @@ class Queue:
 
     def __init__(self, clock):
         self.clock = clock
+        self.traffic = Traffic()
         self.plays = []
         self.begun = []  # when each begin() was, in ms from now
         self.made_ms = clock.ticks_ms()
@@ -147,8 +164,8 @@ def test_a_slot_kept_for_a_meter_is_used_by_its_attempt():
     world = World()
 
     def begin(may_begin, who_joins):
-        assert may_begin("A") and not may_begin("B"), "there is one slot"
-        assert may_begin("unknown"), "it ends at once"
+        assert may_begin("A", JOB) and not may_begin("B", JOB), "there is one slot"
+        assert may_begin("unknown", JOB), "it ends at once"
         return Execution("A")
 
     world.queue.plays = [begin]
@@ -165,7 +182,7 @@ def test_a_slot_kept_and_not_used_is_given_back_at_the_next_look():
 
     def nothing(may_begin, who_joins):
         seen.append(list(world.claims()))
-        assert may_begin("A") and may_begin("B")
+        assert may_begin("A", JOB) and may_begin("B", JOB)
 
     world.queue.plays = [nothing, nothing, nothing]
 
@@ -268,7 +285,7 @@ def test_when_all_meters_of_a_job_are_spoken_to_at_once():
 
         def begin(may_begin, who_joins, world=world, broadcast=broadcast, joins=joins):
             execution = Execution("A", broadcast)
-            assert may_begin("A")
+            assert may_begin("A", JOB)
             which = who_joins(execution)
             if which is not None:
                 joins.extend([serial for serial in ("A", "B", "unknown") if which(serial)])

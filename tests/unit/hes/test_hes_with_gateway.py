@@ -84,7 +84,7 @@ class Gateway:
 
     async def work(self, on_meter: Callable[[str, bytes | None], Result]) -> None:
         while True:
-            execution = self.queue.take(lambda serial: True)
+            execution = self.queue.take(lambda serial, job: True)
             if execution is None:
                 await asyncio.sleep(0.02)
                 continue

@@ -9,6 +9,7 @@ from gateway.contract import reasons, result
 TABLE = Path(__file__).parents[3] / "tools" / "hes" / "reasons.md"
 TRIED_AGAIN = {
     **dict.fromkeys(result.TRIED_AGAIN, "yes"),
+    **dict.fromkeys(result.HINDRANCES, "waits"),
     **dict.fromkeys(result.FINAL, "no"),
     **dict.fromkeys(result.OF_MESSAGES, "-"),
 }

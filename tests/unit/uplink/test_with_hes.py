@@ -80,7 +80,7 @@ class Gateway:
 
     def work(self, result: Result) -> list[str]:
         serials = []
-        while (execution := self.queue.take(lambda serial: True)) is not None:
+        while (execution := self.queue.take(lambda serial, job: True)) is not None:
             done(self.queue, execution, result, "plc", 5)
             serials.append(execution.serial)
         return serials
