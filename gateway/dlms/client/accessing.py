@@ -6,7 +6,8 @@ from __future__ import annotations
 from gateway.dlms import apdu
 from gateway.dlms.apdu import acse
 from gateway.dlms.client import invoking, reading, writing
-from gateway.dlms.errors import ProtocolError
+from gateway.dlms.client.unkept import FAILURES, singly
+from gateway.dlms.errors import ProtocolError, ServiceRefused
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -38,7 +39,15 @@ async def _some(
         while len(request.operations) > 1 and not exchange.fits(request.encode()):
             request.operations = request.operations[: len(request.operations) // 2]
         if exchange.fits(request.encode()):
-            return await _access(exchange, request, break_on_error)
+            try:
+                return await _access(exchange, request, break_on_error)
+            except FAILURES as error:
+                # as with ACTION: what may have invoked a method is not asked for again
+                if not isinstance(error, ServiceRefused) and _invokes(operations):
+                    raise error
+                return await singly(
+                    exchange, acse.ACCESS, error, lambda: _by_list(exchange, operations[:1])
+                )
     choice = operations[0].CHOICE
     alike = 1
     while not break_on_error and alike < len(operations) and choice == operations[alike].CHOICE:
@@ -55,7 +64,7 @@ async def _access(
     if break_on_error:
         request.invoke |= apdu.BREAK_ON_ERROR
     # as with ACTION: what may invoke a method is sent once
-    repeat = not any(isinstance(operation, apdu.AccessAction) for operation in operations)
+    repeat = not _invokes(operations)
     answer: apdu.AccessResponse = await exchange.ask(
         request.encode(), (apdu.AccessResponse,), step, repeat, request.invoke, 0, True
     )
@@ -74,6 +83,10 @@ async def _access(
         if break_on_error and result != apdu.SUCCESS:
             break  # some meters fill up the list all the same
     return found
+
+
+def _invokes(operations: list[Operation]) -> bool:
+    return any(isinstance(operation, apdu.AccessAction) for operation in operations)
 
 
 async def _by_list(exchange: Exchange, operations: list[Operation]) -> list[DataResult]:

@@ -240,8 +240,8 @@ class Associating:
         )
 
     def _services(self) -> int:
-        """What is proposed."""
-        return self._association.services & PROPOSED or PROPOSED
+        """What is proposed: nothing that the meter did not keep to before."""
+        return (self._association.services & PROPOSED or PROPOSED) & ~self._exchange.unkept
 
     def _initiate_request(self) -> bytes:
         largest = min(self._association.max_pdu or 0xFFFF, self._exchange.link.max_apdu, 0xFFFF)

@@ -4,8 +4,8 @@ Requests go out one at a time. Answers that are late or double are known by thei
 number or invocation counter, and dropped. A request is sent again when no answer came, `tries`
 times in all; a method is never invoked twice, so an ACTION (or the last block of one) is sent once.
 Values that do not fit the meter's or the path's largest APDU travel in blocks. Every service is
-asked for, and only those that the meter grants are used: a list goes one by one where there are no
-lists, ACCESS as lists.
+asked for, and only those that the meter grants and keeps to are used: a list goes one by one where
+there are no lists, ACCESS as lists.
 
 Errors are those of errors.py; OSError and ModemError of the link pass through. After a
 ProtocolError the association is closed: associate() starts the next. Cancelling a call leaves the
@@ -66,7 +66,8 @@ class Client:
     `max_value` the largest value in bytes put together from blocks, `window` how many general
     blocks the meter may send at once (1..63). `next_counter` gives invocation counters never used
     before with these keys. `on_notification` is called with what the meter sends unasked
-    (apdu.NOTIFICATIONS); without it that is dropped. One caller at a time."""
+    (apdu.NOTIFICATIONS); without it that is dropped. `pause_ms` goes by before each request. One
+    caller at a time."""
 
     def __init__(
         self,
@@ -80,9 +81,10 @@ class Client:
         max_value: int = 65536,
         window: int = 1,
         on_notification: Callable[[Any], None] | None = None,
+        pause_ms: int = 0,
     ) -> None:
         self._exchange = Exchange(
-            link, clock, timeout_ms, tries, max_value, window, on_notification
+            link, clock, timeout_ms, tries, max_value, window, on_notification, pause_ms
         )
         self._associating = Associating(self._exchange, crypto, association, next_counter)
 
@@ -90,6 +92,13 @@ class Client:
     def conformance(self) -> int:
         """The services agreed to (bits of acse.py); 0 while there is no association."""
         return self._exchange.conformance
+
+    @property
+    def unkept(self) -> int:
+        """The services (bits of acse.py) that the meter agreed to and did not keep to. This client
+        does not use them any more; another one for the same meter may be told not to propose
+        them."""
+        return self._exchange.unkept
 
     @property
     def capacity(self) -> int:

@@ -27,6 +27,7 @@ from gateway.dlms.errors import (
 from gateway.dlms.protection.policy import PLAIN
 from gateway.dlms.protection.tags import GLO_OF, PROTECTED
 from hal.ports import PortError
+from hal.rt import log
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
     from gateway.dlms.protection.security import Ciphering
     from hal.ports import Clock, Link
 
+WHERE = "dlms"
 _MOST_LATE = 64  # frames dropped while waiting for silence
 _CONFIRMED = 0x40  # invoke-id-and-priority: confirmed service, normal priority
 _PROTECTION = 512  # what protection adds to a long answer, at most
@@ -63,6 +65,7 @@ class Exchange:
         max_value: int,
         window: int,
         on_notification: Callable[[Any], None] | None,
+        pause_ms: int = 0,
     ) -> None:
         if not 1 <= window <= gbt.MOST_WINDOW:
             raise ValueError("window %d is not 1..%d" % (window, gbt.MOST_WINDOW))
@@ -72,10 +75,12 @@ class Exchange:
         self.max_value = max_value
         self.ciphering: Ciphering | None = None
         self.conformance = 0
+        self.unkept = 0  # conformance bits given up, in all associations
         self.max_send = link.max_apdu
         self._clock = clock
         self._window = window
         self._on_notification = on_notification
+        self._pause_ms = pause_ms
         self._invoke = 0
         self._long_invoke = 0
 
@@ -98,6 +103,14 @@ class Exchange:
         if self.conformance == 0:
             raise NotSupported("%s: there is no association; associate first" % step)
         raise NotSupported("%s: the meter did not agree to %s" % (step, service))
+
+    def give_up(self, bits: int) -> None:
+        """The meter agreed to these services and does not keep to them."""
+        for bit, name in acse.CONFORMANCE_NAMES.items():
+            if bits & bit:
+                log.warning(WHERE, "the meter agreed to %s and does not keep to it" % name)
+        self.unkept |= bits
+        self.conformance &= ~bits
 
     def protects(self, tag: int) -> bool:
         """Whether the association's protection has a form for APDUs with this tag."""
@@ -141,6 +154,7 @@ class Exchange:
         has one). `repeat`: it may be sent again. `long_answer`: let the meter know our window."""
         question = Question(kinds, step, invoke, block)
         sent = self.tries if repeat else 1
+        await self._pause()
         for _ in range(sent):
             transfer = self._transfer(self._protected(plain), step, long_answer)
             await transfer.send()
@@ -149,12 +163,33 @@ class Exchange:
                 return answer
             if transfer.cut:
                 break  # its blocks have been sent again and again already
+        if transfer.cut and not transfer.blocks and long_answer:
+            answer = await self._asked_whole(plain, question)
+            if answer is not None:
+                return answer
         if question.complaint is not None:
             raise question.complaint
         raise NoAnswer(
             "%s: no answer within %d ms, sent %d times; check the path"
             % (step, self.timeout_ms, sent)
         )
+
+    async def _asked_whole(self, plain: bytes, question: Question) -> Any:
+        """The answer to a request that went in general blocks without need, to let the meter know
+        our window, and was met with silence; None where this is too."""
+        raw = self._protected(plain)
+        if len(raw) > self.max_send:
+            return None
+        transfer = Transfer(self.link, raw, None, 1, self.max_value + _PROTECTION, 1)
+        await transfer.send()
+        answer = await self._answer(question, transfer)
+        if answer is not None and not transfer.blocks:
+            self.give_up(acse.GENERAL_BLOCK_TRANSFER)
+        return answer
+
+    async def _pause(self) -> None:
+        if self._pause_ms:
+            await self._clock.sleep_ms(self._pause_ms)
 
     async def _answer(self, question: Question, transfer: Transfer) -> Any:
         """The true answer, None if none comes in time; each block that is new gives more time."""
@@ -224,6 +259,7 @@ class Exchange:
 
     async def tell(self, plain: bytes, step: str) -> None:
         """Send a request that is not confirmed: nothing comes back."""
+        await self._pause()
         transfer = self._transfer(self._protected(plain), step, False)
         await transfer.send_unconfirmed()
 

@@ -7,9 +7,11 @@ from __future__ import annotations
 
 from gateway.dlms import apdu
 from gateway.dlms.apdu import acse
+from gateway.dlms.client.reading import without_stray
 from gateway.dlms.client.refusals import action_refused
+from gateway.dlms.client.unkept import singly
 from gateway.dlms.data import cosem, obis
-from gateway.dlms.errors import ActionRefused, NotSupported, ProtocolError
+from gateway.dlms.errors import ActionRefused, NotSupported, ProtocolError, ServiceRefused
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -47,7 +49,7 @@ async def action(
         value = await _joined(exchange, answer, request.invoke, step)
         # The blocks hold a Get-Data-Result; some meters send its Data alone. A Data of more than
         # one byte cannot begin with 0 (null-data), so the two are told apart.
-        return value[1:] if len(value) > 1 and value[0] == 0 else value
+        return without_stray(value[1:] if len(value) > 1 and value[0] == 0 else value, step)
     if answer.result != apdu.SUCCESS:
         raise action_refused(answer.result, step)
     if answer.data_result != apdu.SUCCESS:
@@ -55,7 +57,7 @@ async def action(
         text = "%s: done, but its answer: %s" % (step, result)
         raise ActionRefused(result, step, text, apdu.SUCCESS)
     found: bytes | None = answer.data
-    return found
+    return None if found is None else without_stray(found, step)
 
 
 async def action_list(
@@ -70,16 +72,31 @@ async def action_list(
         else:
             wanted = wanted[:1]
         if len(wanted) > 1:
-            found += await _listed(exchange, wanted)
+            found += await _together(exchange, wanted)
         else:
-            (class_id, name, method), data = wanted[0]
-            try:
-                found.append(
-                    (apdu.SUCCESS, await action(exchange, class_id, name, method, data, True))
-                )
-            except ActionRefused as refused:
-                found.append((refused.number, None))
+            found.append(await _single(exchange, wanted[0]))
     return found
+
+
+async def _together(
+    exchange: Exchange, items: list[tuple[Method, bytes | None]]
+) -> list[DataResult]:
+    """Of all, or of the first one where the meter says that it knows no lists. Where it says
+    nothing, they may be invoked already."""
+    try:
+        return await _listed(exchange, items)
+    except ServiceRefused as error:
+        first = items[0]
+        lists = acse.MULTIPLE_REFERENCES
+        return [await singly(exchange, lists, error, lambda: _single(exchange, first))]
+
+
+async def _single(exchange: Exchange, item: tuple[Method, bytes | None]) -> DataResult:
+    (class_id, name, method), data = item
+    try:
+        return apdu.SUCCESS, await action(exchange, class_id, name, method, data, True)
+    except ActionRefused as refused:
+        return refused.number, None
 
 
 async def _listed(exchange: Exchange, items: list[tuple[Method, bytes | None]]) -> list[DataResult]:

@@ -5,8 +5,10 @@ from __future__ import annotations
 from gateway.dlms import apdu
 from gateway.dlms.apdu import acse
 from gateway.dlms.client.refusals import Broken, access_refused, broken
+from gateway.dlms.client.unkept import FAILURES, singly
 from gateway.dlms.data import axdr, cosem, obis
 from gateway.dlms.errors import AccessRefused, NoAnswer, ProtocolError
+from hal.rt import log
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -17,6 +19,7 @@ if TYPE_CHECKING:
     from gateway.dlms.client.exchange import Exchange
     from gateway.dlms.data.axdr import Typed
 
+WHERE = "dlms"
 _BUFFER = 2  # attribute of class 7
 _MOST_LIST = 64  # attributes asked for in one list
 
@@ -92,7 +95,7 @@ async def get(
         if isinstance(answer, apdu.GetResponse):
             return _value(answer, step)
         if isinstance(answer, bytes):
-            return answer
+            return without_stray(answer, step)
         raise ProtocolError("%s: answered as a list" % step)
     raise NoAnswer("%s: no try is allowed" % step)
 
@@ -107,10 +110,20 @@ async def get_list(exchange: Exchange, items: list[Target]) -> list[DataResult]:
         else:
             wanted = wanted[:1]
         if len(wanted) > 1:
-            found += await _listed(exchange, wanted)
+            found += await _together(exchange, wanted)
         else:
             found.append(await _single(exchange, wanted[0]))
     return found
+
+
+async def _together(exchange: Exchange, items: list[Target]) -> list[DataResult]:
+    """Of all, or of the first one where the meter knows no lists."""
+    try:
+        return await _listed(exchange, items)
+    except FAILURES as error:
+        first = items[0]
+        lists = acse.MULTIPLE_REFERENCES
+        return [await singly(exchange, lists, error, lambda: _single(exchange, first))]
 
 
 async def _single(exchange: Exchange, target: Target) -> DataResult:
@@ -170,7 +183,20 @@ def _need(exchange: Exchange, selection: Selection | None, step: str) -> None:
 def _value(answer: apdu.GetResponse, step: str) -> bytes:
     if answer.data is None:
         raise access_refused(answer.result, step)
-    return answer.data
+    return without_stray(answer.data, step)
+
+
+def without_stray(data: bytes, step: str) -> bytes:
+    """The one Data that `data` begins with, all of it as a rule; what is none stays as it is, for
+    axdr.decode to judge."""
+    try:
+        end = axdr.skip_at(data, 0)
+    except ProtocolError:
+        return data
+    if end == len(data):
+        return data
+    log.warning(WHERE, "%s: %d stray bytes behind the value" % (step, len(data) - end))
+    return data[:end]
 
 
 class Rows:
@@ -234,7 +260,11 @@ class Rows:
         first = await self._pieces.first()
         if isinstance(first, apdu.GetListResponse):
             raise ProtocolError("%s: answered as a list" % self._step)
-        self._held.extend(first if isinstance(first, bytes) else _value(first, self._step))
+        if isinstance(first, apdu.GetResponse):
+            if first.data is None:
+                raise access_refused(first.result, self._step)
+            first = first.data
+        self._held.extend(first)
 
     async def _more(self) -> None:
         assert self._pieces is not None
@@ -261,8 +291,13 @@ class Rows:
                 return None
             return _row(self._compact.pop(0), self._step)
         if self._left == 0:
-            if not last or self._pos != len(self._held):
-                raise ProtocolError("%s: bytes left over after the last row" % self._step)
+            stray = len(self._held) - self._pos
+            if not last:
+                raise ProtocolError("%s: blocks go on after the last row" % self._step)
+            if stray:
+                log.warning(WHERE, "%s: %d stray bytes behind the rows" % (self._step, stray))
+                self._held = bytearray()
+                self._pos = 0
             return None
         try:
             typed, self._pos = axdr.decode_at(self._held, self._pos)
@@ -280,7 +315,8 @@ class Rows:
         if self._held[0] == axdr.COMPACT_ARRAY:
             if not last:
                 return False
-            self._compact = list(axdr.decode(self._held)[1][1])
+            typed = axdr.decode(without_stray(bytes(self._held), self._step))
+            self._compact = list(typed[1][1])
             self._left = 1
             return True
         if self._held[0] != axdr.ARRAY:

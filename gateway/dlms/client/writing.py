@@ -5,6 +5,7 @@ from __future__ import annotations
 from gateway.dlms import apdu
 from gateway.dlms.apdu import acse
 from gateway.dlms.client.refusals import BROKEN_TRANSFER, Broken, access_refused
+from gateway.dlms.client.unkept import FAILURES, singly
 from gateway.dlms.data import cosem, obis
 from gateway.dlms.errors import AccessRefused, NoAnswer, NotSupported, ProtocolError
 
@@ -73,15 +74,29 @@ async def set_list(exchange: Exchange, items: list[tuple[Target, bytes]]) -> lis
         else:
             wanted = wanted[:1]
         if len(wanted) > 1:
-            results += await _listed(exchange, wanted)
+            results += await _together(exchange, wanted)
         else:
-            (class_id, name, attribute, selection), data = wanted[0]
-            try:
-                await set_(exchange, class_id, name, attribute, data, selection, True)
-                results.append(apdu.SUCCESS)
-            except AccessRefused as refused:
-                results.append(refused.number)
+            results.append(await _single(exchange, wanted[0]))
     return results
+
+
+async def _together(exchange: Exchange, items: list[tuple[Target, bytes]]) -> list[int]:
+    """Of all, or of the first one where the meter knows no lists."""
+    try:
+        return await _listed(exchange, items)
+    except FAILURES as error:
+        first = items[0]
+        lists = acse.MULTIPLE_REFERENCES
+        return [await singly(exchange, lists, error, lambda: _single(exchange, first))]
+
+
+async def _single(exchange: Exchange, item: tuple[Target, bytes]) -> int:
+    (class_id, name, attribute, selection), data = item
+    try:
+        await set_(exchange, class_id, name, attribute, data, selection, True)
+    except AccessRefused as refused:
+        return refused.number
+    return apdu.SUCCESS
 
 
 async def _listed(exchange: Exchange, items: list[tuple[Target, bytes]]) -> list[int]:

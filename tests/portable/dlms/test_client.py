@@ -118,6 +118,8 @@ def client(link: Script, association: Association | None = None, **settings: int
         TIMEOUT,
         settings.get("tries", 3),
         settings.get("max_value", 65536),
+        settings.get("window", 1),
+        pause_ms=settings.get("pause_ms", 0),
     )
 
 
@@ -413,7 +415,9 @@ def test_get_list_whole_and_in_blocks() -> None:
     link.then(lambda sent: [blocks_of(joined, 400, sent, 2)])
     assert run(made.get_list(items)) == expected
     link.then(lambda sent: [apdu.GetListResponse(invoke_of(sent), expected[:1]).encode()])
-    fails(ProtocolError, made.get_list(items))
+    for result, data in expected:  # one by one: what it says to lists cannot be relied on
+        link.then(lambda sent, r=result, d=data: [apdu.GetResponse(invoke_of(sent), r, d).encode()])
+    assert run(made.get_list(items)) == expected
 
 
 # ---------------------------------------------------------------- SET

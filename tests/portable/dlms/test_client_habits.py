@@ -4,15 +4,18 @@ from __future__ import annotations
 
 from gateway.dlms import apdu
 from gateway.dlms.apdu import acse
-from gateway.dlms.client.client import HIGH_MD5, Association
+from gateway.dlms.client.client import HIGH_MD5, PROPOSED, Association, Client
 from gateway.dlms.data import axdr
 from gateway.dlms.errors import (
     ActionRefused,
     AssociationRefused,
+    LinkSilent,
     NoAnswer,
     ProtocolError,
     SecurityFailed,
+    ServiceRefused,
 )
+from hal.rt import log
 from tests.portable.dlms.test_client import (
     CALENDAR,
     CRYPTO,
@@ -172,3 +175,193 @@ def test_a_refused_action_without_its_optional_flag_tells_the_refusal() -> None:
     assert error.result == "read-write-denied"
     link.then(lambda sent: [bytes((0xC7, 1, invoke_of(sent), 0))])  # of success, half is nothing
     fails(ProtocolError, made.action(20, CALENDAR, 1, b"\x0f\x00"))
+
+
+# ---------------------------------------------------------------- octets behind a value
+
+TIME = b"\x09\x0c" + bytes.fromhex("07eb0105020c000aff800000")
+CLOCK = b"\x00\x00\x01\x00\x00\xff"
+
+
+def test_stray_octets_behind_a_value_are_passed_over() -> None:
+    link = Script()
+    made = open_client(link)
+    # field case get-stray-octets
+    link.then(lambda sent: [apdu.GetResponse(invoke_of(sent), 0, TIME + b"\0\0").encode()])
+    said, found = heard(lambda: run(made.get(8, CLOCK, 2)))
+    assert found == TIME and len(said) == 1
+    assert "clock.time of 0.0.1.0.0.255" in said[0] and "2 stray bytes" in said[0]
+    # in blocks
+    link.then(lambda sent: [apdu.GetBlock(invoke_of(sent), False, 1, 0, TIME[:9]).encode()])
+    link.then(lambda sent: [apdu.GetBlock(invoke_of(sent), True, 2, 0, TIME[9:] + b"\0").encode()])
+    assert run(made.get(8, CLOCK, 2)) == TIME
+    # what a method returns
+    link.then(lambda sent: [apdu.ActionResponse(invoke_of(sent), 0, TIME + b"\0\0").encode()])
+    assert run(made.action(8, CLOCK, 1, b"\x0f\x00")) == TIME
+    # what is no Data at all is for who decodes it
+    link.then(lambda sent: [apdu.GetResponse(invoke_of(sent), 0, TIME[:-1]).encode()])
+    assert run(made.get(8, CLOCK, 2)) == TIME[:-1]
+
+
+def test_stray_octets_in_a_list_are_found_at_their_object() -> None:
+    link = Script()
+    made = open_client(link)
+    values = [b"\x11\x01", TIME + b"\0\0", b"\x11\x03"]
+    items = [(1, CALENDAR, 2, None), (8, CLOCK, 2, None), (1, CALENDAR, 2, None)]
+    joined = b"\x03" + b"".join([b"\0" + value for value in values])
+    link.then(lambda sent: [bytes((0xC4, 3, invoke_of(sent))) + joined])
+    for value in values:
+        link.then(lambda sent, v=value: [apdu.GetResponse(invoke_of(sent), 0, v).encode()])
+    said, found = heard(lambda: run(made.get_list(items)))
+    assert found == [(0, values[0]), (0, TIME), (0, values[2])]
+    assert "clock.time of 0.0.1.0.0.255: 2 stray bytes" in said[-1]
+
+
+def test_stray_octets_behind_the_rows_of_a_profile() -> None:
+    row = axdr.encode((axdr.STRUCTURE, [(axdr.LONG_UNSIGNED, 5)]))
+    rows = axdr.encode((axdr.ARRAY, [axdr.decode(row)] * 2))
+    compact = ((axdr.STRUCTURE, [axdr.LONG_UNSIGNED]), [axdr.decode(row)] * 2)
+    for value in (rows, axdr.encode((axdr.COMPACT_ARRAY, compact))):
+        link = Script()
+        made = open_client(link)
+        link.then(lambda sent, v=value: [apdu.GetResponse(invoke_of(sent), 0, v + b"\0").encode()])
+
+        async def read(made: Client = made) -> list[Any]:
+            found = []
+            async for each in made.read_profile(CALENDAR):
+                found.append(each)
+            return found
+
+        said, found = heard(lambda read=read: run(read()))
+        assert found == [[(axdr.LONG_UNSIGNED, 5)]] * 2
+        assert "profile_generic.buffer of 0.0.13.0.0.255: 1 stray bytes" in said[0]
+
+
+def heard(call: Any) -> tuple[list[str], Any]:
+    """(what the log says meanwhile, what it returns)."""
+    said: list[str] = []
+    before = log.warning
+    log.warning = lambda where, text: said.append(text)
+    try:
+        return said, call()
+    finally:
+        log.warning = before
+
+
+# ---------------------------------------------------------------- agreed, and not kept
+
+TWO = [(20, CALENDAR, 2, None), (20, CALENDAR, 3, None)]
+
+
+def get_answer(data: bytes = b"\x11\x05") -> Any:
+    return lambda sent: [apdu.GetResponse(invoke_of(sent), 0, data).encode()]
+
+
+def test_lists_that_are_agreed_and_dropped_go_one_by_one() -> None:
+    link = Script()
+    made = open_client(link)
+    for _ in range(3):
+        link.then()
+    for _ in range(4):
+        link.then(get_answer())
+    assert run(made.get_list(TWO)) == [(0, b"\x11\x05")] * 2
+    assert [frame[1] for frame in link.sent] == [3, 3, 3, 1, 1]
+    assert run(made.get_list(TWO)) == [(0, b"\x11\x05")] * 2  # remembered
+    assert made.unkept == acse.MULTIPLE_REFERENCES
+    link.then(aare())  # in the next association too
+    run(made.associate())
+    assert not made.conformance & acse.MULTIPLE_REFERENCES
+
+
+def test_a_meter_that_is_silent_to_all_is_no_matter_of_lists() -> None:
+    link = Script()
+    made = open_client(link)
+    for _ in range(4):
+        link.then()
+    error = fails(NoAnswer, made.get_list(TWO))
+    assert "GET of 2 attributes" in str(error) and "sent 3 times" in str(error)
+    assert made.unkept == 0 and made.conformance & acse.MULTIPLE_REFERENCES
+    link.then(lambda sent: (_ for _ in ()).throw(LinkSilent("HDLC")))
+    fails(LinkSilent, made.get_list(TWO))
+
+
+def test_lists_that_are_agreed_and_refused_go_one_by_one() -> None:
+    for refusal in (
+        lambda sent: [apdu.GetResponse(invoke_of(sent), 250, None).encode()],
+        lambda sent: [apdu.ExceptionResponse(2, 2).encode()],
+        lambda sent: [bytes((0xC4, 3, invoke_of(sent), 9))],
+    ):
+        link = Script()
+        made = open_client(link)
+        link.then(refusal)
+        link.then(get_answer())
+        link.then(get_answer(b"\x11\x06"))
+        assert run(made.get_list(TWO)) == [(0, b"\x11\x05"), (0, b"\x11\x06")]
+        assert made.unkept == acse.MULTIPLE_REFERENCES
+    link = Script()
+    made = open_client(link)
+    link.then(apdu.ExceptionResponse(1, 5))  # of the keys, not of lists
+    link.then()
+    link.then()
+    fails(ServiceRefused, made.get_list(TWO))
+    assert made.unkept == 0
+
+
+def test_written_and_invoked_one_by_one_too() -> None:
+    link = Script()
+    made = open_client(link)
+    for _ in range(3):
+        link.then()
+    for _ in range(2):
+        link.then(lambda sent: [apdu.SetResponse(invoke_of(sent), 0).encode()])
+    assert run(made.set_list([(target, b"\x11\x05") for target in TWO])) == [0, 0]
+    methods = [((20, CALENDAR, 1), b"\x0f\x00")] * 2
+    made = open_client(link)
+    link.then(apdu.ExceptionResponse(2, 2))  # so it has invoked none
+    for _ in range(2):
+        link.then(lambda sent: [apdu.ActionResponse(invoke_of(sent), 0).encode()])
+    assert run(made.action_list(methods)) == [(0, None)] * 2
+    made = open_client(link)
+    link.then()  # it may have
+    fails(NoAnswer, made.action_list(methods))
+
+
+def test_access_that_is_dropped_goes_by_other_services() -> None:
+    link = Script()
+    made = open_client(link, aare(PROPOSED & ~acse.MULTIPLE_REFERENCES))
+    for _ in range(3):
+        link.then()
+    for _ in range(2):
+        link.then(get_answer())
+    gets = [apdu.AccessGet(20, CALENDAR, 2), apdu.AccessGet(20, CALENDAR, 3)]
+    assert run(made.access(gets)) == [(0, b"\x11\x05")] * 2
+    assert made.unkept == acse.ACCESS
+
+
+def test_general_blocks_that_are_dropped_are_done_without() -> None:
+    link = Script()
+    made = open_client(link, aare(PROPOSED), window=4)
+    for _ in range(3):
+        link.then()
+    link.then(get_answer())
+    assert run(made.get(20, CALENDAR, 2)) == b"\x11\x05"
+    assert [frame[0] for frame in link.sent] == [0xE0] * 3 + [0xC0]
+    link.then(get_answer())
+    assert run(made.get(20, CALENDAR, 2)) == b"\x11\x05"
+    assert made.unkept == acse.GENERAL_BLOCK_TRANSFER
+
+
+def test_a_pause_before_each_request() -> None:
+    link = Script()
+    made = client(link, pause_ms=250)
+    link.then(aare())
+    times = []
+
+    async def sleep_ms(duration: int) -> None:
+        times.append(duration)
+
+    link.clock.sleep_ms = sleep_ms  # type: ignore[method-assign]
+    run(made.associate())
+    link.then(get_answer())
+    run(made.get(20, CALENDAR, 2))
+    assert times == [250, 250]

@@ -442,22 +442,37 @@ def test_access_answers_that_do_not_fit_the_request() -> None:
                 apdu.AccessResponse(apdu.decode(sent).invoke, b"", items).encode()
             ]
         )
-        fails(ProtocolError, made.access([apdu.AccessGet(1, NAME, 2)]))
+        link.then(lambda sent: [apdu.GetResponse(invoke_of(sent), 0, DATA).encode()])
+        # it agreed to ACCESS, and does not keep to it
+        assert run(made.access([apdu.AccessGet(1, NAME, 2)])) == [(0, DATA)]
+        assert not made.conformance & acse.ACCESS and made.unkept == acse.ACCESS
+        made = open_client(link, aare(ALL))
+        link.then(
+            lambda sent, items=items: [
+                apdu.AccessResponse(apdu.decode(sent).invoke, b"", items).encode()
+            ]
+        )
+        # a method may be invoked already
+        fails(ProtocolError, made.access([apdu.AccessAction(9, NAME, 2, DATA)]))
         assert link.closed == 1
 
 
 def test_lists_whose_answers_do_not_fit_the_request() -> None:
     two = [(1, NAME, 2, None), (1, NAME, 3, None)]
     link = Script()
-    made = open_client(link)
-    link.then(lambda sent: [apdu.SetListResponse(invoke_of(sent), [0]).encode()])
-    fails(ProtocolError, made.set_list([(target, DATA) for target in two]))
+    for answer in (
+        lambda sent: [apdu.SetListResponse(invoke_of(sent), [0]).encode()],
+        lambda sent: [apdu.SetResponse(invoke_of(sent), 3).encode()],
+    ):
+        made = open_client(link)
+        link.then(answer)
+        for result in (0, 3):
+            link.then(lambda sent, r=result: [apdu.SetResponse(invoke_of(sent), r).encode()])
+        assert run(made.set_list([(target, DATA) for target in two])) == [0, 3]
     made = open_client(link)
     link.then(lambda sent: [apdu.ActionListResponse(invoke_of(sent), [(0, None, 0)]).encode()])
+    # methods may be invoked already
     fails(ProtocolError, made.action_list([((9, NAME, 1), None), ((9, NAME, 2), DATA)]))
-    made = open_client(link)
-    link.then(lambda sent: [apdu.SetResponse(invoke_of(sent), 3).encode()])
-    fails(ProtocolError, made.set_list([(target, DATA) for target in two]))
 
 
 def test_a_list_of_methods_is_sent_once() -> None:
@@ -595,7 +610,6 @@ def test_profiles_that_make_no_sense() -> None:
         b"\x12\x00\x01",
         b"\x01",
         b"\x01\x02" + row,
-        b"\x01\x01" + row + b"\x00",
         b"\x01\x01\x11\x05",
         b"\x01\x01" + row[:-1],
     ):
