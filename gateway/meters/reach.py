@@ -78,6 +78,8 @@ class Reach:
         self.crypto = crypto
         self.system_title = system_title
         self.patience = patience
+        # by serial, services that a meter agreed to and did not keep to: not proposed again
+        self.unkept: dict[str, int] = {}
 
     def model(self, meter: Meter) -> Model:
         """ModelError when it is not here; OSError of the storage."""

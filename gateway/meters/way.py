@@ -16,7 +16,7 @@ import asyncio
 from gateway.contract.own_model import RELEASE, RELEASE_UNHEARD
 from gateway.dlms.apdu import acse
 from gateway.dlms.client.broadcast import CLIENT
-from gateway.dlms.client.client import Association, Client
+from gateway.dlms.client.client import PROPOSED, Association, Client
 from gateway.dlms.errors import (
     AssociationRefused,
     DlmsError,
@@ -152,8 +152,12 @@ class Way:
         meter, (timeout_ms, tries) = self._meter, self._reach.patience[self.path[0]]
         limit_ms = ASSOCIATION_REQUESTS * timeout_ms * tries
 
+        unkept = self._reach.unkept
+
         async def talk(link: Link) -> T:
-            client = self._client(link, self._access.association(meter))
+            who = self._access.association(meter)
+            who.services = (who.services or PROPOSED) & ~unkept.get(meter.serial, 0)
+            client = self._client(link, who)
             associating = self._once_more(client.associate)
             await self._reach.in_time(associating, limit_ms, "association")
             self.answered = True
@@ -164,6 +168,9 @@ class Way:
             except DlmsError as error:
                 await self._release(client)
                 raise error
+            finally:
+                if client.unkept:
+                    unkept[meter.serial] = unkept.get(meter.serial, 0) | client.unkept
             await self._release(client)
             return found
 
@@ -252,7 +259,15 @@ class Way:
     def _client(self, link: Link, association: Association) -> Client:
         reach, (timeout_ms, tries) = self._reach, self._reach.patience[self.path[0]]
         return Client(
-            link, reach.clock, reach.crypto, association, self._next_counter, timeout_ms, tries
+            link,
+            reach.clock,
+            reach.crypto,
+            association,
+            self._next_counter,
+            timeout_ms,
+            tries,
+            window=self._model.window,
+            pause_ms=self._model.pause_ms,
         )
 
     def _next_counter(self) -> int:

@@ -6,7 +6,8 @@ import asyncio
 
 from gateway.contract.own_model import OWN_MODEL
 from gateway.dlms import apdu
-from gateway.dlms.errors import AccessRefused, NoAnswer
+from gateway.dlms.apdu import acse
+from gateway.dlms.errors import AccessRefused, AssociationRefused, NoAnswer
 from gateway.dlms.protection.keyring import Keys
 from gateway.local.objects import Objects
 from gateway.local.server import LocalServer
@@ -75,8 +76,9 @@ class NamesTheLast:
         return answer
 
 
-def conversation(work, lost=(), hops=0, last=0):
-    """(result or error, the APDUs by kind, what the network was told of it, the way)."""
+def conversation(work, lost=(), hops=0, last=0, then=None):
+    """(result or error, the APDUs by kind, what the network was told of it, the way). `then`: the
+    work of a second one, whose result or error it is."""
     clock = ManualClock(1_800_000_000)
     counted = [0]
 
@@ -116,6 +118,8 @@ def conversation(work, lost=(), hops=0, last=0):
             await clock.run(500)
         assert talking.done()
         found = await talking
+        if then is not None:
+            found = await outcome(way.associated(then, 1000))
         way.record(found if isinstance(found, Unreached) else None)
         task.cancel()
         await clock.settle()
@@ -136,6 +140,16 @@ def test_a_meter_that_names_the_last_counter_it_has_accepted():
     found, kinds, _, _ = conversation(read, last=5000)
     assert found == b"\x09\x07meter-1"
     assert kinds == [0x60] + ASSOCIATED + [GET, RELEASE]
+
+
+def test_a_service_that_is_not_kept_is_not_proposed_again():
+    async def learn(client):
+        assert client.conformance == acse.GET
+        client._exchange.give_up(acse.GET)
+
+    found, _, _, way = conversation(learn, then=read)
+    assert way._reach.unkept == {"M1": acse.GET}
+    assert isinstance(found, AssociationRefused)  # by a meter that has nothing else
 
 
 def test_also_when_it_has_refused():
