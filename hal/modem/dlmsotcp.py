@@ -14,9 +14,13 @@ Every message has the DLMS wrapper's header: 0001 | source(2) | destination(2) |
          id EUI48(6)
       02 node(2)                   0            1            it has gone
 
-The server SAP does not travel: it is 1, and that of a broadcast 0. A node with the number 007F
-cannot be told from a broadcast and is not spoken to. Source: Microchip's public PRIME host
-software; computed, not seen on a wire.
+The server SAP does not travel: it is 1. A node with the number 007F cannot be told from a broadcast
+and is not spoken to. Source: Microchip's public PRIME host software; computed, not seen on a wire.
+
+In that host software itself a broadcast does not work, in both of its versions: one that finds
+nothing before it goes to the node 007F, not to all, and one that had to wait goes out as of client
+0, to logical device 0. Nor does it say so. Whether a host does better, only meters can tell; a
+campaign asks a few of them before it sends much (gateway/activities/image/blocks.py).
 
 The base node confirms nothing: it has room for five messages, sends one after the other, and drops
 what it has no room for. So a frame counts as under way until its node answers, or for `hold_ms`
@@ -68,10 +72,12 @@ class DlmsOTcp(SansIo):
         hold_ms: int = 5000,
         silence_ms: int = 300000,
         answer_ms: int = 10000,
+        broadcast_ms: int = 2000,
     ) -> None:
         """in_flight: at most 5. hold_ms: how long a frame may be under way, repetitions of the link
-        layer included. silence_ms: after so long without a message the nodes are listed anew.
-        answer_ms: how long that may take."""
+        layer included; broadcast_ms: the same of a broadcast, which is not repeated. silence_ms:
+        after so long without a message the nodes are listed anew. answer_ms: how long that may
+        take."""
         if not 1 <= in_flight <= _MOST_IN_FLIGHT:
             raise ValueError("DLMSoTCP: a base node has room for 1..5 frames, not %d" % in_flight)
         super().__init__()
@@ -85,6 +91,7 @@ class DlmsOTcp(SansIo):
             node_list=True,
         )
         self._hold_ms = hold_ms
+        self._broadcast_ms = broadcast_ms
         self._supervisor = supervisor.Supervisor(silence_ms, answer_ms)
         self._unwrapper = Unwrapper(_TCP_FRAME)
         self._nodes = NodeTable()
@@ -153,14 +160,15 @@ class DlmsOTcp(SansIo):
         check_size("PRIME", len(data), MAX_PAYLOAD)
         if not 0 < source_sap <= 0xFF:
             raise ValueError("DLMSoTCP client SAPs are 1..255, not %d" % source_sap)
+        hold_ms = self._hold_ms
         if address == BROADCAST:
-            node = BROADCAST_NODE
+            node, hold_ms = BROADCAST_NODE, self._broadcast_ms
         elif destination_sap != SERVER_SAP:
             raise NoRoute("DLMSoTCP reaches SAP %d only, not %d" % (SERVER_SAP, destination_sap))
         else:
             node = self._node(address)
         before = len(self._in_flight)  # those go first
-        handle = self._in_flight.begin(node, now_ms, (before + 1) * self._hold_ms)
+        handle = self._in_flight.begin(node, now_ms, before * self._hold_ms + hold_ms)
         self._outgoing += wrap(source_sap, node, data)
         return handle
 

@@ -1,7 +1,9 @@
 """A PRIME base node offered over TCP; hal/modem/dlmsotcp.py faces it.
 
 Like Microchip's public host software, it has room for five frames, sends one at a time, drops what
-it has no room for, and says nothing of any of that.
+it has no room for, and says nothing of any of that. With `broadcasts` False it is like it in this
+too: a broadcast goes to all only if it had to wait behind another frame, and then as one of client
+0 to logical device 0; else to a node with the number 007F, if there is one.
 """
 
 from __future__ import annotations
@@ -21,12 +23,13 @@ class DlmsOTcpEmulator(PrimeNetwork):
     """`dropped`: frames there was no room for."""
 
     dropped = 0
+    broadcasts = True  # with the client's SAP, to the management logical device
     _enabled = False  # nobody has connected yet
 
     def _connected(self) -> None:
         self._unwrapper = Unwrapper()
         self._enabled = False
-        self._waiting: deque[tuple[int, int, bytes]] = deque()
+        self._waiting: deque[tuple[int, int, bytes, bool]] = deque()
         self._sending = False
 
     def reboot(self) -> None:
@@ -78,7 +81,7 @@ class DlmsOTcpEmulator(PrimeNetwork):
             self.dropped += 1
             return
         self.requests += 1
-        self._waiting.append((client_sap, number, apdu))
+        self._waiting.append((client_sap, number, apdu, self._sending))
         if not self._sending:
             self._sending = True
             self._begin(self._send_all())
@@ -86,9 +89,10 @@ class DlmsOTcpEmulator(PrimeNetwork):
     async def _send_all(self) -> None:
         waiting = self._waiting
         while waiting:
-            client_sap, number, apdu = waiting.popleft()
-            if number == tcp.BROADCAST_NODE:
-                await self.broadcast(client_sap, 0, apdu)
+            client_sap, number, apdu, waited = waiting.popleft()
+            if number == tcp.BROADCAST_NODE and (self.broadcasts or waited):
+                saps = (client_sap, tcp.SERVER_SAP) if self.broadcasts else (0, 0)
+                await self.broadcast(*saps, apdu)
                 continue
             node = self.numbered(number)
             if node is None:

@@ -4,9 +4,10 @@ and what has got through. The sums are block_planning.py's.
 
 from __future__ import annotations
 
-from gateway.activities.image import block_planning, image_object, transfer
+from gateway.activities.image import block_planning, image_object, methods, transfer
 from gateway.activities.image.block_planning import Bitmap, Costs
-from gateway.activities.image.image_object import BLOCKS, TRANSFER
+from gateway.activities.image.image_object import BLOCKS, NOT_INITIATED, STATUS, TRANSFER
+from gateway.activities.pauses import Pauses
 from gateway.dlms.errors import DlmsError
 from hal.rt import log
 
@@ -20,6 +21,9 @@ if TYPE_CHECKING:
 
 WHERE = "campaign"
 SENTINELS = 16  # meters that are asked first, for all
+PROBE = 8  # blocks that are sent first, where there are many
+PROBERS = 4  # meters that are asked what they have got of these
+PROBES = 3  # of a fleet that is busy at first
 FEW = 4  # a meter that lacks more than this part of the blocks is no case for repair
 UNKNOWN_LOSS = (0.02, 0.1, 0.3, 0.5)  # assumed of a network nothing is known of
 UNICAST_SHARE = 0.6  # assumed: what a frame to one meter costs of one to all, hops against levels
@@ -92,6 +96,39 @@ class Blocks:
         member.has = has
         member.seen = self._rounds
 
+    async def taken(self, blocks: Sequence[int], sent: bool) -> bool:
+        """Whether broadcasts arrive: a few blocks are sent (if they are not `sent` already), and a
+        few meters are asked for them. Who is busy at first (with erasing its flash) is waited for.
+        True, too, when nobody answers: that says nothing."""
+        probe = blocks[:PROBE]
+        concerned = [member for member in self._talk.members if not member.verified]
+        asked = [concerned[index] for index in block_planning.sentinels(len(concerned), PROBERS)]
+        for _ in range(PROBES):
+            for number in [] if sent else probe:
+                data = image_object.transfer(number, self._image.block(number, self.size))
+                await self._talk.broadcast(TRANSFER, data)
+            sent = False
+            look = _Look(self, probe)
+            await self._talk.each(asked, look.at)
+            if look.heard or not look.answered:
+                return True
+            if not look.busy:
+                break
+        self.warn_deaf(len(look.answered))
+        return False
+
+    def warn_deaf(self, asked: int) -> None:
+        """Whoever reads the log is to know what to look at."""
+        log.warning(
+            WHERE,
+            "%s: none of %d meters has got a broadcast: one by one; what serves this path cannot"
+            " broadcast, or the fleet's key is another" % (self._talk.kind, asked),
+        )
+
+    async def unicast(self, client: Client, number: int) -> None:
+        """One block. methods.Busy, methods.Failed."""
+        await transfer.send(client, self._image, self.size, [number])
+
     async def rounds_wanted(self, blocks: int) -> int:
         """How many rounds in all, by what the sentinels have got of the first; 0: they hear
         nothing at all."""
@@ -111,7 +148,6 @@ class Blocks:
         least = 0.5 / (blocks * len(answered))
         self._losses = [max(member.loss, least) for member in answered]
         if min(self._losses) >= 1:
-            log.warning(WHERE, "no meter takes broadcasts: check the fleet's key; one by one")
             return 0
         rounds = block_planning.blind_rounds(self._losses, blocks, len(concerned), self.costs)
         mean = sum(self._losses) / len(self._losses)
@@ -147,3 +183,40 @@ class Blocks:
             if rest and member.has.held() >= self.count - self.count // FEW:
                 found.append(member)
         return found
+
+
+class _Look:
+    """What a few meters have got of the first broadcasts: serials of those that `answered`, `heard`
+    any, and of those that were `busy`, with their pauses."""
+
+    def __init__(self, blocks: Blocks, probe: Sequence[int]) -> None:
+        self.answered: set[str] = set()
+        self.heard: set[str] = set()
+        self.busy: dict[str, Pauses] = {}
+        self._blocks = blocks
+        self._probe = probe
+
+    async def at(self, client: Client, member: Member) -> Verdict:
+        serial = member.meter.serial
+        status = image_object.number(await client.get(*STATUS), "image_transfer_status")
+        self.answered.add(serial)
+        if status == NOT_INITIATED:
+            return None  # nor has it heard that it is to begin
+        has = self._blocks.bitmap(await client.get(*BLOCKS))
+        if has is not None and serial not in self.busy and self._new(member, has):
+            self.heard.add(serial)
+            return None
+        try:
+            await self._blocks.unicast(client, self._probe[0])
+        except methods.Busy:
+            return self.busy.setdefault(serial, Pauses()).next_ms() or None
+        except methods.Failed:
+            pass  # transfer.py will say why
+        return None
+
+    def _new(self, member: Member, has: Bitmap) -> list[int]:
+        """The blocks of the probe that it had not before."""
+        had = member.has
+        return [
+            block for block in self._probe if has.has(block) and (had is None or not had.has(block))
+        ]

@@ -65,6 +65,7 @@ if TYPE_CHECKING:
 WHERE = "campaign"
 SETTLE_MS = 5_000  # after activation, before the first meter is asked what it runs
 REPAIRS = 4  # passes of repair
+WORTH_A_PROBE = 64  # blocks: so many are not sent before it is known that broadcasts arrive
 USUAL_ROUNDS = 2  # expected before the sentinels have been asked
 
 
@@ -178,15 +179,8 @@ class Campaign:
         if fresh:
             await self._initiate(fresh)
         blocks = self._blocks.worth()
-        if blocks:
-            self._talk.outlook.blocks = USUAL_ROUNDS * len(blocks)
-            await self._blocks.send(blocks)
-            rounds = await self._blocks.rounds_wanted(len(blocks))
-            self._talk.outlook.blocks = max(rounds - 1, 0) * len(blocks)
-            for _ in range(1, rounds):
-                await self._blocks.send(blocks)
-            if not rounds:
-                return
+        if blocks and not await self._broadcast(blocks):
+            return
         self._talk.outlook.phase = "verify"
         await self._blocks.command(VERIFY, NOTHING)
         if await self._all_may_activate():
@@ -198,6 +192,23 @@ class Campaign:
         self._talk.outlook.phase, self._talk.outlook.rounds = "check", 1
         await self._check_all()
         await self._repair()
+
+    async def _broadcast(self, blocks: list[int]) -> bool:
+        """All blocks, some rounds; False when no meter gets any."""
+        self._talk.outlook.blocks = USUAL_ROUNDS * len(blocks)
+        if len(blocks) >= WORTH_A_PROBE and not await self._blocks.taken(blocks, False):
+            return False
+        await self._blocks.send(blocks)
+        rounds = await self._blocks.rounds_wanted(len(blocks))
+        if not rounds:
+            if not await self._blocks.taken(blocks, True):
+                return False
+            await self._blocks.send(blocks)
+            rounds = max(await self._blocks.rounds_wanted(len(blocks)), 1)
+        self._talk.outlook.blocks = (rounds - 1) * len(blocks)
+        for _ in range(1, rounds):
+            await self._blocks.send(blocks)
+        return True
 
     async def _all_may_activate(self) -> bool:
         """By what the sentinels say: see the module's text."""
@@ -374,7 +385,8 @@ class Campaign:
         """Each to its end: those that activate confirm it, what few lack is brought one by one."""
         activating = [member for member in self._talk.members if member.activating]
         lacking = [member for member in self._talk.members if not member.activating]
-        self._talk.outlook.phase, self._talk.outlook.rounds = "confirm", 0
+        self._talk.outlook.phase = "confirm" if activating else "one-by-one"
+        self._talk.outlook.rounds = 0
         if activating:
             await self._talk.pause(SETTLE_MS)
         await self._talk.each(activating + lacking, self._last_steps.to_the_end)

@@ -131,6 +131,7 @@ class Conversations:
 
     def __init__(self, fleet: Fleet, control: Control, at_once: int) -> None:
         self.members: list[Member] = []
+        self.kind = fleet.kind
         self.outlook = Outlook(fleet.clock, at_once, 0)
         self._fleet = fleet
         self._clock = fleet.clock

@@ -102,6 +102,7 @@ class ScriptedFleet:
     """What Campaign needs of a Fleet: meters in a table. `others` hear broadcasts as well."""
 
     def __init__(self, meters, others=()):
+        self.kind = "plc"
         self.clock = ManualClock(NOW)
         self.clock.sleep_ms = self._sleep_ms
         self.clock.wait_for_ms = self._wait_for_ms
@@ -325,6 +326,65 @@ def test_meters_that_take_no_broadcast_are_brought_it_one_by_one():
     assert fleet.count(2) <= 2 * BLOCKS
     for meter in fleet.meters.values():
         assert meter.sent == (list(range(BLOCKS)) if meter.deaf else [])
+
+
+class Told:
+    """In place of the log: the warnings."""
+
+    def __init__(self):
+        self.warnings = []
+
+    def warning(self, where, text):
+        self.warnings.append(text)
+
+    def info(self, where, text):
+        pass
+
+
+def large(count):
+    """A fleet of six, and an image of so many blocks."""
+    content = random_bytes(4, count * BLOCK)
+    fleet = ScriptedFleet(meters(6))
+    for meter in fleet.meters.values():
+        meter.content = content
+    return fleet, Content(content)
+
+
+def test_many_blocks_are_not_sent_to_who_does_not_hear_them():
+    """After a few, and a few meters asked, each gets the image by itself; the path is named."""
+    fleet, content = large(100)
+    for meter in fleet.meters.values():
+        meter.deaf = True
+    kept, blocks.log = blocks.log, Told()
+    try:
+        results = transfer(fleet, content=content)
+        (line,) = blocks.log.warnings
+    finally:
+        blocks.log = kept
+    assert set(results.values()) == {APPLIED}
+    assert fleet.count(2) == blocks.PROBE
+    assert line.startswith("plc: none of 4 meters has got a broadcast: one by one")
+    fleet, content = large(100)
+    assert set(transfer(fleet, content=content).values()) == {APPLIED}
+    assert fleet.count(2) == blocks.PROBE + 100, "where they hear, all are sent"
+    assert [len(meter.sent) for meter in fleet.meters.values()] == [0] * 6
+
+
+def test_a_fleet_that_erases_its_flash_first_is_waited_for():
+    """Many blocks are not sent in vain; few are, once. No meter is brought it by itself."""
+    for count, most in ((100, 3 * blocks.PROBE + 100), (BLOCKS, 3 * BLOCKS)):
+        fleet, content = large(count)
+        erased = fleet.clock.ticks_ms() + 60_000
+        for meter in fleet.meters.values():
+
+            def take(number, block, taken=meter._take, erased=erased, fleet=fleet):
+                return taken(number, block) if fleet.clock.ticks_ms() >= erased else TEMPORARY
+
+            meter._take = take
+        assert set(transfer(fleet, content=content).values()) == {APPLIED}
+        assert count + blocks.PROBE <= fleet.count(2) <= most
+        for meter in fleet.meters.values():
+            assert len(meter.sent) <= 12, "only asked with a block whether it is ready"
 
 
 def test_a_wrong_broadcast_key_is_noticed_after_one_round():

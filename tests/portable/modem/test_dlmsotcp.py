@@ -53,7 +53,7 @@ def test_an_exchange_byte_for_byte() -> None:
 
 
 def test_broadcast_goes_to_007f() -> None:
-    driver = started(hold_ms=3000)
+    driver = started(hold_ms=5000, broadcast_ms=3000)
     handle = driver.send(BROADCAST, b"\xaa", 1, 1, 0)
     assert driver.outgoing() == bytes.fromhex("00010001007f0001aa")
     driver.tick(2999)

@@ -98,6 +98,14 @@ def test_a_broadcast_and_a_base_node_that_hangs() -> None:
         done = await modem.event()
         assert isinstance(done, TxDone) and done.status == 0
         assert [meter.handled for meter in meters.values()] == [[b"all of you"]] * 5
+        emulator.broadcasts = False  # as Microchip's host: to a node 7F, which there is not
+        await modem.send(BROADCAST, b"nobody", 16, 1)
+        await modem.event()
+        assert [meter.handled for meter in meters.values()] == [[b"all of you"]] * 5
+        await modem.send("0080e1000001", b"first", 16, 1)
+        await modem.send(BROADCAST, b"then all", 16, 1)  # it has to wait
+        while not all(meter.handled[-1] == b"then all" for meter in meters.values()):
+            await modem.event()
         emulator.hanging = True
         await until(modem, ModemReset)
         emulator.hanging = False

@@ -67,6 +67,7 @@ class Night:
         within_s: int = DAY_S,
         seed: int = 1,
         mix: Mix | None = None,
+        plc_modem: str = "prime",
         **terms: Any,
     ) -> None:
         self.scene = Scenario(
@@ -76,7 +77,7 @@ class Night:
         self.meanwhile = meanwhile
         self.left_out = [serial(number) for number in left_out]
         self.content, self.delivery, self.targets = content, delivery, targets
-        self.within_s, self.seed = within_s, seed
+        self.within_s, self.seed, self.plc_modem = within_s, seed, plc_modem
         self.terms = {"backoff_s": 120, **terms}
         self.broadcasts = 0
         self.took_s = 0
@@ -88,7 +89,7 @@ class Night:
         return run(self._live())
 
     async def _live(self) -> Found:
-        district = District(self.scene, self.seed)
+        district = District(self.scene, self.seed, plc_modem=self.plc_modem)
         self.members = district.members
         self.prepare(district)
         async with district:

@@ -11,6 +11,7 @@ import pytest
 
 from gateway.activities.image import image_object
 from gateway.dlms.data import axdr
+from tests.portable.support import random_bytes
 from tests.unit.mass.night import (
     APPLIED,
     BLOCKS,
@@ -27,6 +28,7 @@ from tests.unit.mass.night import (
     runs,
     serial,
 )
+from tools.emulator import DlmsOTcpEmulator
 from tools.hes.orders import order, typed
 from tools.meter.image import make_image
 from tools.meter.population import Member
@@ -78,6 +80,27 @@ def test_loss(loss: float, delivery: str) -> None:
 @pytest.mark.parametrize("loss", [0.1, 0.2])
 def test_loss_and_many_meters(loss: float, seed: int) -> None:
     all_applied(Night(100, loss=loss, seed=seed, tries=1).outcome())
+
+
+@pytest.mark.parametrize("host", ["that broadcasts", "as Microchip's"])
+def test_a_base_node_over_tcp(host: str) -> None:
+    """Where its host's broadcasts do not arrive that is known after a few; all get the image."""
+
+    def prepare(district: District) -> None:
+        plc = district.street.plc
+        assert isinstance(plc, DlmsOTcpEmulator)
+        plc.broadcasts = host == "that broadcasts"
+
+    content = make_image(MODEL, NEW, random_bytes(2, 20_000))
+    night = Night(6, prepare=prepare, content=content, plc_modem="dlms-o-tcp")
+    all_applied(night.outcome())
+    blocks = -(-len(content) // 200)
+    if host == "that broadcasts":
+        assert night.broadcasts > blocks
+        assert done_to(night.members[serial(1)], image_object.TRANSFER) < 2 * blocks
+    else:
+        assert night.broadcasts < blocks // 3
+    assert night.took_s < HOUR_S
 
 
 # ---------------------------------------------------------------- one meter is at fault

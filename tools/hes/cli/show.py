@@ -39,6 +39,7 @@ PHASES = {
     "repair": "repairing",
     "activate": "activating",
     "confirm": "asking each what it runs",
+    "one-by-one": "bringing it to each meter by itself",
 }
 
 
