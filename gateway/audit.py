@@ -16,6 +16,7 @@ cancel  | job id, key id
 pause   | job id, key id, whether paused
 trust   | number, text
 keys    | number, text
+model   | name, number, text
 clock   | date before, date after: by a signed time
 done    | job id, serial, attempt, outcome, reason, path
 local   | of a technician at the board's port, by his system title: "in", title; "refused", title;

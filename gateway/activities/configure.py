@@ -49,7 +49,7 @@ _NOT_READ = b"\x00"  # null-data
 
 async def run(client: Client, serial: str, package: Package, model: Model = OWN_MODEL) -> Result:
     """OK applied, OK already-as-wanted, or a KO. Errors other than refused writes come out."""
-    refusal = _malformed(package) or _forbidden(package)
+    refusal = _other_model(package, model) or _malformed(package) or _forbidden(package)
     if refusal is not None:
         return refusal
     wanted = identity.keys(model) + list(conditions.KEYS + _keys(package))
@@ -81,7 +81,7 @@ async def compare(
 ) -> Result:
     """The dry run: VALUE with the value each check's attribute has now, in their order (null-data
     where the meter does not give it); nothing is written."""
-    refusal = _malformed(package)
+    refusal = _other_model(package, model) or _malformed(package)
     if refusal is not None:
         return refusal
     keys = [_key(check) for check in package.checks]
@@ -291,6 +291,14 @@ def _differences(found: Attributes, checks: Sequence[Check]) -> list[str]:
                 "%s: %s" % (readable.attribute(*_key(check)), readable.difference(check.data, came))
             )
     return differences
+
+
+def _other_model(package: Package, model: Model) -> Result | None:
+    """The KO for a package that was compiled for another model: its objects mean other things."""
+    if package.model in ("", model.name):
+        return None
+    text = "the package is for meters of model %s, the inventory calls this one %s"
+    return Result(KO, "wrong-model", text % (package.model, model.name))
 
 
 def _forbidden(package: Package) -> Result | None:

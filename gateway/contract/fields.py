@@ -37,20 +37,22 @@ _NEEDED = object()
 class _Field:
     count = 0
 
-    def __init__(self, rule: Rule, default: Any, within: str) -> None:
+    def __init__(self, rule: Rule, default: Any, within: str, late: bool) -> None:
         _Field.count += 1
         self.place = _Field.count  # MicroPython does not keep the order of a class's names
         self.rule = rule
         self.default = default
         self.within = within
+        self.late = late
 
 
-def field(rule: Rule, *, default: Any = _NEEDED, within: str = "") -> Any:
+def field(rule: Rule, *, default: Any = _NEEDED, within: str = "", late: bool = False) -> Any:
     """A line of a record's declaration. `default`: for the constructor; a list is copied.
     `within`: fields that name the same word here are an array of their own on the line, in place of
-    the first of them.
+    the first of them. `late`: one of the last fields, which older versions do not know: the line
+    ends before those that have their default, so what does not use them is as it was.
     """
-    return _Field(rule, default, within)
+    return _Field(rule, default, within, late)
 
 
 class _Shape:
@@ -60,12 +62,14 @@ class _Shape:
     loads, dumps   (place, function) of what is converted
     groups         of each element on the line the places of what it holds, and the word that the
                    fields are `within`; none: each element is one
+    late           the defaults, as on the line, of the last elements, which may be missing there
     """
 
     loads: Sequence[tuple[int, Callable[[Any], Any]]] = ()
     dumps: Sequence[tuple[int, Callable[[Any], Any]]] = ()
     groups: Sequence[tuple[str, list[int]]] = ()
     defaults: Sequence[Any] = ()  # those of the last fields
+    late: Sequence[Any] = ()
 
     def __init__(self, what: str, head: tuple[int | str, ...], fields: Sequence[Any]) -> None:
         self.what = what
@@ -88,6 +92,9 @@ class _Shape:
             self.defaults = defaults
         if [each for _, each in fields if each.within]:
             self.groups = _groups(len(head), fields)
+        late = [each for _, each in fields if each.late]
+        if late:
+            self.late = [e.rule.dump(e.default) if e.rule.dump else e.default for e in late]
 
     def name_of(self, place: int) -> str:
         if place >= len(self.head):
@@ -145,7 +152,13 @@ class Record:
         _gather(self, shape.fields, values)
         if shape.dumps:
             _convert(values, shape.dumps)
-        return _grouped(shape, values) if shape.groups else values
+        if shape.groups:
+            values = _grouped(shape, values)
+        left = len(shape.late)
+        while left and values[-1] == shape.late[left - 1]:
+            values.pop()
+            left -= 1
+        return values
 
     @classmethod
     def from_array(cls, values: list[Any]) -> Self:
@@ -161,6 +174,8 @@ class Record:
     def of(cls, item: Any) -> Self:
         """Of a decoded item, whatever it is. Refused for REASON, and as agree() refuses."""
         shape = cls.SHAPE
+        if shape.late and isinstance(item, list):
+            item = _completed(shape, item)
         values = item if not shape.groups else _flat(shape, item, cls.REASON)
         if not _fits(shape, values):
             raise _refused(cls, values)
@@ -335,6 +350,14 @@ def _refused(kind: type[Record], values: Any) -> Refused:
 def _not_an_array(what: str, size: int, item: Any, reason: str) -> Refused:
     which = "%d elements" % len(item) if isinstance(item, list) else came(item)
     return Refused(reason, "%s: expected an array of %d elements, came %s" % (what, size, which))
+
+
+def _completed(shape: _Shape, item: list[Any]) -> list[Any]:
+    """With the late elements that are missing."""
+    missing = (len(shape.groups) or len(shape.rules)) - len(item)
+    if not 0 < missing <= len(shape.late):
+        return item
+    return item + list(shape.late[-missing:])
 
 
 def _flat(shape: _Shape, item: Any, reason: str) -> list[Any]:

@@ -30,6 +30,7 @@ MAX_DETAIL = 1024  # octets
 MAX_VALUE = 96 * 1024  # octets, A-XDR, of all values of one meter
 
 MAX_TRUST_KEYS = 16  # in the trust store, and in one message
+MAX_MODELS = 16  # that a concentrator keeps
 MAX_KEYED = 1000  # meters in one message with keys: it stays below 128 KiB
 
 MOST_JOBS = 16  # in one Progress, the most urgent ones

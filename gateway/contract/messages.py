@@ -8,9 +8,9 @@ up     | message | purpose
 -------|---------|---------------------------------------------------------------------------------
 state  | State   | Retained. Birth at each connection (online); the will is the same, offline.
 hello  | Hello   | After each birth and every few minutes: the jobs the gateway has. The HES
-       |         | answers with `time` and `ack`, and publishes again each `job`, `cancel`, `trust`
-       |         | and `keys` of which it has no word yet: a lost one is lost only until the next
-       |         | hello.
+       |         | answers with `time` and `ack`, and publishes again each `job`, `cancel`, `trust`,
+       |         | `keys` and `model` of which it has no word yet: a lost one is lost only until
+       |         | the next hello.
 report | Reports | Numbered reports, oldest first; sent again until acknowledged.
 pull   | Pull    | Asks for one piece of a package, by its SHA-256.
 meters | Meters  | The page asked for: how the meters stand (status.py).
@@ -32,6 +32,8 @@ time   | signed  | envelope.py over SignedTime, by a key trusted for orders: the
        |         | hello, for a clock that is unset or further off.
 trust  | signed  | envelope.py over TrustChange (trust.py), by a key trusted for trust.
 keys   | signed  | envelope.py over KeyChange (key_change.py), by a key trusted for keys.
+model  | signed  | envelope.py over Model (model.py), by a key trusted for packages: it is for
+       |         | any concentrator, and one takes it only with a higher number than it has.
 
 Numbers of reports: each ledger draws an `epoch` at random when it is made, and numbers its reports
 1, 2, 3 ... for good. The HES takes report n + 1 after n; one already seen it drops and acknowledges
@@ -47,10 +49,12 @@ from gateway.contract.fields import Message, field, list_of, message, record_rul
 from gateway.contract.limits import (
     MAX_CHUNK,
     MAX_JOBS_IN_HELLO,
+    MAX_MODELS,
     MOST_JOBS,
     MOST_REASONS,
     REPORTS_SIZE,
 )
+from gateway.contract.model_name import NAME
 from gateway.contract.reports import Report
 from gateway.contract.rules import (
     BOOL,
@@ -63,6 +67,7 @@ from gateway.contract.rules import (
     octets,
     row,
     text,
+    tuples,
     uint,
 )
 from gateway.contract.status import MAX_PAGE, METER, MODEMS
@@ -83,6 +88,7 @@ DOWN_TOPICS = (
     "trust",
     "keys",
     "ask",
+    "model",
 )
 
 _NONCE = octets(16, 16)
@@ -137,7 +143,8 @@ class Hello(Message):
     """Up. `time` is the gateway's date (0: unset); `jobs` the 16-octet ids of all jobs not yet
     finished here. `nonce`: 16 octets drawn for this hello, which a SignedTime repeats. `trust` and
     `keys`: the numbers of the last such messages taken. `records` and `head`: how many records the
-    audit trail has ever had, and the hash of the last (gateway/audit.py).
+    audit trail has ever had, and the hash of the last (gateway/audit.py). `models`: [name, number]
+    of the models that were sent here (gateway/contract/model.py).
     """
 
     session: int = field(_COUNT)
@@ -148,6 +155,9 @@ class Hello(Message):
     keys: int = field(_COUNT, default=0)
     records: int = field(uint(), default=0)
     head: bytes = field(DIGEST, default=bytes(32))
+    models: list[tuple[str, int]] = field(
+        tuples(row(NAME, uint(UINT32, 1)), MAX_MODELS), default=[], late=True
+    )
 
 
 @message("report")

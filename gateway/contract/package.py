@@ -21,6 +21,7 @@ from gateway.contract.fields import (
     record_rule,
 )
 from gateway.contract.limits import MAX_CHECKS, MAX_DATA, MAX_PERMITS, MAX_STEPS, MAX_TARGETS
+from gateway.contract.model_name import NAME_OR_NONE
 from gateway.contract.rules import array_of, octets, or_null, row, text, tuples, uint
 from hal.rt import cbor
 
@@ -74,7 +75,8 @@ class Action(Record):
 class Package(Record):
     """`targets` pairs (model, firmware prefixes; none: any firmware); `steps` of Set and Action;
     `checks` of Check; `permits` what it may touch that others may not
-    (activities/protected_objects.py).
+    (activities/protected_objects.py); `model` the model of meter that it was compiled for, ""
+    where it is for any.
     """
 
     REASON = "bad-package"
@@ -86,6 +88,7 @@ class Package(Record):
     steps: list[Set | Action] = field(list_of(one_of(Set, Action), MAX_STEPS))
     checks: list[Check] = field(list_of(record_rule(Check), MAX_CHECKS, 1))
     permits: list[str] = field(array_of(text(16, 1), MAX_PERMITS), default=[])
+    model: str = field(NAME_OR_NONE, default="", late=True)
 
     @classmethod
     def decode(cls, raw: bytes, trust: Sequence[tuple[bytes, bytes]], crypto: Crypto) -> Package:

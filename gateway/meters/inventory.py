@@ -59,6 +59,7 @@ if TYPE_CHECKING:
 
 METERS = "meters.jsonl"
 KEYS = "keys.jsonl"
+MODEL_FILES = "model-"  # their names begin so
 _NEW_KEYS = "keys.jsonl.new"
 PLC, RF, IP = "plc", "rf", "ip"
 
@@ -122,6 +123,7 @@ class Inventory:
         self._vault = vault
         self._size = -1
         self._models: Models | None = None
+        self._some_sent = [name for name in storage.names() if name.startswith(MODEL_FILES)] != []
         # serial -> "client server title kind=address kind=address", the title "-" for none; a path
         # of the kind "model" is the model that the meter names
         self._meters: dict[str, str] = {}
@@ -161,6 +163,10 @@ class Inventory:
                 paths.append((kind, address))
         title = b"" if fields[2] == "-" else bytes.fromhex(fields[2])
         return Meter(serial, paths, int(fields[0]), int(fields[1]), title, model)
+
+    def models_sent(self) -> list[tuple[str, int]]:
+        """(name, number) of the models that were sent here. OSError of the storage."""
+        return self.models().stored() if self._models is not None or self._some_sent else []
 
     def models(self) -> Models:
         """Those other than our own, which needs none of this."""

@@ -11,8 +11,10 @@ from __future__ import annotations
 
 import hashlib
 
+from gateway.contract.limits import MAX_MODELS
 from gateway.contract.model import Model, proven
 from gateway.contract.refused import Refused
+from gateway.meters.inventory import MODEL_FILES
 from gateway.meters.model_error import ModelError
 from hal.rt import log
 
@@ -23,8 +25,6 @@ if TYPE_CHECKING:
     from hal.ports import Crypto, Storage
 
 WHERE = "models"
-PREFIX = "model-"
-MOST_STORED = 16  # as many as a hello lists
 CACHED = 4  # decoded ones kept: a street has few models
 _HASH = 32
 
@@ -61,9 +61,9 @@ class Models:
                     "replayed",
                     "model %s %d, number %d is here" % (fresh.name, fresh.number, known.number),
                 )
-        if stored is None and len(self.stored()) >= MOST_STORED:
-            raise Refused("too-many-models", "at most %d are kept" % MOST_STORED)
-        name = PREFIX + fresh.name
+        if stored is None and len(self.stored()) >= MAX_MODELS:
+            raise Refused("too-many-models", "at most %d are kept" % MAX_MODELS)
+        name = MODEL_FILES + fresh.name
         self._storage.replace(name, hashlib.sha256(payload).digest() + payload)
         self._stored_names = None
         self._cached = [known for known in self._cached if known.name != fresh.name]
@@ -74,14 +74,16 @@ class Models:
         if self._stored_names is None:
             found = []
             for file in sorted(self._storage.names()):
-                model = self._stored(file[len(PREFIX) :]) if file.startswith(PREFIX) else None
+                model = (
+                    self._stored(file[len(MODEL_FILES) :]) if file.startswith(MODEL_FILES) else None
+                )
                 if model is not None:
                     found.append((model.name, model.number))
             self._stored_names = found
         return self._stored_names
 
     def _stored(self, name: str) -> Model | None:
-        file = PREFIX + name
+        file = MODEL_FILES + name
         if self._storage.size(file) < 0:
             return None
         content = self._storage.read(file)

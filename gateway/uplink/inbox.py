@@ -12,7 +12,7 @@ from gateway.contract.envelope import digest_of
 from gateway.contract.limits import MAX_MESSAGE
 from gateway.contract.messages import Ack, Ask, Chunk, Resend
 from gateway.contract.refused import Refused
-from gateway.contract.trust_change import KEYS, ORDERS
+from gateway.contract.trust_change import KEYS, ORDERS, PACKAGES
 from gateway.meters.line_fields import InventoryError
 from gateway.uplink.hes_time import HesTime
 from gateway.uplink.orders import Orders
@@ -80,6 +80,7 @@ class Inbox:
             "ask": self._ask,
             "trust": self._take_trust,
             "keys": self._take_keys,
+            "model": self._take_model,
         }
 
     def nonce(self) -> bytes:
@@ -174,4 +175,13 @@ class Inbox:
         log.info(_WHERE, "meters' keys: " + what)
         self._ledger.note_if_possible("keys", [change.number, what])
         self._ledger.event("keys-changed", what)
+        self._hello_soon()
+
+    def _take_model(self, payload: bytes) -> None:
+        models = self._inventory.models()
+        model = models.take(payload, self._trust.of(PACKAGES), self._crypto)
+        what = "%s number %d by %s" % (model.name, model.number, envelope.split(payload)[0].hex())
+        log.info(_WHERE, "model " + what)
+        self._ledger.note_if_possible("model", [model.name, model.number, what])
+        self._ledger.event("model-taken", what)
         self._hello_soon()

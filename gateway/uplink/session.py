@@ -97,6 +97,7 @@ class Session:
         self._crypto = crypto
         self._ledger = ledger
         self._queue = queue
+        self._inventory = inventory
         self._concentrator = concentrator
         self._status = status
         self._outbox = Outbox(ledger)
@@ -279,7 +280,15 @@ class Session:
             self.trust.keys_number,
             self._ledger.trail.records,
             self._ledger.trail.head,
+            self._models_sent(),
         )
+
+    def _models_sent(self) -> list[tuple[str, int]]:
+        try:
+            return self._inventory.models_sent()
+        except OSError as error:
+            log.error(_WHERE, "storage: cannot read the models: %s" % error)
+            return []
 
     # What comes from the HES.
 

@@ -125,3 +125,16 @@ def test_a_meter_that_is_busy_is_asked_later():
     meter = ScriptedMeter("M1", "E9", "1.2")
     meter.refuse_get[LDN] = "temporary-failure"
     raises(AccessRefused, run, configure.run(meter, "M1", package()))
+
+
+def test_a_package_for_another_model_reads_nothing():
+    for activity in (configure.run, configure.compare):
+        meter = a_meter()
+        wanted = package()
+        wanted.model = "idis"
+        found = run(activity(meter, "M1", wanted, model()))
+        assert (found.outcome, found.reason) == ("KO", "wrong-model")
+        assert "idis" in found.detail and "other" in found.detail
+        wanted.model = "other"
+        nothing = model(serial=None, model=None, firmware=None)
+        assert run(activity(meter, "M1", wanted, nothing)).reason != "wrong-model"

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from gateway.contract.limits import MAX_MODELS
 from gateway.contract.model import Model, Place
 from gateway.contract.refused import Refused
 from gateway.meters import built_in_models
+from gateway.meters.inventory import MODEL_FILES
 from gateway.meters.model_error import ModelError
-from gateway.meters.models import CACHED, MOST_STORED, PREFIX, Models
+from gateway.meters.models import CACHED, Models
 from hal.sim.storage import MemoryStorage
 from tests.portable.support import raises
 from tests.portable.uplink.support import OTHER_TRUST, TRUST, crypto, signed
@@ -75,9 +77,9 @@ def test_a_model_that_nobody_knows():
 def test_a_damaged_file_counts_as_none():
     storage = MemoryStorage()
     take(Models(storage), model())
-    good = storage.read(PREFIX + "x")
+    good = storage.read(MODEL_FILES + "x")
     for bad in (good[:-1] + bytes((good[-1] ^ 1,)), good[:40], b""):
-        storage.replace(PREFIX + "x", bad)
+        storage.replace(MODEL_FILES + "x", bad)
         models = Models(storage)
         assert models.stored() == []
         assert raises(ModelError, models.model, "x").reason == "unknown-model"
@@ -87,11 +89,11 @@ def test_a_damaged_file_counts_as_none():
 
 def test_as_many_as_a_hello_lists():
     models = Models(MemoryStorage())
-    for number in range(MOST_STORED):
+    for number in range(MAX_MODELS):
         take(models, model("m%d" % number))
     assert refused(models, model("one-more")) == "too-many-models"
     take(models, model("m3", 2))
-    assert len(models.stored()) == MOST_STORED and ("m3", 2) in models.stored()
+    assert len(models.stored()) == MAX_MODELS and ("m3", 2) in models.stored()
 
 
 def test_few_are_kept_decoded():

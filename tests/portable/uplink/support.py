@@ -154,6 +154,7 @@ def every_message() -> list[Any]:
         Hello(77, NOW, [bytes(16), bytes(range(16))]),
         Hello(0, 0, []),
         Hello(1, NOW, [], bytes(range(16)), 3, 4, 1 << 40, bytes(range(32))),
+        Hello(1, NOW, [], bytes(16), 0, 0, 0, bytes(32), [("idis", 2), ("x", 0xFFFFFFFF)]),
         Reports(5, every_report()),
         Pull(digest, 0, 4096),
         Cancel(bytes(16), HERE, NOW),
@@ -169,6 +170,13 @@ def every_message() -> list[Any]:
         TrustChange(HERE, NOW, NOW + HOUR, 1, [TrustKey(KID, PUBLIC, EVERYTHING)], [b"gone"]),
         TrustChange(HERE, NOW, NOW + HOUR, 0xFFFFFFFF, [], []),
         KeyChange(HERE, NOW, NOW + HOUR, 1, [("AMI1", bytes(48)), ("AMI2", bytes(range(48)))]),
+        KeyChange(
+            HERE,
+            NOW,
+            NOW + HOUR,
+            2,
+            [("A", bytes(80), 2500000000, b""), ("B", b"", 0, bytes(24)), ("C", bytes(48))],
+        ),
     ]
 
 

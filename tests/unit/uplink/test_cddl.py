@@ -117,6 +117,12 @@ def test_jobs() -> None:
 def test_packages() -> None:
     rule = schema("package")
     rule.validate_cbor(package().to_payload())
+    for_one = package()
+    for_one.model = "idis"
+    rule.validate_cbor(for_one.to_payload())
+    for_one.model = "IDIS"
+    with pytest.raises(ValidationError):
+        rule.validate_cbor(for_one.to_payload())
     bad = package()
     bad.checks.clear()
     with pytest.raises(ValidationError):
