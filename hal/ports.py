@@ -369,6 +369,18 @@ class Rx:
         self.quality = quality
 
 
+class Coming:
+    """A part of what will be an Rx from there has come: the rest is on its way. Only of media where
+    that can take long."""
+
+    __slots__ = ("address", "destination_sap", "source_sap")
+
+    def __init__(self, address: str, source_sap: int, destination_sap: int) -> None:
+        self.address = address
+        self.source_sap = source_sap
+        self.destination_sap = destination_sap
+
+
 class Joined:
     """A node registered. `address` is what send() takes: a PLC node's EUI-48 as 12 hex digits, and
     the like."""
@@ -417,7 +429,7 @@ class Modem(Protocol):
         is no broadcast. route: addresses of the repeaters on the way, nearest first, at most
         `capabilities.routes`; None leaves it to the driver."""
 
-    async def event(self) -> TxDone | Rx | Joined | Left | ModemReset:
+    async def event(self) -> TxDone | Rx | Coming | Joined | Left | ModemReset:
         """The next event; one caller only."""
 
     def nodes(self) -> list[str]:

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from hal.ports import ModemError
 
 QUEUED_APDUS = 4  # a DLMS client has one request outstanding; more are late or duplicate answers
+SLOWER = 10  # times the limit for an APDU, as long as some of it comes within each
 TX_STUCK_MS = 90000  # a modem that reports no TxDone for so long has lost it
 
 
@@ -40,6 +41,7 @@ class Link:
         self._arrived = asyncio.Event()
         self._left = asyncio.Event()  # the modem is finished with the newest frame
         self._closed = False
+        self.coming = False  # a part of an APDU has come, by what the modem says
 
     async def send(self, apdu: bytes | memoryview) -> None:
         """Returns when the modem is finished with the frame, so that the caller's timeout measures
@@ -67,11 +69,19 @@ class Link:
     async def receive(self, timeout_ms: int) -> bytes:
         """The next APDU. asyncio.TimeoutError when none came or can come, for the newest frame was
         not delivered; OSError when the path is gone, NoRoute when the network says that there is no
-        way."""
-        if not self._waiting:
+        way. One that has come in part has more time."""
+        for number in range(1, SLOWER + 1):
+            if self._waiting:
+                break
             self._check_open()
             self._arrived.clear()
-            await self._port.clock.wait_for_ms(self._arrived.wait(), timeout_ms)
+            self.coming = False
+            try:
+                await self._port.clock.wait_for_ms(self._arrived.wait(), timeout_ms)
+                break
+            except asyncio.TimeoutError:
+                if not self.coming or number == SLOWER:
+                    raise
         if not self._waiting:
             self._check_open()
             raise asyncio.TimeoutError

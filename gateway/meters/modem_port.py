@@ -13,6 +13,7 @@ from gateway.meters.link import TX_STUCK_MS
 from hal.ports import (
     BROADCAST,
     Busy,
+    Coming,
     DutyCycle,
     Joined,
     Left,
@@ -300,7 +301,7 @@ class ModemPort:
                 continue
             self._handle(event)
 
-    def _handle(self, event: TxDone | Rx | Joined | Left | ModemReset) -> None:
+    def _handle(self, event: TxDone | Rx | Coming | Joined | Left | ModemReset) -> None:
         if self._down_until is not None:
             log.info(WHERE, "modem %s is back" % self.kind)
             self._down_until = None
@@ -314,6 +315,10 @@ class ModemPort:
             elif len(self._early) < 16:
                 self._early.append((event.handle, event.status, event.error))
             self._window_free.set()
+        elif isinstance(event, Coming):
+            link = self.links.get((event.address, event.source_sap, event.destination_sap))
+            if link is not None:
+                link.coming = True
         elif isinstance(event, Joined):
             self._joined(event.address)
         elif isinstance(event, Left):

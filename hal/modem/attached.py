@@ -24,10 +24,10 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
     from typing import Protocol
 
-    from hal.ports import BytePort, Capabilities, Clock, Left
+    from hal.ports import BytePort, Capabilities, Clock, Coming, Left
 
-    Event = TxDone | Rx | Joined | Left | ModemReset
-    DriverEvent = Event | Answer
+    Event = TxDone | Rx | Coming | Joined | Left | ModemReset
+    DriverEvent = TxDone | Rx | Joined | Left | ModemReset | Answer
 
     class Driver(Protocol):
         capabilities: Capabilities

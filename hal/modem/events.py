@@ -6,9 +6,9 @@ import asyncio
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from hal.ports import Joined, Left, ModemReset, Rx, TxDone
+    from hal.ports import Coming, Joined, Left, ModemReset, Rx, TxDone
 
-    Event = TxDone | Rx | Joined | Left | ModemReset
+    Event = TxDone | Rx | Coming | Joined | Left | ModemReset
 
 MAX_WAITING = 256  # events nobody fetched before nothing more is read
 

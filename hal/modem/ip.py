@@ -15,6 +15,7 @@ from hal.ports import (
     BadAddress,
     Busy,
     Capabilities,
+    Coming,
     ModemReset,
     Quality,
     Rx,
@@ -230,6 +231,7 @@ class Ip(OnSockets):
                 for source, destination, apdu in unwrapper.feed(data):
                     self._counts["received"] += 1
                     self._events.put(Rx(address, source, destination, apdu, Quality()))
+                self._tell_coming(address, unwrapper.coming())
                 await self._events.room()
         except OSError:
             return
@@ -239,6 +241,12 @@ class Ip(OnSockets):
             self._fault = fault
         finally:
             connection.more.set()
+
+    def _tell_coming(self, address: str, saps: tuple[int, int] | None) -> None:
+        last = self._events.last()
+        told = isinstance(last, Coming) and last.address == address
+        if saps is not None and not told:
+            self._events.put(Coming(address, saps[0], saps[1]))
 
     def _done(self, handle: int, status: int, why: ModemError | None = None) -> None:
         self._counts["failed" if status else "sent"] += 1

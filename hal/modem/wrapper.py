@@ -40,6 +40,13 @@ class Unwrapper:
         self._mtu = mtu
         self._buffer = b""
 
+    def coming(self) -> tuple[int, int] | None:
+        """(source SAP, destination SAP) of an APDU of which a part is here."""
+        if len(self._buffer) < HEADER:
+            return None
+        source = int.from_bytes(self._buffer[2:4], "big")
+        return source, int.from_bytes(self._buffer[4:6], "big")
+
     def feed(self, data: bytes) -> list[tuple[int, int, bytes]]:
         buffer = self._buffer + data
         frames = []

@@ -5,13 +5,14 @@ from __future__ import annotations
 import asyncio
 
 from gateway.meters.inventory import Meter
-from gateway.meters.link import QUEUED_APDUS, TX_STUCK_MS
+from gateway.meters.link import QUEUED_APDUS, SLOWER, TX_STUCK_MS
 from gateway.meters.modem_port import FIRST_BACKOFF_MS, FORMING_MS, MAX_NODES, SETTLE_MS
 from gateway.meters.network import LOOK_MS, Network
 from hal.ports import (
     BROADCAST,
     Busy,
     Capabilities,
+    Coming,
     DutyCycle,
     Joined,
     Left,
@@ -161,6 +162,36 @@ def test_receive_times_out():
         assert await waiting == "timeout"
 
     scene(play, ScriptedModem())
+
+
+def test_an_answer_that_comes_in_part_has_more_time():
+    modem = ScriptedModem()
+
+    async def play(network, clock):
+        link = await network.open(METER, PLC)
+        waiting = asyncio.create_task(outcome(link.receive(500)))
+        for _ in range(4):  # 1.6 s, with a part of it in each half
+            await clock.run(400)
+            modem.put(Coming(PLC[1], 1, 1))
+        assert not waiting.done()
+        modem.answer(b"long")
+        await clock.settle()
+        assert await waiting == b"long"
+        # for others it counts nothing, and for ever it does not go on
+        waiting = asyncio.create_task(outcome(link.receive(500)))
+        await clock.run(100)
+        modem.put(Coming(PLC[1], 1, 2))
+        modem.put(Coming(PLC2[1], 1, 1))
+        await clock.run(400)
+        assert await waiting == "timeout"
+        before = clock.ticks_ms()
+        waiting = asyncio.create_task(outcome(link.receive(500)))
+        while not waiting.done():
+            await clock.run(100)
+            modem.put(Coming(PLC[1], 1, 1))
+        assert await waiting == "timeout" and clock.ticks_ms() - before == SLOWER * 500
+
+    scene(play, modem)
 
 
 def test_frames_of_strangers_and_late_ones_are_counted():

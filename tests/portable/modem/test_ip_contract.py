@@ -9,7 +9,7 @@ import asyncio
 from hal.modem.ip import Ip
 from hal.modem.udp import Udp
 from hal.modem.wrapper import Unwrapper, unwrap, wrap
-from hal.ports import BROADCAST, Busy, ModemReset, NoRoute, PortError, Rx, TooLong, TxDone
+from hal.ports import BROADCAST, Busy, Coming, ModemReset, NoRoute, PortError, Rx, TooLong, TxDone
 from hal.sim.channel import Rng
 from hal.sim.clock import ManualClock
 from tests.portable.modem.modem_wire import Wire
@@ -89,6 +89,7 @@ class Network:
         self.done: list[TxDone] = []
         self.echoes: list[Rx] = []
         self.resets = 0
+        self.coming = 0
         self._collector = asyncio.create_task(self._collect())
 
     async def _connect(self, host: str, port: int) -> EchoWire:
@@ -122,6 +123,8 @@ class Network:
                     self.done.append(event)
                 elif isinstance(event, Rx):
                     self.echoes.append(event)
+                elif isinstance(event, Coming):
+                    self.coming += 1
                 else:
                     assert isinstance(event, ModemReset)
                     self.resets += 1
@@ -165,6 +168,7 @@ def test_contract() -> None:
         modem, clock = network.modem, network.clock
         echoed = await network.traffic(40)
         assert echoed == 40 or (condition == "lossy" and 20 < echoed < 40)
+        assert (network.coming > 0) == (driver == "ip" and condition == "bytewise")
         assert sorted(modem.nodes()) == NODES
 
         largest = modem.capabilities.unicast_mtu
