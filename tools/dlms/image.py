@@ -5,7 +5,9 @@
 Every loop has an end: blocks that do not stick are sent again in so many rounds, a lost connection
 is opened again so many times, verification and activation get so much time. Nothing is activated
 that was not verified, or is not what was sent. A block that comes twice does no harm, so blocks
-without an answer are not waited for: the meter's own list of what it has decides.
+without an answer are not waited for: the meter's own list of what it has decides. Nor is a lost
+answer to another method a verdict: where the status has not moved, it is invoked again. A meter
+that says "not now" is asked again after growing pauses.
 """
 
 from __future__ import annotations
@@ -45,6 +47,8 @@ from gateway.activities.image.image_object import (
     VERIFY_FAILED,
     VERIFYING,
 )
+from gateway.activities.pauses import FIRST_MS, Pauses
+from gateway.activities.readable import passing
 from gateway.contract.own_model import OWN_MODEL
 from gateway.dlms.client.client import Client
 from gateway.dlms.data import axdr, obis
@@ -65,6 +69,7 @@ from tools.dlms.shown import IMAGE_STATUS
 MOST_BYTES = 64 << 20
 MOST_BLOCKS = 1 << 20
 _SILENT = 3  # blocks in a row without an answer: the path is gone
+_TRIES = 3  # of a method that may be invoked twice
 
 
 class _PathLost(Exception):
@@ -188,11 +193,11 @@ class Transfer:
 
     async def _may_resume(self, client: Client) -> bool:
         status = await self._get(client, STATUS, axdr.ENUM)
-        have = await self._get(client, BLOCKS, axdr.BIT_STRING)
-        if status not in (INITIATED, VERIFY_FAILED) or len(have) != self._count:
+        told = await client.get(image_object.CLASS, self._name, BLOCKS[2])
+        if status not in (INITIATED, VERIFY_FAILED) or image_object.any_block(told, self._count):
             self._say("nothing to resume (%s): starting anew" % _status_name(status))
             return False
-        self._resumed_at = have.count("1")
+        self._resumed_at = image_object.bitmap(told, self._count).held()
         self._say("2 resumed: the meter has %d of %d blocks" % (self._resumed_at, self._count))
         return True
 
@@ -224,13 +229,8 @@ class Transfer:
         self._say("3 sent and 4 complete: %d blocks" % self._count)
 
     async def _missing(self, client: Client) -> list[int]:
-        have = await self._get(client, BLOCKS, axdr.BIT_STRING)
-        if len(have) < self._count:
-            raise Failed(
-                "step 4: the meter tells of %d blocks, %d are due; start anew, without --resume"
-                % (len(have), self._count)
-            )
-        return [place for place, bit in enumerate(have[: self._count]) if bit == "0"]
+        told = await client.get(image_object.CLASS, self._name, BLOCKS[2])
+        return image_object.bitmap(told, self._count).lacking()
 
     async def _send(self, client: Client, missing: list[int], bar: TaskID) -> None:
         silent = 0
@@ -238,15 +238,12 @@ class Transfer:
             block = self._data[number * self._size : (number + 1) * self._size]
             parameter = image_object.transfer(number, block)
             try:
-                await client.action(image_object.CLASS, self._name, TRANSFER, parameter)
+                await self._do(client, TRANSFER, parameter, "3, block %d" % number)
                 silent = 0
             except NoAnswer as error:
                 silent += 1
                 if silent == _SILENT:
                     raise _PathLost("step 3, block %d: %s" % (number, error)) from None
-            except ActionRefused as refused:
-                if refused.result != "temporary-failure":
-                    raise Failed("step 3, block %d: %s" % (number, one_line(refused))) from None
             self._sent += 1
             self.progress.advance(bar)
 
@@ -255,7 +252,7 @@ class Transfer:
     async def _verify(self, client: Client) -> None:
         status = await self._get(client, STATUS, axdr.ENUM)
         if status not in (VERIFYING, VERIFIED):
-            await self._start(client, VERIFY, "5 verify")
+            await self._start(client, VERIFY, "5 verify", (INITIATED, status))
             status = await self._settled(client, (INITIATED, VERIFYING), "5 verify")
         elif status == VERIFYING:
             status = await self._settled(client, (VERIFYING,), "5 verify")
@@ -290,7 +287,7 @@ class Transfer:
     async def _make_active(self, client: Client) -> None:
         status = await self._get(client, STATUS, axdr.ENUM)
         if status == VERIFIED:
-            await self._start(client, ACTIVATE, "7 activate")
+            await self._start(client, ACTIVATE, "7 activate", (VERIFIED,))
         status = await self._settled(client, (VERIFIED, ACTIVATING), "7 activate")
         if status == ACTIVATION_FAILED:
             raise Failed("step 7: activation failed; the old firmware should still run")
@@ -311,21 +308,40 @@ class Transfer:
     def _count(self) -> int:
         return -(-len(self._data) // self._size) if self._size else 0
 
-    async def _start(self, client: Client, method: int, step: str) -> None:
-        """A method that may take longer than one answer: temporary-failure means it has begun."""
-        try:
-            await client.action(image_object.CLASS, self._name, method, NOTHING)
-        except ActionRefused as refused:
-            if refused.result not in ("temporary-failure", "other-reason"):
-                raise Failed("step %s: %s" % (step, one_line(refused))) from None
-        except NoAnswer:
-            pass  # it may have begun: the status tells
+    async def _start(
+        self, client: Client, method: int, step: str, unmoved: tuple[int, ...]
+    ) -> None:
+        """A method that may take longer than one answer: temporary-failure means it has begun.
+        `unmoved`: a status that says that it has not."""
+        lost: NoAnswer | None = None
+        for _ in range(_TRIES):
+            try:
+                await client.action(image_object.CLASS, self._name, method, NOTHING)
+                return
+            except ActionRefused as refused:
+                if not passing(refused.result) and refused.result != "other-reason":
+                    raise Failed("step %s: %s" % (step, one_line(refused))) from None
+                return
+            except NoAnswer as error:
+                lost = error
+            if await self._get(client, STATUS, axdr.ENUM) not in unmoved:
+                return
+        raise _PathLost("step %s: %s" % (step, lost))
 
     async def _do(self, client: Client, method: int, parameter: bytes, step: str) -> None:
-        try:
-            await client.action(image_object.CLASS, self._name, method, parameter)
-        except ActionRefused as refused:
-            raise Failed("step %s: %s" % (step, one_line(refused))) from None
+        """A method that a busy meter is asked for again. NoAnswer."""
+        pauses = Pauses()
+        while True:
+            try:
+                await client.action(image_object.CLASS, self._name, method, parameter)
+                return
+            except ActionRefused as refused:
+                pause_ms = pauses.next_ms() if passing(refused.result) else 0
+                if not pause_ms:
+                    raise Failed("step %s: %s" % (step, one_line(refused))) from None
+                if pauses.waited_ms == FIRST_MS:
+                    self._say("%s: the meter says %s; it is waited for" % (step, refused.result))
+            await self._settings.clock.sleep_ms(pause_ms)
 
     async def _settled(self, client: Client, passing: tuple[int, ...], step: str) -> int:
         """The status once it is none of `passing`."""

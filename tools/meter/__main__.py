@@ -176,6 +176,25 @@ def _add_serve(parser: argparse.ArgumentParser) -> None:
     faults.add_argument(
         "--slow-verify", type=int, default=0, metavar="S", help="image_verify takes S seconds"
     )
+    faults.add_argument(
+        "--lose-verify", type=int, default=0, metavar="N", help="lose the next N image_verify"
+    )
+    faults.add_argument(
+        "--erase",
+        type=int,
+        default=0,
+        metavar="S",
+        help="answer blocks of an image with temporary-failure for S seconds after initiate",
+    )
+    faults.add_argument(
+        "--blocks-told",
+        choices=["padded", "late"],
+        default="",
+        help="tell of an image's blocks with more bits than there are, or none before the first",
+    )
+    faults.add_argument(
+        "--busy", type=int, default=0, metavar="N", help="refuse N associations for now"
+    )
     faults.add_argument("--slow", type=int, default=0, metavar="MS", help="answer so much later")
     faults.add_argument(
         "--wrong-counter", action="store_true", help="cipher answers with an old counter"
@@ -337,6 +356,10 @@ def _serve(options: argparse.Namespace) -> int:
     meter.faults.lose_blocks = options.lose_blocks
     meter.faults.lose_received_blocks = options.lose_received_blocks
     meter.faults.slow_verify_s = options.slow_verify
+    meter.faults.lose_verify = options.lose_verify
+    meter.faults.erase_s = options.erase
+    meter.faults.false_blocks = options.blocks_told
+    meter.faults.busy = options.busy
     member = Member(
         options.serial,
         NORMAL,

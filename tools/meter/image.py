@@ -76,6 +76,10 @@ class ImageTransfer(CosemObject):
         said = self.meter.faults.false_blocks
         if said == "short":
             have = have[: len(have) // 2]
+        elif said == "padded":
+            have += "0" * (40 - len(have) % 8)
+        elif said == "late":
+            have = have if "1" in have else ""
         elif said:
             have = ("1" if said == "all" else "0") * len(have)
         return (axdr.BIT_STRING, have)
@@ -97,11 +101,14 @@ class ImageTransfer(CosemObject):
         self._have = bytearray(-(-size // self._block_size()))
         self.put(7, (axdr.ARRAY, []))
         self._status = INITIATED
+        self._due = self.meter.source() + self.meter.faults.erase_s
 
     def _transfer(self, typed: Typed) -> None:
         (_, number), (_, block) = typed[1]
         if self.status() not in (INITIATED, VERIFY_FAILED):
             raise Refused("object-unavailable")
+        if self._status == INITIATED and self.meter.source() < self._due:
+            raise Refused("temporary-failure")  # it erases its flash
         start = number * self._block_size()
         if number >= len(self._have):
             raise Refused("data-block-unavailable")
@@ -112,6 +119,11 @@ class ImageTransfer(CosemObject):
             self._have[number] = 1
 
     def _verify(self) -> None:
+        faults = self.meter.faults
+        if faults.lose_verify:
+            faults.lose_verify -= 1
+            faults.lose_answers += 1
+            return
         status = self.status()
         if status == VERIFIED:
             return

@@ -184,10 +184,13 @@ class Faults:
     activate_fails: bool = False
     image_memory: int = 0  # bytes it has for an image; 0: enough
     no_broadcast: bool = False  # it takes unicast only
-    false_blocks: str = (
-        ""  # what it says of the blocks it has: "all", "none", "short" (half as many)
-    )
+    # What it says of the blocks it has: "all", "none", "short" (half as many); and truly, but
+    # "padded" to whole bytes and more, or "late" (nothing before the first).
+    false_blocks: str = ""
     drop_block: int = -1  # this block of an image never sticks, though it is accepted
+    erase_s: int = 0  # after image_transfer_initiate, blocks get so long temporary-failure
+    lose_verify: int = 0  # so many of the next image_verify are lost on their way to it
+    busy: int = 0  # so many of the next associations are rejected-transient
 
 
 @dataclass

@@ -276,6 +276,9 @@ class MeterServer:
             association.status = NON_ASSOCIATED
             context = acse.LN_CIPHERED if association.ciphered else acse.LN
             request = acse.Aarq.decode(raw)
+            if self.meter.faults.busy:
+                self.meter.faults.busy -= 1
+                return acse.Aare(context, acse.REJECTED_TRANSIENT, NO_REASON, b"").encode()
             return self._accept(client_sap, association, request)
         except ProtocolError:
             return exception(SERVICE_UNKNOWN, OTHER_REASON)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -86,6 +87,59 @@ def test_another_identity_is_not_activated(
     assert 'step 6: the meter would activate "FW3"' in ran.err
     assert "--expect" in ran.err
     assert stand.meter.firmware == "V02.10.01"
+
+
+@pytest.mark.parametrize(
+    "habit",
+    [
+        {"lose_verify": 1},
+        {"lose_verify": 2},
+        {"erase_s": 2},
+        {"false_blocks": "padded"},
+        {"false_blocks": "late"},
+    ],
+)
+def test_habits_of_meters(
+    stand: Stand, tool: Tool, keys: list[str], file: str, habit: dict[str, Any]
+) -> None:
+    """What is lost is invoked again, who is busy is waited for, a bitmap may have any length."""
+    for name, value in habit.items():
+        setattr(stand.meter.faults, name, value)
+    ran = tool(stand.udp, "image", file, "--identifier", "FW3", *QUICK, *keys)
+    assert ran.status == 0, ran.err
+    assert stand.meter.firmware == FIRMWARE
+    assert ("it is waited for" in ran.err) == ("erase_s" in habit)
+
+
+def test_resumed_by_a_bitmap_that_is_padded(
+    stand: Stand, tool: Tool, keys: list[str], file: str
+) -> None:
+    found = transfer_object(stand)
+    right = found.methods[2].run
+
+    def dies(typed: Typed) -> Typed | None:
+        stand.meter.faults.dead = typed[1][0][1] == 5
+        return right(typed)
+
+    found.methods[2].run = dies
+    stand.meter.faults.false_blocks = "padded"
+    options = ["--identifier", "FW3", "--reconnects", "0", *QUICK, *keys]
+    assert tool(stand.tcp, "image", file, *options).status == 1
+    stand.meter.faults.dead = False
+    found.methods[2].run = right
+    ran = tool(stand.tcp, "image", file, "--resume", "--json", *options)
+    assert ran.status == 0, ran.err
+    assert ran.json["resumed_at"] == 6
+
+
+def test_a_meter_with_another_client_is_told_to_be_busy(
+    stand: Stand, tool: Tool, keys: list[str]
+) -> None:
+    stand.meter.faults.busy = 1
+    ran = tool(stand.tcp, "identify", *keys)
+    assert ran.status == 1
+    assert "rejected-transient" in ran.err and "try again later" in ran.err
+    assert "check" not in ran.err
 
 
 def test_disabled(stand: Stand, tool: Tool, keys: list[str], file: str) -> None:
