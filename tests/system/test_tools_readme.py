@@ -36,6 +36,8 @@ def test_packages_and_recordings(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stdout
     for words in (
         "tariff-calendar.yaml: right.",
+        "00:00 A  18:00 B  22:00 A",
+        "tariff-calendar.yaml: the same for a meter",
         "Signature  good, by key",
         "the meter runs V03.00.00",
         "by broadcast, under the fleet's broadcast key",
@@ -63,7 +65,7 @@ def test_what_it_says_of_a_command_is_so(command: str) -> None:
     assert "\nStatus 0: " in section
     named = sorted({command, *re.findall(r"ami-[a-z]+", section)} & {"ami-" + c for c in COMMANDS})
     helps = {name: help_of(name) for name in named}
-    called = re.findall(r"(ami-[a-z]+) ([a-z]+)\b", section)
+    called = re.findall(r"(ami-[a-z]+) ([a-z-]+)\b", section)
     called += [(command, sub) for sub in subcommands(helps[command])]
     shown = "".join(helps.values())
     for name, sub in sorted(set(called)):
@@ -75,4 +77,6 @@ def test_what_it_says_of_a_command_is_so(command: str) -> None:
 
 def subcommands(shown: str) -> list[str]:
     """That a command's help names, one a line."""
-    return re.findall(r"^    ([a-z]+)\b", shown.partition("positional arguments:")[2], re.MULTILINE)
+    return re.findall(
+        r"^    ([a-z-]+)\b", shown.partition("positional arguments:")[2], re.MULTILINE
+    )

@@ -20,15 +20,15 @@ from gateway.contract.refused import Refused
 from gateway.version import VERSION
 from hal.cpython.crypto import SystemCrypto
 from tools.cosem.source import Problems
-from tools.package import image
+from tools.package import diff, from_meter, image
 from tools.package.compile import compile_file
 from tools.package.keys import KeyProblem, SigningKey, load_trust
 from tools.package.model import command as model_command
 from tools.package.model import file
 from tools.package.model.file import ModelProblem
+from tools.package.opened import YAML, package_of
 from tools.package.show import image_table, table
 
-YAML = (".yaml", ".yml")
 EXAMPLES = Path(__file__).parent / "examples"
 
 _DESCRIPTION = (
@@ -52,7 +52,11 @@ Examples to start from: %s
 
 def main(arguments: list[str] | None = None) -> int:
     """Exit status 0: done; 1: the file, key or signature is not right; 2: the command is not."""
-    options = _parser().parse_args(arguments)
+    parser = _parser()
+    options, more = parser.parse_known_args(arguments)
+    if more and options.run is not _from_meter:
+        parser.error("unrecognized arguments: %s" % " ".join(more))
+    options.more = more
     try:
         status: int = options.run(options)
         return status
@@ -174,6 +178,46 @@ def _show(options: argparse.Namespace) -> int:
     return status
 
 
+def _diff(options: argparse.Namespace) -> int:
+    first, second = package_of(options.first), package_of(options.second)
+    found = diff.differences(first, second)
+    pair = "%s and %s" % (options.first, options.second)
+    if found:
+        count = "%d %s" % (len(found), "difference" if len(found) == 1 else "differences")
+        print("%s: %s (the first -> the second)" % (pair, count))
+    else:
+        print("%s: the same for a meter" % pair)
+    for line in found + diff.headings(first, second):
+        print("  " + line)
+    return 1 if found else 0
+
+
+def _from_meter(options: argparse.Namespace) -> int:
+    parts = options.only.split(",") if options.only else from_meter.PARTS
+    unknown = [part for part in parts if part not in from_meter.PARTS]
+    if unknown:
+        known = ", ".join(from_meter.PARTS)
+        print("ami-package: --only: expected some of %s, got %s" % (known, unknown[0]),
+              file=sys.stderr)  # fmt: skip
+        return 2
+    tables = file.find(options.model).tables
+    try:
+        found = from_meter.read(options.url, parts, tables, options.more)
+    except from_meter.NotRead as error:
+        print("ami-package: %s" % error, file=sys.stderr)
+        return error.status
+    for each in found.missing:
+        print("not read: %s" % each, file=sys.stderr)
+    if not found.values:
+        print("ami-package: the meter holds nothing of %s" % ", ".join(parts), file=sys.stderr)
+        return 1
+    name = options.name or "from-%s" % (found.serial or "meter")
+    from_meter.write(options.output, found, parts, name, options.model, tables)
+    print("%s: %d values; `check` and `build` go on from there"
+          % (options.output, len(found.values)))  # fmt: skip
+    return 0
+
+
 def _write(path: Path, content: bytes) -> None:
     """The whole file or nothing of it."""
     part = path.with_name(path.name + ".part")
@@ -251,6 +295,28 @@ def _parser() -> argparse.ArgumentParser:
     )
     _add_model(show)
     show.set_defaults(run=_show)
+
+    compared = commands.add_parser(
+        "diff", help="where two packages differ for a meter; status 1 if they do"
+    )
+    compared.add_argument("first", type=Path, metavar="A.pkg|A.yaml")
+    compared.add_argument("second", type=Path, metavar="B.pkg|B.yaml")
+    compared.set_defaults(run=_diff)
+
+    taken = commands.add_parser(
+        "from-meter",
+        help="write the configuration that a meter has",
+        allow_abbrev=False,
+        epilog="All other options are those of `ami-dlms URL get`: --keys, --serial, --auth ...",
+    )
+    taken.add_argument("url", metavar="URL", help="of the meter, as for ami-dlms")
+    taken.add_argument("-o", "--output", type=Path, required=True, metavar="FILE.yaml")
+    taken.add_argument(
+        "--only", metavar="PART,...", help="some of %s" % ", ".join(from_meter.PARTS)
+    )
+    taken.add_argument("--name", metavar="NAME", help="of the package; default: from the serial")
+    _add_model(taken)
+    taken.set_defaults(run=_from_meter)
 
     model_command.add(commands)
     return parser

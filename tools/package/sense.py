@@ -378,9 +378,9 @@ class _Sense:
         actions = self._last(MONITOR, name, 4, WRITE)
         if thresholds is None or actions is None:
             return
-        count = len(_rows(actions)) if actions.typed else 0
+        count = len(_rows(actions))
         assert thresholds.typed is not None
-        if len(thresholds.typed[1]) != count:
+        if count and len(thresholds.typed[1]) != count:  # none at all: it only watches
             self.say(
                 actions,
                 (),

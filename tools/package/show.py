@@ -9,15 +9,13 @@ from rich.text import Text
 
 from gateway.contract.image_file import CIPHERED, CLEAR, UNICAST, ImageFile
 from gateway.contract.package import Action, Check, Package, Set
-from gateway.dlms.data import axdr, obis
-from gateway.dlms.errors import ProtocolError
-from tools.cosem import names, render
-from tools.cosem.values import Typed
+from gateway.dlms.data import obis
+from tools.cosem import names, render, shapes
 from tools.package import held
-from tools.package.calendar import Key
 from tools.package.forms.all import FORMS
 from tools.package.forms.words import Words
 from tools.package.model.tables import Tables
+from tools.package.opened import values_of
 from tools.package.plan import Plan
 
 DELIVERY_WORDS = {
@@ -50,21 +48,13 @@ def table(package: Package, signature: Text, tables: Tables) -> RenderableType:
 def _forms(package: Package, tables: Tables) -> list[RenderableType]:
     plan = Plan()
     plan.held = held.of_models(model for model, _ in package.targets)
-    found = [form.shown(values_of(package), Words(plan, tables)) for form in FORMS.values()]
+    values = {
+        key: typed
+        for key, typed in values_of(package).items()
+        if not any(shapes.faults(shapes.attribute(key[0], key[2]), typed))
+    }
+    found = [form.shown(values, Words(plan, tables)) for form in FORMS.values()]
     return [part for form in found if form is not None for part in (form, Text())]
-
-
-def values_of(package: Package) -> dict[Key, Typed]:
-    """What the package demands and writes, by attribute; what is no A-XDR is left out."""
-    found: dict[Key, Typed] = {}
-    both: list[Check | Set] = list(package.checks)
-    both += [step for step in package.steps if isinstance(step, Set)]
-    for each in both:
-        try:
-            found[each.class_id, bytes(each.obis), each.attribute] = axdr.decode(each.data)
-        except ProtocolError:
-            continue
-    return found
 
 
 def image_table(image: ImageFile, signature: Text) -> RenderableType:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -21,8 +22,8 @@ from tools.package.forms import hours, tariff
 from tools.package.forms.all import FORMS
 from tools.package.forms.words import Words
 from tools.package.model import file
+from tools.package.opened import values_of
 from tools.package.plan import Plan
-from tools.package.show import values_of
 
 HEAD = 'name: test\nversion: "1"\nfor: [{model: AMI-E450}]\n'
 TARIFF = """\
@@ -296,3 +297,12 @@ def test_hours_before_the_first_switching_are_those_of_the_day_before() -> None:
     made = hours.bar(actions, {(table, 1): "A", (table, 2): "B"})
     assert made == "." * 12 + "A" * 13 + "B" * 23
     assert len(hours.ruler()) == len(made) == 48
+
+
+def test_the_configurations_in_the_readme_pass(tmp_path: Path) -> None:
+    readme = (EXAMPLES.parents[1] / "README.md").read_text()
+    section = readme.split("\n## ami-package\n")[1].split("\n## ")[0]
+    blocks = re.findall(r"```yaml\n(.*?)```", section, re.DOTALL)
+    assert len(blocks) == 2
+    for text in blocks:
+        assert compiled(tmp_path, text if "steps:" in text else HEAD + text).checks

@@ -276,9 +276,9 @@ OTHERS = [
     ),
     # register monitors
     (
-        write(MONITOR + "thresholds", "{array: [{long-unsigned: 2420}]}")
-        + write(MONITOR + "actions", "{array: []}"),
-        "expected an action set for each of the 1 thresholds, got 0",
+        write(MONITOR + "thresholds", "{array: [{long-unsigned: 2420}, {long-unsigned: 2530}]}")
+        + write(MONITOR + "actions", "{array: [%s]}" % (PAIR % 0)),
+        "expected an action set for each of the 2 thresholds, got 1",
     ),
     (
         write(MONITOR + "thresholds", "{array: [{long-unsigned: 2420}, {long: 5}]}"),

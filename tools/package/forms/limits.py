@@ -196,12 +196,14 @@ def _monitor_lines(own: dict[int, Typed]) -> list[str]:
     if THRESHOLDS not in own or ACTION_SETS not in own:
         return body
     pairs = [fields for _, fields in own[ACTION_SETS][1]]
+    if len(pairs) != len(own[THRESHOLDS][1]):
+        return body
     for table in {up[1][0][1] for up, _ in pairs} - {_NO_TABLE}:
         body.append("    table: %s" % obis.text(table))
     tags = {tag for tag, _ in own[THRESHOLDS][1]}
     body += ["    type: %s" % axdr.TAGS[tag] for tag in tags - {axdr.LONG_UNSIGNED}]
     body.append("    thresholds:" + ("" if own[THRESHOLDS][1] else " []"))
-    for (_, value), (up, down) in zip(own[THRESHOLDS][1], pairs, strict=False):
+    for (_, value), (up, down) in zip(own[THRESHOLDS][1], pairs, strict=True):
         body.append(
             "      - {at: %s, up: %s, down: %s}"
             % (value, _script_text(up[1]), _script_text(down[1]))

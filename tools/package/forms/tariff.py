@@ -370,10 +370,12 @@ def lines(values: Mapping[Key, Typed], known: Words) -> list[str]:
         return []
     (table,) = tables or {TARIFF_SCRIPTS}
     own = table == TARIFF_SCRIPTS
-    names = {number: word for word, number in known.plan.held.tariffs.items()} if own else {}
+    names_of = {number: word for word, number in known.plan.held.tariffs.items()} if own else {}
     text = ["tariff:", "  name: %s" % _octets_text(made.name)]
     if not own:
         text.append("  table: %s" % obis.text(table))
+    if (SCRIPTS, table, TABLE) in values:
+        text += _script_lines(values[SCRIPTS, table, TABLE], names_of)
     text.append("  seasons:")
     for name, start, week in made.seasons:
         text.append(
@@ -386,7 +388,8 @@ def lines(values: Mapping[Key, Typed], known: Words) -> list[str]:
     text.append("  days:")
     for number, actions in made.days:
         times = [
-            "%s: %s" % (words.quoted(render.moment(start)), names.get(script, "script %d" % script))
+            "%s: %s"
+            % (words.quoted(words.time_text(start)), names_of.get(script) or _numbered(script))
             for start, _, script in actions
         ]
         text.append("    %d: {%s}" % (number, ", ".join(times)))
@@ -394,6 +397,24 @@ def lines(values: Mapping[Key, Typed], known: Words) -> list[str]:
         text.append("  holidays:" + ("" if made.special else " {}"))
         for _, date, day in made.special:
             text.append("    %s: %d" % (words.quoted(render.moment(date)), day))
+    return text
+
+
+def _numbered(script: int) -> str:
+    return "script %d" % script
+
+
+def _script_lines(typed: Typed, names_of: Mapping[int, str]) -> list[str]:
+    text = ["  scripts:"]
+    for _, ((_, number), (_, actions)) in typed[1]:
+        made = []
+        for _, ((_, service), (_, class_id), (_, name), (_, index), parameter) in actions:
+            kind = names.ATTRIBUTE if service == 1 else names.METHOD
+            member = words.member_text(names.Member(kind, class_id, name, index))
+            word, value = ("write", "value") if service == 1 else ("call", "parameter")
+            made.append("{%s: %s, %s: %s}" % (word, member, value, words.typed_text(parameter)))
+        word = names_of.get(number) or "script-%d" % number
+        text.append("    %s: {number: %d, do: [%s]}" % (word, number, ", ".join(made)))
     return text
 
 

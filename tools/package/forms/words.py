@@ -6,10 +6,11 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from gateway.dlms.data import obis
-from tools.cosem import names, values
+from gateway.dlms.data import axdr, obis
+from tools.cosem import names, render, values
 from tools.cosem.names import ATTRIBUTE, METHOD, Member
 from tools.cosem.source import Item, nearest
+from tools.cosem.values import Typed
 from tools.package.model.tables import Tables
 from tools.package.plan import Plan
 
@@ -82,9 +83,31 @@ def seconds_text(number: int) -> str:
 
 def member_text(member: Member) -> str:
     """As names.parse() reads it, also of a class whose names are not known."""
-    return re.sub(r"^class (\d+) (.*) attribute (-?\d+)$", r"\1 \2 \3", str(member))
+    return re.sub(r"^class (\d+) (.*) (?:attribute|method) (-?\d+)$", r"\1 \2 \3", str(member))
 
 
 def quoted(text: str) -> str:
     """A text as YAML takes it whatever is in it."""
     return '"%s"' % text.replace("\\", "\\\\").replace('"', '\\"')
+
+
+def time_text(octets: bytes) -> str:
+    """A time without the seconds that are 0."""
+    text = render.moment(octets)
+    return text[:5] if octets[2:] == bytes(2) else text
+
+
+def typed_text(typed: Typed) -> str:
+    """A typed value as YAML takes it, on one line."""
+    tag, value = typed
+    if tag in (axdr.ARRAY, axdr.STRUCTURE):
+        content = "[%s]" % ", ".join(map(typed_text, value))
+    elif isinstance(value, bytes):
+        content = "0x" + value.hex() if tag == axdr.OCTET_STRING else quoted(render.moment(value))
+    elif isinstance(value, bool):
+        content = "true" if value else "false"
+    elif isinstance(value, str):
+        content = quoted(value)
+    else:
+        content = "" if value is None else str(value)
+    return "{%s: %s}" % (axdr.TAGS[tag], content)
