@@ -185,6 +185,9 @@ class _Change:
                 return
             except ActionRefused as refused:
                 if lost is not None:
+                    if await self._has_worked(step, True):  # the first one was heard
+                        self._note(step)
+                        return
                     self._invoked.append("%s may have been done" % _method(step))
                 raise _Refused(refused_with(refused.result, "action-refused"), str(refused))
             except NoAnswer as error:

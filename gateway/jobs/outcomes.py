@@ -25,6 +25,10 @@ _JITTER_PERCENT = 25
 # A meter that needs time (WAIT) is asked again for so long before that is a failure too.
 WAIT_LIMIT_MS = 7200000
 _LIMITED = ("image-verifying", "image-activating")
+# How a meter may look that is at one of these, and has no time to answer or starts anew: no failure
+# of its own. It is asked again after so many seconds.
+_NO_TIME = ("no-answer", "link-lost", "meter-busy", "association-lost")
+_NO_TIME_S = 60
 
 # Reasons that leave the meter as it was, because the order does not fit it.
 _REJECTING = (
@@ -70,6 +74,9 @@ class Outcomes:
         """The execution succeeds, fails, or waits for its next attempt."""
         entry = self._ledger.entry_of(execution.seq)
         seq, index = execution.seq, execution.index
+        before = self._ledger.reason_of(entry, index)
+        if result.reason in _NO_TIME and before in _LIMITED:
+            result = Result(WAIT, before, result.detail, wait_s=_NO_TIME_S)
         if result.outcome == WAIT:
             result = self._waited(entry, index, result)
         self._ledger.note(

@@ -27,7 +27,12 @@ from gateway.activities import attributes, identity, readable
 from gateway.activities.image import block_planning, image_object, methods, transfer
 from gateway.activities.image.block_planning import Bitmap
 from gateway.activities.image.blocks import SENTINELS, Blocks
-from gateway.activities.image.conversations import Conversations, Gone, Stopped
+from gateway.activities.image.conversations import (
+    AT_VERIFYING,
+    Conversations,
+    Gone,
+    Stopped,
+)
 from gateway.activities.image.image_object import (
     ACTIVATE,
     ACTIVATED,
@@ -69,7 +74,6 @@ WORTH_A_PROBE = 64  # blocks: so many are not sent before it is known that broad
 USUAL_ROUNDS = 2  # expected before the sentinels have been asked
 
 
-_VERIFYING = Result(WAIT, "image-verifying", "the meter verifies", wait_s=methods.WAIT_S)
 _BUSY = Result(KO, "meter-busy", "step 1: the meter does not begin the transfer now")
 _STOPPED = Result(WAIT, "interrupted", "the transfer was stopped", wait_s=1)
 
@@ -270,7 +274,8 @@ class Campaign:
         member.activating = False
         status = image_object.number(found.value(STATUS), "image_transfer_status")
         if status == VERIFYING:
-            return self._talk.later(member, _VERIFYING)
+            member.before = VERIFYING
+            return self._talk.later(member, AT_VERIFYING)
         if status not in (NOT_INITIATED, INITIATED, VERIFY_FAILED):
             told = self._told(found) if not self._told_all else await self._asked(client)
             if status == VERIFIED:
@@ -317,7 +322,7 @@ class Campaign:
             if not passing(refused.result):
                 return self._not_good(member, str(refused))
             member.before = VERIFYING  # what its status says from now on, is new
-            later = self._talk.later(member, _VERIFYING)
+            later = self._talk.later(member, AT_VERIFYING)
             return methods.POLL_MS if isinstance(later, int) else later
         member.before = VERIFYING
         return 0

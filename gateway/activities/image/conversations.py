@@ -6,7 +6,7 @@ from __future__ import annotations
 import asyncio
 
 from gateway.activities import readable
-from gateway.activities.image.image_object import NOT_INITIATED
+from gateway.activities.image.image_object import NOT_INITIATED, VERIFYING
 from gateway.activities.image.methods import WAIT_S
 from gateway.activities.image.remaining_time import Outlook
 from gateway.activities.verdict import explained
@@ -66,6 +66,7 @@ PATIENCE_MS = 900_000  # for verification, and for activation, before the meter'
 GONE_MS = 600_000  # a modem that is out of order for so long ends the transfer
 RESULTS_AT_ONCE = 32  # written down side by side
 
+AT_VERIFYING = Result(WAIT, "image-verifying", "the meter verifies", wait_s=WAIT_S)
 STARTING = Result(WAIT, "image-activating", "the meter starts the image", wait_s=WAIT_S)
 
 
@@ -257,6 +258,8 @@ class Conversations:
             return AGAIN_MS << max(member.silent - 1, 0)
         if member.activating:
             return STARTING  # it may be starting: the next attempt will tell
+        if member.before == VERIFYING and not member.verified:
+            return AT_VERIFYING  # it may have no time for us
         reason = "link-lost" if member.heard else "no-answer"
         return Result(KO, reason, readable.one_line(str(unreached)))
 

@@ -309,6 +309,22 @@ def test_what_a_check_finds():
     meter = fleet.meters["M0"]
     meter.status, meter.have, meter.verify_polls = 2, whole, 9
     assert run(one._check(meter, member)) == conversations.AGAIN_MS
+    for _ in range(conversations.SILENT):  # it has no time for us
+        verdict = one._talk._broken(member, Unreached(True, "no answer"))
+    assert (verdict.outcome, verdict.reason) == (WAIT, "image-verifying")
+
+
+def test_a_status_that_has_not_moved_since_an_earlier_failure_says_nothing():
+    """It failed for want of blocks; now they are there, and the broadcast VERIFY was not heard."""
+    one, (member, *_), fleet, _ = a_campaign(1)
+    meter = fleet.meters["M0"]
+    meter.status, meter.have, meter.image = 4, "1" * BLOCKS, bytearray(CONTENT)
+    meter.identifier = b"V03"
+    member.before, member.stale, member.has = 4, True, Bitmap(BLOCKS)
+    assert run(one._check(meter, member)) == 0, "told to verify"
+    assert run(one._check(meter, member)) is None and member.verified
+    meter.status, member.verified = 4, False  # and now it has moved
+    assert run(one._check(meter, member)) is None and member.has is None, "brought anew"
 
 
 def test_what_a_check_finds_once_all_have_been_told_to_activate():

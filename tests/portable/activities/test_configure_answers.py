@@ -5,7 +5,7 @@ from __future__ import annotations
 from gateway.activities import configure
 from gateway.contract.package import Action, Check, Set
 from gateway.dlms.data import axdr
-from gateway.dlms.errors import AccessRefused, NoAnswer, ProtocolError
+from gateway.dlms.errors import AccessRefused, ActionRefused, NoAnswer, ProtocolError
 from tests.portable.activities.test_configure import (
     ACTIVATE,
     ACTIVE,
@@ -68,6 +68,29 @@ def test_a_method_that_may_have_been_done_is_named():
     assert result.detail.endswith("; not all is as before: %s may have been done" % METHOD)
     assert meter.values[PASSIVE] == OLD, "what was written is put back all the same"
     assert meter.done == [("set", 20, 6), ("action", 20, 1), ("set", 20, 6)]
+
+
+def test_a_method_that_was_heard_and_takes_its_time_is_judged_by_its_check():
+    """Its answer is lost; when it is asked again it is at work, and refuses."""
+    for refusal in ("temporary-failure", "other-reason"):
+        meter = a_meter()
+        held = meter.action
+
+        def begins(meter, refusal=refusal):
+            meter.refuse_action[ACTIVATE] = refusal
+
+        async def action(*item, meter=meter, held=held):
+            try:
+                await held(*item)
+            except ActionRefused:
+                meter.values[ACTIVE] = NEW  # done in the meantime
+                raise
+
+        meter.action = action
+        meter.methods[ACTIVATE] = begins
+        meter.lose_after = 1
+        result = outcome(meter, steps(SET_PASSIVE, ACTION))
+        assert told(result) == ("OK", "applied"), refusal
 
 
 def test_a_method_refused_at_once_was_not_done():

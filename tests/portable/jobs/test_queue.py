@@ -320,6 +320,28 @@ def test_waiting_has_an_end() -> None:
     assert world.states(1) == ["failed"] and world.reasons() == ["image-stuck"]
 
 
+def test_a_meter_that_is_silent_while_it_verifies_or_starts_has_not_failed() -> None:
+    for waits in (VERIFYING, Result(WAIT, "image-activating", wait_s=30)):
+        world = World()
+        world.job(1, ["A"], attempts=1)
+        done(world.queue, world.must_take(), waits)
+        world.clock.advance(30_000)
+        for reason in ("no-answer", "link-lost", "meter-busy", "association-lost"):
+            done(world.queue, world.must_take(), Result(KO, reason))
+            assert world.states(1) == ["queued"] and world.take() is None, reason
+            world.clock.advance(60_000)
+        done(world.queue, world.must_take(), APPLIED)
+        assert world.states(1) == ["succeeded"]
+    world = World()
+    world.job(1, ["A"], attempts=1)
+    done(world.queue, world.must_take(), VERIFYING)
+    world.clock.advance(30_000)
+    for _ in range(1 + WAIT_LIMIT_MS // 60_000):
+        done(world.queue, world.must_take(), NO_ANSWER)
+        world.clock.advance(60_000)
+    assert world.states(1) == ["failed"] and world.reasons() == ["image-stuck"]
+
+
 def test_waiting_for_a_set_time_has_that_end_only() -> None:
     world = World()
     world.job(1, ["A"], attempts=1)
