@@ -1,4 +1,4 @@
-"""The xDLMS APDUs with logical name referencing, both directions (Green Book 9.5).
+"""The xDLMS APDUs, both directions (Green Book 9.5); those with short names are in short.py.
 
 One class an APDU variant; each has `.encode() -> bytes`, and `decode(apdu)` gives back one of them:
 
@@ -41,9 +41,6 @@ Data, those of an ACTION the parameters, those of a list its values or answers w
 ACCESS_RESULTS (GET, SET) or ACTION_RESULTS. Blocks count from 1.
 decode raises ProtocolError and nothing else. It looks into a Data only where it must find its end:
 the value of a GET response and of a SET is the rest of the APDU, for axdr.decode to judge.
-
-Short name referencing (Read, Write and UnconfirmedWrite) is left out: the classes above have no
-use for it, and a meter that knows nothing else refuses the AARQ by name.
 """
 
 from __future__ import annotations

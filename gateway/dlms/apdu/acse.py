@@ -72,6 +72,9 @@ AUTHENTICATION_REQUIRED = 14
 # conformance block (Green Book 9.4.6.1): bit 0 is the first on the wire, so 1 << 23 - bit
 GENERAL_PROTECTION = 1 << 22
 GENERAL_BLOCK_TRANSFER = 1 << 21
+READ = 1 << 20
+WRITE = 1 << 19
+UNCONFIRMED_WRITE = 1 << 18
 ATTRIBUTE0_WITH_SET = 1 << 15
 PRIORITY = 1 << 14
 ATTRIBUTE0_WITH_GET = 1 << 13
@@ -79,8 +82,10 @@ BLOCK_GET = 1 << 12  # block-transfer-with-get-or-read
 BLOCK_SET = 1 << 11  # block-transfer-with-set-or-write
 BLOCK_ACTION = 1 << 10
 MULTIPLE_REFERENCES = 1 << 9
+INFORMATION_REPORT = 1 << 8
 DATA_NOTIFICATION = 1 << 7
 ACCESS = 1 << 6
+PARAMETERIZED_ACCESS = 1 << 5
 GET = 1 << 4
 SET = 1 << 3
 SELECTIVE_ACCESS = 1 << 2
@@ -90,6 +95,9 @@ ACTION = 1
 CONFORMANCE_NAMES = {
     GENERAL_PROTECTION: "general-protection",
     GENERAL_BLOCK_TRANSFER: "general-block-transfer",
+    READ: "read",
+    WRITE: "write",
+    UNCONFIRMED_WRITE: "unconfirmed-write",
     ATTRIBUTE0_WITH_SET: "attribute0-supported-with-set",
     PRIORITY: "priority-mgmt-supported",
     ATTRIBUTE0_WITH_GET: "attribute0-supported-with-get",
@@ -97,8 +105,10 @@ CONFORMANCE_NAMES = {
     BLOCK_SET: "block-transfer-with-set-or-write",
     BLOCK_ACTION: "block-transfer-with-action",
     MULTIPLE_REFERENCES: "multiple-references",
+    INFORMATION_REPORT: "information-report",
     DATA_NOTIFICATION: "data-notification",
     ACCESS: "access",
+    PARAMETERIZED_ACCESS: "parameterized-access",
     GET: "get",
     SET: "set",
     SELECTIVE_ACCESS: "selective-access",
@@ -107,7 +117,8 @@ CONFORMANCE_NAMES = {
 }
 
 _VERSION = 6
-_VAA_LN = 7  # vaa-name of logical name referencing
+VAA_LN = 0x0007  # vaa-name of logical name referencing
+VAA_SN = 0xFA00  # with short names: the base name of the current association
 _OID = b"\x60\x85\x74\x05\x08"  # 2.16.756.5.8
 
 
@@ -336,20 +347,21 @@ class InitiateRequest(Fields):
 
 class InitiateResponse(Fields):
     """`conformance` is what both sides will use; `max_pdu` what the server can receive, in bytes
-    (0: no limit)."""
+    (0: no limit); `vaa_name` VAA_LN or VAA_SN."""
 
-    __slots__ = ("conformance", "max_pdu")
-    FIELDS = ("conformance", "max_pdu")
+    __slots__ = ("conformance", "max_pdu", "vaa_name")
+    FIELDS = ("conformance", "max_pdu", "vaa_name")
 
-    def __init__(self, conformance: int, max_pdu: int) -> None:
+    def __init__(self, conformance: int, max_pdu: int, vaa_name: int = VAA_LN) -> None:
         self.conformance = conformance
         self.max_pdu = max_pdu
+        self.vaa_name = vaa_name
 
     def encode(self) -> bytes:
         out = bytearray((INITIATE_RESPONSE, 0, _VERSION))
         _put_conformance(out, self.conformance)
         _put_u16(out, self.max_pdu)
-        _put_u16(out, _VAA_LN)
+        _put_u16(out, self.vaa_name)
         return bytes(out)
 
     @staticmethod
@@ -363,9 +375,9 @@ class InitiateResponse(Fields):
             raise ProtocolError(f"DLMS version {version} where {_VERSION} is expected")
         conformance, pos = _conformance(data, pos)
         max_pdu, pos = _u16(data, pos)
-        _, pos = _u16(data, pos)  # vaa-name
+        vaa_name, pos = _u16(data, pos)
         _finished(data, pos, "InitiateResponse")
-        return InitiateResponse(conformance, max_pdu)
+        return InitiateResponse(conformance, max_pdu, vaa_name)
 
 
 # ---------------------------------------------------------------- BER

@@ -10,6 +10,8 @@ from gateway.dlms.apdu.parts import (
     octet_at,
     put_bytes,
     rest,
+    u16,
+    u16_at,
     u32,
     u32_at,
     values_at,
@@ -100,11 +102,8 @@ class InformationReport(Fields):
             out.append(0)
         put_length(out, len(self.names))
         for name in self.names:
-            if not 0 <= name <= 0xFFFF:
-                raise ValueError("short name %d does not fit 16 bits" % name)
             out.append(_VARIABLE_NAME)
-            out.append(name >> 8)
-            out.append(name & 0xFF)
+            out.extend(u16(name))
         out.extend(values_of(self.values))
         return bytes(out)
 
@@ -143,9 +142,8 @@ def _information_report(data: Bytes) -> InformationReport:
         choice, pos = octet_at(data, pos)
         if choice != _VARIABLE_NAME:
             raise ProtocolError("Variable-Access-Specification is choice %d, not 2" % choice)
-        high, pos = octet_at(data, pos)
-        low, pos = octet_at(data, pos)
-        names.append(high << 8 | low)
+        name, pos = u16_at(data, pos)
+        names.append(name)
     values, pos = values_at(data, pos)
     ends(data, pos)
     if len(values) != len(names):

@@ -20,6 +20,13 @@ if TYPE_CHECKING:
 
 SUCCESS = 0
 
+# tags of the services with short names (short.py): exchange and protection know them too
+READ_REQUEST = 0x05
+WRITE_REQUEST = 0x06
+READ_RESPONSE = 0x0C
+WRITE_RESPONSE = 0x0D
+UNCONFIRMED_WRITE_REQUEST = 0x16
+
 ACCESS_RESULTS = {
     0: "success",
     1: "hardware-fault",
@@ -65,6 +72,12 @@ def access_result_name(result: int) -> str:
 
 def action_result_name(result: int) -> str:
     return ACTION_RESULTS.get(result, "action-result %d" % result)
+
+
+def u16(value: int) -> bytes:
+    if not 0 <= value <= 0xFFFF:
+        raise ValueError("%d does not fit 16 bits" % value)
+    return value.to_bytes(2, "big")
 
 
 def u32(value: int) -> bytes:
@@ -142,6 +155,12 @@ def date_time_at(data: Bytes, pos: int) -> tuple[bytes, int]:
     if len(found) not in (0, 12):
         raise ProtocolError("a date-time of %d bytes where 12 or none are due" % len(found))
     return found, pos
+
+
+def u16_at(data: Bytes, pos: int) -> tuple[int, int]:
+    if pos + 2 > len(data):
+        raise ProtocolError("the APDU ends early")
+    return data[pos] << 8 | data[pos + 1], pos + 2
 
 
 def u32_at(data: Bytes, pos: int) -> tuple[int, int]:

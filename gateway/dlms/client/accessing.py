@@ -1,5 +1,5 @@
 """ACCESS over an Exchange: reads, writes and methods in one exchange; by lists, or one by one,
-where the meter has no ACCESS or the protection no form for it."""
+where the meter has no ACCESS (none with short names has it) or the protection no form for it."""
 
 from __future__ import annotations
 
@@ -14,24 +14,31 @@ if TYPE_CHECKING:
     from gateway.dlms.apdu.access import Operation
     from gateway.dlms.apdu.parts import DataResult
     from gateway.dlms.client.exchange import Exchange
+    from gateway.dlms.client.short_names import ShortNames
 
 _MOST = 64  # operations in one request
 
 
 async def access(
-    exchange: Exchange, operations: list[Operation], break_on_error: bool
+    exchange: Exchange,
+    short: ShortNames | None,
+    operations: list[Operation],
+    break_on_error: bool,
 ) -> list[DataResult]:
     found: list[DataResult] = []
     while len(found) < len(operations):
         following = operations[len(found) : len(found) + _MOST]
-        found += await _some(exchange, following, break_on_error)
+        found += await _some(exchange, short, following, break_on_error)
         if break_on_error and any(result != apdu.SUCCESS for result, _ in found):
             break
     return found
 
 
 async def _some(
-    exchange: Exchange, operations: list[Operation], break_on_error: bool
+    exchange: Exchange,
+    short: ShortNames | None,
+    operations: list[Operation],
+    break_on_error: bool,
 ) -> list[DataResult]:
     """The results of some operations from the first on, as many as go at once."""
     if exchange.agreed(acse.ACCESS) and exchange.protects(apdu.ACCESS_REQUEST):
@@ -46,13 +53,13 @@ async def _some(
                 if not isinstance(error, ServiceRefused) and _invokes(operations):
                     raise error
                 return await singly(
-                    exchange, acse.ACCESS, error, lambda: _by_list(exchange, operations[:1])
+                    exchange, acse.ACCESS, error, lambda: _by_list(exchange, short, operations[:1])
                 )
     choice = operations[0].CHOICE
     alike = 1
     while not break_on_error and alike < len(operations) and choice == operations[alike].CHOICE:
         alike += 1
-    return await _by_list(exchange, operations[:alike])
+    return await _by_list(exchange, short, operations[:alike])
 
 
 async def _access(
@@ -89,27 +96,38 @@ def _invokes(operations: list[Operation]) -> bool:
     return any(isinstance(operation, apdu.AccessAction) for operation in operations)
 
 
-async def _by_list(exchange: Exchange, operations: list[Operation]) -> list[DataResult]:
+async def _by_list(
+    exchange: Exchange, short: ShortNames | None, operations: list[Operation]
+) -> list[DataResult]:
     """Operations of one kind."""
-    gets = [each for each in operations if isinstance(each, apdu.AccessGet)]
+    gets = [
+        (each.class_id, each.obis, each.attribute, each.selection)
+        for each in operations
+        if isinstance(each, apdu.AccessGet)
+    ]
     if gets:
-        return await reading.get_list(
-            exchange, [(get.class_id, get.obis, get.attribute, get.selection) for get in gets]
-        )
-    sets = [each for each in operations if isinstance(each, apdu.AccessSet)]
+        if short is not None:
+            return await short.get_list(gets)
+        return await reading.get_list(exchange, gets)
+    sets = [
+        ((each.class_id, each.obis, each.attribute, each.selection), each.data)
+        for each in operations
+        if isinstance(each, apdu.AccessSet)
+    ]
     if sets:
-        results = await writing.set_list(
-            exchange,
-            [
-                ((each.class_id, each.obis, each.attribute, each.selection), each.data)
-                for each in sets
-            ],
-        )
+        if short is not None:
+            results = await short.set_list(sets)
+        else:
+            results = await writing.set_list(exchange, sets)
         return [(result, None) for result in results]
-    actions = [each for each in operations if isinstance(each, apdu.AccessAction)]
-    return await invoking.action_list(
-        exchange, [((each.class_id, each.obis, each.method), each.data) for each in actions]
-    )
+    actions = [
+        ((each.class_id, each.obis, each.method), each.data)
+        for each in operations
+        if isinstance(each, apdu.AccessAction)
+    ]
+    if short is not None:
+        return await short.action_list(actions)
+    return await invoking.action_list(exchange, actions)
 
 
 def _step(operation: Operation) -> str:

@@ -48,7 +48,21 @@ PROPOSED = (
     | acse.EVENT_NOTIFICATION
     | acse.ACTION
 )
+PROPOSED_SN = (
+    acse.GENERAL_PROTECTION
+    | acse.GENERAL_BLOCK_TRANSFER
+    | acse.READ
+    | acse.WRITE
+    | acse.UNCONFIRMED_WRITE
+    | acse.BLOCK_GET
+    | acse.BLOCK_SET
+    | acse.MULTIPLE_REFERENCES
+    | acse.INFORMATION_REPORT
+    | acse.DATA_NOTIFICATION
+    | acse.PARAMETERIZED_ACCESS
+)
 
+_INVOKING_SN = acse.READ | acse.PARAMETERIZED_ACCESS
 _REPLY_TO_HLS = 1
 _RELEASE_MS = 500  # for an RLRE, beside what the path takes
 
@@ -71,6 +85,8 @@ class Associating:
         self._crypto = crypto
         self._association = association
         self._next_counter = next_counter
+        self._short = association.referencing == acse.SN
+        self._proposed = PROPOSED_SN if self._short else PROPOSED
         self._dedicated = b""  # this association's key, where its protection has one
         self._open = False  # an AARQ is out, and no RLRQ after it
         self._aare_ms = 0  # how long the AARE took
@@ -136,7 +152,7 @@ class Associating:
             assert self._association.keys is not None
             exchange.ciphering.use(self._association.keys, received)
         exchange.max_send = min(max_pdu, exchange.link.max_apdu)
-        exchange.conformance = conformance & PROPOSED
+        exchange.conformance = conformance & self._proposed
 
     def use_keys(self, keys: Keys) -> None:
         """From the next request on, in this association and those to come: after a key change."""
@@ -196,9 +212,9 @@ class Associating:
         if wanted.protection.general and not conformance & acse.GENERAL_PROTECTION:
             raise NotSupported("%s: the meter did not agree to general-protection" % step)
         if wanted.proves:
-            # The association is only pending: nothing but this one ACTION is allowed in it, in
+            # The association is only pending: nothing but this one method is allowed in it, in
             # whatever it has to be wrapped to fit.
-            exchange.conformance = acse.ACTION | (
+            exchange.conformance = (_INVOKING_SN if self._short else acse.ACTION) | (
                 conformance & (acse.GENERAL_PROTECTION | acse.GENERAL_BLOCK_TRANSFER)
             )
             if exchange.ciphering is not None:
@@ -215,7 +231,9 @@ class Associating:
         before = exchange.ciphering
         self._dedicated = b""
         exchange.ciphering = None
-        if wanted.keys is None or (wanted.context == acse.LN and not wanted.protection.signed):
+        if wanted.keys is None or (
+            wanted.protection.form == PLAIN and not wanted.protection.signed
+        ):
             return
         exchange.ciphering = Ciphering(
             self._crypto,
@@ -241,7 +259,9 @@ class Associating:
 
     def _services(self) -> int:
         """What is proposed: nothing that the meter did not keep to before."""
-        return (self._association.services & PROPOSED or PROPOSED) & ~self._exchange.unkept
+        return (
+            self._association.services & self._proposed or self._proposed
+        ) & ~self._exchange.unkept
 
     def _initiate_request(self) -> bytes:
         largest = min(self._association.max_pdu or 0xFFFF, self._exchange.link.max_apdu, 0xFFFF)
@@ -253,7 +273,7 @@ class Associating:
         wanted = self._association
         if answer.result != acse.ACCEPTED:
             name = answer.diagnostic_name()
-            hint = _DIAGNOSTIC_HINTS.get(name, "check authentication, keys and client number")
+            hint = self._hint(name, answer.context)
             transient = answer.result == acse.REJECTED_TRANSIENT
             if transient:
                 hint = "the meter is busy, perhaps with another client: try again later"
@@ -279,6 +299,12 @@ class Associating:
             raise SecurityFailed("%s: the meter skips its own authentication" % step)
         return agreed
 
+    def _hint(self, diagnostic: str, context: int) -> str:
+        """What to try, of a meter that refuses and names a context of its own."""
+        if context != self._association.context and context in _CONTEXTS:
+            return "the meter wants %s" % _CONTEXTS[context]
+        return _DIAGNOSTIC_HINTS.get(diagnostic, "check authentication, keys and client number")
+
     async def _prove(self, challenge: bytes, answer: acse.Aare, step: str) -> None:
         """Passes 3 and 4 of HLS: our f(StoC) for the meter's f(CtoS)."""
         wanted = self._association
@@ -297,14 +323,7 @@ class Associating:
         try:
             hls.check_challenge(wanted.authentication, answer.value, challenge)
             own = proving.prove(answer.value, challenge, answer.title)
-            reply = await invoking.action(
-                self._exchange,
-                15,
-                wanted.current,
-                _REPLY_TO_HLS,
-                axdr.encode((axdr.OCTET_STRING, own)),
-                True,
-            )
+            reply = await self._reply_to_hls(axdr.encode((axdr.OCTET_STRING, own)))
             typed = axdr.decode(reply or b"")
             if typed[0] != axdr.OCTET_STRING:
                 raise ProtocolError("%s: the meter's HLS proof is not an octet-string" % step)
@@ -317,6 +336,16 @@ class Associating:
         except SecurityFailed as failed:
             raise SecurityFailed("%s: %s" % (step, failed))
 
+    async def _reply_to_hls(self, proof: bytes) -> bytes | None:
+        """Method reply_to_HLS_authentication of the current association."""
+        if self._short:
+            from gateway.dlms.client.short_names import reply_to_hls
+
+            return await reply_to_hls(self._exchange, self.abandon, proof)
+        return await invoking.action(
+            self._exchange, 15, self._association.current, _REPLY_TO_HLS, proof, True
+        )
+
     def _release_information(self) -> bytes:
         """What proves to a ciphering meter that the RLRQ is ours."""
         if self._exchange.ciphering is None or not self._exchange.conformance:
@@ -327,8 +356,16 @@ class Associating:
             return b""
 
 
+_CONTEXTS = {
+    acse.LN: "logical names (LN) without ciphering",
+    acse.SN: "short names (SN) without ciphering",
+    acse.LN_CIPHERED: "logical names (LN) with ciphering",
+    acse.SN_CIPHERED: "short names (SN) with ciphering",
+}
 _DIAGNOSTIC_HINTS = {
-    "application-context-name-not-supported": "the meter wants ciphering, or wants none",
+    "application-context-name-not-supported": (
+        "the meter wants ciphering, or wants none; or it knows the other names only (LN, SN)"
+    ),
     "calling-AP-title-not-recognized": "check the system title",
     "authentication-mechanism-name-not-recognised": "choose another authentication",
     "authentication-mechanism-name-required": "choose an authentication",

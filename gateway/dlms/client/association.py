@@ -21,6 +21,9 @@ HIGH_ECDSA = acse.HIGH_ECDSA
 
 CURRENT_ASSOCIATION = b"\x00\x00\x28\x00\x00\xff"  # 0.0.40.0.0.255
 
+LN = acse.LN
+SN = acse.SN
+
 _BY_SECRET = (LOW, HIGH, HIGH_MD5, HIGH_SHA1, HIGH_SHA256)
 
 
@@ -34,7 +37,8 @@ class Association:
     `keys` with ek and ak, else none. With a form other than PLAIN the application context is
     ciphered. `max_pdu` is the largest APDU to accept in bytes (0: what the path takes), `services`
     the conformance bits to propose (0: all that we know), `current` the association object that
-    the HLS proof goes to.
+    the HLS proof goes to (with short names it is always the one at 0xFA00). `referencing`: LN, or
+    SN for a meter that knows its attributes and methods by short names.
     """
 
     __slots__ = (
@@ -45,6 +49,7 @@ class Association:
         "keys",
         "max_pdu",
         "protection",
+        "referencing",
         "secret",
         "server_sap",
         "services",
@@ -62,6 +67,7 @@ class Association:
         algorithm: Algorithm | None = None,
         services: int = 0,
         current: bytes = CURRENT_ASSOCIATION,
+        referencing: int = LN,
     ) -> None:
         if not NONE <= authentication <= HIGH_ECDSA:
             raise ValueError("authentication %d is not one of 0 (NONE) to 7" % authentication)
@@ -75,6 +81,8 @@ class Association:
             raise ValueError("authentication %d needs a secret" % authentication)
         if authentication == HIGH and algorithm is None:
             raise ValueError("HIGH needs the manufacturer's algorithm")
+        if referencing not in (LN, SN):
+            raise ValueError("referencing %d is neither LN (1) nor SN (2)" % referencing)
         if protection is None:
             protection = Protection(GLO if keys is not None and keys.ek else PLAIN)
         if keys is not None:
@@ -91,11 +99,14 @@ class Association:
         self.algorithm = algorithm
         self.services = services
         self.current = current
+        self.referencing = referencing
 
     @property
     def context(self) -> int:
         """The application context's number."""
-        return acse.LN if self.protection.form == PLAIN else acse.LN_CIPHERED
+        if self.protection.form == PLAIN:
+            return self.referencing
+        return acse.LN_CIPHERED if self.referencing == LN else acse.SN_CIPHERED
 
     @property
     def proves(self) -> bool:

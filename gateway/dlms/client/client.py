@@ -5,7 +5,8 @@ number or invocation counter, and dropped. A request is sent again when no answe
 times in all; a method is never invoked twice, so an ACTION (or the last block of one) is sent once.
 Values that do not fit the meter's or the path's largest APDU travel in blocks. Every service is
 asked for, and only those that the meter grants and keeps to are used: a list goes one by one where
-there are no lists, ACCESS as lists.
+there are no lists, ACCESS as lists. Of a meter that has short names only (an association
+with SN) all is asked for alike; its names are found in its object list (short_names.py).
 
 Errors are those of errors.py; OSError and ModemError of the link pass through. After a
 ProtocolError the association is closed: associate() starts the next. Cancelling a call leaves the
@@ -23,8 +24,10 @@ from gateway.dlms.client.association import (
     HIGH_MD5,
     HIGH_SHA1,
     HIGH_SHA256,
+    LN,
     LOW,
     NONE,
+    SN,
     Association,
 )
 from gateway.dlms.client.exchange import Exchange
@@ -40,6 +43,7 @@ if TYPE_CHECKING:
     from gateway.dlms.apdu.action import Method
     from gateway.dlms.apdu.parts import DataResult, Selection, Target
     from gateway.dlms.client.reading import Rows
+    from gateway.dlms.client.short_names import ShortNames
     from gateway.dlms.data.axdr import Typed
     from gateway.dlms.protection.keyring import Keys
     from hal.ports import Clock, Crypto, Link
@@ -53,9 +57,11 @@ __all__ = (
     "HIGH_MD5",
     "HIGH_SHA1",
     "HIGH_SHA256",
+    "LN",
     "LOW",
     "NONE",
     "PROPOSED",
+    "SN",
     "Association",
     "Client",
 )
@@ -87,6 +93,11 @@ class Client:
             link, clock, timeout_ms, tries, max_value, window, on_notification, pause_ms
         )
         self._associating = Associating(self._exchange, crypto, association, next_counter)
+        self._short: ShortNames | None = None
+        if association.referencing == SN:
+            from gateway.dlms.client.short_names import ShortNames
+
+            self._short = ShortNames(self._exchange, self._associating.abandon)
 
     @property
     def conformance(self) -> int:
@@ -147,6 +158,8 @@ class Client:
         self, class_id: int, name: bytes, attribute: int, selection: Selection | None = None
     ) -> bytes:
         """The attribute's value: A-XDR Data as it came, for axdr.decode."""
+        if self._short is not None:
+            return await self._closing(self._short.get(class_id, name, attribute, selection))
         return await self._closing(
             reading.get(self._exchange, class_id, name, attribute, selection)
         )
@@ -155,6 +168,8 @@ class Client:
         """Several attributes (class_id, obis, attribute, selection), in as few exchanges as the
         meter's services and largest APDU allow: for each its data-access-result and value (None
         unless SUCCESS)."""
+        if self._short is not None:
+            return await self._closing(self._short.get_list(items))
         return await self._closing(reading.get_list(self._exchange, items))
 
     def read_profile(
@@ -177,7 +192,9 @@ class Client:
             raise ValueError("a range needs its start and its end")
         elif (first, last) != (1, 0):
             selection = by_entry(first, last)
-        return reading.Rows(self._exchange, name, selection, self._associating.abandon)
+        if self._short is not None:
+            return self._short.rows(name, selection)
+        return reading.rows(self._exchange, name, selection, self._associating.abandon)
 
     async def set(
         self,
@@ -190,6 +207,11 @@ class Client:
     ) -> None:
         """Write `data` (A-XDR Data); returns when the meter has said success, or at once where it
         is not `confirmed`."""
+        if self._short is not None:
+            await self._closing(
+                self._short.set(class_id, name, attribute, data, selection, confirmed)
+            )
+            return
         await self._closing(
             writing.set_(self._exchange, class_id, name, attribute, data, selection, confirmed)
         )
@@ -197,6 +219,8 @@ class Client:
     async def set_list(self, items: list[tuple[Target, bytes]]) -> list[int]:
         """Write several attributes, each ((class_id, obis, attribute, selection), data), in as few
         exchanges as possible: the data-access-result of each."""
+        if self._short is not None:
+            return await self._closing(self._short.set_list(items))
         return await self._closing(writing.set_list(self._exchange, items))
 
     async def action(
@@ -208,6 +232,8 @@ class Client:
         confirmed: bool = True,
     ) -> bytes | None:
         """Invoke a method, never more than once; its return parameters as A-XDR Data, or None."""
+        if self._short is not None:
+            return await self._closing(self._short.action(class_id, name, method, data, confirmed))
         return await self._closing(
             invoking.action(self._exchange, class_id, name, method, data, confirmed)
         )
@@ -215,6 +241,8 @@ class Client:
     async def action_list(self, items: list[tuple[Method, bytes | None]]) -> list[DataResult]:
         """Invoke several methods, each ((class_id, obis, method), data), in order, none more than
         once: for each its action-result and what it returned (None: nothing)."""
+        if self._short is not None:
+            return await self._closing(self._short.action_list(items))
         return await self._closing(invoking.action_list(self._exchange, items))
 
     async def access(
@@ -223,7 +251,9 @@ class Client:
         """apdu.AccessGet, AccessSet and AccessAction mixed, in order, by ACCESS; by lists or one by
         one where the meter has it not. For each its result (of ACCESS_RESULTS or ACTION_RESULTS)
         and data or None; with `break_on_error` the results end with the first refusal."""
-        return await self._closing(accessing.access(self._exchange, operations, break_on_error))
+        return await self._closing(
+            accessing.access(self._exchange, self._short, operations, break_on_error)
+        )
 
     async def listen(self, timeout_ms: int) -> Any:
         """The next notification (apdu.NOTIFICATIONS) while no request is under way, or None."""

@@ -2,8 +2,9 @@
 answer from what is late, double, forged or unasked for.
 
 An answer is known by its invoke-id, block number or invocation counter. What else the meter sends
-is dropped; notifications go to `on_notification`. An APDU that does not fit goes as general blocks
-(gbt.py) where the meter agreed to them.
+is dropped; notifications go to `on_notification`. Answers with short names have no invoke-id: what
+of them may still come is waited for before the next request goes out (settle). An APDU that does
+not fit goes as general blocks (gbt.py) where the meter agreed to them.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from __future__ import annotations
 import asyncio
 
 from gateway.dlms import apdu
-from gateway.dlms.apdu import acse, gbt
+from gateway.dlms.apdu import acse, gbt, parts
 from gateway.dlms.client.question import Question
 from gateway.dlms.client.refusals import service_refused
 from gateway.dlms.client.transfer import Transfer
@@ -47,6 +48,8 @@ _SERVICES = (
     apdu.SET_RESPONSE,
     apdu.ACTION_RESPONSE,
     apdu.ACCESS_RESPONSE,
+    parts.READ_RESPONSE,
+    parts.WRITE_RESPONSE,
 )
 _UNASKED = (apdu.DATA_NOTIFICATION, apdu.EVENT_NOTIFICATION, apdu.INFORMATION_REPORT)
 _FRAME_ERRORS = (apdu.SERVICE_ERRORS[5], apdu.SERVICE_ERRORS[6])
@@ -54,7 +57,8 @@ _FRAME_ERRORS = (apdu.SERVICE_ERRORS[5], apdu.SERVICE_ERRORS[6])
 
 class Exchange:
     """What the services of a client share. `window` is how many general blocks the meter may send
-    at once. `ciphering`, `conformance` (0: no association) and `max_send` are the association's."""
+    at once. `ciphering`, `conformance` (0: no association) and `max_send` are the association's.
+    `decode` knows the APDUs that may come; `unanswered` requests without invoke-id are out."""
 
     def __init__(
         self,
@@ -77,6 +81,8 @@ class Exchange:
         self.conformance = 0
         self.unkept = 0  # conformance bits given up, in all associations
         self.max_send = link.max_apdu
+        self.decode: Callable[[bytes], Any] = apdu.decode
+        self.unanswered = 0
         self._clock = clock
         self._window = window
         self._on_notification = on_notification
@@ -157,9 +163,16 @@ class Exchange:
         await self._pause()
         for _ in range(sent):
             transfer = self._transfer(self._protected(plain), step, long_answer)
+            nameless = invoke < 0 and self.conformance != 0
+            self.unanswered += nameless
             await transfer.send()
-            answer = await self._answer(question, transfer)
+            try:
+                answer = await self._answer(question, transfer)
+            except ServiceRefused:
+                self.unanswered -= nameless
+                raise
             if answer is not None:
+                self.unanswered -= nameless
                 return answer
             if transfer.cut:
                 break  # its blocks have been sent again and again already
@@ -246,7 +259,7 @@ class Exchange:
         except ServiceRefused as refused:
             # It has no invoke-id and is never ciphered: in the midst of an association a complaint
             # about counter or tag may be due to an old frame on its way twice.
-            if question.invoke < 0 or refused.service not in _FRAME_ERRORS:
+            if self.conformance == 0 or refused.service not in _FRAME_ERRORS:
                 raise
             question.complaint = refused
             return None
@@ -256,6 +269,30 @@ class Exchange:
             return answer
         transfer.forget()
         return None
+
+    async def settle(self) -> None:
+        """Until every answer that may still come is there, or nothing has come for as long as one
+        may take: of a request without invoke-id that was sent again, or given up, the answer would
+        be taken for the next one's."""
+        deadline = self._clock.ticks_ms() + self.timeout_ms
+        while self.unanswered > 0:
+            raw = await self._received(deadline)
+            if raw is None:
+                break
+            try:
+                # deciphered all the same: its counter must not be accepted another time
+                opened = self._opened(raw)
+                late = None if opened is None else self._read(opened, "late answer")
+            except ServiceRefused:
+                late = None
+                self.unanswered -= 1
+            except DlmsError:
+                continue
+            if isinstance(late, apdu.NOTIFICATIONS):
+                self._notify(late)
+            elif late is not None:
+                self.unanswered -= 1
+        self.unanswered = 0
 
     async def tell(self, plain: bytes, step: str) -> None:
         """Send a request that is not confirmed: nothing comes back."""
@@ -353,7 +390,7 @@ class Exchange:
     def _read(self, plain: bytes, step: str) -> Any:
         """The APDU in `plain`; refusals of the whole service raise."""
         try:
-            answer = apdu.decode(plain)
+            answer = self.decode(plain)
         except ProtocolError:
             if plain[0] != acse.RLRE:
                 raise

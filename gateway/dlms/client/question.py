@@ -29,7 +29,7 @@ class Question:
         """False for what is late or double; ProtocolError for what can be neither."""
         kinds, invoke, block = self.kinds, self.invoke, self.block
         if invoke < 0:
-            return isinstance(answer, kinds)
+            return isinstance(answer, kinds) and getattr(answer, "block", block) >= block
         if apdu.AccessResponse in kinds or isinstance(answer, apdu.AccessResponse):
             # the one service with a long invoke-id
             theirs = getattr(answer, "invoke", -1) if isinstance(answer, kinds) else -1

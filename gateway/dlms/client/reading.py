@@ -199,26 +199,53 @@ def without_stray(data: bytes, step: str) -> bytes:
     return data[:end]
 
 
+def rows(
+    exchange: Exchange,
+    name: bytes,
+    selection: Selection | None,
+    failed: Callable[[], Awaitable[None]],
+) -> Rows:
+    """The rows of the profile `name`."""
+    step = step_of(7, name, _BUFFER)
+
+    async def begin() -> tuple[_Pieces, bytes]:
+        _need(exchange, selection, step)
+        request = apdu.GetRequest(exchange.next_invoke(), 7, name, _BUFFER, selection)
+        pieces = _Pieces(exchange, request, step)
+        first = await pieces.first()
+        if isinstance(first, apdu.GetListResponse):
+            raise ProtocolError("%s: answered as a list" % step)
+        if isinstance(first, apdu.GetResponse):
+            if first.data is None:
+                raise access_refused(first.result, step)
+            first = first.data
+        return pieces, first
+
+    return Rows(begin, step, exchange.max_value, failed)
+
+
 class Rows:
     """The rows of a profile's buffer, one at a time: `async for row in rows`, each a list of typed
-    values. Of a long answer in GET blocks only what is not yet a whole row is held.
+    values. Of a long answer in blocks only what is not yet a whole row is held.
+
+    `begin` asks for the buffer: its pieces (`last`, `next()`), and the first of its bytes; it is
+    called once. `failed` closes the association after a protocol error.
 
     Null-data in a row is the meter's shorthand (Blue Book 4.3.6): the same as in the row before.
     """
 
     def __init__(
         self,
-        exchange: Exchange,
-        name: bytes,
-        selection: Selection | None,
+        begin: Callable[[], Awaitable[tuple[Any, bytes]]],
+        step: str,
+        max_value: int,
         failed: Callable[[], Awaitable[None]],
     ) -> None:
-        self._exchange = exchange
-        self._name = name
-        self._selection = selection
-        self._failed = failed  # closes the association after a protocol error
-        self._step = step_of(7, name, _BUFFER)
-        self._pieces: _Pieces | None = None
+        self._begin = begin
+        self._step = step
+        self._max_value = max_value
+        self._failed = failed
+        self._pieces: Any = None
         self._held = bytearray()
         self._pos = 0
         self._left = -1  # rows still to come; -1: not known yet
@@ -240,7 +267,8 @@ class Rows:
     async def _next(self) -> list[Typed] | None:
         try:
             if self._pieces is None:
-                await self._begin()
+                self._pieces, first = await self._begin()
+                self._held.extend(first)
             while True:
                 found = self._parsed()
                 if found is not None:
@@ -251,37 +279,19 @@ class Rows:
         except Broken as failed:
             raise access_refused(failed.result, self._step)
 
-    async def _begin(self) -> None:
-        _need(self._exchange, self._selection, self._step)
-        request = apdu.GetRequest(
-            self._exchange.next_invoke(), 7, self._name, _BUFFER, self._selection
-        )
-        self._pieces = _Pieces(self._exchange, request, self._step)
-        first = await self._pieces.first()
-        if isinstance(first, apdu.GetListResponse):
-            raise ProtocolError("%s: answered as a list" % self._step)
-        if isinstance(first, apdu.GetResponse):
-            if first.data is None:
-                raise access_refused(first.result, self._step)
-            first = first.data
-        self._held.extend(first)
-
     async def _more(self) -> None:
-        assert self._pieces is not None
         if self._pieces.last:
             raise ProtocolError("%s: it ends amid a row" % self._step)
         self._held[: self._pos] = b""
         self._pos = 0
         self._held.extend(await self._pieces.next())
-        if len(self._held) > self._exchange.max_value:
+        if len(self._held) > self._max_value:
             raise ProtocolError(
-                "%s: a row longer than the %d bytes allowed"
-                % (self._step, self._exchange.max_value)
+                "%s: a row longer than the %d bytes allowed" % (self._step, self._max_value)
             )
 
     def _parsed(self) -> list[Typed] | None:
         """A row that is there as a whole; None where more is needed, or nothing is left."""
-        assert self._pieces is not None
         last = self._pieces.last
         if self._left < 0 and not self._head(last):
             return None

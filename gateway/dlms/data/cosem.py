@@ -93,6 +93,25 @@ _ASSOCIATION_METHODS = [
     "add_user",
     "remove_user",
 ]
+_ASSOCIATION_SN = [
+    "object_list: array",
+    "access_rights_list: array",
+    "security_setup_reference: octet-string",
+    "user_list: array",
+    "current_user: structure",
+]
+_ASSOCIATION_SN_METHODS = [
+    "reserved",
+    "reserved",
+    "read_by_logicalname",
+    "reserved",
+    "change_secret",
+    "reserved",
+    "reserved",
+    "reply_to_hls_authentication",
+    "add_user",
+    "remove_user",
+]
 _PUSH = [
     "push_object_list: array",
     "send_destination_and_method: structure",
@@ -182,6 +201,10 @@ _ALL = [
     ),
     InterfaceClass(9, 0, "script_table", ["scripts: array"], ["execute"]),
     InterfaceClass(11, 0, "special_days_table", ["entries: array"], ["insert", "delete"]),
+    InterfaceClass(12, 1, "association_sn", _ASSOCIATION_SN[:2], _ASSOCIATION_SN_METHODS[:8]),
+    InterfaceClass(12, 2, "association_sn", _ASSOCIATION_SN[:3], _ASSOCIATION_SN_METHODS[:8]),
+    InterfaceClass(12, 3, "association_sn", _ASSOCIATION_SN, _ASSOCIATION_SN_METHODS),
+    InterfaceClass(12, 4, "association_sn", _ASSOCIATION_SN, _ASSOCIATION_SN_METHODS),
     InterfaceClass(15, 0, "association_ln", _ASSOCIATION[:7], _ASSOCIATION_METHODS[:4]),
     InterfaceClass(15, 1, "association_ln", _ASSOCIATION[:8], _ASSOCIATION_METHODS[:4]),
     InterfaceClass(15, 2, "association_ln", _ASSOCIATION, _ASSOCIATION_METHODS),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from gateway.dlms import apdu
-from gateway.dlms.apdu import acse
+from gateway.dlms.apdu import acse, parts
 
 GENERAL_GLO_TAG = 0xDB
 GENERAL_DED_TAG = 0xDC
@@ -15,6 +15,12 @@ GLO_OF = {
     acse.INITIATE_REQUEST: 0x21,
     acse.INITIATE_RESPONSE: 0x28,
     apdu.CONFIRMED_SERVICE_ERROR: 0x2E,
+    parts.READ_REQUEST: 0x25,
+    parts.WRITE_REQUEST: 0x26,
+    parts.READ_RESPONSE: 0x2C,
+    parts.WRITE_RESPONSE: 0x2D,
+    parts.UNCONFIRMED_WRITE_REQUEST: 0x36,
+    apdu.INFORMATION_REPORT: 0x38,
     apdu.GET_REQUEST: 0xC8,
     apdu.SET_REQUEST: 0xC9,
     apdu.EVENT_NOTIFICATION: 0xCA,
@@ -45,4 +51,5 @@ ALWAYS_GLOBAL = (
     apdu.CONFIRMED_SERVICE_ERROR,
     apdu.EVENT_NOTIFICATION,
     apdu.DATA_NOTIFICATION,
+    apdu.INFORMATION_REPORT,
 )
