@@ -9,7 +9,9 @@ from gateway.dlms.client.association import (
     HIGH_ECDSA,
     HIGH_GMAC,
     HIGH_SHA256,
+    LN,
     NONE,
+    SN,
     Association,
 )
 from gateway.dlms.protection.keyring import Keys
@@ -21,6 +23,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from gateway.contract.model import Model
     from gateway.meters.inventory import Inventory, Meter
+
+_REFERENCING = (LN, SN)  # as own_model.py counts them
 
 
 class Access:
@@ -42,6 +46,11 @@ class Access:
         """Whether invocation counters are spent on this meter."""
         return self.keys is not None and self.keys.ek != b""
 
+    @property
+    def referencing(self) -> int:
+        """LN or SN of association.py."""
+        return _REFERENCING[self.model.referencing]
+
     def association(self, meter: Meter) -> Association:
         model = self.model
         return Association(
@@ -53,6 +62,7 @@ class Access:
             model.max_pdu,
             Protection(FORMS[model.form], model.policy),
             services=model.services,
+            referencing=self.referencing,
             current=model.association,
         )
 

@@ -193,7 +193,10 @@ class Way:
             return False
 
         async def talk(link: Link) -> int:
-            client = self._client(link, Association(anybody.client_sap, anybody.server_sap))
+            association = Association(
+                anybody.client_sap, anybody.server_sap, referencing=self._access.referencing
+            )
+            client = self._client(link, association)
             await client.associate()
             counter = await invocation_counter(client, place.obis, place.class_id, place.attribute)
             await self._release(client)

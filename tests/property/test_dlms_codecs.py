@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -9,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gateway.dlms import apdu
-from gateway.dlms.apdu import acse, gbt
+from gateway.dlms.apdu import acse, gbt, short
 from gateway.dlms.data import axdr, obis
 from gateway.dlms.data.datetime import parse_date_time, text_date_time
 from gateway.dlms.errors import ProtocolError, SecurityFailed
@@ -297,7 +298,28 @@ APDUS = st.one_of(
         st.just(b"") | VALUE,
         st.booleans(),
     ),
-    st.builds(acse.InitiateResponse, st.integers(0, 0xFFFFFF), st.integers(0, 65535)),
+    st.builds(
+        acse.InitiateResponse,
+        st.integers(0, 0xFFFFFF),
+        st.integers(0, 65535),
+        st.sampled_from((acse.VAA_LN, acse.VAA_SN)),
+    ),
+)
+
+NUMBER = st.integers(0, 65535)  # of a block, with short names
+VARIABLES = st.lists(st.tuples(NUMBER, SELECTION), max_size=4)
+SHORT = st.one_of(
+    st.builds(short.ReadRequest, VARIABLES),
+    st.builds(short.ReadNext, NUMBER),
+    st.builds(short.ReadRequestBlock, st.booleans(), NUMBER, RAW),
+    st.builds(short.ReadResponse, st.lists(ANSWER, max_size=4)),
+    st.builds(short.ReadBlock, st.booleans(), NUMBER, RAW),
+    st.builds(short.ReadBlockAck, NUMBER),
+    VARIABLES.flatmap(lambda items: st.builds(short.WriteRequest, *lists(items))),
+    VARIABLES.flatmap(lambda items: st.builds(short.UnconfirmedWriteRequest, *lists(items))),
+    st.builds(short.WriteRequestBlock, st.booleans(), NUMBER, RAW),
+    st.builds(short.WriteResponse, BYTES),
+    st.builds(short.WriteBlockAck, NUMBER),
 )
 
 
@@ -310,6 +332,26 @@ def test_apdus_give_back_what_they_were_given(message: object) -> None:
 
 
 @few
+@given(SHORT | APDUS)
+def test_apdus_with_short_names_give_back_what_they_were_given(message: object) -> None:
+    encoded = message.encode()  # type: ignore[attr-defined]
+    assert short.decode(encoded) == message
+    assert short.decode(memoryview(encoded)) == message
+
+
+@few
+@given(SHORT, st.data())
+def test_apdus_with_short_names_bear_changed_and_cut_bytes(
+    message: object, data: st.DataObject
+) -> None:
+    raw = bytearray(message.encode())  # type: ignore[attr-defined]
+    for _ in range(data.draw(st.integers(1, 4))):
+        raw[data.draw(st.integers(0, len(raw) - 1))] = data.draw(st.integers(0, 255))
+    raw[data.draw(st.integers(0, len(raw))) :] = b""
+    comes_back(raw, short.decode)
+
+
+@few
 @given(APDUS, st.data())
 def test_apdus_bear_changed_and_cut_bytes(message: object, data: st.DataObject) -> None:
     raw = bytearray(message.encode())  # type: ignore[attr-defined]
@@ -319,14 +361,14 @@ def test_apdus_bear_changed_and_cut_bytes(message: object, data: st.DataObject) 
     comes_back(raw)
 
 
-def comes_back(raw: bytes | bytearray) -> None:
+def comes_back(raw: bytes | bytearray, decode: Callable[[Any], Any] = apdu.decode) -> None:
     """What is taken encodes, and decodes to the same again."""
     try:
-        message: Any = apdu.decode(raw)
+        message = decode(raw)
     except ProtocolError:
         return
     encoded = message.encode()
-    again: Any = apdu.decode(encoded)
+    again = decode(encoded)
     assert again.encode() == encoded
     assert type(again) is type(message)
 

@@ -7,7 +7,7 @@ from collections.abc import Coroutine, Iterator
 from typing import Any
 
 from gateway.dlms import apdu
-from gateway.dlms.apdu import acse
+from gateway.dlms.apdu import acse, short
 from gateway.dlms.apdu.access import AccessAction, AccessGet, AccessSet
 from gateway.dlms.client import client
 from gateway.dlms.data import axdr
@@ -42,6 +42,18 @@ def dlms_apdu(data: bytes) -> None:
     encoded = message.encode()
     again = apdu.decode(encoded)
     # BER carries more than the profile uses: what is skipped does not come back.
+    assert again == message or (data[0] in (acse.AARQ, acse.AARE) and again.encode() == encoded)
+
+
+@target
+def dlms_short(data: bytes) -> None:
+    """Plain APDUs with short names."""
+    try:
+        message = short.decode(data)
+    except ProtocolError:
+        return
+    encoded = message.encode()
+    again = short.decode(encoded)
     assert again == message or (data[0] in (acse.AARQ, acse.AARE) and again.encode() == encoded)
 
 
@@ -180,6 +192,21 @@ def dlms_client_signed(data: bytes) -> None:
         client.Association(
             1, authentication=client.HIGH_ECDSA, keys=_keys(), protection=protection
         ),
+    )
+
+
+@target
+def dlms_client_short(data: bytes) -> None:
+    """The client against any meter with short names."""
+    _converse(data, client.Association(16, referencing=client.SN))
+
+
+@target
+def dlms_client_short_hls(data: bytes) -> None:
+    """The same against one that holds the keys and means no good."""
+    _converse(
+        data,
+        client.Association(1, authentication=client.HIGH_GMAC, keys=_keys(), referencing=client.SN),
     )
 
 

@@ -636,7 +636,7 @@ def test_a_meter_of_the_other_names_is_told_by_name():
     link.then(acse.Aare(acse.LN, 1, (1, 2), b""))
     refused = raises(AssociationRefused, run, client(link).associate())
     assert "other names only (LN, SN)" in str(refused)
-    raises(ValueError, Association, 16, 1, 0, b"", None, 0, None, None, 3)
+    raises(ValueError, lambda: Association(16, referencing=3))
 
 
 def test_refusals_of_the_service():

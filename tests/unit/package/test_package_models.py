@@ -210,7 +210,7 @@ WRONG = {
     "sap": (LEAST + "access:\n  client: 0\n", "acme.yaml:4:11: expected a SAP"),
     "word": (LEAST + "access: {mechanism: gcm}\n", "got 'gcm'; did you mean 'gmac'?"),
     "services": (LEAST + "habits: {services: [set]}\n", "at least `get`"),
-    "service": (LEAST + "habits: {services: [get, read]}\n", "got 'read'"),
+    "service": (LEAST + "habits: {services: [get, reads]}\n", "got 'reads'"),
     "twice": (LEAST + "access: {key-order: [master, master]}\n", "at most once"),
     "place": (LEAST + "identity: {serial: 0.0.42.0.0.255}\n", "expected a class, an OBIS code and"),
     "reading": (

@@ -165,8 +165,10 @@ def _services(item: Item) -> int:
     if item.raw == "all":
         return 0
     bits = sum(_SERVICES(item))
-    if not bits & acse.GET:
-        raise item.problem("expected `all`, or a list with at least `get` in it")
+    if not bits & (acse.GET | acse.READ):
+        raise item.problem(
+            "expected `all`, or a list with at least `get` in it (`read` with short names)"
+        )
     return bits
 
 
