@@ -307,7 +307,7 @@ class Guard:
                 if demanded.form is None:
                     raise Damaged("a request that is signed only")
                 self._form = "plain"
-                self._advance_transaction(transaction)
+                self._advance_transaction(transaction, 0)
                 return raw
         elif demanded.signed:
             raise Damaged("a request without signature")
@@ -322,8 +322,6 @@ class Guard:
         # the dedicated key is in use from the end of HLS on: its proof may be under the global one
         if proof_only and (plain[0], plain[3:5], plain[11:12]) != (0xC3, b"\x00\x0f", b"\x01"):
             raise Damaged("APDU %02x where %s is due" % (raw[0], demanded.form))
-        if self._signed:
-            self._advance_transaction(transaction)
         return plain
 
     def seal(self, plain: bytes, counter: int | None = None) -> bytes:
@@ -425,9 +423,8 @@ class Guard:
         plain, counter = self._opened(key, content, parties)
         if name == "identified":
             self._advance(counter)
-        number = int.from_bytes(transaction, "big")
-        if not self._signed:
-            self._advance_transaction(number)
+        else:  # keys of their own each time: their counters may begin anew
+            self._advance_transaction(int.from_bytes(transaction, "big"), counter)
         return plain
 
     def _agreed(self, scheme: bytes, data: bytes, transaction: bytes) -> tuple[str, bytes]:
@@ -484,8 +481,6 @@ class Guard:
         reader.octets()
         if originator != self.client or recipient != self.own.title:
             raise Damaged("another originator or recipient")
-        if len(transaction) != 8:
-            raise Damaged("a transaction-id of %d bytes" % len(transaction))
         self._transaction = transaction
         return transaction, reader.data[start : reader.position]
 
@@ -523,10 +518,12 @@ class Guard:
             raise Stale(self.own.last_counter + 1)
         self.own.last_counter = counter
 
-    def _advance_transaction(self, number: int) -> None:
-        if number <= self.own.last_transaction:
+    def _advance_transaction(self, number: int, counter: int) -> None:
+        """Its name may have any length, and be the same for all: then the counter tells."""
+        order = number << 32 | counter
+        if order <= self.own.last_transaction:
             raise Damaged("a transaction that was there before")
-        self.own.last_transaction = number
+        self.own.last_transaction = order
 
 
 class Reader:

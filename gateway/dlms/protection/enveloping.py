@@ -25,6 +25,7 @@ from gateway.dlms.protection.policy import (
 from gateway.dlms.protection.public_key import derived_key, is_signed, sign
 from gateway.dlms.protection.tags import GENERAL_CIPHERING_TAG, PROTECTED
 from hal.ports import CryptoError
+from hal.rt.hexed import hexed
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -46,16 +47,20 @@ _SOURCES = {
 
 
 class Enveloping:
-    """`responder`: on the meter's side, which answers in the client's transactions."""
+    """`responder`: on the meter's side, which answers in the client's transactions. Theirs may
+    have names of any length. Where an invocation counter shows what is new, nothing else has to;
+    else transaction and counter together are higher than those before."""
 
-    __slots__ = ("_ciphering", "_crypto", "_done", "_responder", "_transaction")
+    __slots__ = ("_ciphering", "_crypto", "_done", "_last", "_name", "_responder", "_transaction")
 
     def __init__(self, ciphering: Ciphering, crypto: Crypto, responder: bool) -> None:
         self._ciphering = ciphering
         self._crypto = crypto
         self._responder = responder
-        self._transaction = 0  # the last one asked by us; of a responder, the last one answered
+        self._transaction = 0  # the last one asked by us
         self._done = True  # it has been answered
+        self._last = (0, 0)  # of a responder: the last one, and its invocation counter
+        self._name = b""  # of the transaction under way, as it is on the wire
 
     # ------------------------------------------------------------ sending
 
@@ -131,11 +136,8 @@ class Enveloping:
         if not self._responder:
             self._transaction = ciphering.counter()
             self._done = False
-        return Parties(
-            self._transaction.to_bytes(TRANSACTION_SIZE, "big"),
-            ciphering.keys.system_title,
-            ciphering.peer_title,
-        )
+            self._name = self._transaction.to_bytes(TRANSACTION_SIZE, "big")
+        return Parties(self._name, ciphering.keys.system_title, ciphering.peer_title)
 
     def _key_info_size(self) -> int:
         suite = self._ciphering.keys.suite
@@ -153,9 +155,9 @@ class Enveloping:
 
     def deciphered(self, protected: Bytes) -> bytes:
         """The plain APDU of a general-ciphering APDU, which is taken as used."""
-        plain, channel, counter, transaction = self._opened(protected)
+        plain, channel, counter, parties = self._opened(protected)
         self._ciphering.check_signed(plain)
-        self._take(channel, counter, transaction)
+        self._take(channel, counter, parties, channel is None)
         return plain
 
     def unsigned(self, protected: Bytes) -> bytes:
@@ -167,11 +169,11 @@ class Enveloping:
             raise SecurityFailed("the signature of an APDU does not verify; check the keys")
         if not content:
             raise ProtocolError("a signed APDU without content")
-        transaction = self._new_transaction(parties)
+        self._check_transaction(parties)
         if ciphering.protection.form == PLAIN:
             if content[0] in PROTECTED:
                 raise SecurityFailed("a ciphered APDU came where none is agreed")
-            self._take(None, 0, transaction)
+            self._take(None, 0, parties, True)
             return content
         if content[0] not in PROTECTED:
             raise SecurityFailed("an APDU that is only signed came, where ciphering is due")
@@ -181,22 +183,21 @@ class Enveloping:
             plain, channel, counter, _ = self._opened(content)
         else:
             plain, channel, counter = ciphering.deciphered(content)
-        self._take(channel, counter, transaction)
+        self._take(channel, counter, parties, True)
         return plain
 
-    def _opened(self, protected: Bytes) -> tuple[bytes, Channel | None, int, int | None]:
-        """(plain APDU, channel to count in or None, counter, transaction or None), all proven and
-        nothing taken as used yet."""
+    def _opened(self, protected: Bytes) -> tuple[bytes, Channel | None, int, Parties]:
+        """(plain APDU, channel to count in or None, counter, parties), all proven and nothing taken
+        as used yet."""
         ciphering = self._ciphering
         ciphering.check_enveloped()
         parties, info, content = envelope.ciphering_parts(protected)
         self._check_parties(parties)
-        transaction: int | None = None
-        if info.kind != envelope.IDENTIFIED or self._responder:
-            transaction = self._new_transaction(parties)
+        if info.kind != envelope.IDENTIFIED:
+            self._check_transaction(parties)
         channel, gcm = self._key_received(parties, info)
         plain, counter = ciphering.opened(gcm, content, parties.encode())
-        return plain, channel, counter, transaction
+        return plain, channel, counter, parties
 
     def _key_received(self, parties: Parties, info: KeyInfo) -> tuple[Channel | None, AesGcm]:
         crypto, keys = self._crypto, self._ciphering.keys
@@ -227,27 +228,31 @@ class Enveloping:
             raise SecurityFailed("general-ciphering: %s" % error)
         return None, self._agreed(shared, parties, info.parameters)
 
-    def _take(self, channel: Channel | None, counter: int, transaction: int | None) -> None:
+    def _take(
+        self, channel: Channel | None, counter: int, parties: Parties, transaction_counts: bool
+    ) -> None:
         """Now that all else is proven: was this there before? If not, it is from now on."""
-        if transaction is not None and not self._responder and self._done:
-            raise Replayed("the answer of transaction %d came again" % transaction)
+        number = int.from_bytes(parties.transaction, "big")
+        if transaction_counts and not self._responder and self._done:
+            raise Replayed("the answer of transaction %d came again" % number)
         if channel is not None:
             channel.take(counter)
-        if transaction is not None:
-            self._transaction = transaction
+        elif self._responder:
+            if (number, counter) <= self._last:
+                raise Replayed("transaction %d came again" % number)
+            self._last = (number, counter)
+        if self._responder:
+            self._name = parties.transaction
+        elif transaction_counts:
             self._done = True
 
-    def _new_transaction(self, parties: Parties) -> int:
-        """Its number: the one we asked in; of a responder, one higher than all before."""
-        number = int.from_bytes(parties.transaction, "big")
-        if len(parties.transaction) != TRANSACTION_SIZE:
-            raise SecurityFailed("a transaction-id of %d bytes" % len(parties.transaction))
-        if self._responder:
-            if number <= self._transaction:
-                raise Replayed("transaction %d came again" % number)
-        elif number != self._transaction:
-            raise Replayed("an answer of transaction %d, not %d" % (number, self._transaction))
-        return number
+    def _check_transaction(self, parties: Parties) -> None:
+        """An answer is of the transaction that we asked in."""
+        if not self._responder and parties.transaction != self._name:
+            raise Replayed(
+                "an answer of transaction %s, not %s"
+                % (hexed(parties.transaction), hexed(self._name))
+            )
 
     def _check_parties(self, parties: Parties) -> None:
         ciphering = self._ciphering

@@ -16,6 +16,8 @@ from gateway.dlms.client.association import (
 )
 from gateway.dlms.errors import ProtocolError, Replayed, SecurityFailed
 from gateway.dlms.protection import envelope, hls
+from gateway.dlms.protection.envelope import Parties
+from gateway.dlms.protection.enveloping import Enveloping
 from gateway.dlms.protection.keyring import Keys
 from gateway.dlms.protection.policy import (
     AUTHENTICATED,
@@ -256,6 +258,37 @@ def test_envelopes_for_others_are_refused() -> None:
         )
         raises(SecurityFailed, other.unprotect, request)
         assert meter.unprotect(request) == GET
+
+
+def test_transactions_may_have_names_of_any_length() -> None:
+    """The client's, for whom answers; the same name for all of them, or none at all."""
+    ways = [(suite, how) for suite, how in CASES if how.form == GENERAL_CIPHERING]
+    for suite, how in ways:
+        if how.signed:
+            continue
+        for name in (b"", b"\0", b"\0" * 8, b"\x01", b"a name of 21 bytes...", b"\xff" * 8):
+            client, meter = sides(suite, how)
+            client._enveloping = named = Names(client, CRYPTO, False)
+            named.name = name
+            for turn in range(3):
+                recorded = client.protect(GET)
+                assert meter.unprotect(recorded) == GET, (name, turn)
+                answer = meter.protect(b"\xc4" + GET)
+                assert answer[1 : 2 + len(name)] == bytes((len(name),)) + name
+                assert client.unprotect(answer) == b"\xc4" + GET
+                raises(Replayed, client.unprotect, answer)
+                raises(Replayed, meter.unprotect, recorded)
+
+
+class Names(Enveloping):
+    """A client that calls all its transactions the same."""
+
+    name = b""
+
+    def _parties(self) -> Parties:
+        found = super()._parties()
+        found.transaction = self._name = self.name
+        return found
 
 
 def _rest(own: Keys) -> tuple[bytes, bytes, bytes, bytes]:

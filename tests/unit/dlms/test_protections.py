@@ -29,6 +29,8 @@ from gateway.dlms.errors import (
     SecurityFailed,
     ServiceRefused,
 )
+from gateway.dlms.protection.envelope import Parties
+from gateway.dlms.protection.enveloping import Enveloping
 from gateway.dlms.protection.keyring import Keys
 from gateway.dlms.protection.policy import (
     AUTHENTICATED,
@@ -112,6 +114,23 @@ async def exercise(client: Client) -> None:
     assert len(await client.get(15, obis.parse("0.0.40.0.0.255"), 2)) > 1000  # in blocks
     await client.action(7, PROFILE, 1, axdr.encode((axdr.INTEGER, 0)))
     await client.release()
+
+
+@pytest.mark.parametrize("key", ["identified", "wrapped", "static"])
+@pytest.mark.parametrize("name", [b"", b"\0", b"\0" * 8, b"twelve bytes"])
+def test_transactions_of_any_name(key: str, name: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of a client that calls all of them the same, as several peers do."""
+    parties = Enveloping._parties
+
+    def named(self: Enveloping) -> Parties:
+        found = parties(self)
+        found.transaction = self._name = name
+        return found
+
+    monkeypatch.setattr(Enveloping, "_parties", named)
+    how = Protection(GENERAL_CIPHERING, key=key)
+    server = meter(1, demand=Demand("general-ciphering"))
+    asyncio.run(exercise(connected(server, association(HIGH_GMAC, client_keys(1), how))))
 
 
 AUTHENTICATIONS = [NONE, LOW, HIGH, HIGH_MD5, HIGH_SHA1, HIGH_GMAC, HIGH_SHA256, HIGH_ECDSA]
