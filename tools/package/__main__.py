@@ -26,7 +26,7 @@ from tools.package.keys import KeyProblem, SigningKey, load_trust
 from tools.package.model import command as model_command
 from tools.package.model import file
 from tools.package.model.file import ModelProblem
-from tools.package.opened import YAML, package_of
+from tools.package.opened import YAML, package_of, tables_of
 from tools.package.show import image_table, table
 
 EXAMPLES = Path(__file__).parent / "examples"
@@ -151,10 +151,11 @@ def _sign(options: argparse.Namespace) -> int:
 
 
 def _show(options: argparse.Namespace) -> int:
-    tables = file.find(options.model).tables
     if options.file.suffix in YAML:
+        package = compile_file(options.file)
+        tables = tables_of(package, options.model)
         unsigned = Text("none: this is a configuration, `build` signs it", "yellow")
-        Console().print(table(compile_file(options.file), unsigned, tables))
+        Console().print(table(package, unsigned, tables))
         return 0
     raw = options.file.read_bytes()
     described: ImageFile | None = None
@@ -174,7 +175,8 @@ def _show(options: argparse.Namespace) -> int:
     if described is not None:
         Console().print(image_table(described, signature))
     else:
-        Console().print(table(Package.from_payload(payload), signature, tables))
+        package = Package.from_payload(payload)
+        Console().print(table(package, signature, tables_of(package, options.model)))
     return status
 
 
@@ -200,9 +202,10 @@ def _from_meter(options: argparse.Namespace) -> int:
         print("ami-package: --only: expected some of %s, got %s" % (known, unknown[0]),
               file=sys.stderr)  # fmt: skip
         return 2
-    tables = file.find(options.model).tables
+    model = file.find(options.model or OWN)
+    more = options.more + (["--model", options.model] if options.model else [])
     try:
-        found = from_meter.read(options.url, parts, tables, options.more)
+        found = from_meter.read(options.url, parts, model, more)
     except from_meter.NotRead as error:
         print("ami-package: %s" % error, file=sys.stderr)
         return error.status
@@ -212,7 +215,7 @@ def _from_meter(options: argparse.Namespace) -> int:
         print("ami-package: the meter holds nothing of %s" % ", ".join(parts), file=sys.stderr)
         return 1
     name = options.name or "from-%s" % (found.serial or "meter")
-    from_meter.write(options.output, found, parts, name, options.model, tables)
+    from_meter.write(options.output, found, parts, name, model.tables)
     print("%s: %d values; `check` and `build` go on from there"
           % (options.output, len(found.values)))  # fmt: skip
     return 0
@@ -325,9 +328,8 @@ def _parser() -> argparse.ArgumentParser:
 def _add_model(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--model",
-        default=OWN,
         metavar="NAME|FILE",
-        help="the model whose words are used (default: %(default)s)",
+        help="the model whose words are used; default: the package's, or %s" % OWN,
     )
 
 

@@ -23,7 +23,8 @@
     meter: {scripts: ..., days: ...}         # what it refers to and the meter has already (held.py)
 
 Instead of steps, or before them, there may be forms: `clock:`, `tariff:`, `profile:`, `alarms:`,
-`limits:` (forms/). They use the words of the model that is named in `model:`.
+`limits:` (forms/). They use the words of the model that is named in `model:`, or of ours; then the
+package is for meters of this model only.
 
 What a step writes, and the `until` of a call, must hold at the end too, unless the step says
 `check: false`. When several steps touch one attribute, the last one counts.
@@ -106,14 +107,18 @@ def compile_file(path: Path) -> Package:
     if plan.problems:
         raise Problems(plan.problems)
     checks = list(plan.checks.values())
-    return Package(name, version, description, targets, plan.steps, checks, plan.permits)
+    model = compiler.model
+    return Package(name, version, description, targets, plan.steps, checks, plan.permits, model)
 
 
 class _Compiler:
-    """Keeps the problems it meets and goes on with the next entry."""
+    """Keeps the problems it meets and goes on with the next entry. `model`: of the meters that the
+    package is for, "" for any.
+    """
 
     def __init__(self) -> None:
         self.plan = Plan()
+        self.model = ""
 
     def text(self, item: Item, what: str, most: int) -> str:
         try:
@@ -168,23 +173,24 @@ class _Compiler:
                     "expected `steps:`, or a form (%s), got neither" % ", ".join(FORMS)
                 )
             )
-        if not present:
-            return
-        words = Words(self.plan, self._tables(fields.get("model")))
+        tables = self._tables(fields.get("model"))
+        words = Words(self.plan, tables)
         for name in present:
             try:
                 FORMS[name].compile(fields[name], words)
             except Problem as problem:
                 self.plan.problems.append(problem)
+        if words.used or "model" in fields:
+            self.model = tables.name
 
     def _tables(self, item: Item | None) -> Tables:
         """Of the model that is named; ours, if none is."""
-        try:
-            return file.find(OWN if item is None else item.text("a model")).tables
-        except (file.ModelProblem, Problems, Problem, Refused, OSError) as error:
-            assert item is not None
-            self.plan.problems.append(item.problem("expected a model: %s" % error))
-            return file.find(OWN).tables
+        if item is not None:
+            try:
+                return file.find(item.text("a model")).tables
+            except (file.ModelProblem, Problems, Problem, Refused, OSError) as error:
+                self.plan.problems.append(item.problem("expected a model: %s" % error))
+        return file.find(OWN).tables
 
     def permit(self, item: Item) -> None:
         known = " or ".join(protected_objects.WORDS)

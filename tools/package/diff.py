@@ -21,7 +21,7 @@ _NOTHING = "nothing"
 def headings(first: Package, second: Package) -> list[str]:
     """What they say of themselves, where it differs."""
     found = []
-    for what in ("name", "version", "description", "targets", "permits"):
+    for what in ("name", "version", "description", "targets", "model", "permits"):
         one, other = getattr(first, what), getattr(second, what)
         if one != other:
             found.append("%s: %s -> %s" % (what, _heading(one), _heading(other)))

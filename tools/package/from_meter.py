@@ -15,8 +15,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from gateway.activities import protected_objects
+from gateway.activities import identity, protected_objects
 from gateway.contract.package import Set
+from gateway.contract.place import Place
 from gateway.dlms.data import axdr, obis
 from tools.cosem import shapes, source, values
 from tools.cosem.names import ATTRIBUTE, METHOD, Member
@@ -28,14 +29,13 @@ from tools.package.compile import compile_file
 from tools.package.forms import words
 from tools.package.forms.all import FORMS
 from tools.package.forms.words import Words
+from tools.package.model.compile import Compiled
 from tools.package.model.tables import Tables
 from tools.package.opened import values_of
 from tools.package.plan import Plan
 
 SCRIPTS = "scripts"
 PARTS = ("clock", SCRIPTS, "tariff", "profile", "alarms", "limits")
-LOGICAL_DEVICE_NAME = Member(ATTRIBUTE, 1, obis.parse("0.0.42.0.0.255"), 2)
-MODEL = Member(ATTRIBUTE, 1, obis.parse("0.0.96.1.1.255"), 2)
 _SCRIPT_TABLE = (9, held.TARIFF_SCRIPTS, 2)
 _OBJECTS: dict[str, list[tuple[int, str, tuple[int, ...]]]] = {  # class, OBIS, attributes
     "clock": [(8, "0.0.1.0.0.255", (3, 5, 6, 7, 8))],
@@ -68,12 +68,13 @@ class Found:
     missing: list[str] = field(default_factory=list)
 
 
-def read(url: str, parts: Sequence[str], tables: Tables, options: Sequence[str]) -> Found:
+def read(url: str, parts: Sequence[str], model: Compiled, options: Sequence[str]) -> Found:
     """`options` are those of ami-dlms. NotRead."""
-    wanted = members(parts, tables)
+    wanted = members(parts, model.tables)
+    serial, kind = _place(model.model.serial), _place(model.model.model)
     # its scripts are what a calendar may refer to
     extra = [each for each in [Member(ATTRIBUTE, *_SCRIPT_TABLE)] if each not in wanted]
-    every = [LOGICAL_DEVICE_NAME, MODEL, *wanted, *extra]
+    every = [each for each in (serial, kind) if each is not None] + wanted + extra
     command = [sys.executable, "-m", "tools.dlms", url, "get"]
     command += [words.member_text(each) for each in every]
     ran = subprocess.run([*command, "--json", *options], stdout=subprocess.PIPE)
@@ -90,16 +91,21 @@ def read(url: str, parts: Sequence[str], tables: Tables, options: Sequence[str])
             if member in wanted:
                 found.missing.append("%s: %s" % (member, answer.get("error", why)))
             continue
-        if member == LOGICAL_DEVICE_NAME:
-            found.serial = _text(typed)
-        elif member == MODEL:
-            found.model = _text(typed)
+        if member == serial:
+            found.serial = _said(typed, model.model.serial)
+        elif member == kind:
+            found.model = _said(typed, model.model.model)
         elif wrong := list(shapes.faults(shapes.attribute(member.class_id, member.index), typed)):
             found.missing.append("%s: %s" % (member, wrong[0][1]))
         else:
             found.values[member.key] = typed
             found.spelt[member.key] = answer["value"]
     return found
+
+
+def _place(place: Place | None) -> Member | None:
+    """Where the meter says who it is."""
+    return None if place is None else Member(ATTRIBUTE, *identity.key(place))
 
 
 def members(parts: Sequence[str], tables: Tables) -> list[Member]:
@@ -118,15 +124,13 @@ def members(parts: Sequence[str], tables: Tables) -> list[Member]:
     return found
 
 
-def write(
-    path: Path, found: Found, parts: Sequence[str], name: str, model: str, tables: Tables
-) -> None:
+def write(path: Path, found: Found, parts: Sequence[str], name: str, tables: Tables) -> None:
     """The file. Problems with what makes no sense in the meter itself; the file is there all the
     same."""
     plan = Plan()
     plan.held = held.of_models([found.model])
     known = Words(plan, tables)
-    head = _head(found, name, model, _scripts(found.values))
+    head = _head(found, name, tables.name, _scripts(found.values))
     wanted = {
         key: typed
         for key, typed in found.values.items()
@@ -236,9 +240,6 @@ def _member(key: Key) -> str:
     return words.member_text(Member(ATTRIBUTE, *key))
 
 
-def _text(typed: Typed) -> str:
-    """Of an identity: text up to the first NUL."""
-    value = typed[1]
-    if isinstance(value, bytes):
-        value = value.partition(b"\0")[0].decode("ascii", "replace")
-    return str(value).strip() if value is not None else ""
+def _said(typed: Typed, place: Place | None) -> str:
+    assert place is not None
+    return identity.text(axdr.encode(typed), place.reading) or ""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from gateway.contract import envelope
+from gateway.contract.model import OWN
 from gateway.contract.package import Check, Package, Set
 from gateway.contract.refused import Refused
 from gateway.dlms.data import axdr
@@ -13,6 +14,8 @@ from tools.cosem.values import Typed
 from tools.package import image
 from tools.package.calendar import Key
 from tools.package.compile import compile_file
+from tools.package.model import file
+from tools.package.model.tables import Tables
 
 YAML = (".yaml", ".yml")
 
@@ -38,3 +41,11 @@ def values_of(package: Package) -> dict[Key, Typed]:
         except ProtocolError:
             continue
     return found
+
+
+def tables_of(package: Package, named: str | None) -> Tables:
+    """Of the model that is named; else of the package's own, without any words where that is not at
+    hand; else of ours. ModelProblem, Problems, Refused, OSError."""
+    if named is None and package.model not in ("", *file.names()):
+        return Tables(package.model, 1, [], [], [], [], [], [], [])
+    return file.find(named or package.model or OWN).tables

@@ -79,6 +79,8 @@ def _heading(kind: str, package: Package | ImageFile) -> Table:
     for model, prefixes in package.targets:
         firmware = " or ".join("%s*" % prefix for prefix in prefixes)
         heading.add_row("For", "%s, firmware %s" % (model, firmware or "any"))
+    if isinstance(package, Package) and package.model:
+        heading.add_row("Model", package.model)
     return heading
 
 

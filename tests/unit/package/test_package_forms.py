@@ -234,6 +234,33 @@ def test_what_is_wrong_is_said_with_its_place(tmp_path: Path, form: str, said: s
     assert any(said in line for line in found), found
 
 
+def test_a_package_with_words_of_a_model_is_for_its_meters_only(tmp_path: Path) -> None:
+    for text, model in (
+        (CLOCK, ""),
+        (TARIFF, ""),
+        ("profile: {1.0.99.1.0.255: {period: 1 h}}\n", ""),
+        ("profile: {load-profile: {period: 1 h}}\n", "ami"),
+        (ALARMS, "ami"),
+        ("model: smr\n" + CLOCK, "smr"),
+        ("model: idis\nalarms: []\n", "idis"),
+    ):
+        package = compiled(tmp_path, HEAD + text)
+        assert package.model == model, text
+        assert Package.from_payload(package.to_payload()).model == model
+
+
+def test_a_package_of_an_unknown_model_is_shown_without_its_words(tmp_path: Path, capsys) -> None:
+    model = tmp_path / "own.yaml"
+    model.write_text("name: own\nnumber: 1\nlike: smr\n")
+    path = tmp_path / "test.yaml"
+    path.write_text(HEAD + "model: %s\nalarms: [last gasp]\n" % model)
+    assert main(["show", str(path)]) == 0
+    shown = capsys.readouterr().out
+    assert "Model      own" in shown and "last gasp" not in shown
+    assert main(["show", str(path), "--model", str(model)]) == 0
+    assert "alarm-filter-3: [last gasp]" in capsys.readouterr().out
+
+
 def test_other_models_have_other_words(tmp_path: Path) -> None:
     text = HEAD + "model: smr\nalarms: [clock invalid, last gasp]\n"
     assert [(step.obis[4], step.data.hex()) for step in compiled(tmp_path, text).steps] == [

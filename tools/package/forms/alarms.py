@@ -27,6 +27,7 @@ _BIT = re.compile(r"bit (\d+)$")
 
 
 def compile(item: Item, known: Words) -> None:
+    known.used = True  # the same bit is another alarm in another model
     if item.kind != "a mapping":
         _all(item, known)
         return

@@ -41,7 +41,7 @@ def compile(item: Item, known: Words) -> None:
 
 
 def _compile(key: Item, body: Item, known: Words) -> None:
-    name = words.named_object(key, known.tables, PROFILE)
+    name = words.named_object(key, known, PROFILE)
     fields = body.fields("a profile", [], ["columns", "period", "entries"])
     columns, period, entries = (fields.get(word) for word in ("columns", "period", "entries"))
     if columns is None and period is None and entries is None:

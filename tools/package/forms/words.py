@@ -20,10 +20,13 @@ UNITS = {"s": 1, "min": 60, "h": 3600, "day": 86400, "days": 86400}
 
 @dataclass
 class Words:
-    """What a form is compiled with: the plan it goes into, and the tables of the model."""
+    """What a form is compiled with: the plan it goes into, and the tables of the model; `used`:
+    whether what came of it depends on the model.
+    """
 
     plan: Plan
     tables: Tables
+    used: bool = False
 
 
 def attribute(class_id: int, name: bytes, index: int) -> Member:
@@ -49,14 +52,15 @@ def logical_name(item: Item | None, usual: bytes) -> bytes:
     return usual if item is None else values.logical_name(item)
 
 
-def named_object(item: Item, tables: Tables, class_id: int) -> bytes:
+def named_object(item: Item, words: Words, class_id: int) -> bytes:
     """A word of the model's for an object of the class, or its OBIS code."""
     try:
         return obis.parse(item.raw)
     except ValueError:
         pass
-    found = {word: name for word, of_class, name in tables.objects if of_class == class_id}
-    what = "an OBIS code, or a %s of the model %s" % (names.class_name(class_id), tables.name)
+    words.used = True
+    found = {word: name for word, of_class, name in words.tables.objects if of_class == class_id}
+    what = "an OBIS code, or a %s of the model %s" % (names.class_name(class_id), words.tables.name)
     return found[known(item, item.raw, found, what)]
 
 
