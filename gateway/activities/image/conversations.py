@@ -138,6 +138,10 @@ class Conversations:
         self._clock = fleet.clock
         self._control = control
         self._at_once = max(at_once, 1)
+        self._expected_s = {
+            "image-verifying": fleet.model.verify_s,
+            "image-activating": fleet.model.activate_s,
+        }
         self._gone_since: int | None = None
         self._halted: Stopped | Gone | None = None
         self._talked_ms = 0
@@ -158,7 +162,7 @@ class Conversations:
         fresh = [member for member in members if member in self.members]
         fresh.reverse()  # the next is the last
         waiting: list[tuple[int, Member]] = []  # those to be asked again, and when
-        self.outlook.talks = len(fresh)
+        self.outlook.begin(len(fresh))
         group = Group()
         for _ in range(min(self._at_once, len(fresh))):
             group.start(self._talks_with(fresh, waiting, work))
@@ -265,6 +269,7 @@ class Conversations:
 
     def later(self, member: Member, last: Result) -> int | Result:
         """In how many ms to ask a meter that needs time; past our patience, its end: `last`."""
+        self.outlook.waits(member.begun_ms, self._expected_s.get(last.reason, 0))
         if self._clock.ticks_ms() - member.begun_ms < PATIENCE_MS:
             return AGAIN_MS
         return last

@@ -35,6 +35,7 @@ TRIES = 3  # of a method that may be invoked twice
 SETTLE_MS = 15_000  # how long verification or activation is watched before others have their turn
 POLL_MS = 2_000
 WAIT_S = 30
+LONGEST_WAIT_S = 300
 PASSING, SILENT = "passing", "silent"  # besides action-results, what came of a method
 
 
@@ -114,14 +115,15 @@ async def _just_begun(client: Client) -> bool:
 # ---------------------------------------------------------------- step 5
 
 
-async def verify(client: Client, clock: Clock, before: int) -> None:
-    """`before`: the status when the blocks came; one that has not moved says nothing."""
+async def verify(client: Client, clock: Clock, before: int, verify_s: int = 0) -> None:
+    """`before`: the status when the blocks came; one that has not moved says nothing. `verify_s`:
+    how long it may take, 0: not known."""
     for _ in range(TRIES):
         said, silence = await _begin(client, VERIFY)
         unmoved: tuple[int, ...] = ()  # refused: nothing will move
         if said in ("", PASSING, SILENT):
             unmoved = (INITIATED,) if said == "" else (INITIATED, before)
-        status = await settled(client, clock, said in ("", PASSING), unmoved)
+        status = await settled(client, clock, said in ("", PASSING), unmoved, verify_s)
         if status == VERIFIED:
             return
         if status not in unmoved:
@@ -174,11 +176,19 @@ async def _begin(client: Client, method: int) -> tuple[str, NoAnswer | None]:
     return "", None
 
 
-async def settled(client: Client, clock: Clock, begun: bool, unmoved: tuple[int, ...]) -> int:
+def pause_s(expected_s: int) -> int:
+    """How long a meter is left alone with what may take it so long (0: not known)."""
+    return max(WAIT_S, min(expected_s // 8, LONGEST_WAIT_S))
+
+
+async def settled(
+    client: Client, clock: Clock, begun: bool, unmoved: tuple[int, ...], verify_s: int = 0
+) -> int:
     """The status once it is neither VERIFYING nor `unmoved`; `unmoved` when it stays so for a
     while. `begun`: the meter has said that it is at it; then it may have no time to answer."""
     began = clock.ticks_ms()
-    waits = Waits(Result(WAIT, "image-verifying", "the meter verifies", wait_s=WAIT_S))
+    wait_s = pause_s(verify_s)
+    waits = Waits(Result(WAIT, "image-verifying", "the meter verifies", wait_s=wait_s))
     while True:
         try:
             status = image_object.number(await client.get(*STATUS), "image_transfer_status")

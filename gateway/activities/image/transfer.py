@@ -35,13 +35,13 @@ from gateway.activities.image.image_object import (
 from gateway.activities.image.methods import (
     POLL_MS,
     SETTLE_MS,
-    WAIT_S,
     Busy,
     Failed,
     Waits,
     activate,
     initiated,
     pause,
+    pause_s,
     settled,
     verify,
 )
@@ -150,7 +150,7 @@ async def _steps(client: Client, order: Order, found: Attributes) -> Result:
         if status == VERIFIED and await _foreign(client, order.image):
             status = NOT_INITIATED  # another image: ours takes its place
         elif status == VERIFYING:
-            status = await settled(client, order.clock, True, ())
+            status = await settled(client, order.clock, True, (), order.model.verify_s)
             if status == VERIFIED and await _foreign(client, order.image):
                 status = NOT_INITIATED
         if status != VERIFIED:
@@ -184,7 +184,7 @@ async def _bring_good(client: Client, order: Order, found: Attributes, status: i
 
 async def _bring_whole(client: Client, order: Order, found: Attributes, status: int) -> None:
     before = await _bring(client, order, found, status)
-    await verify(client, order.clock, before)
+    await verify(client, order.clock, before, order.model.verify_s)
     told = await _foreign(client, order.image)
     if told:
         raise Failed(
@@ -309,7 +309,8 @@ async def _confirm(client: Client, order: Order) -> None:
     """The meter's own firmware identity says that it runs the image. It may have gone to start
     anew: then another conversation has to ask."""
     clock, image, firmware = order.clock, order.image, identity.firmware_key(order.model)
-    waits = Waits(Result(WAIT, "image-activating", "the meter starts the image", wait_s=WAIT_S))
+    wait_s = pause_s(order.model.activate_s)
+    waits = Waits(Result(WAIT, "image-activating", "the meter starts the image", wait_s=wait_s))
     deadline = clock.ticks_ms() + SETTLE_MS
     while True:
         try:

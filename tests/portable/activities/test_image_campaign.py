@@ -7,6 +7,7 @@ from gateway.activities.image import transfer as image_transfer
 from gateway.activities.image.campaign import Campaign
 from gateway.activities.image.conversations import Member
 from gateway.activities.image.transfer import Order
+from gateway.contract.own_model import OWN_MODEL
 from gateway.contract.result import WAIT
 from gateway.dlms.data import axdr
 from gateway.dlms.errors import ActionRefused, NoAnswer, ServiceRefused
@@ -103,6 +104,7 @@ class ScriptedFleet:
 
     def __init__(self, meters, others=()):
         self.kind = "plc"
+        self.model = OWN_MODEL
         self.clock = ManualClock(NOW)
         self.clock.sleep_ms = self._sleep_ms
         self.clock.wait_for_ms = self._wait_for_ms

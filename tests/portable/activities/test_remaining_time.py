@@ -46,3 +46,22 @@ def test_left_is_never_nothing_and_never_less():
     assert outlook.now(5) == ("survey", 0, 1)
     outlook.rounds = 1
     assert outlook.now(5) == ("survey", 0, 500), "at_once is at least one"
+
+
+def test_meters_that_verify_take_as_long_as_their_model_says_or_nobody_knows():
+    clock = ManualClock(0)
+    outlook = Outlook(clock, 1, 2)
+    outlook.rounds = 0
+    outlook.begin(2)
+    for _ in range(2):
+        outlook.talked(1000)
+        outlook.sent(10)
+    outlook.waits(clock.ticks_ms(), 0)
+    assert outlook.now(2) == ("survey", 0, 0), "never: less than a minute"
+    outlook.waits(clock.ticks_ms(), 1200)
+    clock.advance(300_000)
+    assert outlook.now(2) == ("survey", 300_000, 900_000)
+    clock.advance(900_000)
+    assert outlook.now(2) == ("survey", 1_200_000, 0)
+    outlook.begin(3)
+    assert outlook.now(2) == ("survey", 1_200_000, 3000)

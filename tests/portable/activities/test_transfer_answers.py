@@ -423,6 +423,11 @@ def test_verification_is_watched_for_so_long_and_then_waits():
     assert ACTIVATE not in meter.invoked
 
 
+def test_a_model_that_takes_long_is_left_alone_for_longer():
+    for expected_s, wait_s in ((0, 30), (240, 30), (1200, 150), (3600, 300)):
+        assert methods.pause_s(expected_s) == wait_s
+
+
 # ---------------------------------------------------------------- step 7
 
 
