@@ -122,6 +122,12 @@ def _parser() -> argparse.ArgumentParser:
     command.add_argument("--listen", action="store_true", help="listen at URL for meters that push")
     command.add_argument("--seconds", type=_seconds, default=60, metavar="S", help="default 60")
     command.add_argument("--count", type=_whole, default=0, metavar="N", help="stop after N")
+    command.add_argument(
+        "--peer-title",
+        type=_title,
+        metavar="HEX",
+        help="the meter's system title, where its pushes do not tell it",
+    )
     _add_image(add("image", "send a firmware image and activate it", image.image))
     return parser
 

@@ -54,7 +54,7 @@ def one_line(error: BaseException) -> str:
         elif error.service == "operation-not-possible":
             advised = "check --client and --auth"
     elif isinstance(error, SecurityFailed):
-        advised = "" if "check the keys" in text else "check --ek, --ak and --protection"
+        text, advised = _of_security(text)
     elif isinstance(error, asyncio.TimeoutError):
         text, advised = "nothing came in time", "try a longer --timeout"
     elif isinstance(error, OSError):
@@ -64,6 +64,41 @@ def one_line(error: BaseException) -> str:
             text = error.strerror
         advised = "" if ";" in text else "check the URL, and that nobody else is connected"
     return text if not advised or advised in text else "%s; %s" % (text, advised)
+
+
+# What a failure of security is about, and the options that are to blame; the first that is found.
+_BLAMED = (
+    ("invocation counter", ""),
+    ("transaction", ""),
+    ("without the signature", "leave out --signed if the meter does not sign"),
+    ("only signed", "try --protection plain"),
+    ("with a key", "check --key-source"),
+    ("signature", "check --peer-signing, the meter's public key"),
+    ("signed", "check --peer-signing, the meter's public key"),
+    ("verify", "check --peer-signing, the meter's public key"),
+    ("ECDSA", "check --signing-key and --peer-signing"),
+    ("our signing key", "check --signing-key"),
+    ("wrapped", "check --master"),
+    ("general-ciphering", "check --protection, --master, --agreement-key and --peer-agreement"),
+    ("than ours", "give it with --title"),
+    ("system title", "give the right --title, or the meter's own"),
+    ("security control", "choose it with --policy and --suite"),
+    ("tag ", "check --ek and --ak"),
+    ("proof", "check --ek, --ak and --password"),
+)
+_KEYS_AT_FAULT = ("; check the keys", "; check secret and keys")
+
+
+def _of_security(text: str) -> tuple[str, str]:
+    """(the text, the options to look at): the firmware's texts speak of keys, not of options."""
+    if "--" in text:
+        return text, ""
+    for said in _KEYS_AT_FAULT:
+        text = text.removesuffix(said)
+    for words, options in _BLAMED:
+        if words in text:
+            return text, options
+    return text, "check --ek, --ak and --protection"
 
 
 def short(error: BaseException) -> str:

@@ -1,8 +1,8 @@
 """notify: what a meter sends unasked.
 
 Over an association that stays open; or, with --listen, as the head-end whom meters push to: the
-URL is then the local address to listen at (tcp:// or udp://). Pushes under general-glo-ciphering
-are deciphered and checked with --ek and --ak.
+URL is then the local address to listen at (tcp:// or udp://). Pushes are put together from general
+blocks, deciphered and checked (pushed.py); what could not be checked is marked.
 """
 
 from __future__ import annotations
@@ -13,28 +13,28 @@ import json
 from typing import Any
 
 from gateway.dlms import apdu
-from gateway.dlms.data.axdr import bytes_at
 from gateway.dlms.errors import DlmsError, ProtocolError
-from gateway.dlms.protection.policy import GENERAL_GLO, Protection
-from gateway.dlms.protection.security import Ciphering
-from gateway.dlms.protection.tags import GENERAL_GLO_TAG, PROTECTED
 from hal.modem.wrapper import Unwrapper, unwrap
 from tools.cosem import render
 from tools.cosem.names import ATTRIBUTE, Member
-from tools.dlms import shown
+from tools.dlms import p1, readings, shown
 from tools.dlms.failure import DONE, REFUSED, CallProblem, one_line
 from tools.dlms.output import console, printable
 from tools.dlms.place import TCP, UDP
-from tools.dlms.session import Settings, conversation
+from tools.dlms.pushed import Blocks, Opener
+from tools.dlms.session import POLICIES, Settings, conversation
 
 _CONNECTIONS = 64  # meters pushing at once; more wait
 
 
 async def notify(options: argparse.Namespace, settings: Settings) -> int:
-    inbox = Inbox(settings, options.count)
     if options.listen:
+        due = POLICIES[options.policy or "both"]
+        opener = Opener(options, settings.crypto, settings.keys, settings.ek_alone, due)
+        inbox = Inbox(settings, options.count, opener)
         await _serve(settings, inbox, options.seconds)
     else:
+        inbox = Inbox(settings, options.count)
         await _wait(settings, inbox, options.seconds)
     if inbox.count == 0:
         console(stderr=True).print("nothing came within %g s" % options.seconds)
@@ -45,59 +45,49 @@ async def notify(options: argparse.Namespace, settings: Settings) -> int:
 class Inbox:
     """Shows notifications as they come, until `limit` are there (0: no limit)."""
 
-    def __init__(self, settings: Settings, limit: int) -> None:
+    def __init__(self, settings: Settings, limit: int, opener: Opener | None = None) -> None:
         self.count = 0
         self.full = asyncio.Event()
         self._settings = settings
         self._limit = limit
         self._out = console()
-        self._ciphering: dict[bytes, Ciphering] = {}  # by the meter's system title
+        self._blocks = Blocks()
+        self._opener = opener
 
-    def show(self, origin: str, notification: Any) -> None:
+    def show(self, origin: str, notification: Any, unproven: str = "") -> None:
+        """`unproven`: why it is not authenticated though it is protected."""
         if self.full.is_set():
             return
         self.count += 1
         if self._limit and self.count >= self._limit:
             self.full.set()
         if self._settings.json:
-            print(json.dumps(_json(origin, notification)), flush=True)
+            found = _json(origin, notification)
+            if unproven:
+                found["not_authenticated"] = unproven
+            print(json.dumps(found), flush=True)
         else:
-            self._out.print(printable(_text(origin, notification)), markup=False, soft_wrap=True)
+            text = _text(origin, notification, unproven)
+            self._out.print(printable(text), markup=False, soft_wrap=True)
 
-    def take(self, origin: str, raw: bytes) -> None:
-        """An APDU pushed to us; what it is not is told on stderr."""
+    def take(self, origin: str, sender: object, raw: bytes) -> None:
+        """An APDU pushed to us by `sender`; what it is not is told on stderr."""
         if self._settings.tracer is not None:
             self._settings.tracer.line("<", raw)
+        assert self._opener is not None
         try:
-            notification = apdu.decode(self._plain(raw))
-            if not isinstance(notification, apdu.NOTIFICATIONS):
+            whole = self._blocks.take(sender, raw)
+            if whole is None:
+                return
+            plain, unproven = self._opener.open(whole)
+            notification = plain.decode("ascii") if p1.is_text(plain) else apdu.decode(plain)
+            if not isinstance(notification, (str, *apdu.NOTIFICATIONS)):
                 raise ProtocolError("%s is no notification" % type(notification).__name__)
-        except DlmsError as error:
+        except (DlmsError, IndexError) as error:
             line = "%s: %s" % (origin, one_line(error))
             console(stderr=True).print(printable(line), markup=False, soft_wrap=True)
             return
-        self.show(origin, notification)
-
-    def _plain(self, raw: bytes) -> bytes:
-        if not raw or raw[0] not in PROTECTED:
-            return raw
-        keys = self._settings.association.keys
-        if keys is None or not keys.ek:
-            raise ProtocolError("a ciphered push came; give --ek and --ak")
-        if raw[0] != GENERAL_GLO_TAG:
-            raise ProtocolError("a push is deciphered under general-glo-ciphering only")
-        title, _ = bytes_at(raw, 1)
-        if title not in self._ciphering:
-            if len(self._ciphering) >= _CONNECTIONS:
-                self._ciphering.pop(next(iter(self._ciphering)))
-            self._ciphering[title] = Ciphering(
-                self._settings.crypto,
-                keys,
-                self._settings.next_counter,
-                title,
-                protection=Protection(GENERAL_GLO),
-            )
-        return self._ciphering[title].unprotect(raw)
+        self.show(origin, notification, unproven)
 
 
 async def _wait(settings: Settings, inbox: Inbox, seconds: float) -> None:
@@ -116,15 +106,8 @@ async def _serve(settings: Settings, inbox: Inbox, seconds: float) -> None:
     place = settings.place
     if place.scheme not in (TCP, UDP):
         raise CallProblem("--listen takes a tcp:// or udp:// URL: the local address")
-    loop = asyncio.get_running_loop()
-    if place.scheme == UDP:
-        transport, _ = await loop.create_datagram_endpoint(
-            lambda: _Datagrams(inbox), local_addr=(place.host, place.port)
-        )
-        close = transport.close
-    else:
-        server = await asyncio.start_server(_Stream(inbox), place.host, place.port)
-        close = server.close
+    listening = _Datagrams(inbox) if place.scheme == UDP else _Streams(inbox)
+    await listening.start(place.host, place.port)
     try:
         console(stderr=True).print("listening at %s" % place, markup=False)
         async with asyncio.timeout(seconds):
@@ -132,34 +115,65 @@ async def _serve(settings: Settings, inbox: Inbox, seconds: float) -> None:
     except TimeoutError:
         pass
     finally:
-        close()
+        await listening.stop()
 
 
 class _Datagrams(asyncio.DatagramProtocol):
     def __init__(self, inbox: Inbox) -> None:
         self._inbox = inbox
+        self._transport: asyncio.DatagramTransport | None = None
+
+    async def start(self, host: str, port: int) -> None:
+        loop = asyncio.get_running_loop()
+        self._transport, _ = await loop.create_datagram_endpoint(
+            lambda: self, local_addr=(host, port)
+        )
+
+    async def stop(self) -> None:
+        if self._transport is not None:
+            self._transport.close()
 
     def datagram_received(self, data: bytes, address: Any) -> None:
         try:
-            _, _, raw = unwrap(data)
+            source, destination, raw = unwrap(data)
         except ValueError:
             return
-        self._inbox.take(address[0], raw)
+        self._inbox.take(address[0], (address, source, destination), raw)
 
 
-class _Stream:
+class _Streams:
+    """A meter may leave its connection open for the next push: when all is shown it is closed here,
+    whoever is still connected."""
+
     def __init__(self, inbox: Inbox) -> None:
         self._inbox = inbox
         self._free = asyncio.Semaphore(_CONNECTIONS)
+        self._server: asyncio.Server | None = None
+        self._tasks: set[asyncio.Task[None]] = set()
 
-    async def __call__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        origin = writer.get_extra_info("peername")[0]
+    async def start(self, host: str, port: int) -> None:
+        self._server = await asyncio.start_server(self._accept, host, port)
+
+    async def stop(self) -> None:
+        if self._server is not None:
+            self._server.close()
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = asyncio.create_task(self._read(reader, writer))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _read(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        peer = writer.get_extra_info("peername")
         unwrapper = Unwrapper()
         try:
             async with self._free:
                 while data := await reader.read(4096):
-                    for _, _, raw in unwrapper.feed(data):
-                        self._inbox.take(origin, raw)
+                    for source, destination, raw in unwrapper.feed(data):
+                        self._inbox.take(peer[0], (peer, source, destination), raw)
         except (OSError, ValueError):
             pass  # gone, or no wrapper: nothing to be had from it
         finally:
@@ -169,13 +183,17 @@ class _Stream:
 # ---------------------------------------------------------------- output
 
 
-def _text(origin: str, notification: Any) -> str:
+def _text(origin: str, notification: Any, unproven: str) -> str:
+    mark = ", NOT AUTHENTICATED: %s" % unproven if unproven else ""
+    if isinstance(notification, str):
+        lines = p1.lines(notification.encode())
+        return "\n  ".join(["P1 text from %s%s" % (origin, mark), *lines])
     if isinstance(notification, apdu.InformationReport):
         lines = [
             "0x%04x: %s" % (name, render.data(value))
             for name, value in zip(notification.names, notification.values, strict=True)
         ]
-        return "\n  ".join(["information-report from %s" % origin, *lines])
+        return "\n  ".join(["information-report from %s%s" % (origin, mark), *lines])
     if isinstance(notification, apdu.EventNotification):
         time = _time(notification.time)
         heading = "event-notification from %s%s, %s" % (
@@ -186,11 +204,15 @@ def _text(origin: str, notification: Any) -> str:
     else:
         time = _time(notification.date_time)
         heading = "data-notification from %s%s" % (origin, time and ", " + time)
-    return "%s\n  %s" % (heading, render.lines(notification.data).replace("\n", "\n  "))
+    lines = render.lines(notification.data).split("\n")
+    lines += ["%s: %s" % each for each in readings.named(notification.data)]
+    return "\n  ".join([heading + mark, *lines])
 
 
 def _json(origin: str, notification: Any) -> dict[str, Any]:
     found: dict[str, Any] = {"from": origin}
+    if isinstance(notification, str):
+        return found | {"kind": "p1-text", "value": notification}
     if isinstance(notification, apdu.InformationReport):
         return found | {
             "kind": "information-report",
@@ -205,9 +227,14 @@ def _json(origin: str, notification: Any) -> dict[str, Any]:
             "attribute": _attribute(notification),
         }
     else:
-        found |= {"kind": "data-notification", "time": _time(notification.date_time)}
+        found |= {
+            "kind": "data-notification",
+            "invoke": notification.invoke & apdu.LONG_ID,
+            "time": _time(notification.date_time),
+        }
     found["value"] = shown.raw_as_json(notification.data)
-    return found
+    named = readings.named(notification.data)
+    return found | ({"readings": dict(named)} if named else {})
 
 
 def _attribute(event: apdu.EventNotification) -> str:
@@ -215,4 +242,4 @@ def _attribute(event: apdu.EventNotification) -> str:
 
 
 def _time(stamp: bytes) -> str:
-    return render.moment(stamp) if stamp else ""
+    return render.stamp(stamp) if stamp else ""

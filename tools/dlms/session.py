@@ -64,7 +64,11 @@ _MASTER = "AMI_DLMS_MASTER"
 
 
 class Settings:
-    """What all commands share. CallProblem says which option is wrong."""
+    """What all commands share. CallProblem says which option is wrong. Where pushes are listened
+    to, there are `keys` for them, and `ek_alone` where no authentication key is given."""
+
+    keys: Keys
+    ek_alone: bytes
 
     def __init__(self, options: argparse.Namespace) -> None:
         self.place = place.parse(options.url)
@@ -81,12 +85,18 @@ class Settings:
         self._via: str | None = options.via
         self._local = self._local_key(options)
         secret = _password(options)
-        ek, ak = _symmetric(options)
+        listening: bool = getattr(options, "listen", False)  # to pushes, without an association
+        ek, ak = _symmetric(options, listening)
         if self._local is not None and self._via is None:
             ek, ak = self._local.ek, self._local.ak  # it is the concentrator we speak to
         auth = options.auth or ("gmac" if ek else "low" if secret else "none")
         mechanism = MECHANISMS[auth]
         self.client: int = options.client or (PUBLIC if mechanism == NONE else MANAGEMENT)
+        if listening:
+            self.ek_alone = b"" if ak else ek
+            self.keys = self._own_keys(options, ek if ak else b"", ak)
+            self.association = Association(self.client, self.server)
+            return
         keys = self._own_keys(options, ek, ak) if ek or auth in ("sha256", "ecdsa") else None
         try:
             self.association = Association(
@@ -194,8 +204,8 @@ def _password(options: argparse.Namespace) -> bytes:
     return str(text).encode()
 
 
-def _symmetric(options: argparse.Namespace) -> tuple[bytes, bytes]:
-    """ek and ak; b"" and b"" where none are given."""
+def _symmetric(options: argparse.Namespace, alone: bool) -> tuple[bytes, bytes]:
+    """ek and ak; b"" and b"" where none are given. `alone`: ek will do without ak."""
     if options.keys is not None:
         if options.ek or options.ak:
             raise CallProblem("--keys, or --ek and --ak: not both")
@@ -204,7 +214,7 @@ def _symmetric(options: argparse.Namespace) -> tuple[bytes, bytes]:
         return _keys_of(options.keys, options.serial)
     ek = _key("--ek", options.ek or os.environ.get(_EK, ""))
     ak = _key("--ak", options.ak or os.environ.get(_AK, ""))
-    if bool(ek) != bool(ak):
+    if bool(ek) != bool(ak) and not (alone and ek):
         raise CallProblem("--ek and --ak (or %s and %s) go together" % (_EK, _AK))
     return ek, ak
 
