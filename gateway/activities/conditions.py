@@ -18,17 +18,21 @@ ENERGY = (3, b"\x01\x00\x01\x08\x00\xff", 2)  # value of active energy import, t
 COLUMNS = (7, b"\x01\x00\x63\x01\x00\xff", 3)  # capture_objects of load profile 1
 KEYS = (CLOCK, ENERGY, COLUMNS)  # read before and after
 
+_SAID = (1, 2, 11)  # hardware-fault, temporary-failure, object-unavailable
 _DEVIATION = 9  # offset in a date-time: what comes before it is local time (Blue Book 4.1.6.1)
 _NOT_SPECIFIED = 0xFF
 
 
 def broken(before: Attributes, after: Attributes, ordered: Container[Key]) -> str:
     """What does not hold any more, in words; "" when all does. A meter without one of the objects
-    is not asked for it; what the steps wrote themselves (`ordered`) is as they say."""
+    is not asked for it; what the steps wrote themselves (`ordered`) is as they say. AccessRefused
+    by a meter that cannot say now, or that is defective."""
     for key in KEYS:
         if key in before.values and key not in ordered:
             was, now = before.values[key], after.values.get(key)
             if now is None:
+                if after.refused.get(key) in _SAID:
+                    after.value(key)
                 return "%s cannot be read any more" % attribute(*key)
             if not _holds(key, was, now):
                 return "%s was %s, is now %s" % (attribute(*key), shown(was), shown(now))

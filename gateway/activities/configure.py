@@ -253,6 +253,8 @@ async def _judge(client: Client, package: Package, before: Attributes, change: _
             text = "%d differ; %s" % (len(differences), text)
         raise _Refused("read-back-differs", text)
     ordered = [_key(step) for step in package.steps if not isinstance(step, Action)]
+    acted = [(step.class_id, step.obis) for step in package.steps if isinstance(step, Action)]
+    ordered += [key for key in conditions.KEYS if (key[0], key[1]) in acted]
     broken = conditions.broken(before, after, ordered)
     if broken:
         raise _Refused("condition-broken", broken)

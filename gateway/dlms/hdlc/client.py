@@ -247,7 +247,8 @@ class HdlcClient:
 
     def _on_answer_to_snrm(self, frame: Frame) -> None:
         if frame.kind == frames.DM:
-            self._end(LinkLost("HDLC: the meter refuses the connection (DM); check the addresses"))
+            text = "HDLC: the meter refuses the connection (DM): it is busy, or check the addresses"
+            self._end(LinkLost(text))
         elif frame.kind == frames.UA:
             proposed = self._proposal()
             self.parameters = proposed.agreed(Parameters.decode(frame.information))

@@ -210,6 +210,44 @@ def test_a_meter_that_measures_otherwise_afterwards():
             assert result.reason == reason, (key, now, result)
 
 
+def test_a_condition_that_cannot_be_read_now_is_no_broken_one():
+    """By what the meter says: it is busy, or it has a fault; else it is broken by what was done."""
+    for refusal, reason in (
+        ("temporary-failure", "meter-busy"),
+        ("object-unavailable", "meter-busy"),
+        ("hardware-fault", "meter-defective"),
+        ("read-write-denied", "condition-broken"),
+    ):
+        meter = a_meter()
+        meter.values[conditions.ENERGY] = axdr.encode((axdr.DOUBLE_LONG_UNSIGNED, 7))
+        held = meter.get_list
+
+        async def get_list(items, meter=meter, held=held, refusal=refusal):
+            if meter.done:
+                meter.refuse_get[conditions.ENERGY] = refusal
+            return await held(items)
+
+        meter.get_list = get_list
+        result = outcome(meter)
+        assert result.reason == reason, (refusal, result)
+        assert "of what was done" in result.detail or "as before" in result.detail
+
+
+def test_a_method_of_the_clock_may_set_it_back():
+    meter = a_meter()
+    clock = b"\x09\x0c\x07\xea\x0b\x17\x01\x0c%c\x00\x00\x80\x00\x00"
+    meter.values[conditions.CLOCK] = clock % 30
+    adjust = (8, conditions.CLOCK[1], 1)
+
+    def back(meter):
+        meter.values[conditions.CLOCK] = clock % 15
+
+    meter.methods[adjust] = back
+    check = Check(8, conditions.CLOCK[1], 2, clock % 15)
+    package = a_package(steps=[Action(8, conditions.CLOCK[1], 1, None, check)], checks=[check])
+    assert outcome(meter, package).reason == "applied"
+
+
 def test_what_the_steps_order_is_not_a_broken_condition():
     columns = conditions.COLUMNS
     meter = a_meter()

@@ -132,11 +132,12 @@ def test_resumed_by_a_bitmap_that_is_padded(
     assert ran.json["resumed_at"] == 6
 
 
+@pytest.mark.parametrize("carrier", ["tcp", "udp", "hdlc"])
 def test_a_meter_with_another_client_is_told_to_be_busy(
-    stand: Stand, tool: Tool, keys: list[str]
+    stand: Stand, tool: Tool, keys: list[str], carrier: str
 ) -> None:
     stand.meter.faults.busy = 1
-    ran = tool(stand.tcp, "identify", *keys)
+    ran = tool(getattr(stand, carrier), "identify", *keys)
     assert ran.status == 1
     assert "rejected-transient" in ran.err and "try again later" in ran.err
     assert "check" not in ran.err
