@@ -9,7 +9,7 @@ import pytest
 
 from gateway.activities.image.transfer import Order
 from gateway.contract.kinds import IMAGE, READ
-from tests.unit.activities.scene import Scene
+from tests.unit.activities.scene import Scene, losing
 from tools.meter.image import ImageTransfer, make_image
 
 NEW = "V03.00.00"
@@ -57,6 +57,21 @@ def test_an_image_at_the_first_try(habit: dict[str, Any]) -> None:
     found = scene.meter.find(18, "0.0.44.0.0.255")
     assert isinstance(found, ImageTransfer) and bytes(found.image) == CONTENT
     assert invoked(scene, 2) == BLOCKS, "carried out"
+
+
+@pytest.mark.parametrize("share", [0.15, 0.25])
+@pytest.mark.parametrize("seed", range(6))
+def test_loss_is_never_a_verdict_on_the_image(seed: int, share: float) -> None:
+    scene = Scene()
+    scene.plc.lose = losing(seed, share)
+    reasons: list[str] = []
+    for _ in range(12):
+        result, _ = scene.once(IMAGE, order(scene))
+        reasons.append(result.reason)
+        if result.outcome == "OK":
+            break
+    assert scene.meter.firmware == NEW, reasons
+    assert set(reasons[:-1]) <= {"no-answer", "link-lost", "image-verifying", "image-activating"}
 
 
 def test_a_meter_with_another_client_is_busy_and_tried_again() -> None:
