@@ -10,7 +10,7 @@ import pytest
 
 from gateway.contract import envelope
 from gateway.contract.key_change import KeyChange
-from gateway.contract.limits import MAX_KEYED, MAX_METERS
+from gateway.contract.limits import MAX_KEYED, MAX_MESSAGE, MAX_METERS
 from gateway.contract.meter_keys import MeterKeys
 from tests.unit.hes.orders import (
     CONCENTRATOR,
@@ -132,6 +132,13 @@ def test_keys_are_sent_in_as_many_messages_as_they_need(store: Store, key: Any) 
     ]
     changes = [KeyChange.decode(envelope.split(m.envelope)[1]) for m in found]
     assert [(each.number, len(each.keys)) for each in changes] == [(1, MAX_KEYED), (2, 1)]
+    keys = [
+        ("%032d" % number, MeterKeys(bytes(32), bytes(32), 2, bytes(64), 0xFFFFFFFF))
+        for number in range(MAX_KEYED)
+    ]
+    assert security.send_keys(trust, key, "other", bytes(32), keys, 1_800_000_000) == [1, 2]
+    for each in trust.numbered("other", ("submitted",)):
+        assert len(each.envelope) <= MAX_MESSAGE
     with pytest.raises(SecurityProblem, match="16 or 32 bytes"):
         security.send_keys(trust, key, CONCENTRATOR, bytes(5), keys, 0)
     with pytest.raises(SecurityProblem, match=r"\[a-z0-9-\]"):

@@ -7,7 +7,7 @@ import os
 import sys
 
 from gateway.version import VERSION
-from tools.hes.cli import jobs, listing, meters, security, serve, submit
+from tools.hes.cli import jobs, listing, meters, models, security, serve, submit
 from tools.hes.cli.arguments import add_key
 from tools.hes.line.broker import BrokerProblem
 from tools.hes.orders.security import SecurityProblem
@@ -79,6 +79,7 @@ def _parser() -> argparse.ArgumentParser:
     submit.add_parser(commands)
     jobs.add_parsers(commands)
     security.add_parsers(commands, add_key)
+    models.add_parsers(commands)
     meters.add_parser(commands)
     listing.add_parser(commands)
     return parser

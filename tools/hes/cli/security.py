@@ -72,15 +72,30 @@ def add_parsers(commands: Any, add_key: Callable[[argparse.ArgumentParser], None
         required=True,
         metavar="keys.jsonl",
         help='one {"serial": ..., "ek": HEX, "ak": HEX} a line; "suite": 1 or 2 where it is not 0;'
-        ' serial "broadcast": the keys of broadcasts to the fleet',
+        ' "lls": HEX of the secret of a meter that has one; serial "broadcast": the keys of'
+        " broadcasts to the fleet",
+    )
+    keys.add_argument(
+        "--counter",
+        type=_counter,
+        default=0,
+        metavar="N",
+        help="the invocation counter to begin with, for meters that stand far ahead of the"
+        ' concentrator; "counter" in a line is for that meter alone',
     )
     add_key(keys)
     keys.set_defaults(run=_keys)
 
 
+def _counter(text: str) -> int:
+    if not text.isdecimal() or not security.COUNTER.fits(int(text)):
+        raise argparse.ArgumentTypeError("expected " + security.COUNTER.name)
+    return int(text)
+
+
 def _keys(options: argparse.Namespace) -> int:
     store, key = Store(options.db), SigningKey.load(options.key)
-    meters = security.load_meter_keys(options.meter_keys)
+    meters = security.load_meter_keys(options.meter_keys, options.counter)
     board_key = security.load_board_key(options.board_key)
     numbers = security.send_keys(
         store.trust, key, options.concentrator, board_key, meters, int(time.time())

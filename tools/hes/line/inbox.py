@@ -125,9 +125,8 @@ class Inbox:
         epoch = store.epoch(concentrator)
         safe = None if epoch is None else Ack(epoch, store.position(concentrator, epoch))
         store.take_hello(concentrator, hello)
-        greeted = Greeted(
-            safe, store.numbered(concentrator), store.missing(concentrator, hello.jobs)
-        )
+        numbered = store.numbered(concentrator) + store.models_lost(concentrator, hello.models)
+        greeted = Greeted(safe, numbered, store.missing(concentrator, hello.jobs))
         mark(store, greeted.numbered, greeted.orders)
         return greeted
 

@@ -10,12 +10,13 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 from gateway.contract import envelope, messages
 from gateway.contract.key_change import KeyChange
 from gateway.contract.limits import MAX_KEYED
 from gateway.contract.meter_keys import MeterKeys, Vault
-from gateway.contract.rules import SERIAL
+from gateway.contract.rules import SERIAL, UINT32, uint
 from gateway.contract.trust_change import NAMES, TrustChange, TrustKey, purposes_text
 from hal.cpython.crypto import SystemCrypto
 from tools.hes.orders.typed import text_of
@@ -23,6 +24,7 @@ from tools.hes.store.records import StagedKey
 from tools.hes.store.trust import Trust
 from tools.package.keys import SigningKey
 
+COUNTER = uint(UINT32)
 VALID_S = 30 * 86400  # how long a message that could not be delivered stays good
 
 
@@ -72,16 +74,27 @@ def send_keys(
         vault = Vault(SystemCrypto(), board_key)
     except ValueError as error:
         raise SecurityProblem(str(error)) from None
-    wrapped = [(serial, vault.wrap(serial, keys)) for serial, keys in meters]
+    wrapped = [_wrapped(vault, serial, keys) for serial, keys in meters]
+    # A message stays below the limit of 128 KiB; who has a secret too takes twice as much.
+    at_once = MAX_KEYED if max(map(len, wrapped)) == 2 else MAX_KEYED // 2
     numbers = []
-    for first in range(0, len(wrapped), MAX_KEYED):
-        some = wrapped[first : first + MAX_KEYED]
+    for first in range(0, len(wrapped), at_once):
+        some = wrapped[first : first + at_once]
         number = store.next_number("keys", concentrator)
         change = KeyChange(concentrator, now, now + VALID_S, number, some)
         raw = envelope.sign(change.encode(), key.kid, key.sign)
         store.add_numbered("keys", concentrator, number, "keys of %d meters" % len(some), raw)
         numbers.append(number)
     return numbers
+
+
+def _wrapped(vault: Vault, serial: str, keys: MeterKeys) -> tuple[Any, ...]:
+    """As a KeyChange has it."""
+    own = vault.wrap(serial, keys) if keys.ek else b""
+    if keys.ek and not keys.lls and not keys.counter:
+        return serial, own
+    secret = vault.wrap_secret(serial, keys.lls) if keys.lls else b""
+    return serial, own, keys.counter, secret
 
 
 def load_board_key(path: Path) -> bytes:
@@ -91,8 +104,10 @@ def load_board_key(path: Path) -> bytes:
         raise SecurityProblem("%s: expected 32 or 64 hex digits, nothing else" % path) from None
 
 
-def load_meter_keys(path: Path) -> list[tuple[str, MeterKeys]]:
-    """SecurityProblem names the line, never its content."""
+def load_meter_keys(path: Path, counter: int = 0) -> list[tuple[str, MeterKeys]]:
+    """`counter`: the invocation counter to begin with, of those whose line has none.
+    SecurityProblem names the line, never its content.
+    """
     meters = []
     for number, line in enumerate(text_of(path).splitlines(), 1):
         if not line.strip():
@@ -100,15 +115,25 @@ def load_meter_keys(path: Path) -> list[tuple[str, MeterKeys]]:
         try:
             fields = json.loads(line)
             serial = str(fields["serial"])
-            ek, ak = bytes.fromhex(fields["ek"]), bytes.fromhex(fields["ak"])
-            keys = MeterKeys(ek, ak, fields.get("suite", 0))
-            good = type(keys.suite) is int and SERIAL.fits(serial)
+            lls = bytes.fromhex(fields.get("lls", ""))
+            bare = bool(lls) and "ek" not in fields and "ak" not in fields
+            ek, ak = ("", "") if bare else (fields["ek"], fields["ak"])
+            keys = MeterKeys(
+                bytes.fromhex(ek),
+                bytes.fromhex(ak),
+                fields.get("suite", 0),
+                lls,
+                fields.get("counter", counter),
+            )
+            good = type(keys.suite) is int and SERIAL.fits(serial) and COUNTER.fits(keys.counter)
+            good = good and (bare or bool(keys.ek))
         except (ValueError, LookupError, TypeError, RecursionError):
             good = False
         if not good:
             raise SecurityProblem(
                 '%s:%d: expected {"serial": ..., "ek": 32 hex digits, "ak": 32 hex digits}, or'
-                ' 64 digits each with "suite": 2' % (path, number)
+                ' 64 digits each with "suite": 2; "lls": hex digits of a secret, with them or'
+                ' alone; "counter": a number, if any' % (path, number)
             )
         meters.append((serial, keys))
     if not meters:

@@ -9,7 +9,17 @@ from __future__ import annotations
 from contextlib import AbstractContextManager
 from typing import Any
 
-from sqlalchemy import BindParameter, Connection, bindparam, delete, exists, select, union, update
+from sqlalchemy import (
+    BindParameter,
+    ColumnElement,
+    Connection,
+    bindparam,
+    delete,
+    exists,
+    select,
+    union,
+    update,
+)
 
 from gateway.contract.messages import Hello, Meters, Progress, Reports
 from gateway.contract.messages import State as Birth
@@ -32,6 +42,7 @@ from tools.hes.store.schema import (
 )
 from tools.hes.store.states import IN_PROGRESS, PUBLISHED, QUEUED, UNANSWERED
 
+MODEL = "model"  # the topic; such a message's `what` is the model's name, its number the model's
 ASK_AGAIN = 30  # seconds, for a page of meters that did not come
 
 _AMONG: BindParameter[Any] = bindparam("among", expanding=True)
@@ -124,14 +135,29 @@ class Line(Jobs):
     def numbered(
         self, concentrator: str | None, among: tuple[str, ...] = UNANSWERED
     ) -> list[Numbered]:
-        """The messages of trust and keys in these states, oldest first; of all concentrators if
-        None.
+        """The messages of trust, keys and models in these states, oldest first; of all
+        concentrators if None.
         """
         query = rows.of(numbered, Numbered).where(numbered.c.state.in_(among))
         if concentrator is not None:
             query = query.where(numbered.c.concentrator == concentrator)
         with self._db.reading() as connection:
             return rows.all_made(Numbered, connection.execute(query.order_by(numbered.c.id)))
+
+    def models_lost(self, concentrator: str, there: list[tuple[str, int]]) -> list[Numbered]:
+        """The newest models it has taken, and that are not `there` any more, [(name, number)]: its
+        flash was renewed, or damaged.
+        """
+        numbers = dict(there)
+        query = rows.of(numbered, Numbered).where(
+            numbered.c.concentrator == concentrator,
+            numbered.c.topic == MODEL,
+            numbered.c.state == states.TAKEN,
+        )
+        with self._db.reading() as connection:
+            found = rows.all_made(Numbered, connection.execute(query.order_by(numbered.c.number)))
+        newest = {each.what: each for each in found}
+        return [each for each in newest.values() if numbers.get(each.what, 0) < each.number]
 
     def numbered_sent(self, message: Numbered) -> None:
         which, now = numbered.c.id == message.id, int(self._db.now())
@@ -239,15 +265,17 @@ class Line(Jobs):
                     numbered.c.topic == topic,
                     numbered.c.number <= number,
                 )
-                states.advance(
-                    connection,
-                    numbered,
-                    "state",
-                    states.NUMBERED,
-                    states.TAKEN,
-                    *which,
-                    updated=now,
+                _taken(connection, now, *which)
+            for name, number in hello.models:
+                which = (
+                    numbered.c.concentrator == concentrator,
+                    numbered.c.topic == MODEL,
+                    numbered.c.what == name,
                 )
+                ours = select(numbered.c.id).where(*which, numbered.c.number == number)
+                # Of a higher one that is not ours, it will refuse what we send, and say so.
+                if connection.execute(ours).first() is not None:
+                    _taken(connection, now, *which, numbered.c.number <= number)
 
     def take_progress(self, concentrator: str, message: Progress) -> None:
         """Of jobs of this concentrator; others are none of its business."""
@@ -320,6 +348,12 @@ class Line(Jobs):
         row = {"one": 1, "broker": broker, "status": status, "beat": self._db.now()}
         with self._db.writing() as connection:
             rows.upsert(connection, service, [row])
+
+
+def _taken(connection: Connection, now: int, *which: ColumnElement[bool]) -> None:
+    states.advance(
+        connection, numbered, "state", states.NUMBERED, states.TAKEN, *which, updated=now
+    )
 
 
 def _take_modems(connection: Connection, concentrator: str, state: Birth, now: int) -> None:

@@ -220,7 +220,9 @@ class Stranger:
 
 @dataclass(frozen=True)
 class Numbered:
-    """A signed message of topic `trust` or `keys`; `what` it does is for people."""
+    """A signed message of topic `trust`, `keys` or `model`; `what` it does is for people, of a
+    model it is the name.
+    """
 
     id: int
     topic: str

@@ -137,6 +137,7 @@ _REFUSED = {
     "pause": _pause_refused,
     "trust": _numbered_refused,
     "keys": _numbered_refused,
+    "model": _numbered_refused,
 }
 
 

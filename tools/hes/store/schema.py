@@ -222,7 +222,7 @@ standing = Table(
     octets("head"),
 )
 
-# Signed messages of the topics trust and keys; `id` is the order in which they were made.
+# Signed messages of the topics trust, keys and model; `id` is the order in which they were made.
 numbered = Table(
     "numbered",
     metadata,

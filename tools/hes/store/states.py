@@ -19,8 +19,8 @@ one that nobody answered, may be ordered again.
 **A pause or its end.** The newest order replaces the one before. It is done ("") as soon as the
 concentrator says that the job is as it wants it.
 
-**A numbered message** (trust, keys). A hello tells that it was taken. A refusal after that is one
-of a second copy; a refused one stays refused, its number is used again.
+**A numbered message** (trust, keys, a model). A hello tells that it was taken. A refusal after that
+is one of a second copy; a refused one stays refused, its number is used again.
 """
 
 from __future__ import annotations

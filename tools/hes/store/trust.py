@@ -41,7 +41,8 @@ class Trust:
     def add_numbered(
         self, topic: str, concentrator: str, number: int, what: str, envelope: bytes
     ) -> None:
-        """Keep a signed message of topic `trust` or `keys`; it is sent until there is word of it.
+        """Keep a signed message of topic `trust`, `keys` or `model`; it is sent until there is
+        word of it.
         `What` it does is for people.
         """
         now = int(self._db.now())
