@@ -158,4 +158,4 @@ def test_nobody_gets_further_without_the_local_key(scene: Scene) -> None:
         "--local-key",
         str(scene.folder / "local.key"),
     )
-    assert "other-reason" in text
+    assert "other-reason" in text and "does not know this meter" in text

@@ -25,6 +25,7 @@ DESCRIPTION = """\
 Talk DLMS/COSEM to a meter. URL is one of
   tcp://host:4059  udp://host:4059  hdlc+tcp://host:port
   hdlc+serial:/dev/ttyUSB0?baud=9600  hdlc+serial:/dev/ttyUSB0?mode_e=1
+  hdlc+tcp://host:port?mode_e=1&rfc2217=1   an optical probe behind a serial server
 
   ami-dlms tcp://10.0.0.7 identify
   ami-dlms tcp://10.0.0.7 get "clock 0.0.1.0.0.255 time" "register 1.0.1.8.0.255 value"
@@ -202,6 +203,7 @@ def _add_options(parser: argparse.ArgumentParser, again: bool) -> None:
     group = parser.add_argument_group("how")
     add("--timeout", 10.0, type=_seconds, metavar="S", help="for one answer; default 10")
     add("--tries", 3, type=_count, metavar="N", help="sending one request; default 3")
+    add("--pause", 0.0, type=_pause, metavar="S", help="before each request; default none")
     add("--max-pdu", 0, type=_whole, metavar="BYTES", help="largest APDU to accept")
     add("--window", 1, type=_window, metavar="N", help="general blocks at once, 1..63; default 1")
     add("--json", False, action="store_true", help="one JSON document to stdout")
@@ -243,6 +245,10 @@ def _seconds(text: str) -> float:
     if not 0 < seconds <= 86400:
         raise argparse.ArgumentTypeError("expected seconds, not %r" % text)
     return seconds
+
+
+def _pause(text: str) -> float:
+    return 0.0 if text == "0" else _seconds(text)
 
 
 def _title(text: str) -> bytes:

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import os
+from collections.abc import Awaitable
+from typing import TypeVar
 
 from gateway.dlms.hdlc.link import HdlcLink
 from gateway.dlms.hdlc.mode_e import FIRST_BAUD, open_mode_e
@@ -11,13 +14,18 @@ from hal.cpython.serial import SerialPort
 from hal.cpython.tcp import TcpPort
 from hal.cpython.udp import UdpLink
 from hal.modem.wrapper import MAX_APDU, Unwrapper, wrap
-from hal.ports import BytePort, Clock, Link
+from hal.ports import BytePort, Clock, Link, SerialLine
+from tools.dlms.com_port import ComPort, FixedSpeed
 from tools.dlms.failure import CallProblem
-from tools.dlms.place import HDLC_TCP, TCP, UDP, Place
+from tools.dlms.place import HDLC_SERIAL, TCP, UDP, Place
 
 CONNECT_MS = 10_000
 SLOWER = 10
 DEFAULT_BAUD = 9600
+OVERHEAD = 20  # what HDLC adds to the information of a frame, at most
+BITS = 10  # of a character on the line
+
+T = TypeVar("T")
 
 
 async def open_link(
@@ -28,59 +36,72 @@ async def open_link(
     if place.scheme == UDP:
         return await UdpLink.open(place.host, place.port, client_sap, server_sap, clock)
     if place.scheme == TCP:
-        return WrapperLink(await _connect(place, clock), client_sap, server_sap, clock)
-    port: BytePort
-    if place.scheme == HDLC_TCP:
-        port = await _connect(place, clock)
-    else:
-        port = await _serial(place, clock)
+        port = await _opened(TcpPort.open(place.host, place.port), clock)
+        return WrapperLink(port, client_sap, server_sap, clock)
+    line, baud = await _line(place, clock)
     try:
-        return _hdlc(place, port, client_sap, server_sap, clock, timeout_ms, tries)
+        return _hdlc(place, line, baud, client_sap, server_sap, clock, timeout_ms, tries)
     except ValueError as error:
-        await port.close()
+        await line.close()
         raise CallProblem(str(error)) from None
 
 
 def _hdlc(
     place: Place,
     port: BytePort,
+    baud: int,
     client_sap: int,
     server_sap: int,
     clock: Clock,
     timeout_ms: int,
     tries: int,
 ) -> Link:
-    """ValueError where the addresses are not HDLC's."""
+    """`baud` 0: not known. ValueError where the addresses are not HDLC's."""
     defaults = Settings()
-    settings = Settings(
-        place.option("frame", defaults.information),
-        place.option("window", defaults.window),
-        min(timeout_ms, defaults.response_ms),
-        tries,
-    )
+    frame = place.option("frame", defaults.information)
+    window = place.option("window", defaults.window)
+    sending_ms = window * (frame + OVERHEAD) * BITS * 1000 // baud if baud else 0
+    settings = Settings(frame, window, min(timeout_ms, defaults.response_ms) + sending_ms, tries)
     lower, size = place.option("physical", -1), place.option("bytes", 0)
     return HdlcLink(port, clock, client_sap, server_sap, lower, size, settings)
 
 
-async def _serial(place: Place, clock: Clock) -> SerialPort:
-    """The line, brought to HDLC's speed by mode E where that is wanted."""
-    baud = place.option("baud", DEFAULT_BAUD)
-    if not place.option("mode_e", 0):
-        return await SerialPort.open(place.device, baud)
-    line = await SerialPort.open(place.device, FIRST_BAUD)
+async def _line(place: Place, clock: Clock) -> tuple[BytePort, int]:
+    """The line, brought to HDLC's speed by mode E where that is wanted, and this speed (0: not
+    known)."""
+    mode_e = place.option("mode_e", 0) != 0
+    line: SerialLine
+    if place.scheme == HDLC_SERIAL:
+        fastest = place.option("baud", DEFAULT_BAUD)
+        line = await SerialPort.open(place.device, FIRST_BAUD if mode_e else fastest)
+    elif place.option("rfc2217", 0):
+        fastest = place.option("baud", DEFAULT_BAUD)
+        start = FIRST_BAUD if mode_e else fastest
+        line = await _opened(ComPort.open(place.host, place.port, start), clock)
+    else:
+        fastest = place.option("baud", FIRST_BAUD if mode_e else 0)
+        line = FixedSpeed(await _opened(TcpPort.open(place.host, place.port), clock), fastest)
+    if not mode_e:
+        return line, fastest
     try:
-        await open_mode_e(line, clock, fastest=baud)
+        found = await open_mode_e(line, clock, fastest=fastest)
     except BaseException:
         await line.close()
         raise
-    return line
+    return line, fastest if found is None else found.baud
 
 
-async def _connect(place: Place, clock: Clock) -> TcpPort:
+async def _opened(opening: Awaitable[T], clock: Clock) -> T:
+    """OSError tells after how long there was no connection."""
+    start = clock.ticks_ms()
     try:
-        return await clock.wait_for_ms(TcpPort.open(place.host, place.port), CONNECT_MS)
+        return await clock.wait_for_ms(opening, CONNECT_MS)
     except asyncio.TimeoutError:
         raise OSError("no TCP connection within %d s" % (CONNECT_MS // 1000)) from None
+    except OSError as error:
+        number = error.errno if error.errno is not None and error.errno > 0 else 0
+        why = os.strerror(number) if number else error.strerror or str(error)
+        raise OSError("%s, after %d ms" % (why, clock.ticks_ms() - start)) from None
 
 
 class WrapperLink:

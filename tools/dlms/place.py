@@ -5,10 +5,11 @@
     hdlc+tcp://host:port           HDLC through a TCP connection (a serial server, a modem)
     hdlc+serial:/dev/ttyUSB0       HDLC on a serial line
 
-Options follow as ?name=value&name=value: `baud` (serial; default 9600; with mode_e=1 the fastest to
-agree to), `mode_e=1` (open by IEC 62056-21 mode E, as an optical probe needs), `physical` (the
-meter's lower HDLC address), `bytes` (1, 2 or 4: length of its HDLC address), `window` (1..7) and
-`frame` (longest information field, bytes).
+Options follow as ?name=value&name=value: `baud` (default 9600; with mode_e=1 the fastest to agree
+to), `mode_e=1` (open by IEC 62056-21 mode E, as an optical probe needs), `physical` (the meter's
+lower HDLC address), `bytes` (1, 2 or 4: length of its HDLC address), `window` (1..7) and `frame`
+(longest information field, bytes). Behind a serial server, `rfc2217=1` has it change the speed as
+mode E needs; without, the server's own speed is `baud` (default 300), and stays.
 """
 
 from __future__ import annotations
@@ -26,7 +27,13 @@ EXAMPLES = (
 
 _HDLC = {"physical": (0, 16383), "bytes": (1, 4), "window": (1, 7), "frame": (8, 2030)}
 _SERIAL = {"baud": (300, 921600), "mode_e": (0, 1)}
-_OPTIONS = {TCP: {}, UDP: {}, HDLC_TCP: _HDLC, HDLC_SERIAL: {**_HDLC, **_SERIAL}}
+_SERVER = {**_SERIAL, "rfc2217": (0, 1)}
+_OPTIONS = {
+    TCP: {},
+    UDP: {},
+    HDLC_TCP: {**_HDLC, **_SERVER},
+    HDLC_SERIAL: {**_HDLC, **_SERIAL},
+}
 
 
 class WrongUrl(ValueError):

@@ -43,6 +43,8 @@ from tools.dlms.trace import TracedCrypto, TracedLink, Tracer
 from tools.dlms.via import LocalKey, ViaLink
 
 MANAGEMENT, PUBLIC = 1, 16  # client SAPs
+# what a concentrator says of a meter that it does not reach (gateway/local/meters.py)
+NO_WAY = ("operation-not-possible", "other-reason")
 LONGEST_VALUE = 16 << 20  # bytes of one value put together from blocks
 MECHANISMS = {
     "none": NONE,
@@ -75,6 +77,7 @@ class Settings:
         self.json: bool = options.json
         self.timeout_ms = max(1, int(options.timeout * 1000))
         self.tries: int = options.tries
+        self.pause_ms = int(options.pause * 1000)
         self.window: int = options.window
         self.clock = SystemClock()
         self.tracer = Tracer() if options.trace else None
@@ -82,12 +85,12 @@ class Settings:
         self._counter_path: Path = options.counter_file or counter_file.default_path()
         self.counter: CounterFile | None = None
         self.read_counter: bytes | None = options.read_counter
-        self._via: str | None = options.via
+        self.via: str | None = options.via
         self._local = self._local_key(options)
         secret = _password(options)
         listening: bool = getattr(options, "listen", False)  # to pushes, without an association
         ek, ak = _symmetric(options, listening)
-        if self._local is not None and self._via is None:
+        if self._local is not None and self.via is None:
             ek, ak = self._local.ek, self._local.ak  # it is the concentrator we speak to
         auth = options.auth or ("gmac" if ek else "low" if secret else "none")
         mechanism = MECHANISMS[auth]
@@ -114,7 +117,7 @@ class Settings:
     def _local_key(self, options: argparse.Namespace) -> LocalKey | None:
         path: Path | None = options.local_key
         if path is None:
-            if self._via is not None:
+            if self.via is not None:
                 raise CallProblem("--via needs --local-key, the concentrator's")
             return None
         title = options.title or counter_file.own_title(self._counter_path)
@@ -163,10 +166,10 @@ class Settings:
         link = await open_link(
             self.place, client_sap, self.server, self.clock, self.timeout_ms, self.tries
         )
-        if self._via is not None and self._local is not None:
+        if self.via is not None and self._local is not None:
             link = await ViaLink.open(
                 link,
-                self._via,
+                self.via,
                 client_sap,
                 self._local,
                 self.clock,
@@ -275,8 +278,9 @@ async def conversation(
             LONGEST_VALUE,
             settings.window,
             on_notification=on_notification,
+            pause_ms=settings.pause_ms,
         )
-        await _associate(client, settings.counter)
+        await _associate(client, settings)
         try:
             yield client
         except (DlmsError, Failed) as error:
@@ -288,12 +292,19 @@ async def conversation(
         await _close(link)
 
 
-async def _associate(client: Client, counter: CounterFile | None) -> None:
+async def _associate(client: Client, settings: Settings) -> None:
     """Associate; when the meter wants a higher invocation counter, once more with one above what
     it names."""
+    counter = settings.counter
     try:
         await client.associate()
     except ServiceRefused as refused:
+        if settings.via is not None and refused.service in NO_WAY:
+            raise Failed(
+                "the concentrator, or %s itself: %s; the concentrator does not know this meter, has"
+                " no path to it now (its log says which port is closed), or speaks to it itself"
+                % (settings.via, one_line(refused).partition("; ")[0])
+            ) from None
         if refused.counter is None or counter is None:
             raise
         counter.raise_to(refused.counter + 1)
@@ -315,6 +326,7 @@ async def _counter_in_meter(settings: Settings) -> int:
             settings.next_counter,
             settings.timeout_ms,
             settings.tries,
+            pause_ms=settings.pause_ms,
         )
         await client.associate()
         count = await invocation_counter(client, name)

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import pytest
+
 from gateway.dlms import apdu
-from tests.unit.dlms_tool.conftest import KEYS, SERIAL, Tool, World
+from hal.cpython.clock import SystemClock
+from tests.unit.dlms_tool.conftest import KEYS, SERIAL, Stand, Tool, World
 from tools.meter.device import build_meter
 from tools.meter.server import MeterServer
 from tools.meter.tcp import MeterTcp
@@ -68,3 +71,18 @@ def test_a_counter_that_is_given_is_believed(world: World, tool: Tool, keys: lis
     told = ran.err.split("give --counter ")[1].split()[0]
     ran = tool(url, "get", PERIOD, *keys, *title, *elsewhere, "--counter", told)
     assert ran.status == 0, ran.err
+
+
+def test_a_pause_before_each_request(
+    stand: Stand, tool: Tool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pauses: list[int] = []
+
+    async def sleep_ms(self: SystemClock, duration: int) -> None:
+        pauses.append(duration)
+
+    monkeypatch.setattr(SystemClock, "sleep_ms", sleep_ms)
+    assert tool(stand.tcp, "get", "data 0.0.42.0.0.255 value", "--pause", "0.3").status == 0
+    assert pauses == [300] * 3  # AARQ, GET, RLRQ
+    assert tool(stand.tcp, "get", "data 0.0.42.0.0.255 value").status == 0
+    assert len(pauses) == 3
