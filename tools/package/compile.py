@@ -75,11 +75,12 @@ def compile_file(path: Path) -> Package:
     written = fields.get("description")
     description = compiler.text(written, "a description", 1024) if written else ""
     targets = compiler.targets(fields["for"])
-    compiler.held(targets, fields.get("meter"))
+    tables = compiler.tables(fields.get("model"))
+    compiler.held(tables, fields.get("meter"))
     permits = fields.get("permits")
     if permits is not None:
         compiler.permit(permits)
-    compiler.forms(fields)
+    compiler.forms(fields, tables)
     steps = fields.get("steps")
     if steps is not None:
         for item in compiler.entries(steps, "a list of steps", MAX_STEPS):
@@ -156,15 +157,15 @@ class _Compiler:
                 self.plan.problems.append(problem)
         return targets
 
-    def held(self, targets: list[tuple[str, list[str]]], item: Item | None) -> None:
-        self.plan.held = held.of_models(model for model, _ in targets)
+    def held(self, tables: Tables, item: Item | None) -> None:
+        self.plan.held = held.of_tables(tables)
         if item is not None:
             try:
                 held.add(self.plan.held, item)
             except Problem as problem:
                 self.plan.problems.append(problem)
 
-    def forms(self, fields: Fields) -> None:
+    def forms(self, fields: Fields, tables: Tables) -> None:
         """The parts that are written as forms."""
         present = [name for name in FORMS if name in fields]
         if not present and "steps" not in fields:
@@ -173,7 +174,6 @@ class _Compiler:
                     "expected `steps:`, or a form (%s), got neither" % ", ".join(FORMS)
                 )
             )
-        tables = self._tables(fields.get("model"))
         words = Words(self.plan, tables)
         for name in present:
             try:
@@ -183,7 +183,7 @@ class _Compiler:
         if words.used or "model" in fields:
             self.model = tables.name
 
-    def _tables(self, item: Item | None) -> Tables:
+    def tables(self, item: Item | None) -> Tables:
         """Of the model that is named; ours, if none is."""
         if item is not None:
             try:

@@ -128,7 +128,7 @@ def write(path: Path, found: Found, parts: Sequence[str], name: str, tables: Tab
     """The file. Problems with what makes no sense in the meter itself; the file is there all the
     same."""
     plan = Plan()
-    plan.held = held.of_models([found.model])
+    plan.held = held.of_tables(tables)
     known = Words(plan, tables)
     head = _head(found, name, tables.name, _scripts(found.values))
     wanted = {

@@ -47,7 +47,7 @@ def table(package: Package, signature: Text, tables: Tables) -> RenderableType:
 
 def _forms(package: Package, tables: Tables) -> list[RenderableType]:
     plan = Plan()
-    plan.held = held.of_models(model for model, _ in package.targets)
+    plan.held = held.of_tables(tables)
     values = {
         key: typed
         for key, typed in values_of(package).items()

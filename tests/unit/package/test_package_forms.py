@@ -78,8 +78,9 @@ def problems(tmp_path: Path, text: str) -> list[str]:
 
 def words() -> Words:
     plan = Plan()
-    plan.held = held.of_models(["AMI-E450"])
-    return Words(plan, file.find(OWN).tables)
+    tables = file.find(OWN).tables
+    plan.held = held.of_tables(tables)
+    return Words(plan, tables)
 
 
 def effects(package: Package) -> tuple[set, list, set]:
@@ -237,7 +238,10 @@ def test_what_is_wrong_is_said_with_its_place(tmp_path: Path, form: str, said: s
 def test_a_package_with_words_of_a_model_is_for_its_meters_only(tmp_path: Path) -> None:
     for text, model in (
         (CLOCK, ""),
-        (TARIFF, ""),
+        (TARIFF, "ami"),
+        (TARIFF.replace("normal", "script 1").replace("peak", "script 2"), ""),
+        (TARIFF + "  tariffs: {normal: 1, peak: 2}\n", ""),
+        (TARIFF + "meter: {tariffs: {normal: 1, peak: 2}}\n", ""),
         ("profile: {1.0.99.1.0.255: {period: 1 h}}\n", ""),
         ("profile: {load-profile: {period: 1 h}}\n", "ami"),
         (ALARMS, "ami"),
@@ -259,6 +263,27 @@ def test_a_package_of_an_unknown_model_is_shown_without_its_words(tmp_path: Path
     assert "Model      own" in shown and "last gasp" not in shown
     assert main(["show", str(path), "--model", str(model)]) == 0
     assert "alarm-filter-3: [last gasp]" in capsys.readouterr().out
+
+
+def test_a_model_of_ones_own_has_its_tariffs(tmp_path: Path) -> None:
+    model = tmp_path / "own.yaml"
+    model.write_text(
+        "name: own\nnumber: 1\nlike: idis\nholds:\n  scripts: {0.0.10.0.100.255: [1, 2, 3]}\n"
+        "  tariffs: {cheap: 1, dear: 3}\n  most: {days: 2}\n  periods: [900]\n"
+    )
+    text = HEAD + "model: %s\n" % model + TARIFF.replace("normal", "cheap").replace("peak", "dear")
+    package = compiled(tmp_path, text)
+    days = next(step for step in package.steps if step.attribute == 9)
+    assert b"\x12\x00\x03" in days.data and package.model == "own"
+    third = text.replace("  holidays", "    third: {00:00: cheap}\n  holidays")
+    (problem,) = problems(tmp_path, third)
+    assert "expected at most 2 elements, got 3 (at tariff.days)" in problem
+    (problem,) = problems(tmp_path, text + "profile: {load-profile: {period: 1 h}}\n")
+    assert "expected one of the periods 900, got 3600" in problem
+    model.write_text("name: own\nnumber: 1\nholds: {tariffs: {cheap: 0}, most: {dais: 2}}\n")
+    problem = problems(tmp_path, text)[0]
+    assert "expected a script (a whole number 1..65535), got '0'" in problem
+    assert "did you mean 'days'?" in problem
 
 
 def test_other_models_have_other_words(tmp_path: Path) -> None:

@@ -141,7 +141,7 @@ def test_two_ways_of_writing_are_the_same(
     assert main(["diff", str(EXAMPLES / "tariff.yaml"), str(built)]) == 0
     lines = capsys.readouterr().out.splitlines()
     assert lines[0].endswith("raw.pkg: the same for a meter")
-    assert lines[1:] == ["  name: tariff -> tariff-calendar"]
+    assert lines[1:] == ["  name: tariff -> tariff-calendar", "  model: ami -> none"]
 
 
 @pytest.mark.parametrize(

@@ -502,8 +502,8 @@ def test_what_the_meter_has_is_told(tmp_path: Path) -> None:
     assert "expected a day profile (a whole number 0..255), got '300' (at meter.days[0])" in problem
 
 
-def test_models_that_are_not_known_have_no_scripts(tmp_path: Path) -> None:
-    text = HEAD.replace("AMI-E450", "X-1") + write(
+def test_a_model_that_tells_of_no_scripts_has_none(tmp_path: Path) -> None:
+    text = HEAD.replace("steps:", "model: idis\nsteps:") + write(
         SCHEDULE + "executed_script", "{structure: [%s]}" % (SCRIPT % 1)
     )
     (problem,) = problems(tmp_path, text)

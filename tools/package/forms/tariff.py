@@ -80,10 +80,12 @@ class _Form:
     def __init__(self, fields: Fields, known: Words) -> None:
         self._fields = fields
         self._plan = known.plan
+        self._known = known
         self.table = words.logical_name(fields.get("table"), TARIFF_SCRIPTS)
         self.scripts: list[Typed] | None = None
+        self._tariffs: dict[str, int] = {}
         own = self.table == TARIFF_SCRIPTS
-        self._tariffs = dict(known.plan.held.tariffs) if own else {}
+        self._words = known.plan.held.tariffs if own else {}  # of the model, or of `meter:`
         self._numbers: set[int] | None = known.plan.held.scripts.get(self.table)
         self._day_ids: dict[str, int] = {}
 
@@ -150,13 +152,18 @@ class _Form:
             if script:
                 self._check_number(item, script)
             return script
-        if word not in self._tariffs:
-            listed = ", ".join(self._tariffs) or "none is known: name them under `tariffs:`"
+        if word in self._tariffs:
+            return self._tariffs[word]
+        words = [*self._tariffs, *self._words]
+        if word not in self._words:
+            listed = ", ".join(words) or "none is known: name them under `tariffs:`"
             raise item.problem(
                 "expected one of the tariffs (%s), got '%s'%s"
-                % (listed, word, nearest(word, self._tariffs))
+                % (listed, word, nearest(word, words))
             )
-        return self._tariffs[word]
+        self._known.used |= word not in self._plan.held.told
+        self._check_number(item, self._words[word])
+        return self._words[word]
 
     # ------------------------------------------------------------ the calendar
 

@@ -48,6 +48,11 @@ need (tables.py).
     alarms:                          # bits of an object; 0 is the lowest of a number,
       alarm-register-1: {}           # and the first of a bit-string
     status: {}
+    holds:                           # what packages may refer to, and how much the meters take
+      scripts: {0.0.10.0.100.255: [1, 2]}
+      tariffs: {normal: 1, peak: 2}          # words for scripts of 0.0.10.0.100.255
+      periods: [0, 900, 3600]                # of capture, in seconds; left out: any
+      most: {seasons: 4, weeks: 4, days: 8, special-days: 30}
     sources:                         # what the figures were taken from
       GXF: profiles of an open head-end
     unsure:                          # what is in none of them, with a mark and the reason
@@ -71,7 +76,7 @@ from gateway.dlms.apdu import acse
 from gateway.dlms.protection import policy
 from tools.cosem import names, values
 from tools.cosem.source import Fields, Item, Problem, Problems, load, nearest
-from tools.package.model.tables import MARKS, MAX_MEANINGS, Meaning, Table, Tables
+from tools.package.model.tables import MARKS, MAX_MEANINGS, MOST, Meaning, Table, Tables
 
 MODELS = Path(__file__).parent.parent / "models"
 NONE = "none"
@@ -239,6 +244,23 @@ SECTIONS: dict[str, dict[str, tuple[str, Reader]]] = {
     },
 }
 TABLES = ("events", "alarms", "status")
+_SCRIPT = _whole("a script", 1, 0xFFFF)
+
+
+def _listed(one: Reader) -> Reader:
+    return lambda item: [one(each) for each in item.items("a list")]
+
+
+def _mapped(key: Reader, one: Reader) -> Reader:
+    return lambda item: [(key(word), one(value)) for word, value in item.pairs("a mapping")]
+
+
+HOLDS: dict[str, Reader] = {
+    "scripts": _mapped(values.logical_name, _listed(_SCRIPT)),
+    "tariffs": _mapped(lambda item: _short(item, "a word for a tariff", 32), _SCRIPT),
+    "periods": _listed(_whole("seconds", 0, 0xFFFFFFFF)),
+    "most": _mapped(_word({word: word for word in MOST}), _whole("how many", 1, 0xFFFF)),
+}
 
 
 class _Compiler:
@@ -250,12 +272,23 @@ class _Compiler:
         self._objects: dict[str, tuple[int, bytes]] = {}
         self._logs: dict[str, str] = {}
         self._tables: dict[str, dict[str, Rows]] = {kind: {} for kind in TABLES}
+        self._holds: dict[str, list[Any]] = {}
         self._sources: dict[str, str] = {}
         self._unsure: dict[str, tuple[str, str]] = {}
 
     def compile(self, root: Item) -> Compiled | None:
         """None where there are problems."""
-        known = [*SECTIONS, "objects", "logs", *TABLES, "sources", "unsure", "like", "description"]
+        known = [
+            *SECTIONS,
+            "objects",
+            "logs",
+            *TABLES,
+            "holds",
+            "sources",
+            "unsure",
+            "like",
+            "description",
+        ]
         fields = root.fields("a model", ["name", "number"], known)
         self._take_over(fields.get("like"))
         self._set("name", lambda item: item.text("a name"), fields["name"])
@@ -270,6 +303,7 @@ class _Compiler:
             self._all_tables(kind, fields.get(kind))
         self._all_logs(fields.get("logs"))
         self._check_tables(fields)
+        self._all_holds(fields.get("holds"))
         self._all_sources(fields)
         return None if self.problems else self._made(root)
 
@@ -287,6 +321,7 @@ class _Compiler:
         for kind in TABLES:
             for table in getattr(tables, kind):
                 self._tables[kind][table.word] = {row.number: row for row in table.meanings}
+        self._holds = {name: getattr(tables, name) for name in HOLDS}
         self._sources = dict(tables.sources)
         self._unsure = {path: (mark, why) for path, mark, why in tables.unsure}
 
@@ -419,6 +454,22 @@ class _Compiler:
                     item.problem("expected a log in `logs:` that has the events '%s'" % word)
                 )
 
+    def _all_holds(self, item: Item | None) -> None:
+        if item is None:
+            return
+        try:
+            fields = item.fields("`holds:`", [], HOLDS)
+        except Problem as problem:
+            self.problems.append(problem)
+            return
+        for name, read in HOLDS.items():
+            value = fields.get(name)
+            if value is not None:
+                try:
+                    self._holds[name] = read(value)
+                except Problem as problem:
+                    self.problems.append(problem)
+
     # ------------------------------------------------------------ evidence
 
     def _all_sources(self, fields: Fields) -> None:
@@ -441,6 +492,7 @@ class _Compiler:
     def _known_path(self, key: Item) -> None:
         section, _, name = key.text("a place such as access.client").partition(".")
         there: dict[str, list[str]] = {each: list(names) for each, names in SECTIONS.items()}
+        there["holds"] = list(HOLDS)
         there["objects"] = list(self._objects)
         there["logs"] = list(self._logs)
         for kind in TABLES:
@@ -478,6 +530,7 @@ class _Compiler:
             self._listed("status"),
             [*self._sources.items()],
             [(path, mark, why) for path, (mark, why) in self._unsure.items()],
+            *[self._holds.get(name, []) for name in HOLDS],
         )
         return Compiled(model, Tables.from_payload(tables.to_payload()))
 

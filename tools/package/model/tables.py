@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from gateway.contract.fields import Record, decoded, field, list_of, message, record, record_rule
 from gateway.contract.model import MAX_OBJECTS, NAME
-from gateway.contract.rules import UINT32, octets, row, text, tuples, uint
+from gateway.contract.rules import UINT32, array_of, octets, row, text, tuples, uint
 from gateway.dlms.data import axdr
 from hal.rt import cbor
 
@@ -28,7 +28,22 @@ MARKS = (NOT_IN_EVIDENCE, GENERAL_KNOWLEDGE, OWN)
 # What goes to other systems for an event without a CIM code, with the number beside it.
 UNKNOWN_EVENT = "3.0.0.0"
 
+# what is counted in `most`: class and attribute
+MOST = {
+    "columns": (7, 3),
+    "scripts": (9, 2),
+    "special-days": (11, 2),
+    "seasons": (20, 7),
+    "weeks": (20, 8),
+    "days": (20, 9),
+    "thresholds": (21, 2),
+    "executions": (22, 4),
+    "pushed-objects": (40, 2),
+    "push-windows": (40, 4),
+}
+
 _WORD = text(32, 1)
+_SCRIPT = uint(65535, 1)
 _TEXT = text(128)
 
 
@@ -71,6 +86,10 @@ class Tables(Record):
     `objects`: (word, class, OBIS) as in the model. `logs`: (word of an object, word of its table in
     `events`). `alarms`, `status`: tables of bits, by the word of the object that has them.
     `sources`: (key, what it is). `unsure`: (place in the YAML file, mark, why).
+
+    What its meters hold from the factory, and take, for who writes packages: `scripts`: (script
+    table, numbers). `tariffs`: (word, script of the tariff table). `periods` of capture in seconds,
+    none: any. `most`: (word of MOST, how many elements).
     """
 
     REASON = "bad-model"
@@ -86,6 +105,12 @@ class Tables(Record):
     status: list[Table] = field(_TABLES)
     sources: list[tuple[str, str]] = field(tuples(row(_WORD, text(256, 1)), 64))
     unsure: list[tuple[str, str, str]] = field(tuples(row(text(64, 1), text(8, 1), text(256)), 64))
+    scripts: list[tuple[bytes, list[int]]] = field(
+        tuples(row(octets(6, 6), array_of(_SCRIPT, 256)), 16), default=[], late=True
+    )
+    tariffs: list[tuple[str, int]] = field(tuples(row(_WORD, _SCRIPT), 64), default=[], late=True)
+    periods: list[int] = field(array_of(uint(UINT32), 64), default=[], late=True)
+    most: list[tuple[str, int]] = field(tuples(row(_WORD, uint(65535)), 32), default=[], late=True)
 
     @classmethod
     def from_payload(cls, payload: bytes) -> Tables:
