@@ -392,10 +392,14 @@ class Joined:
 
 
 class Left:
-    __slots__ = ("address",)
+    """A node is gone, or its connection is. `error`: what that means to who waits for its answer,
+    where it is not that there will be none: asyncio.TimeoutError, ask again; a ModemError, no."""
 
-    def __init__(self, address: str) -> None:
+    __slots__ = ("address", "error")
+
+    def __init__(self, address: str, error: Exception | None = None) -> None:
         self.address = address
+        self.error = error
 
 
 class ModemReset:

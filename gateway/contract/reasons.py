@@ -55,7 +55,7 @@ MEANINGS = {
     "link-lost": (RETRY, "the meter answered, and then the path broke off"),
     "port-closed": (
         FIX_NETWORK,
-        "the meter's address refuses the connection: a wrong port, or its service is down",
+        "the meter's address refuses or ends the connection: a wrong port, or its service is down",
     ),
     "unreachable": (FIX_NETWORK, "the network knows no way to the meter's address"),
     "bad-address": (FIX_INVENTORY, "the meter's address in the inventory is none"),

@@ -325,7 +325,8 @@ class ModemPort:
             self._nodes.discard(event.address)
             self.nodes_version += 1
             for link in self._links_to(event.address):
-                link.deliver(OSError("%s left the %s network" % (event.address, self.kind)))
+                gone = OSError("%s left the %s network" % (event.address, self.kind))
+                link.deliver(event.error or gone)
         elif isinstance(event, ModemReset):
             log.warning(WHERE, "modem %s was reset" % self.kind)
             self._nodes = set(self.modem.nodes()[:MAX_NODES])

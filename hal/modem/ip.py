@@ -16,7 +16,9 @@ from hal.ports import (
     Busy,
     Capabilities,
     Coming,
+    Left,
     ModemReset,
+    PortClosed,
     Quality,
     Rx,
     TooLong,
@@ -32,6 +34,7 @@ if TYPE_CHECKING:
 
 STATUS_OK = 0
 STATUS_UNREACHABLE = 1
+_MOST_HUNG_UP = 64  # meters remembered
 _MAX_WAITING = 8  # frames for one connection that is being opened
 
 
@@ -51,6 +54,7 @@ class _Connection:
         self.port = port
         self.used = now_ms
         self.waiting: list[tuple[int, bytes]] = []
+        self.unanswered = False  # something has been sent since the meter was heard
         self.more = asyncio.Event()
         self.task: asyncio.Task[None] | None = None
 
@@ -81,6 +85,7 @@ class Ip(OnSockets):
         self._spare_ms = spare_ms
         self._connect_ms = connect_ms
         self._connections: dict[str, _Connection] = {}
+        self._hung_up: dict[str, int] = {}  # address: how often in a row, without an answer
         self._counts = {"sent": 0, "received": 0, "failed": 0, "opened": 0, "malformed": 0}
 
     async def send(
@@ -175,6 +180,8 @@ class Ip(OnSockets):
                 self._counts["opened"] += 1
                 reader = asyncio.create_task(self._read(address, connection, port))
                 await self._write(address, connection, port, reader)
+                if reader.done() and connection.unanswered:
+                    self._hangs_up(address)
             except asyncio.TimeoutError:
                 if port is None:
                     text = "%s takes no connection within %d ms"
@@ -211,6 +218,7 @@ class Ip(OnSockets):
                 handle, frame = connection.waiting[0]
                 await self._clock.wait_for_ms(port.write(frame), self._connect_ms)
                 connection.waiting.pop(0)
+                connection.unanswered = True
                 self._done(handle, STATUS_OK)
             idle = self._clock.ticks_ms() - connection.used
             if idle >= self._idle_ms:
@@ -228,6 +236,8 @@ class Ip(OnSockets):
                 if not data:
                     return
                 connection.used = self._clock.ticks_ms()
+                connection.unanswered = False
+                self._hung_up.pop(address, None)
                 for source, destination, apdu in unwrapper.feed(data):
                     self._counts["received"] += 1
                     self._events.put(Rx(address, source, destination, apdu, Quality()))
@@ -241,6 +251,18 @@ class Ip(OnSockets):
             self._fault = fault
         finally:
             connection.more.set()
+
+    def _hangs_up(self, address: str) -> None:
+        """The meter has taken a frame and closed the connection. Once that may be an old connection
+        that it has forgotten: another try opens a new one. Then it is its answer."""
+        times = self._hung_up.get(address, 0) + 1
+        if len(self._hung_up) < _MOST_HUNG_UP or address in self._hung_up:
+            self._hung_up[address] = times
+        error: Exception = asyncio.TimeoutError()
+        if times > 1:
+            text = "%s closes the connection without an answer, %d times"
+            error = PortClosed(text % (address, times))
+        self._events.put(Left(address, error))
 
     def _tell_coming(self, address: str, saps: tuple[int, int] | None) -> None:
         last = self._events.last()

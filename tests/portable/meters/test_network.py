@@ -18,6 +18,7 @@ from hal.ports import (
     Left,
     ModemReset,
     NoRoute,
+    PortClosed,
     Quality,
     Rx,
     TooLong,
@@ -434,6 +435,24 @@ def test_nodes_join_and_leave():
         modem.put(Left(PLC2[1]))
         assert isinstance(await outcome(link.receive(10000)), OSError)
         assert network.usable(OTHER) == []
+
+    scene(play, modem)
+
+
+def test_a_connection_that_ends_is_told_to_who_waits_as_the_driver_means_it():
+    modem = ScriptedModem(name="rf", nodes=())
+
+    async def play(network, clock):
+        meter = Meter("R", [RF])
+        closed = PortClosed("it closes the connection")
+        for error, comes in ((asyncio.TimeoutError(), "timeout"), (closed, closed)):
+            link = await network.open(meter, RF)
+            began = clock.ticks_ms()
+            modem.put(Left(RF[1], error))
+            assert await outcome(link.receive(10000)) is comes
+            assert clock.ticks_ms() == began, "at once"
+            assert network.usable(meter) == [RF]
+            await link.close()
 
     scene(play, modem)
 

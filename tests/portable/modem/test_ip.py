@@ -8,7 +8,7 @@ import errno
 from hal.modem import ip
 from hal.modem.ip import Ip, split_address
 from hal.modem.wrapper import Unwrapper, wrap
-from hal.ports import BadAddress, Busy, NoRoute, PortClosed, Rx, TooLong, TxDone, Unreachable
+from hal.ports import BadAddress, Busy, Left, NoRoute, PortClosed, Rx, TooLong, TxDone, Unreachable
 from hal.sim.clock import ManualClock
 from tests.portable.modem.modem_wire import Wire
 from tests.portable.support import raises, run
@@ -154,6 +154,42 @@ def test_what_the_system_says_of_a_connection_that_does_not_come_about_is_told()
         bench.wires[0][2].hang_up()
         await bench.sent()
         assert all(event.error is None for event in bench.events if isinstance(event, TxDone))
+        await bench.end()
+
+    run(play())
+
+
+def test_a_meter_that_takes_a_frame_and_hangs_up_has_answered() -> None:
+    """Once that may be an old connection; a second time it is told as what it is."""
+
+    async def play() -> None:
+        bench = Bench()
+        for times in (1, 2, 3):
+            await bench.sent()
+            bench.wires[-1][2].hang_up()
+            await bench.clock.settle()
+            done, left = bench.events
+            assert isinstance(done, TxDone) and done.status == 0
+            assert isinstance(left, Left) and left.address == METER
+            if times == 1:
+                assert isinstance(left.error, asyncio.TimeoutError)
+            else:
+                assert isinstance(left.error, PortClosed)
+                text = METER + " closes the connection without an answer, %d times" % times
+                assert str(left.error) == text
+            bench.events = []
+        await bench.sent()
+        wire = bench.wires[-1][2]
+        wire.say(wrap(1, 16, b"\xc4\x01"))
+        await bench.clock.settle()
+        wire.hang_up()  # it has answered: it may
+        await bench.clock.settle()
+        assert [type(event) for event in bench.events] == [TxDone, Rx]
+        bench.events = []
+        await bench.sent()
+        bench.wires[-1][2].hang_up()
+        await bench.clock.settle()
+        assert isinstance(bench.events[-1].error, asyncio.TimeoutError), "the count begins anew"
         await bench.end()
 
     run(play())
