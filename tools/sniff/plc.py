@@ -1,8 +1,8 @@
 """USI frames of all protocols, Meters and More (31), and what a PRIME sniffer hands over (13).
 
-The layout of a sniffer's record is taken from the captured session (its 193 records fit it); the
-headers in it are those of PRIME's MAC (PRIME 1.3.6, 4.4.2 and 4.4.3). Of the G3 protocols nothing
-but the frame itself is in evidence."""
+The layout of a sniffer's record is taken from the captured session (its 193 records fit it); some
+sniffers leave the time in it at zero. Of the G3 protocols nothing but the frame itself is in
+evidence."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 
 from hal.modem import usi
 from hal.modem.mam import frames as mam
-from tools.sniff import prime
+from tools.sniff import prime, prime_mac
 from tools.sniff.frame import Carried, Decoded, Layer, Part, Reader
 from tools.sniff.prime import reader_name
 
@@ -61,7 +61,7 @@ def _inner(protocol: int, data: bytes, nodes: prime.Nodes) -> Decoded:
         return prime.node_list(data, nodes)
     if protocol == usi.METERS_AND_MORE:
         return meters_and_more(data)
-    if protocol == usi.PRIME_SNIFFER and data[:1] == b"\x21":
+    if protocol == usi.PRIME_SNIFFER and data[:1] and data[0] in _TYPES:
         return sniffed(data)
     text = "%d bytes" % len(data)
     return Decoded([Layer(protocol_name(protocol), text, [Part("data", data)])])
@@ -170,57 +170,62 @@ def _mam_indication(reader: Reader) -> tuple[str, Carried | None]:
 
 # ---------------------------------------------------------------- PRIME on the power line
 
-_HEADER_TYPES = {0: "generic", 1: "promotion needed", 2: "beacon"}
-_CONTROL = {
-    1: "REG", 2: "CON", 3: "PRO", 4: "BSI", 5: "FRA", 6: "CFP", 7: "ALV", 8: "MUL", 9: "PRM",
-    10: "SEC",
+# First octet of a record: how the PDU came. What came over the radio is not looked into.
+_TYPE_A, _TYPE_B, _TYPE_BC = 0x20, 0x21, 0x22  # 0x20: PRIME 1.3, the others: 1.4
+_TYPES = {_TYPE_A: "type A", _TYPE_B: "type B", _TYPE_BC: "type BC"}
+_SCHEMES = {
+    0x00: "DBPSK", 0x01: "DQPSK", 0x02: "D8PSK", 0x04: "DBPSK_C", 0x05: "DQPSK_C",
+    0x06: "D8PSK_C", 0x0C: "R_DBPSK", 0x0D: "R_DQPSK",
 }  # fmt: skip
+_TICK_US = 10
+_EARLIEST_MS = 946_684_800_000  # 2000-01-01: before that there was no PRIME, and no time is told
 
 
 def sniffed(data: bytes) -> Decoded:
     """A record of a PRIME sniffer. ValueError where it is not as long as it says."""
     reader = Reader(data)
-    reader.take("record", 13)
+    reader.named("type", _TYPES)
+    reader.number("version")
+    reader.take("device", 1)
+    scheme = reader_name(reader, "modulation", _SCHEMES)
+    reader.number("symbols")
+    quality = reader.number("quality")
+    reader.number("SNR")
+    reader.number("channel")
+    reader.take("reserved", 5)
     heard = reader.number("heard", 6)
     when = _moment(heard)
-    if when:
-        reader.parts[-1] = Part("heard", data[13:19], when)
-    reader.number("began", 4)
-    reader.number("ended", 4)
-    reader.take("levels", 3)
+    reader.parts[-1] = Part("heard", data[13:19], when or "not told")
+    began = reader.number("began", 4)
+    reader.parts[-1] = Part("began", data[19:23], _ticks(began))
+    ended = reader.number("ended", 4)
+    reader.parts[-1] = Part("ended", data[23:27], _ticks(ended))
+    level = reader.number("level", 2)
+    reader.parts[-1] = Part("level", data[27:29], "%d dBuV" % level)
+    reader.number("MAC enabled")
     size = reader.number("length", 2)
     pdu = reader.take("PDU", size)
     if reader.left:
         reader.rest("more")
-    text = "%d bytes heard%s" % (size, " " + when if when else "")
+    text = "%d bytes heard %s, %s, %d dBuV, quality %d" % (
+        size, when or "at " + _ticks(began), scheme, level, quality)  # fmt: skip
     layers = [Layer("PRIME sniffer", text, reader.parts)]
-    if len(pdu) >= 3:
-        layers.append(_mac(pdu))
+    if pdu:
+        layers.append(prime_mac.decode(pdu, data[0] != _TYPE_A))
     return Decoded(layers)
 
 
+def _ticks(count: int) -> str:
+    """Of the sniffer's own clock, which begins with it."""
+    return "%.5f s" % (count * _TICK_US / 1e6)
+
+
 def _moment(unix_ms: int) -> str:
+    """ "" where the record tells no time: its octets are 0 then, or count from a start."""
+    if unix_ms < _EARLIEST_MS:
+        return ""
     try:
         moment = datetime.fromtimestamp(unix_ms / 1000, UTC)
     except (ValueError, OverflowError, OSError):
         return ""
     return moment.isoformat(" ", "milliseconds")[:-6] + "Z"
-
-
-def _mac(pdu: bytes) -> Layer:
-    kind = pdu[0] >> 4 & 3
-    down = "down" if pdu[1] & 0x40 else "up"
-    level = pdu[1] & 0x3F
-    name = _HEADER_TYPES.get(kind, "type 3")
-    parts = [Part("header", pdu[:3], name)]
-    if kind != 0 or len(pdu) < 9:
-        return Layer("PRIME MAC", name, [*parts, Part("content", pdu[3:])])
-    header = int.from_bytes(pdu[3:9], "big")
-    control = header >> 41 & 1
-    channel = header >> 32 & 0x1FF
-    sid, lnid, length = header >> 24 & 0xFF, header >> 10 & 0x3FFF, header & 0x1FF
-    what = _CONTROL.get(channel, "control %d" % channel) if control else "data, LCID %d" % channel
-    text = "%slink, level %d: %s, SID %d, LNID %d, %d bytes" % (
-        down, level, what, sid, lnid, length)  # fmt: skip
-    parts += [Part("packet header", pdu[3:9], what), Part("content", pdu[9:])]
-    return Layer("PRIME MAC", text, parts)
