@@ -14,12 +14,23 @@ from gateway.dlms.errors import DlmsError
 from gateway.dlms.protection.policy import FORMS, KEY_SOURCES
 from gateway.version import VERSION
 from hal.ports import PortError
-from tools.dlms import clock, failure, identify, image, members, notify, objects, profile, rekey
+from tools.dlms import (
+    clock,
+    failure,
+    identify,
+    image,
+    learn,
+    members,
+    notify,
+    objects,
+    profile,
+    rekey,
+)
 from tools.dlms.counter_file import CounterProblem
 from tools.dlms.failure import REFUSED, WRONG_CALL, CallProblem, Failed, one_line
 from tools.dlms.output import print_json, printable
 from tools.dlms.place import WrongUrl
-from tools.dlms.session import MECHANISMS, POLICIES, Settings
+from tools.dlms.session import LANGUAGES, MECHANISMS, POLICIES, Settings
 
 DESCRIPTION = """\
 Talk DLMS/COSEM to a meter. URL is one of
@@ -32,6 +43,7 @@ Talk DLMS/COSEM to a meter. URL is one of
   ami-dlms hdlc+serial:/dev/ttyUSB0?mode_e=1 get "data 0.0.96.50.0.255 value" \\
       --local-key local.key                             a concentrator; with --via a meter behind it
   ami-dlms tcp://10.0.0.7 profile 1.0.99.1.0.255 --last 4 --keys keys.jsonl --serial AMI0000000001
+  ami-dlms tcp://10.0.0.7 profile 0.0.99.98.0.255 --model idis --keys keys.jsonl --serial ...
 
 Without password and keys it is the public client (16). Passwords and keys may stand in the
 environment instead (AMI_DLMS_PASSWORD, AMI_DLMS_EK, AMI_DLMS_AK), where `ps` does not show them.
@@ -119,6 +131,9 @@ def _parser() -> argparse.ArgumentParser:
     command.add_argument("--set", metavar="now|DATE TIME [OFFSET]")
     command = add("rekey", "give the meter new keys; they take their place in --keys", rekey.rekey)
     command.add_argument("--agree", action="store_true", help="by agreement; default: by transfer")
+    command = add("learn", "look at an unknown meter and write a first model of it", learn.learn)
+    command.add_argument("--name", default="unnamed", help="what to call it; default %(default)s")
+    command.add_argument("-o", "--output", type=Path, metavar="FILE.yaml", help="default: stdout")
     command = add("notify", "show what a meter sends unasked", notify.notify)
     command.add_argument("--listen", action="store_true", help="listen at URL for meters that push")
     command.add_argument("--seconds", type=_seconds, default=60, metavar="S", help="default 60")
@@ -137,7 +152,7 @@ def _add_image(command: argparse.ArgumentParser) -> None:
     command.add_argument("file", type=Path, metavar="FILE")
     command.add_argument("--identifier", required=True, help="image_identifier: text, or 0x hex")
     command.add_argument("--expect", metavar="IDENTIFIER", help="what the meter will call it")
-    command.add_argument("--object", default="0.0.44.0.0.255", metavar="OBIS", help="%(default)s")
+    command.add_argument("--object", metavar="OBIS", help="default 0.0.44.0.0.255")
     command.add_argument("--resume", action="store_true", help="go on with what the meter has")
     command.add_argument("--no-activate", action="store_true", help="stop once it is verified")
     command.add_argument(
@@ -149,9 +164,8 @@ def _add_image(command: argparse.ArgumentParser) -> None:
     command.add_argument(
         "--patience",
         type=_seconds,
-        default=600,
         metavar="S",
-        help="for verification and activation each; default %(default)s",
+        help="for verification and activation each; default 600",
     )
     command.add_argument("--poll", type=_seconds, default=2, metavar="S", help="%(default)s")
 
@@ -167,15 +181,26 @@ def _add_options(parser: argparse.ArgumentParser, again: bool) -> None:
         group.add_argument(name, default=value, **more)  # type: ignore[arg-type]
 
     group = parser.add_argument_group("who asks")
+    add(
+        "--model",
+        metavar="NAME|FILE",
+        help="of the meter: what it says is the default for all"
+        " that follows; its events and alarms are named",
+    )
     add("--client", 0, type=_sap, metavar="SAP", help="default 1; 16 without authentication")
-    add("--server", 1, type=_sap, metavar="SAP", help="logical device; default 1")
+    add("--server", 0, type=_sap, metavar="SAP", help="logical device; default 1")
     add("--auth", choices=list(MECHANISMS), help="default: what the secrets given are for")
     add("--password", metavar="TEXT", help="text, or 0x and hex digits")
     add("--password-file", type=Path, metavar="FILE")
-    add("--suite", 0, type=int, choices=[0, 1, 2], help="security suite; default 0")
+    add("--suite", type=int, choices=[0, 1, 2], help="security suite; default that of --keys, or 0")
     add("--ek", metavar="HEX", help="global unicast encryption key")
     add("--ak", metavar="HEX", help="authentication key")
-    add("--keys", type=Path, metavar="keys.jsonl", help="take ek and ak of --serial from there")
+    add(
+        "--keys",
+        type=Path,
+        metavar="keys.jsonl",
+        help="take ek, ak, lls (the password), suite and counter of --serial from there",
+    )
     add("--serial", metavar="SERIAL")
     add("--title", type=_title, metavar="HEX", help="own system title; default: one made here once")
     add("--counter", type=_counter, metavar="N", help="own invocation counter: at least N")
@@ -183,10 +208,10 @@ def _add_options(parser: argparse.ArgumentParser, again: bool) -> None:
     add(
         "--read-counter",
         nargs="?",
-        const=obis.parse("0.0.43.1.0.255"),
+        const=b"",
         type=_obis,
         metavar="OBIS",
-        help="first read what the meter counted, as public client; 0.0.43.1.0.255",
+        help="first read what the meter counted, as public client; default the model's place",
     )
     add("--via", metavar="SERIAL", help="this meter, behind the concentrator at URL")
     add("--local-key", type=Path, metavar="FILE", help="the concentrator's, for --via or itself")
@@ -205,7 +230,8 @@ def _add_options(parser: argparse.ArgumentParser, again: bool) -> None:
     add("--tries", 3, type=_count, metavar="N", help="sending one request; default 3")
     add("--pause", 0.0, type=_pause, metavar="S", help="before each request; default none")
     add("--max-pdu", 0, type=_whole, metavar="BYTES", help="largest APDU to accept")
-    add("--window", 1, type=_window, metavar="N", help="general blocks at once, 1..63; default 1")
+    add("--window", 0, type=_window, metavar="N", help="general blocks at once, 1..63; default 1")
+    add("--language", "en", choices=LANGUAGES, help="of events and alarms; default en")
     add("--json", False, action="store_true", help="one JSON document to stdout")
     add("--trace", False, action="store_true", help="every APDU by name to stderr; no secrets")
 

@@ -68,6 +68,7 @@ from tools.dlms.shown import IMAGE_STATUS
 
 MOST_BYTES = 64 << 20
 MOST_BLOCKS = 1 << 20
+PATIENCE_S = 600  # for verification and activation each
 _SILENT = 3  # blocks in a row without an answer: the path is gone
 _TRIES = 3  # of a method that may be invoked twice
 
@@ -93,12 +94,14 @@ class Transfer:
         self._data = _content(options.file)
         self._identifier = octets(options.identifier)
         self._expected = octets(options.expect) if options.expect else self._identifier
-        self._name = obis_name(options.object)
+        self._name = obis_name(options.object) if options.object else settings.model.image
         self._resume: bool = options.resume
         self._activate: bool = not options.no_activate
         self._rounds: int = options.rounds
         self._reconnects: int = options.reconnects
-        self._patience_ms = int(options.patience * 1000)
+        verify_s = options.patience or settings.model.verify_s or PATIENCE_S
+        activate_s = options.patience or settings.model.activate_s or PATIENCE_S
+        self._verify_ms, self._activate_ms = int(verify_s * 1000), int(activate_s * 1000)
         self._poll_ms = max(1, int(options.poll * 1000))
         self._size = 0  # of a block
         self._sent = 0  # blocks on the line, repeated ones too
@@ -253,9 +256,11 @@ class Transfer:
         status = await self._get(client, STATUS, axdr.ENUM)
         if status not in (VERIFYING, VERIFIED):
             await self._start(client, VERIFY, "5 verify", (INITIATED, status))
-            status = await self._settled(client, (INITIATED, VERIFYING), "5 verify")
+            status = await self._settled(
+                client, (INITIATED, VERIFYING), "5 verify", self._verify_ms
+            )
         elif status == VERIFYING:
-            status = await self._settled(client, (VERIFYING,), "5 verify")
+            status = await self._settled(client, (VERIFYING,), "5 verify", self._verify_ms)
         if status != VERIFIED:
             raise Failed(
                 "step 5: %s; the image is damaged or not for this meter: not activated"
@@ -288,7 +293,9 @@ class Transfer:
         status = await self._get(client, STATUS, axdr.ENUM)
         if status == VERIFIED:
             await self._start(client, ACTIVATE, "7 activate", (VERIFIED,))
-        status = await self._settled(client, (VERIFIED, ACTIVATING), "7 activate")
+        status = await self._settled(
+            client, (VERIFIED, ACTIVATING), "7 activate", self._activate_ms
+        )
         if status == ACTIVATION_FAILED:
             raise Failed("step 7: activation failed; the old firmware should still run")
         self._firmware[1] = await self._read_firmware(client)
@@ -343,10 +350,12 @@ class Transfer:
                     self._say("%s: the meter says %s; it is waited for" % (step, refused.result))
             await self._settings.clock.sleep_ms(pause_ms)
 
-    async def _settled(self, client: Client, passing: tuple[int, ...], step: str) -> int:
+    async def _settled(
+        self, client: Client, passing: tuple[int, ...], step: str, patience_ms: int
+    ) -> int:
         """The status once it is none of `passing`."""
         clock = self._settings.clock
-        deadline = clock.ticks_ms() + self._patience_ms
+        deadline = clock.ticks_ms() + patience_ms
         while True:
             status: int = await self._get(client, STATUS, axdr.ENUM)
             if status not in passing:
@@ -354,7 +363,7 @@ class Transfer:
             if clock.ticks_ms() >= deadline:
                 raise Failed(
                     "step %s: the meter is still at '%s' after %d s; ask again later, or give more"
-                    " --patience" % (step, _status_name(status), self._patience_ms // 1000)
+                    " --patience" % (step, _status_name(status), patience_ms // 1000)
                 )
             await clock.sleep_ms(self._poll_ms)
 

@@ -19,6 +19,7 @@ from tools.dlms.output import console, print_json, row, say, table
 from tools.dlms.session import Settings, conversation
 from tools.dlms.trace import holds_secret
 from tools.dlms.units import ScalerUnit, read_scaler_unit
+from tools.dlms.words import VALUE, Words
 
 LIST = 16  # attributes in one request
 # class: (attributes that are scaled, the attribute that says how)
@@ -105,11 +106,13 @@ async def get(options: argparse.Namespace, settings: Settings) -> int:
         answers = dict(zip([*wanted, *extra], await read(client, [*wanted, *extra]), strict=True))
     units = {each: _scaler_unit(answers[scaler]) for each, scaler in scalers.items()}
     if settings.json:
-        print_json([_get_json(each, answers[each], units.get(each)) for each in wanted])
+        print_json(
+            [_get_json(each, answers[each], units.get(each), settings.words) for each in wanted]
+        )
     else:
         made = table("attribute", "value", "")
         for each in wanted:
-            row(made, str(each), *_get_cells(each, answers[each], units.get(each)))
+            row(made, str(each), *_get_cells(each, answers[each], units.get(each), settings.words))
         console().print(made)
     failures = [answer for answer in map(answers.__getitem__, wanted) if _failed(answer)]
     return REFUSED if failures else DONE
@@ -124,27 +127,33 @@ def _scaler_unit(answer: Answer) -> ScalerUnit | None:
     return None if typed is None else read_scaler_unit(typed)
 
 
-def _get_cells(wanted: Member, answer: Answer, unit: ScalerUnit | None) -> list[str | Text]:
+def _get_cells(
+    wanted: Member, answer: Answer, unit: ScalerUnit | None, words: Words
+) -> list[str | Text]:
     if isinstance(answer, DlmsError):
         return [Text(failure.short(answer), "red"), failure.advice(answer)]
-    return [render.lines(answer), _meaning(wanted, answer, unit)]
+    return [render.lines(answer), _meaning(wanted, answer, unit, words)]
 
 
-def _meaning(wanted: Member, answer: bytes, unit: ScalerUnit | None) -> str:
+def _meaning(wanted: Member, answer: bytes, unit: ScalerUnit | None, words: Words) -> str:
     typed = value_of(answer)
     if typed is None:
         return ""
+    if bits := words.bits(wanted.obis, typed) if wanted.index == VALUE else "":
+        return bits
     if unit is not None and type(typed[1]) is int:
         return unit.quantity(typed[1])
     return shown.meaning(wanted.class_id, wanted.index, typed)
 
 
-def _get_json(wanted: Member, answer: Answer, unit: ScalerUnit | None) -> dict[str, Any]:
+def _get_json(
+    wanted: Member, answer: Answer, unit: ScalerUnit | None, words: Words
+) -> dict[str, Any]:
     found: dict[str, Any] = {"attribute": str(wanted)}
     if isinstance(answer, DlmsError):
         return {**found, **failure.as_json(answer)}
     found["value"] = shown.raw_as_json(answer)
-    if meaning := _meaning(wanted, answer, unit):
+    if meaning := _meaning(wanted, answer, unit, words):
         found["meaning"] = meaning
     return found
 

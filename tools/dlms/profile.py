@@ -23,6 +23,7 @@ from tools.dlms.output import console, print_json, row, table
 from tools.dlms.session import Settings, conversation
 from tools.dlms.shown import CaptureObject
 from tools.dlms.units import ScalerUnit, read_scaler_unit
+from tools.dlms.words import Log, Words
 
 if TYPE_CHECKING:
     from gateway.dlms.apdu.parts import Selection
@@ -50,10 +51,11 @@ async def profile(options: argparse.Namespace, settings: Settings) -> int:
     rows = filled(rows_of(raw, len(columns)), columns, period)
     if not selected:
         rows = _chosen(rows, columns, span, options.last)
+    log = settings.words.log(name, columns)
     if settings.json:
-        print_json(_json(name, columns, units, rows))
+        print_json(_json(name, columns, units, rows, log))
     else:
-        _print(name, columns, units, rows)
+        _print(name, columns, units, rows, settings.words, log)
     return DONE
 
 
@@ -232,17 +234,25 @@ def _print(
     columns: list[CaptureObject],
     units: list[ScalerUnit | None],
     rows: list[list[Typed]],
+    words: Words,
+    log: Log | None,
 ) -> None:
     headings = [_heading(column, unit) for column, unit in zip(columns, units, strict=True)]
     count = "%d row%s" % (len(rows), "" if len(rows) == 1 else "s")
     made = table(*headings, title="profile_generic %s, %s" % (obis.text(name), count))
     for cells in rows:
-        row(made, *[_cell(typed, unit) for typed, unit in zip(cells, units, strict=True)])
+        shown_cells = []
+        for place, (typed, column, unit) in enumerate(zip(cells, columns, units, strict=True)):
+            word = log.word(cells) if log is not None and place == log.place else ""
+            shown_cells.append(word or _cell(typed, unit, words.bits(column.obis, typed)))
+        row(made, *shown_cells)
     console().print(made)
 
 
-def _cell(typed: Typed, unit: ScalerUnit | None) -> str:
+def _cell(typed: Typed, unit: ScalerUnit | None, bits: str) -> str:
     tag, value = typed
+    if bits:
+        return "%s: %s" % (render.text(typed), bits)
     if unit is not None and type(value) is int:
         return unit.number(value)
     if tag == axdr.OCTET_STRING:
@@ -257,14 +267,18 @@ def _json(
     columns: list[CaptureObject],
     units: list[ScalerUnit | None],
     rows: list[list[Typed]],
+    log: Log | None,
 ) -> dict[str, Any]:
     described: list[dict[str, Any]] = []
     for column, unit in zip(columns, units, strict=True):
         described.append({"attribute": str(column)})
         if unit is not None:
             described[-1] |= {"scaler": unit.scaler, "unit": unit.unit}
-    return {
+    document: dict[str, Any] = {
         "profile": obis.text(name),
         "columns": described,
         "rows": [[shown.as_json(typed) for typed in cells] for cells in rows],
     }
+    if log is not None:
+        document["events"] = [log.as_json(cells) for cells in rows]
+    return document

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import json
-import os
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
+from gateway.contract.model import OWN, Model
+from gateway.contract.own_model import NO_RELEASE, RELEASE_UNHEARD
+from gateway.contract.refused import Refused
 from gateway.dlms.client.client import (
     HIGH_ECDSA,
     HIGH_GMAC,
@@ -28,6 +29,7 @@ from gateway.dlms.protection.policy import (
     AUTHENTICATED,
     AUTHENTICATED_ENCRYPTED,
     ENCRYPTED,
+    FORMS,
     Protection,
 )
 from gateway.dlms.protection.security_setup import invocation_counter
@@ -35,16 +37,22 @@ from gateway.dlms.protection.suites import SUITES
 from hal.cpython.clock import SystemClock
 from hal.cpython.crypto import SystemCrypto
 from hal.ports import Crypto, Link, PortError
+from tools.cosem.source import Problems
 from tools.dlms import counter_file, key_files, place
-from tools.dlms.counter_file import CounterFile, CounterProblem
+from tools.dlms.counter_file import FIRST, CounterFile, CounterProblem
 from tools.dlms.failure import CallProblem, Failed, one_line
+from tools.dlms.given import Given, given
 from tools.dlms.links import open_link
 from tools.dlms.trace import TracedCrypto, TracedLink, Tracer
 from tools.dlms.via import LocalKey, ViaLink
+from tools.dlms.words import Words
+from tools.package.model import file as model_file
+from tools.package.model.file import ModelProblem
+from tools.package.model.tables import ENGLISH, SPANISH, Tables
 
-MANAGEMENT, PUBLIC = 1, 16  # client SAPs
 # what a concentrator says of a meter that it does not reach (gateway/local/meters.py)
 NO_WAY = ("operation-not-possible", "other-reason")
+LANGUAGES = (ENGLISH, SPANISH)
 LONGEST_VALUE = 16 << 20  # bytes of one value put together from blocks
 MECHANISMS = {
     "none": NONE,
@@ -61,9 +69,6 @@ POLICIES = {
     "encrypted": ENCRYPTED,
 }
 
-_PASSWORD, _EK, _AK = "AMI_DLMS_PASSWORD", "AMI_DLMS_EK", "AMI_DLMS_AK"
-_MASTER = "AMI_DLMS_MASTER"
-
 
 class Settings:
     """What all commands share. CallProblem says which option is wrong. Where pushes are listened
@@ -74,45 +79,98 @@ class Settings:
 
     def __init__(self, options: argparse.Namespace) -> None:
         self.place = place.parse(options.url)
+        self.model, tables = _model(options.model)
+        self.words = Words(tables, options.language)
         self.json: bool = options.json
         self.timeout_ms = max(1, int(options.timeout * 1000))
         self.tries: int = options.tries
-        self.pause_ms = int(options.pause * 1000)
-        self.window: int = options.window
+        self.pause_ms = int(options.pause * 1000) or self.model.pause_ms
+        self.window: int = options.window or self.model.window
         self.clock = SystemClock()
         self.tracer = Tracer() if options.trace else None
-        self.server: int = options.server
+        self.server: int = options.server or self.model.server_sap
         self._counter_path: Path = options.counter_file or counter_file.default_path()
         self.counter: CounterFile | None = None
         self.read_counter: bytes | None = options.read_counter
+        if self.read_counter == b"":  # the option without an object
+            self.read_counter = self._place_of_counter()
         self.via: str | None = options.via
         self._local = self._local_key(options)
-        secret = _password(options)
         listening: bool = getattr(options, "listen", False)  # to pushes, without an association
-        ek, ak = _symmetric(options, listening)
+        held = given(options, listening)
         if self._local is not None and self.via is None:
-            ek, ak = self._local.ek, self._local.ak  # it is the concentrator we speak to
-        auth = options.auth or ("gmac" if ek else "low" if secret else "none")
+            held.ek, held.ak = self._local.ek, self._local.ak  # it is the concentrator we speak to
+        auth: str = options.auth or self._authentication(options, held)
         mechanism = MECHANISMS[auth]
-        self.client: int = options.client or (PUBLIC if mechanism == NONE else MANAGEMENT)
+        public = mechanism == NONE and self.model.mechanism != NONE
+        self.client: int = options.client or (self._public() if public else self.model.client_sap)
         if listening:
-            self.ek_alone = b"" if ak else ek
-            self.keys = self._own_keys(options, ek if ak else b"", ak)
+            if not held.ak:
+                self.ek_alone, held.ek = held.ek, b""
+            else:
+                self.ek_alone = b""
+            self.keys = self._own_keys(options, held)
             self.association = Association(self.client, self.server)
             return
-        keys = self._own_keys(options, ek, ak) if ek or auth in ("sha256", "ecdsa") else None
+        keys = None
+        if held.ek or auth in ("sha256", "ecdsa"):
+            keys = self._own_keys(options, held)
         try:
             self.association = Association(
                 self.client,
                 self.server,
                 mechanism,
-                secret,
+                held.secret,
                 keys,
-                options.max_pdu,
-                _protection(options, keys),
+                options.max_pdu or self.model.max_pdu,
+                self._protection(options, keys, public),
+                services=self.model.services,
+                current=self.model.association,
             )
         except ValueError as error:
             raise CallProblem("--auth %s: %s" % (auth, error)) from None
+
+    def _authentication(self, options: argparse.Namespace, held: Given) -> str:
+        """What the secrets given are for, in a meter of the model."""
+        if not held.ek and not held.secret:
+            return "none"
+        if options.model is None:
+            return "gmac" if held.ek else "low"
+        return next(word for word, number in MECHANISMS.items() if number == self.model.mechanism)
+
+    def _public(self) -> int:
+        if not self.model.public_sap:
+            raise CallProblem(
+                "meters of model %s have no public client: give keys, or --client" % self.model.name
+            )
+        return self.model.public_sap
+
+    def _place_of_counter(self) -> bytes:
+        if self.model.counter is None:
+            raise CallProblem(
+                "meters of model %s do not tell their invocation counter: give --counter"
+                % self.model.name
+            )
+        return self.model.counter.obis
+
+    def _protection(
+        self, options: argparse.Namespace, keys: Keys | None, public: bool
+    ) -> Protection | None:
+        """None: what the association takes by itself."""
+        given = (options.protection, options.policy, options.key_source)
+        by_model = options.model is not None and not public
+        if given == (None, None, None) and not options.signed and not by_model:
+            return None
+        form = "glo" if keys is not None and keys.ek else "plain"
+        policy = AUTHENTICATED_ENCRYPTED
+        if by_model:
+            form, policy = FORMS[self.model.form], self.model.policy
+        return Protection(
+            options.protection or form,
+            POLICIES[options.policy] if options.policy else policy,
+            options.key_source or "identified",
+            options.signed,
+        )
 
     def _local_key(self, options: argparse.Namespace) -> LocalKey | None:
         path: Path | None = options.local_key
@@ -123,28 +181,29 @@ class Settings:
         title = options.title or counter_file.own_title(self._counter_path)
         return LocalKey(path, title, self._counter_path)
 
-    def _own_keys(self, options: argparse.Namespace, ek: bytes, ak: bytes) -> Keys:
+    def _own_keys(self, options: argparse.Namespace, held: Given) -> Keys:
         path = self._counter_path
         title = options.title or counter_file.own_title(path)
-        curve = SUITES[options.suite].curve
+        curve = SUITES[held.suite].curve
         try:
             keys = Keys(
                 title,
-                ek,
-                ak,
-                options.suite,
+                held.ek,
+                held.ak,
+                held.suite,
                 key_files.private(options.signing_key, curve),
                 key_files.public(options.peer_signing, curve),
                 key_files.private(options.agreement_key, curve),
                 key_files.public(options.peer_agreement, curve),
-                _key("--master", options.master or os.environ.get(_MASTER, "")),
+                held.master,
             )
         except ValueError as error:
             raise CallProblem(str(error)) from None
-        if ek:
-            self.counter = CounterFile(path, title, ek)
-            if options.counter is not None:
-                self.counter.start_at(options.counter)
+        if held.ek:
+            self.counter = CounterFile(path, title, held.ek)
+            least = held.counter or self.model.start
+            if least > FIRST:
+                self.counter.start_at(least)
         return keys
 
     @property
@@ -180,79 +239,17 @@ class Settings:
         return link if self.tracer is None else TracedLink(link, self.tracer)
 
 
-def _protection(options: argparse.Namespace, keys: Keys | None) -> Protection | None:
-    """None: what the association takes by itself."""
-    given = (options.protection, options.policy, options.key_source)
-    if given == (None, None, None) and not options.signed:
-        return None
-    form = options.protection or ("glo" if keys is not None and keys.ek else "plain")
-    policy = POLICIES[options.policy or "both"]
-    return Protection(form, policy, options.key_source or "identified", options.signed)
-
-
-# ---------------------------------------------------------------- secrets
-
-
-def _password(options: argparse.Namespace) -> bytes:
-    """Text, or octets as 0x and hex digits."""
-    if options.password_file is not None:
-        text = _read(options.password_file).rstrip("\r\n")
-    else:
-        text = options.password or os.environ.get(_PASSWORD, "")
-    if text.lower().startswith("0x"):
-        try:
-            return bytes.fromhex(text[2:])
-        except ValueError:
-            raise CallProblem("the password starts with 0x: pairs of hex digits expected") from None
-    return str(text).encode()
-
-
-def _symmetric(options: argparse.Namespace, alone: bool) -> tuple[bytes, bytes]:
-    """ek and ak; b"" and b"" where none are given. `alone`: ek will do without ak."""
-    if options.keys is not None:
-        if options.ek or options.ak:
-            raise CallProblem("--keys, or --ek and --ak: not both")
-        if not options.serial:
-            raise CallProblem("--keys needs --serial, the meter whose keys to take")
-        return _keys_of(options.keys, options.serial)
-    ek = _key("--ek", options.ek or os.environ.get(_EK, ""))
-    ak = _key("--ak", options.ak or os.environ.get(_AK, ""))
-    if bool(ek) != bool(ak) and not (alone and ek):
-        raise CallProblem("--ek and --ak (or %s and %s) go together" % (_EK, _AK))
-    return ek, ak
-
-
-def _keys_of(path: Path, serial: str) -> tuple[bytes, bytes]:
-    """From a line of keys.jsonl: {"serial": .., "ek": hex, "ak": hex}."""
-    for number, line in enumerate(_read(path).splitlines(), 1):
-        try:
-            row = json.loads(line)
-            if row["serial"] == serial:
-                return _key("ek", row["ek"]), _key("ak", row["ak"])
-        except (ValueError, KeyError, TypeError):
-            raise CallProblem(
-                '%s:%d: expected {"serial": .., "ek": hex, "ak": hex}' % (path, number)
-            ) from None
-    raise CallProblem("%s has no line for %s" % (path, serial))
-
-
-def _key(name: str, text: str) -> bytes:
-    if not text:
-        return b""
+def _model(named: str | None) -> tuple[Model, Tables | None]:
+    """Of --model; as our own meters, without tables, where none is named."""
+    if named is None:
+        return Model(OWN, 1, ""), None
     try:
-        key = bytes.fromhex(text)
-    except ValueError:
-        key = b""
-    if len(key) not in (16, 32):
-        raise CallProblem("%s: expected 32 hex digits (64 in suite 2)" % name)
-    return key
-
-
-def _read(path: Path) -> str:
-    try:
-        return path.read_text()
-    except (OSError, UnicodeDecodeError) as error:
-        raise CallProblem("%s: %s" % (path, getattr(error, "strerror", "not text"))) from None
+        compiled = model_file.find(named)
+    except (ModelProblem, Problems, Refused) as error:
+        raise CallProblem("--model: %s" % " ".join(str(error).split("\n"))) from None
+    except OSError as error:
+        raise CallProblem("--model: %s: %s" % (named, error.strerror)) from None
+    return compiled.model, compiled.tables
 
 
 # ---------------------------------------------------------------- conversation
@@ -285,11 +282,19 @@ async def conversation(
             yield client
         except (DlmsError, Failed) as error:
             if not isinstance(error, NoAnswer):  # it still listens: let it go properly
-                await client.release()
+                await _leave(client, settings)
             raise
-        await client.release()
+        await _leave(client, settings)
     finally:
-        await _close(link)
+        await close_link(link)
+
+
+async def _leave(client: Client, settings: Settings) -> None:
+    """As the meter's model has it."""
+    if settings.model.release == RELEASE_UNHEARD:
+        await client.leave()
+    elif settings.model.release != NO_RELEASE:
+        await client.release()
 
 
 async def _associate(client: Client, settings: Settings) -> None:
@@ -315,9 +320,14 @@ async def _counter_in_meter(settings: Settings) -> int:
     """The invocation counter object of the meter, read by the public client without security."""
     name = settings.read_counter
     assert name is not None
-    link = await settings.open(PUBLIC)
+    public = settings.model.public_sap
+    if not public:
+        raise Failed(
+            "--read-counter: meters of model %s have no public client" % settings.model.name
+        )
+    link = await settings.open(public)
     try:
-        association = Association(PUBLIC, settings.server)
+        association = Association(public, settings.server, services=settings.model.services)
         client = Client(
             link,
             settings.clock,
@@ -330,15 +340,15 @@ async def _counter_in_meter(settings: Settings) -> int:
         )
         await client.associate()
         count = await invocation_counter(client, name)
-        await client.release()
+        await _leave(client, settings)
     except DlmsError as error:
         raise Failed("the meter's invocation counter: %s" % one_line(error)) from None
     finally:
-        await _close(link)
+        await close_link(link)
     return count
 
 
-async def _close(link: Link) -> None:
+async def close_link(link: Link) -> None:
     try:
         await link.close()
     except (OSError, PortError, asyncio.TimeoutError):

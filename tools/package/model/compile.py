@@ -364,7 +364,7 @@ class _Compiler:
                 word = _short(key, "a word for an object", 32)
                 self._unsure.pop("objects." + word, None)
                 if value.raw == NONE:
-                    self._objects.pop(word, None)
+                    self._forget(word)
                     continue
                 text = value.text("a class and an OBIS code")
                 try:
@@ -375,6 +375,14 @@ class _Compiler:
                 self.problems.append(problem)
         if len(self._objects) > MAX_OBJECTS and item is not None:
             self.problems.append(item.problem("expected at most %d objects" % MAX_OBJECTS))
+
+    def _forget(self, word: str) -> None:
+        """An object that the model is not like the other in, and what that says of it."""
+        self._objects.pop(word, None)
+        self._logs.pop(word, None)
+        for kind in ("alarms", "status"):
+            self._tables[kind].pop(word, None)
+            self._unsure.pop("%s.%s" % (kind, word), None)
 
     def _all_logs(self, item: Item | None) -> None:
         for key, value in self._pairs(item, "a mapping of logs to tables of events"):
@@ -448,8 +456,13 @@ class _Compiler:
 
     def _check_tables(self, fields: Fields) -> None:
         item = fields.get("events")
-        for word in self._tables["events"]:
-            if item is not None and word not in self._logs.values():
+        for word in list(self._tables["events"]):
+            if word in self._logs.values():
+                continue
+            if item is None:  # taken over, and of logs that these meters have not
+                del self._tables["events"][word]
+                self._unsure.pop("events." + word, None)
+            else:
                 self.problems.append(
                     item.problem("expected a log in `logs:` that has the events '%s'" % word)
                 )
