@@ -228,7 +228,7 @@ def _add_options(parser: argparse.ArgumentParser, again: bool) -> None:
     group = parser.add_argument_group("how")
     add("--timeout", 10.0, type=_seconds, metavar="S", help="for one answer; default 10")
     add("--tries", 3, type=_count, metavar="N", help="sending one request; default 3")
-    add("--pause", 0.0, type=_pause, metavar="S", help="before each request; default none")
+    add("--pause", 0.0, type=_pause, metavar="S", help="before each request; default the model's")
     add("--max-pdu", 0, type=_whole, metavar="BYTES", help="largest APDU to accept")
     add("--window", 0, type=_window, metavar="N", help="general blocks at once, 1..63; default 1")
     add("--language", "en", choices=LANGUAGES, help="of events and alarms; default en")

@@ -11,7 +11,9 @@ from typing import Any
 
 from gateway.contract.model import OWN, Model
 from gateway.contract.own_model import NO_RELEASE, RELEASE_UNHEARD
+from gateway.contract.own_model import SN as MODEL_SN
 from gateway.contract.refused import Refused
+from gateway.dlms.apdu.acse import LN, SN
 from gateway.dlms.client.client import (
     HIGH_ECDSA,
     HIGH_GMAC,
@@ -126,6 +128,7 @@ class Settings:
                 self._protection(options, keys, public),
                 services=self.model.services,
                 current=self.model.association,
+                referencing=self.referencing,
             )
         except ValueError as error:
             raise CallProblem("--auth %s: %s" % (auth, error)) from None
@@ -137,6 +140,11 @@ class Settings:
         if options.model is None:
             return "gmac" if held.ek else "low"
         return next(word for word, number in MECHANISMS.items() if number == self.model.mechanism)
+
+    @property
+    def referencing(self) -> int:
+        """By logical or by short names, as acse.py has it."""
+        return SN if self.model.referencing == MODEL_SN else LN
 
     def _public(self) -> int:
         if not self.model.public_sap:
@@ -327,7 +335,12 @@ async def _counter_in_meter(settings: Settings) -> int:
         )
     link = await settings.open(public)
     try:
-        association = Association(public, settings.server, services=settings.model.services)
+        association = Association(
+            public,
+            settings.server,
+            services=settings.model.services,
+            referencing=settings.referencing,
+        )
         client = Client(
             link,
             settings.clock,
