@@ -190,6 +190,7 @@ _WORDS: dict[str, Callable[[Any, Any], str]] = {
     "value": _secret,
     "diagnostic": _diagnostic,
     "conformance": lambda decoded, value: "conformance %06x" % value,
+    "vaa_name": lambda decoded, value: "" if value == acse.VAA_LN else "short names",
     "reason": lambda decoded, value: decoded.reason_name(),
     "title": lambda decoded, value: "title %s" % bytes(value).hex() if value else "",
     "date_time": _moment,
