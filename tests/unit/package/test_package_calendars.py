@@ -12,7 +12,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from gateway.dlms.data import axdr, obis
-from tests.unit.package.test_package_on_meter import carry_out, holds, new_meter
+from tests.unit.package.configured import configured
+from tests.unit.package.test_package_on_meter import new_meter
 from tools.cosem.source import Problems
 from tools.cosem.values import Typed
 from tools.dlms.shown import as_json
@@ -103,8 +104,10 @@ def passes(tmp_path: Path, calendar: Calendar) -> bool:
     except Problems:
         return False
     meter = new_meter()
-    carry_out(meter, package)
-    assert all(holds(meter, check) for check in package.checks)
+    done = configured(meter, package)
+    assert done.outcome == "OK", done.detail
+    again = configured(meter, package)
+    assert again.reason == "already-as-wanted", again.detail
     for index, typed in calendar.tables().items():
         assert axdr.encode(meter.read(20, "0.0.13.0.0.255", index)) == axdr.encode(typed)
         assert meter.read(20, "0.0.13.0.0.255", index + PASSIVE) == typed
@@ -119,6 +122,21 @@ def test_a_sensible_calendar_passes_and_comes_back_the_same(tmp_path: Path, made
     values = {(20, made.obis, index): typed for index, typed in made.tables().items()}
     values[11, obis.parse("0.0.11.0.0.255"), 2] = made.special_days()
     assert calendars(values) == [made]
+
+
+@FEW
+@given(sensible(), sensible())
+def test_a_corrected_calendar_under_the_same_name_is_activated(
+    tmp_path: Path, first: Calendar, second: Calendar
+) -> None:
+    second.name = first.name
+    path = tmp_path / "test.yaml"
+    meter = new_meter()
+    for made in (first, second):
+        path.write_text(yaml(made))
+        assert configured(meter, compile_file(path)).outcome == "OK"
+        for index, typed in made.tables().items():
+            assert meter.read(20, "0.0.13.0.0.255", index) == typed
 
 
 @FEW
