@@ -231,6 +231,10 @@ class Crypto(Protocol):
     def aes_gcm(self, key: bytes) -> AesGcm:
         """For a key of 16 or 32 bytes."""
 
+    def aes_ecb(self, key: bytes, data: bytes) -> bytes:
+        """AES of each block of 16 bytes by itself (key 16 or 32 bytes): for who proves that he
+        knows the key, and for no text."""
+
     def aes_wrap(self, kek: bytes, key: bytes) -> bytes:
         """AES key wrap (RFC 3394, NIST SP 800-38F KW): kek 16 or 32 bytes; key a multiple of 8, at
         least 16. 8 bytes longer."""

@@ -27,7 +27,7 @@ WRAPPED_SECRET = (24, 88)  # bytes, at least and at most
 class MeterKeys:
     """Global unicast encryption key and authentication key of a security suite: 16 bytes each, in
     suite 2 32; both b"" for a meter that has none. `lls`: the secret of a meter that knows us by
-    one (low level security, HLS 3, 4 and 6), 1 to 64 bytes. `counter`: the invocation counter to
+    one (low level security, HLS 2, 3, 4 and 6), 1 to 64 bytes. `counter`: the invocation counter to
     begin with, told at commissioning; 0: none. ValueError for other sizes.
 
     repr hides them.

@@ -22,7 +22,9 @@ from gateway.meters.model_error import ModelError
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from gateway.contract.model import Model
+    from gateway.dlms.protection.hls import Algorithm
     from gateway.meters.inventory import Inventory, Meter
+    from hal.ports import Crypto
 
 _REFERENCING = (LN, SN)  # as own_model.py counts them
 
@@ -31,7 +33,7 @@ class Access:
     """`keys` with our own system title, None where the model has nothing to do with any; `secret`
     b"" likewise. `counter`: the invocation counter to begin with, at least."""
 
-    __slots__ = ("counter", "keys", "model", "secret")
+    __slots__ = ("algorithm", "counter", "keys", "model", "secret")
 
     def __init__(
         self, model: Model, keys: Keys | None, secret: bytes = b"", counter: int = 0
@@ -40,6 +42,7 @@ class Access:
         self.keys = keys
         self.secret = secret
         self.counter = counter
+        self.algorithm: Algorithm | None = None  # of HLS 2
 
     @property
     def ciphered(self) -> bool:
@@ -61,6 +64,7 @@ class Access:
             self.keys,
             model.max_pdu,
             Protection(FORMS[model.form], model.policy),
+            self.algorithm,
             services=model.services,
             referencing=self.referencing,
             current=model.association,
@@ -75,11 +79,11 @@ def model_of(inventory: Inventory, meter: Meter) -> Model:
     return inventory.models().model(meter.model)
 
 
-def access_to(inventory: Inventory, system_title: bytes, meter: Meter) -> Access:
+def access_to(inventory: Inventory, crypto: Crypto, system_title: bytes, meter: Meter) -> Access:
     """ModelError, InventoryError."""
     model = model_of(inventory, meter)
     mechanism, plain = model.mechanism, FORMS[model.form] == PLAIN
-    if mechanism in (HIGH, HIGH_ECDSA):
+    if mechanism == HIGH_ECDSA:
         text = "model %s: authentication %d is not for a concentrator" % (model.name, mechanism)
         raise ModelError("model-unfit", text)
     if mechanism == NONE and plain:
@@ -90,7 +94,19 @@ def access_to(inventory: Inventory, system_title: bytes, meter: Meter) -> Access
         raise InventoryError("%s: model %s needs ek and ak" % (meter.serial, model.name))
     if mechanism not in (NONE, HIGH_GMAC) and not found.lls:
         raise InventoryError("%s: model %s needs lls" % (meter.serial, model.name))
+    if mechanism == HIGH and len(found.lls) > 32:
+        raise InventoryError("%s: lls: at most 32 bytes for HLS 2" % meter.serial)
     keys = None
     if by_keys or mechanism == HIGH_SHA256:  # its proof has the system titles in it
         keys = Keys(system_title, found.ek, found.ak, found.suite)
-    return Access(model, keys, found.lls, max(found.counter, model.start))
+    access = Access(model, keys, found.lls, max(found.counter, model.start))
+    if mechanism == HIGH:
+        access.algorithm = lambda secret, challenge: _aes(crypto, secret, challenge)
+    return access
+
+
+def _aes(crypto: Crypto, secret: bytes, challenge: bytes) -> bytes:
+    """HLS 2, which the standard leaves to the manufacturers, as nearly all of them have it: the
+    challenge under AES, secret and challenge filled up with zeros."""
+    key = secret + bytes((16 if len(secret) <= 16 else 32) - len(secret))
+    return crypto.aes_ecb(key, challenge + bytes(-len(challenge) % 16))

@@ -92,7 +92,7 @@ class Reach:
         is."""
         from gateway.meters.access import access_to
 
-        found = access_to(self.inventory, self.system_title, meter)
+        found = access_to(self.inventory, self.crypto, self.system_title, meter)
         self.counters.begin_at(meter.serial, found.counter)
         return found
 

@@ -13,10 +13,14 @@ from cryptography.hazmat.primitives.asymmetric.utils import (
     decode_dss_signature,
     encode_dss_signature,
 )
+from cryptography.hazmat.primitives.ciphers import Cipher
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from cryptography.hazmat.primitives.ciphers.algorithms import AES
+from cryptography.hazmat.primitives.ciphers.modes import ECB
 
 from hal.ports import CryptoError
 from hal.rt.ec_arguments import check_ec_key, ec_size
+from hal.rt.ecb_arguments import check_ecb_sizes
 from hal.rt.gcm_arguments import check_gcm_key, check_gcm_sizes
 
 _CURVES: dict[str, tuple[ec.EllipticCurve, hashes.HashAlgorithm]] = {
@@ -87,6 +91,10 @@ class SystemCrypto:
 
     def aes_gcm(self, key: bytes) -> Gcm:
         return Gcm(key)
+
+    def aes_ecb(self, key: bytes, data: bytes) -> bytes:
+        check_ecb_sizes(key, data)
+        return Cipher(AES(key), ECB()).encryptor().update(data)
 
     def aes_wrap(self, kek: bytes, key: bytes) -> bytes:
         try:

@@ -7,14 +7,20 @@ from __future__ import annotations
 import hashlib
 import os
 
+from cryptolib import aes
+
 from hal.micropython import keywrap
 from hal.micropython.gcm import Gcm
 from hal.ports import CryptoError, PortError
 from hal.rt.ec_arguments import check_ec_key, ec_size
+from hal.rt.ecb_arguments import check_ecb_sizes
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from hal.micropython.ec import Curve
+
+
+_MODE_ECB = 1
 
 
 class SystemCrypto:
@@ -34,6 +40,11 @@ class SystemCrypto:
 
     def aes_gcm(self, key: bytes) -> Gcm:
         return Gcm(key)
+
+    def aes_ecb(self, key: bytes, data: bytes) -> bytes:
+        check_ecb_sizes(key, data)
+        found: bytes = aes(key, _MODE_ECB).encrypt(data)
+        return found
 
     def aes_wrap(self, kek: bytes, key: bytes) -> bytes:
         return keywrap.wrap(kek, key)

@@ -94,6 +94,7 @@ def numbered(objects: list[Any]) -> None:
 CASES: dict[str, Callable[[], Case]] = {
     "open": lambda: Case("none", "plain", {}, Authentication.NONE),
     "password": lambda: Case("low", "plain", LLS, Authentication.LOW),
+    "own": lambda: Case("high", "plain", LLS, Authentication.HIGH),
     "md5": lambda: Case("md5", "plain", LLS, Authentication.HIGH_MD5),
     "sha1": lambda: Case("sha1", "plain", LLS, Authentication.HIGH_SHA1),
     "sha256": lambda: Case("sha256", "plain", LLS, Authentication.HIGH_SHA256, ciphered=True),

@@ -22,7 +22,7 @@ from cryptography.hazmat.primitives.asymmetric.utils import (
 )
 from cryptography.hazmat.primitives.ciphers import Cipher
 from cryptography.hazmat.primitives.ciphers.algorithms import AES
-from cryptography.hazmat.primitives.ciphers.modes import GCM
+from cryptography.hazmat.primitives.ciphers.modes import ECB, GCM
 from cryptography.hazmat.primitives.kdf.concatkdf import ConcatKDFHash
 from cryptography.hazmat.primitives.keywrap import InvalidUnwrap, aes_key_unwrap, aes_key_wrap
 
@@ -248,8 +248,10 @@ def _simple(mechanism: int, secret: bytes, challenge: bytes) -> bytes:
 
 
 def manufacturer_algorithm(secret: bytes, challenge: bytes) -> bytes:
-    """HLS 2 of this make of meter."""
-    return hmac.new(secret, b"AMI" + challenge, "sha256").digest()
+    """HLS 2 as most makes have it: the challenge under AES, both filled up with zeros."""
+    key = secret.ljust(16 if len(secret) <= 16 else 32, b"\0")
+    blocks = challenge + bytes(-len(challenge) % 16)
+    return Cipher(AES(key), ECB()).encryptor().update(blocks)
 
 
 # ---------------------------------------------------------------- protected APDUs

@@ -189,6 +189,21 @@ WRAPPED = [
 ]
 
 
+def test_blocks_of_aes() -> None:
+    """FIPS 197, appendices C.1 and C.3."""
+    text = hex_("00112233445566778899aabbccddeeff")
+    for size, ciphered in (
+        (16, "69c4e0d86a7b0430d8cdb78070b4c55a"),
+        (32, "8ea2b7ca516745bfeafc49904b496089"),
+    ):
+        key = bytes(range(size))
+        assert CRYPTO.aes_ecb(key, text).hex() == ciphered
+        assert CRYPTO.aes_ecb(key, text + text).hex() == ciphered + ciphered
+        for wrong in (b"", text[:-1], text + b"\0"):
+            raises(CryptoError, CRYPTO.aes_ecb, key, wrong)
+        raises(CryptoError, CRYPTO.aes_ecb, key[:-1], text)
+
+
 def test_key_wrap_vectors() -> None:
     for kek, key, wrapped in WRAPPED:
         assert CRYPTO.aes_wrap(hex_(kek), hex_(key)).hex() == wrapped

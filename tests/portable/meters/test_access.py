@@ -11,7 +11,9 @@ from gateway.meters.access import access_to
 from gateway.meters.inventory import InventoryError, Meter
 from gateway.meters.model_error import ModelError
 from tests.portable.support import raises
+from tests.portable.uplink.support import crypto
 
+CRYPTO = crypto()
 TITLE = b"AMI\0\0\0\0\1"
 EK, AK, PASSWORD = b"\1" * 16, b"\2" * 16, b"password"
 PATHS = [("ip", "10.0.0.7:4059")]
@@ -46,14 +48,14 @@ def without(kind, keys, meter=None, **fields):
 def got(keys, meter=None, **fields):
     model = Model("x", 1, "", **fields)
     meter = meter or Meter("M1", PATHS, 0, 0, model="x")
-    access = access_to(Here(model, keys), TITLE, meter)
+    access = access_to(Here(model, keys), CRYPTO, TITLE, meter)
     return access, access.association(meter.filled(model))
 
 
 def test_our_own_model():
     here = Here(None, MeterKeys(EK, AK))
     meter = Meter("M1", PATHS)
-    access = access_to(here, TITLE, meter)
+    access = access_to(here, CRYPTO, TITLE, meter)
     who = access.association(meter.filled(access.model))
     assert access.model is OWN_MODEL and access.ciphered and access.counter == 1
     assert (who.client_sap, who.server_sap) == (1, 1)
@@ -74,12 +76,29 @@ def test_a_password_alone():
 
 def test_each_mechanism():
     both = MeterKeys(EK, AK, 0, PASSWORD)
-    for mechanism in (1, 3, 4, 5, 6):
+    for mechanism in (1, 2, 3, 4, 5, 6):
         for form in (PLAIN, GLO):
             access, who = got(both, mechanism=mechanism, form=form)
             assert who.authentication == mechanism and who.protection.form == FORMS[form]
             assert (who.keys is not None) == (form == GLO or mechanism in (5, 6))
             assert access.ciphered == (who.keys is not None)
+
+
+def test_hls_2_is_the_challenge_under_aes():
+    """As gurux has it: secret and challenge filled up with zeros."""
+    challenge = bytes(range(20))
+    for secret, key in (
+        (PASSWORD, PASSWORD + bytes(8)),
+        (EK, EK),
+        (EK + b"x", EK + b"x" + bytes(15)),
+        (bytes(32), bytes(32)),
+    ):
+        _, who = got(MeterKeys(b"", b"", lls=secret), mechanism=association.HIGH, form=PLAIN)
+        assert who.algorithm(who.secret, challenge) == CRYPTO.aes_ecb(key, challenge + bytes(12))
+        assert who.algorithm(who.secret, bytes(16)) == CRYPTO.aes_ecb(key, bytes(16))
+    too_long = MeterKeys(b"", b"", lls=bytes(33))
+    error = without(InventoryError, too_long, mechanism=association.HIGH, form=PLAIN)
+    assert "at most 32" in str(error)
 
 
 def test_what_is_missing_is_told_by_name():
