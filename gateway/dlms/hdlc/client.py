@@ -6,15 +6,13 @@ final bit. Whatever was lost shows in the sequence numbers of the next turn and 
 the meter does not answer at all, the client repeats the newest frame it has no acknowledgement for.
 It does not while the meter speaks: each frame that comes gives more time, and one that has begun is
 waited for. Frames longer than agreed are taken.
-
-Some probes and converters send back what is sent. The addresses tell it from the meter's frames;
-where both ends have the same one, such a line shows by the first command that comes back.
 """
 
 from __future__ import annotations
 
 from gateway.dlms.errors import DlmsError, LinkLost, LinkSilent, ProtocolError
 from gateway.dlms.hdlc import frames
+from gateway.dlms.hdlc.echo import Echo
 from gateway.dlms.hdlc.frames import Frame, Receiver
 from gateway.dlms.hdlc.numbered import (
     LLC_COMMAND,
@@ -36,7 +34,7 @@ CLOSING = 3
 
 MAX_APDU = 65535  # the largest that DLMS can negotiate
 _ALL_CLIENTS = b"\xff"
-_MOST_ECHOES = 16  # two windows, and what is sent again
+_CLOSING_MS = 500  # for the answer to a DISC, beside what the line takes
 
 
 class HdlcClient:
@@ -58,13 +56,15 @@ class HdlcClient:
         self.parameters = Parameters()  # in force, once OPEN
         self.strangers = 0  # frames from or to somebody else
         self.heard = 0  # frames that brought part of an answer
+        self._asked_at = 0  # when the meter's turn began
+        self._took = 0  # how long its last one took, in ms
         self._own = frames.client_address(client_sap)
         self._address = address
+        self._echo = Echo() if self._own == address else None
         self._settings = settings
         self._max_apdu = max_apdu
         self._receiver = Receiver()
         self._output = b""
-        self._echoes = False  # the line sends back what is sent
         self._notified = Incoming(LLC_RESPONSE, max_apdu)  # by UI frames, in any state
         self._silent_at: int | None = None
         self._begin()
@@ -83,7 +83,8 @@ class HdlcClient:
         self._sent = 0  # times, since the last progress
         self._busy_since: int | None = None
         self._more = False  # the last turn brought something: more may follow at once
-        self._echo_due: list[tuple[int, bytes]] = []  # frames of ours: control, information
+        if self._echo is not None:
+            self._echo.forget()
 
     # ------------------------------------------------------------ what is wanted
 
@@ -95,7 +96,8 @@ class HdlcClient:
         self._send_command(now)
 
     def disconnect(self, now: int) -> None:
-        """DISC; CLOSED once the meter has answered or does not."""
+        """DISC; CLOSED once the meter has answered, or has not within little more time than it took
+        before."""
         if self.state in (OPENING, OPEN):
             self._begin()
             self.state = CLOSING
@@ -187,7 +189,7 @@ class HdlcClient:
             return
         if self.state == OPEN and not self._waiting:
             self._poll(now)
-        elif self._sent >= self._settings.tries:
+        elif self._sent >= (1 if self.state == CLOSING else self._settings.tries):
             self._give_up()
         elif self.state == OPEN:
             self._repeat(now)
@@ -202,7 +204,7 @@ class HdlcClient:
         if frame.source != self._address or not (frame.destination == self._own or to_all):
             self.strangers += 1
             return
-        if self._own == self._address and self._is_echo(frame):
+        if self._echo is not None and self._echo.is_one(frame, self._incoming.amid_apdu):
             return
         try:
             if kind == frames.UI:
@@ -215,20 +217,6 @@ class HdlcClient:
                 self._end(None)
         except ProtocolError as error:
             self._end(error)
-
-    def _is_echo(self, frame: Frame) -> bool:
-        """Whether it is a frame of ours that the line sends back, both addresses being the same."""
-        kind = frame.kind
-        ours = kind in (frames.SNRM, frames.DISC)
-        if kind in (frames.INFORMATION, frames.UI) and not self._incoming.amid_apdu:
-            ours = frame.information[:3] == LLC_COMMAND
-        sent = (frame.control, frame.information)
-        # an RR of the meter may look like ours, what has information may not
-        if sent in self._echo_due and (self._echoes or frame.information):
-            self._echo_due.remove(sent)
-            ours = True
-        self._echoes = self._echoes or ours
-        return ours
 
     def _on_notification(self, frame: Frame) -> None:
         # Some meters segment their notifications, though the standard knows no numbers for that.
@@ -297,6 +285,7 @@ class HdlcClient:
                 self._overdue = False
             return
         self._waiting = False
+        self._took = now - self._asked_at
         self._due = None
         self._more = missed or (progress and kind == frames.INFORMATION)
         if not self._outgoing.sent:
@@ -365,8 +354,8 @@ class HdlcClient:
     def _put(
         self, control: int, information: bytes | memoryview = b"", segmented: bool = False
     ) -> None:
-        if self._own == self._address:
-            self._echo_due = self._echo_due[1 - _MOST_ECHOES :] + [(control, bytes(information))]
+        if self._echo is not None:
+            self._echo.sent(control, information)
         self._output += frames.encode(self._address, self._own, control, information, segmented)
 
     def _await_answer(self, now: int) -> None:
@@ -374,7 +363,11 @@ class HdlcClient:
         self._overdue = False
         self._asked = self._progress = False
         self._sent += 1
-        self._due = now + self._settings.response_ms
+        self._asked_at = now
+        patience = self._settings.response_ms
+        if self.state == CLOSING:
+            patience = min(patience, 2 * self._took + _CLOSING_MS)
+        self._due = now + patience
 
     def _proposal(self) -> Parameters:
         size, window = self._settings.information, self._settings.window

@@ -275,3 +275,16 @@ def test_a_meter_that_speaks_for_ever_without_answering_is_given_up() -> None:
         assert clock.ticks_ms() - start < 5000 + 3 * 3000 + 100
 
     with_link(body)
+
+
+def test_an_answer_to_disc_that_does_not_come_costs_little() -> None:
+    client = connected(Settings(response_ms=3000, tries=3))
+    client.send(b"x", NOW)
+    client.output()
+    client.feed(answer(0x30, LLC_RESPONSE + b"y"), NOW + 200)
+    client.disconnect(NOW + 1000)
+    assert names(client.output()) == ["DISC P"]
+    client.tick(NOW + 1000 + 899)
+    assert client.state != CLOSED
+    client.tick(NOW + 1000 + 900)
+    assert client.state == CLOSED and client.failure is None and client.output() == b""
