@@ -71,12 +71,12 @@ class Access:
             return ACTION["type-unmatched"], None
         except Refused as refused:
             return ACTION[refused.result], None
-        if class_id != AssociationLN.class_id:  # proving who one is changes nothing
+        if class_id != self.association.class_id:  # proving who one is changes nothing
             self.meter.log.add("action", class_id, text, index)
         return apdu.SUCCESS, None if returned is None else axdr.encode(returned)
 
     def _find(self, class_id: int, name: bytes) -> CosemObject:
         text = obis.text(name)
-        if class_id == AssociationLN.class_id and text == CURRENT:
+        if class_id == self.association.class_id and text == CURRENT:
             return self.association
         return self.meter.find(class_id, text)

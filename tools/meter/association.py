@@ -38,6 +38,23 @@ class AssociationLN(CosemObject):
     """
 
     class_id = 15
+    ciphered_context, plain_context = acse.LN_CIPHERED, acse.LN
+    vaa_name = acse.VAA_LN
+    least = acse.GET  # the service without which there is no use in it
+    services = (
+        acse.GENERAL_PROTECTION
+        | acse.GENERAL_BLOCK_TRANSFER
+        | acse.ACCESS
+        | acse.BLOCK_GET
+        | acse.BLOCK_SET
+        | acse.BLOCK_ACTION
+        | acse.MULTIPLE_REFERENCES
+        | acse.DATA_NOTIFICATION
+        | acse.GET
+        | acse.SET
+        | acse.SELECTIVE_ACCESS
+        | acse.ACTION
+    )
 
     def __init__(
         self, meter: Meter, client_sap: int, mechanism: int, ciphered: bool, secret: bytes = b""
@@ -53,11 +70,10 @@ class AssociationLN(CosemObject):
         self.max_send = 0
         # the server puts its own check of f(StoC) here; it returns f(CtoS)
         self.reply: Callable[[bytes], bytes] | None = None
-        context = acse.LN_CIPHERED if ciphered else acse.LN
         self.attribute(2, kinds.array(kinds.ANY), get=self._object_list)
         partners = [(axdr.INTEGER, client_sap), (axdr.LONG_UNSIGNED, 1)]
         self.attribute(3, kinds.ANY, (axdr.STRUCTURE, partners))
-        self.attribute(4, kinds.OCTETS, name_oid(1, context))
+        self.attribute(4, kinds.OCTETS, name_oid(1, self.context))
         self.attribute(5, kinds.ANY, get=self._context_info)
         self.attribute(6, kinds.OCTETS, name_oid(2, mechanism))
         self.attribute(
@@ -72,15 +88,23 @@ class AssociationLN(CosemObject):
         self.publish(2, 3, 4, 5, 6, 8, 9, 10, 11)
         self.method(1, kinds.OCTETS, self._reply_to_hls)
 
+    @property
+    def context(self) -> int:
+        """The application context's number."""
+        return self.ciphered_context if self.ciphered else self.plain_context
+
     def secret(self) -> bytes:
         return bytes(self.value(7)[1])
 
     def _set_secret(self, typed: Typed) -> None:
+        self._check_secret(typed[1])
+        self.attributes[7].value = typed
+
+    def _check_secret(self, secret: bytes) -> None:
         if self.mechanism not in BY_SECRET:
             raise Refused("read-write-denied")
-        if not 8 <= len(typed[1]) <= 64:
+        if not 8 <= len(secret) <= 64:
             raise Refused("other-reason")
-        self.attributes[7].value = typed
 
     def _reply_to_hls(self, typed: Typed) -> Typed:
         if self.reply is None:
@@ -102,11 +126,9 @@ class AssociationLN(CosemObject):
         """Every object this client can read anything but the name of, with its access rights."""
         rows = []
         for each in [self, *self.meter.objects.values()]:
-            rights = [self._attribute_right(each, index) for index in each.attributes]
-            if self.client_sap != MANAGEMENT and not any(
-                right[1][1][1] for right in rights if right[1][0][1] != 1
-            ):
+            if not self.sees(each):
                 continue
+            rights = [self._attribute_right(each, index) for index in each.attributes]
             methods = [
                 (axdr.STRUCTURE, [(axdr.INTEGER, index), (axdr.ENUM, 1)])
                 for index in each.methods
@@ -121,6 +143,14 @@ class AssociationLN(CosemObject):
             ]
             rows.append((axdr.STRUCTURE, row))
         return (axdr.ARRAY, rows)
+
+    def sees(self, each: CosemObject) -> bool:
+        """Whether it can read anything but the name of the object."""
+        return self.client_sap == MANAGEMENT or any(
+            attribute.public and not attribute.secret
+            for index, attribute in each.attributes.items()
+            if index != 1
+        )
 
     def _attribute_right(self, each: CosemObject, index: int) -> Typed:
         attribute = each.attributes[index]

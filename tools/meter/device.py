@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
+from functools import partial
 
 from gateway.dlms.apdu import acse
 from gateway.dlms.data import axdr, obis
@@ -22,6 +23,7 @@ from tools.meter.profile import ProfileGeneric, capture_object
 from tools.meter.protection import Demand
 from tools.meter.schedule import PushSetup, SapAssignment, SingleActionSchedule
 from tools.meter.script import EXECUTE_METHOD, WRITE_ATTRIBUTE, ScriptTable
+from tools.meter.short_names import associations
 from tools.meter.supply import DisconnectControl, Limiter
 
 FACTORY_MODEL = "AMI-E450"
@@ -133,13 +135,15 @@ def build_meter(
     mechanism: int | None = None,
     demand: Demand | None = None,
     source: Callable[[], float] = time.time,
+    short_names: Mapping[str, int] | None = None,
 ) -> Meter:
     """A meter whose management client authenticates by HLS5-GMAC with `keys`, else by LLS with
     `password`; or by another `mechanism` (acse.NONE..HIGH_ECDSA), with `password` as its secret.
 
     `demand` is the protection the meter insists on: authenticated and encrypted, where it has
     `keys`; form "plain" for none. `source` gives unix seconds. What differs between meters (load,
-    voltage) follows from the serial.
+    voltage) follows from the serial. With `short_names` it knows these only: the base name of each
+    object by its OBIS code, assigned where it is not given.
     """
     if keys is None and not password and mechanism is None:
         raise ValueError("a meter needs keys (HLS5-GMAC) or a password (LLS)")
@@ -164,10 +168,11 @@ def build_meter(
         assert isinstance(security, SecuritySetup)
         meter.objects.clear()
         meter.add(*_objects(meter, security), security)
-        meter.associations[PUBLIC] = AssociationLN(meter, PUBLIC, acse.NONE, ciphered=False)
-        management = AssociationLN(
-            meter, MANAGEMENT, by_mechanism, wanted.form != "plain", password
-        )
+        made: Callable[[int, int, bool, bytes], AssociationLN] = partial(AssociationLN, meter)
+        if short_names is not None:
+            made = associations(meter, short_names)
+        meter.associations[PUBLIC] = made(PUBLIC, acse.NONE, False, b"")
+        management = made(MANAGEMENT, by_mechanism, wanted.form != "plain", password)
         management.signed = wanted.signed
         meter.associations[MANAGEMENT] = management
 

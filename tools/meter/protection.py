@@ -34,8 +34,10 @@ HASHES: tuple[hashes.HashAlgorithm, ...] = (hashes.SHA256(), hashes.SHA256(), ha
 
 GENERAL_GLO, GENERAL_DED, GENERAL_CIPHERING, GENERAL_SIGNING = 0xDB, 0xDC, 0xDD, 0xDF
 GLO_INITIATE_REQUEST, GLO_INITIATE_RESPONSE = 0x21, 0x28
-GLO_REQUESTS = (0xC8, 0xC9, 0xCB)  # plain tag + 8; ded: + 16
-DED_REQUESTS = (0xD0, 0xD1, 0xD3)
+# plain tag + 8, ded + 16; with short names + 32 and + 64
+GLO_REQUESTS = (0xC8, 0xC9, 0xCB, 0x25, 0x26, 0x36)
+DED_REQUESTS = (0xD0, 0xD1, 0xD3, 0x45, 0x46, 0x56)
+SHORT_NAMES = (0x0C, 0x0D)  # tags of answers
 FORMS = {
     **dict.fromkeys(GLO_REQUESTS, "glo"),
     **dict.fromkeys(DED_REQUESTS, "ded"),
@@ -322,7 +324,7 @@ class Guard:
         self._form = form
         plain = self._enveloped(raw) if form == "general-ciphering" else self._by_key(raw)
         # the dedicated key is in use from the end of HLS on: its proof may be under the global one
-        if proof_only and (plain[0], plain[3:5], plain[11:12]) != (0xC3, b"\x00\x0f", b"\x01"):
+        if proof_only and not _is_hls_proof(plain):
             raise Damaged("APDU %02x where %s is due" % (raw[0], demanded.form))
         return plain
 
@@ -333,10 +335,12 @@ class Guard:
         if form == "plain":
             done = plain
         elif form == "glo":
-            done = bytes([plain[0] + 8]) + octets(self._sealed(self.own.ek, plain, b"", counter))
+            tag = plain[0] + (32 if plain[0] in SHORT_NAMES else 8)
+            done = bytes([tag]) + octets(self._sealed(self.own.ek, plain, b"", counter))
         elif form == "ded":
             content = self._sealed(self._dedicated, plain, b"", counter)
-            done = bytes([plain[0] + 16]) + octets(content)
+            tag = plain[0] + (64 if plain[0] in SHORT_NAMES else 16)
+            done = bytes([tag]) + octets(content)
         elif form == "general-glo":
             content = self._sealed(self.own.ek, plain, b"", counter)
             done = bytes([GENERAL_GLO]) + octets(self.own.title) + octets(content)
@@ -381,9 +385,9 @@ class Guard:
         content = reader.octets()
         reader.end()
         plain, counter = self._opened(self._dedicated if dedicated else self.own.ek, content, b"")
-        if self._form == "glo" and plain[:1] != bytes([raw[0] - 8]):
-            raise Damaged("the ciphered APDU is another than its tag says")
-        if self._form == "ded" and plain[:1] != bytes([raw[0] - 16]):
+        short = raw[0] < 0x80
+        step = {"glo": 32 if short else 8, "ded": 64 if short else 16}.get(self._form, 0)
+        if step and plain[:1] != bytes([raw[0] - step]):
             raise Damaged("the ciphered APDU is another than its tag says")
         if not dedicated:
             self._advance(counter)
@@ -566,3 +570,10 @@ def octets(data: bytes) -> bytes:
         return bytes([size]) + data
     count = (size.bit_length() + 7) // 8
     return bytes([0x80 + count]) + size.to_bytes(count, "big") + data
+
+
+def _is_hls_proof(plain: bytes) -> bool:
+    """Method 1 of an association LN, or 0xFA58, method 8 of the association SN."""
+    if plain[0] == 0x05:
+        return plain[:5] == bytes.fromhex("050104fa58")
+    return (plain[0], plain[3:5], plain[11:12]) == (0xC3, b"\x00\x0f", b"\x01")

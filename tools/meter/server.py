@@ -38,29 +38,17 @@ from tools.meter.services import (
     Services,
     exception,
 )
+from tools.meter.short_names import AssociationSN
+from tools.meter.short_services import ShortServices
 
 DECIPHERING_ERROR = 5  # service-error
 PROTECTED_REQUESTS = (*FORMS, protection.GENERAL_SIGNING)
 ECDSA_CHALLENGE = 32  # bytes, at least
-REPLY_TO_HLS = (15, 1)  # class, method
 SERVER_SAP = 1  # the management logical device, the only one here
 LEAST_PDU = 64
 WINDOW = 5  # general blocks it takes at once
 ANY_LENGTH = 1 << 20
-CONFORMANCE = (
-    acse.GENERAL_PROTECTION
-    | acse.GENERAL_BLOCK_TRANSFER
-    | acse.ACCESS
-    | acse.BLOCK_GET
-    | acse.BLOCK_SET
-    | acse.BLOCK_ACTION
-    | acse.MULTIPLE_REFERENCES
-    | acse.DATA_NOTIFICATION
-    | acse.GET
-    | acse.SET
-    | acse.SELECTIVE_ACCESS
-    | acse.ACTION
-)
+CONFORMANCE = AssociationLN.services | AssociationSN.services
 # association diagnostics (acse.DIAGNOSTICS)
 ACCEPTED = (1, 0)
 NO_REASON = (1, 1)
@@ -81,7 +69,7 @@ class _Session:
     """One client's association, from its AARQ on."""
 
     def __init__(
-        self, guard: Guard | None, services: Services, limit: int, conformance: int
+        self, guard: Guard | None, services: Services | ShortServices, limit: int, conformance: int
     ) -> None:
         self.guard = guard  # None: nothing is protected
         self.services = services
@@ -274,7 +262,7 @@ class MeterServer:
             if association is None:
                 raise _NotAccepted(NO_REASON)
             association.status = NON_ASSOCIATED
-            context = acse.LN_CIPHERED if association.ciphered else acse.LN
+            context = association.context
             request = acse.Aarq.decode(raw)
             if self.meter.faults.busy:
                 self.meter.faults.busy -= 1
@@ -291,7 +279,7 @@ class MeterServer:
         return acse.Aare(context, 1, refusal.diagnostic, refusal.error).encode()
 
     def _accept(self, client_sap: int, association: AssociationLN, request: acse.Aarq) -> bytes:
-        context = acse.LN_CIPHERED if association.ciphered else acse.LN
+        context = association.context
         if request.context != context:
             raise _NotAccepted(CONTEXT_NOT_SUPPORTED)
         _check_mechanism(association, request)
@@ -299,8 +287,8 @@ class MeterServer:
         if association.ciphered or association.signed:
             guard = Guard(self._security, request.title)
         initiate = self._initiate_request(association, guard, request)
-        conformance = initiate.conformance & self.conformance
-        if not conformance & acse.GET:
+        conformance = initiate.conformance & self.conformance & association.services
+        if not conformance & association.least:
             raise _NotAccepted(NO_REASON, apdu.ConfirmedServiceError(1, 6, 2).encode())
         if 0 < initiate.max_pdu < LEAST_PDU:
             raise _NotAccepted(NO_REASON, apdu.ConfirmedServiceError(1, 6, 3).encode())
@@ -310,9 +298,13 @@ class MeterServer:
         association.conformance = conformance
         association.max_receive = self.max_pdu
         association.max_send = limit
-        services = Services(self.meter, association, limit, conformance)
+        services: Services | ShortServices
+        if isinstance(association, AssociationSN):
+            services = ShortServices(self.meter, association, limit, conformance)
+        else:
+            services = Services(self.meter, association, limit, conformance)
         self._sessions[client_sap] = _Session(guard, services, limit, conformance)
-        response = acse.InitiateResponse(conformance, self.max_pdu).encode()
+        response = acse.InitiateResponse(conformance, self.max_pdu, association.vaa_name).encode()
         if guard is not None and association.ciphered:
             response = guard.seal_initiate(response, self._false_counter())
         title = self._security.title if request.title else b""
@@ -354,7 +346,9 @@ class MeterServer:
             information = b""
             if association.ciphered and session.guard and request.user_information:
                 session.guard.open_initiate(request.user_information)
-                response = acse.InitiateResponse(association.conformance, self.max_pdu)
+                response = acse.InitiateResponse(
+                    association.conformance, self.max_pdu, association.vaa_name
+                )
                 information = session.guard.seal_initiate(response.encode(), self._false_counter())
         except ProtocolError:
             return exception(SERVICE_UNKNOWN, OTHER_REASON)
@@ -395,7 +389,7 @@ class MeterServer:
     def _carried_out(
         self, association: AssociationLN, session: _Session, plain: bytes, limit: int | None
     ) -> bytes:
-        if association.status == PENDING and not _is_hls_reply(plain):
+        if association.status == PENDING and not session.services.is_hls_reply(plain):
             return exception(SERVICE_NOT_ALLOWED, NOT_POSSIBLE)
         if association.status == NON_ASSOCIATED:
             return exception(SERVICE_NOT_ALLOWED, NOT_POSSIBLE)
@@ -449,14 +443,3 @@ def _check_mechanism(association: AssociationLN, request: acse.Aarq) -> None:
         least = ECDSA_CHALLENGE if association.mechanism == acse.HIGH_ECDSA else 8
         if not least <= len(request.value) <= 64:
             raise _NotAccepted(AUTHENTICATION_FAILURE)
-
-
-def _is_hls_reply(plain: bytes) -> bool:
-    try:
-        request = apdu.decode(plain)
-    except ProtocolError:
-        return False
-    return (
-        isinstance(request, apdu.ActionRequest)
-        and (request.class_id, request.method) == REPLY_TO_HLS
-    )

@@ -23,6 +23,7 @@ BLOCK_HEAD = 14  # what a response with one block adds to its raw data, at most
 MOST_COLLECTED = 1 << 16  # bytes of one long SET or ACTION
 CONFIRMED = 0x40  # of an invoke-id-and-priority
 NOTHING = b"\x00"  # null-data
+REPLY_TO_HLS = (15, 1)  # class, method
 
 Answer = Any  # one of the response classes of gateway.dlms.apdu
 
@@ -110,6 +111,17 @@ class Services:
             ),
             apdu.AccessRequest: (acse.ACCESS, self._access_request),
         }
+
+    @staticmethod
+    def is_hls_reply(plain: bytes) -> bool:
+        try:
+            request = apdu.decode(plain)
+        except ProtocolError:
+            return False
+        return (
+            isinstance(request, apdu.ActionRequest)
+            and (request.class_id, request.method) == REPLY_TO_HLS
+        )
 
     def handle(self, raw: bytes, limit: int | None = None) -> bytes:
         """One plain request to one plain response of at most `limit` bytes (None: the
