@@ -14,7 +14,7 @@ from gateway.dlms.apdu import acse
 from gateway.dlms.data import cosem, obis
 from gateway.dlms.hdlc.mode_e import Identification
 from gateway.version import VERSION
-from tools.cosem.source import Problem
+from tools.cosem.source import Problem, load
 from tools.emulator.line import PtyLine, TcpLine
 from tools.meter import device
 from tools.meter.control import ControlServer
@@ -36,6 +36,7 @@ from tools.meter.scenario import (
     PLC_FIGURES,
     RF_FIGURES,
     Scenario,
+    read_base_names,
     read_scenario,
 )
 from tools.meter.server import CONFORMANCE, MeterServer
@@ -135,6 +136,14 @@ def _add_serve(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--host", default="127.0.0.1", help="default %(default)s")
     parser.add_argument("--max-pdu", type=int, default=640, help="bytes; default %(default)s")
+    parser.add_argument(
+        "--short-names",
+        nargs="?",
+        const="",
+        metavar="FILE",
+        help="it knows short names only; base names by OBIS code may stand in FILE (YAML:"
+        " `0.0.1.0.0.255: 0x2BC0`), all others are assigned",
+    )
     parser.add_argument(
         "--keys", type=Path, help="take ek and ak from this keys.jsonl (the line of --serial)"
     )
@@ -347,6 +356,7 @@ def _serve(options: argparse.Namespace) -> int:
         demand=Demand(
             options.protection, POLICIES[options.policy], options.key_source, options.signed
         ),
+        short_names=_base_names(options.short_names),
     )
     meter.faults.dead = options.dead
     meter.faults.refuse_write = options.refuse_write
@@ -368,6 +378,13 @@ def _serve(options: argparse.Namespace) -> int:
     )
     asyncio.run(_serve_one(options, member))
     return 0
+
+
+def _base_names(path: str | None) -> dict[str, int] | None:
+    """None: the meter has logical names."""
+    if path is None:
+        return None
+    return read_base_names(load(Path(path))) if path else {}
 
 
 def _read_keys(path: Path, serial: str, size: int) -> tuple[bytes, bytes]:

@@ -27,12 +27,14 @@ NORMAL, DEAD, REFUSES_WRITE, OTHER_FIRMWARE = "normal", "dead", "refuses-write",
 OLD_FIRMWARE = "V01.08.00"
 CLIENT_TITLE = bytes.fromhex("414d490000000001")  # of the concentrator that the meters expect
 MANUFACTURER = "a905"  # "AMI" as the M-field of EN 13757-3, low byte first
+SHORT_NAMES_MODEL = "ami-sn"  # tools/package/models
 CAPTURE_PERIOD = (7, device.LOAD_PROFILE, 4)
 
 
 @dataclass
 class Mix:
-    """How many of every few meters are on which path, and how many of all have which trouble."""
+    """How many of every few meters are on which path, how many of all have which trouble, and how
+    many know short names only, with which base names."""
 
     plc: int = 2
     rf: int = 1
@@ -42,6 +44,8 @@ class Mix:
     refuses_write: int = 1
     other_firmware: int = 1
     refused: tuple[int, str, int] = CAPTURE_PERIOD  # what refuses-write refuses
+    short_names: int = 0
+    bases: dict[str, int] = field(default_factory=dict)
 
     def media(self) -> Iterator[str]:
         """PLC, RF, BOTH, IP in their shares, for ever."""
@@ -67,6 +71,12 @@ class Mix:
             roles[place] = role
         return roles
 
+    def with_short_names(self, count: int, seed: int) -> set[int]:
+        """The numbers, from 1 on, of the meters that have these only."""
+        if self.short_names > count:
+            raise ValueError("%d meters with short names among %d" % (self.short_names, count))
+        return set(random.Random("short %d" % seed).sample(range(1, count + 1), self.short_names))
+
 
 @dataclass
 class Member:
@@ -79,6 +89,7 @@ class Member:
     paths: list[tuple[str, str]] = field(default_factory=list)
     on_ip: bool = False  # its path is known only once it listens
     fleet: Fleet | None = None
+    model: str = ""  # what the inventory calls it; "": our own
 
 
 def build_population(
@@ -90,18 +101,24 @@ def build_population(
     if not 1 <= count <= 2000:
         raise ValueError("a concentrator has 1..2000 meters, not %d" % count)
     roles = mix.roles(count, seed)
+    short = mix.with_short_names(count, seed)
     fleet = derive_test_fleet(seed, CLIENT_TITLE)
     members = []
     for number, role, medium in zip(range(1, count + 1), roles, mix.media(), strict=False):
         serial = "AMI%010d" % number
         keys = device.derive_test_keys(seed, serial)
         firmware = OLD_FIRMWARE if role == OTHER_FIRMWARE else device.FACTORY_FIRMWARE
-        meter = device.build_meter(serial, firmware=firmware, keys=keys, source=source)
+        bases = mix.bases if number in short else None
+        meter = device.build_meter(
+            serial, firmware=firmware, keys=keys, source=source, short_names=bases
+        )
         meter.faults.dead = role == DEAD
         meter.faults.refuse_write = mix.refused if role == REFUSES_WRITE else None
         challenges = random.Random("%d %s" % (seed, serial)).randbytes
         server = MeterServer(meter, random=challenges, fleet=fleet)
         member = Member(serial, role, server, keys, on_ip=medium == IP, fleet=fleet)
+        if number in short:
+            member.model = SHORT_NAMES_MODEL
         if medium in (PLC, BOTH):
             member.paths.append((PLC, plc_address(number)))
         if medium in (RF, BOTH):
@@ -139,7 +156,14 @@ def inventory_lines(
     meters: list[dict[str, object]] = []
     keys: list[dict[str, object]] = []
     for member in members:
-        line = {"serial": member.serial, "client": 1, "server": 1, "paths": member.paths}
+        line: dict[str, object] = {
+            "serial": member.serial,
+            "client": 1,
+            "server": 1,
+            "paths": member.paths,
+        }
+        if member.model:
+            line["model"] = member.model
         if member.fleet is not None:
             line["title"] = member.keys.title.hex()
         meters.append(line)

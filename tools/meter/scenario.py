@@ -6,6 +6,9 @@
       shares: {plc: 2, rf: 1, both: 1}  # of every few meters, so many are on which path; ip too
       trouble: {dead: 1}                # of all meters so many: dead, refuses-write, other-firmware
       late: {share: 7 %, within: 2h}    # of the PLC nodes: not registered at the start
+      short-names:                      # of all meters so many know short names only (SN)
+        meters: 2
+        bases: {0.0.1.0.0.255: 0x2BC0}  # base names, by OBIS code; all others are assigned
     plc:                                # a channel; rf alike
       rate: 21400                       # bit/s
       overhead: 30                      # bytes a frame
@@ -31,6 +34,7 @@ import re
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from gateway.dlms.data import obis
 from hal.sim.channel import Bursts, Channel, Evening
 from tools.cosem.source import Fields, Item, Problem, load
 from tools.meter.population import PLC, RF, Mix
@@ -118,7 +122,9 @@ def read_scenario(path: Path) -> Scenario:
 def parse_scenario(item: Item) -> Scenario:
     found = item.fields("a scenario", ["population"], ["starts", "plc", "rf", "timeline"])
     starts = found.get("starts")
-    people = found["population"].fields("the population", ["meters"], ["shares", "trouble", "late"])
+    people = found["population"].fields(
+        "the population", ["meters"], ["shares", "trouble", "late", "short-names"]
+    )
     timeline = found.get("timeline")
     plc, rf = found.get(PLC), found.get(RF)
     return Scenario(
@@ -152,7 +158,28 @@ def _mix(people: Fields) -> Mix:
                 setattr(mix, key.replace("-", "_"), _integer(value, "a number", 0, _MOST_METERS))
         if name == "shares" and not mix.plc + mix.rf + mix.both + mix.ip:
             raise item.problem("expected a share above 0 of plc, rf, both or ip, got none")
+    short = people.get("short-names")
+    if short is not None:
+        fields = short.fields("short names", ["meters"], ["bases"])
+        mix.short_names = _integer(fields["meters"], "a number of meters", 0, _MOST_METERS)
+        bases = fields.get("bases")
+        mix.bases = {} if bases is None else read_base_names(bases)
     return mix
+
+
+def read_base_names(item: Item) -> dict[str, int]:
+    """By OBIS code. Problem for what is none."""
+    found = {}
+    for name, base in item.pairs("base names by OBIS code"):
+        try:
+            code = obis.text(obis.parse(name.text("an OBIS code")))
+        except ValueError:
+            raise name.expected("an OBIS code such as 0.0.1.0.0.255") from None
+        text = base.text("a base name")
+        if not re.fullmatch(r"0[xX][0-9a-fA-F]{1,4}|\d{1,5}", text) or int(text, 0) > 0xFFFF:
+            raise base.expected("a base name, 0 to 0xFFFF")
+        found[code] = int(text, 0)
+    return found
 
 
 def _late(item: Item | None) -> tuple[float, int]:

@@ -6,7 +6,7 @@ from gateway.contract.model import MAX_SIGNED, OWN
 from gateway.contract.model import Model as Kind
 from gateway.meters import built_in_models
 
-NAMES = ("idis", "smr", "india", "spain")
+NAMES = ("idis", "smr", "india", "spain", "ami-sn")
 
 
 def test_each_is_a_model_of_its_name() -> None:

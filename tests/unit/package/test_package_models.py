@@ -44,11 +44,11 @@ def log(name: str, code: str, number: int, language: str = "en") -> str:
 # ---------------------------------------------------------------- what is shipped
 
 
-def test_the_five_are_there() -> None:
-    assert file.names() == ["ami", "idis", "india", "smr", "spain"]
+def test_the_six_are_there() -> None:
+    assert file.names() == ["ami", "ami-sn", "idis", "india", "smr", "spain"]
 
 
-@pytest.mark.parametrize("name", ["ami", "idis", "india", "smr", "spain"])
+@pytest.mark.parametrize("name", ["ami", "ami-sn", "idis", "india", "smr", "spain"])
 def test_a_shipped_model_is_right(name: str) -> None:
     made = file.find(name)
     assert made.model.name == name
@@ -343,7 +343,7 @@ def test_tables_of_another_model_are_refused(key: Path, made: Path, tmp_path: Pa
 
 
 def test_what_is_no_model_is_told(made: Path, tmp_path: Path) -> None:
-    with pytest.raises(ModelProblem, match="one of the models shipped: ami, idis"):
+    with pytest.raises(ModelProblem, match="one of the models shipped: ami, ami-sn, idis"):
         file.find("ids")
     signed, _ = file.split(made.read_bytes())
     part = tmp_path / "part.model"
