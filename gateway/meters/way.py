@@ -16,7 +16,7 @@ import asyncio
 from gateway.contract.own_model import RELEASE, RELEASE_UNHEARD
 from gateway.dlms.apdu import acse
 from gateway.dlms.client.broadcast import CLIENT
-from gateway.dlms.client.client import PROPOSED, Association, Client
+from gateway.dlms.client.client import PROPOSED, PROPOSED_SN, Association, Client
 from gateway.dlms.errors import (
     AssociationRefused,
     DlmsError,
@@ -156,7 +156,8 @@ class Way:
 
         async def talk(link: Link) -> T:
             who = self._access.association(meter)
-            who.services = (who.services or PROPOSED) & ~unkept.get(meter.serial, 0)
+            every = PROPOSED | PROPOSED_SN
+            who.services = (who.services or every) & ~unkept.get(meter.serial, 0)
             client = self._client(link, who)
             associating = self._once_more(client.associate)
             await self._reach.in_time(associating, limit_ms, "association")

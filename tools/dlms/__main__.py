@@ -189,6 +189,7 @@ def _add_options(parser: argparse.ArgumentParser, again: bool) -> None:
     )
     add("--client", 0, type=_sap, metavar="SAP", help="default 1; 16 without authentication")
     add("--server", 0, type=_sap, metavar="SAP", help="logical device; default 1")
+    add("--sn", False, action="store_true", help="the meter has short names (SN) only")
     add("--auth", choices=list(MECHANISMS), help="default: what the secrets given are for")
     add("--password", metavar="TEXT", help="text, or 0x and hex digits")
     add("--password-file", type=Path, metavar="FILE")

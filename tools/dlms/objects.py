@@ -1,11 +1,12 @@
-"""objects: what the association lets this client see (class 15, object_list)."""
+"""objects: what the association lets this client see (class 15, object_list; with short names class
+12, which has base names in place of rights)."""
 
 from __future__ import annotations
 
 import argparse
 from typing import Any
 
-from gateway.dlms.client.client import Client
+from gateway.dlms.client.client import SN, Client
 from gateway.dlms.data import axdr, cosem, obis
 from gateway.dlms.errors import ProtocolError
 from tools.cosem.names import class_name
@@ -14,6 +15,7 @@ from tools.dlms.output import console, print_json, row, table
 from tools.dlms.session import Settings, conversation
 
 ASSOCIATION_LN, OBJECT_LIST = 15, 2
+ASSOCIATION_SN = 12
 CURRENT = obis.parse("0.0.40.0.0.255")
 
 # access modes up to version 2 of the class; the authenticated ones begin at 4
@@ -36,6 +38,7 @@ class Entry:
         self.obis = name
         self.attributes: list[tuple[int, int, list[int]]] = []  # index, mode, selectors
         self.methods: list[tuple[int, int]] = []  # index, mode
+        self.base: int | None = None  # with short names
         self._interface = cosem.find(class_id, version)
 
     def attribute_name(self, index: int) -> str:
@@ -49,7 +52,10 @@ class Entry:
 
 async def objects(options: argparse.Namespace, settings: Settings) -> int:
     async with conversation(settings) as client:
-        entries = await object_list(client)
+        if settings.referencing == SN:
+            entries = await short_list(client)
+        else:
+            entries = await object_list(client)
     if options.of_class is not None:
         wanted = options.of_class.lower().replace("-", "_")
         entries = [e for e in entries if wanted in (class_name(e.class_id), str(e.class_id))]
@@ -61,16 +67,19 @@ async def objects(options: argparse.Namespace, settings: Settings) -> int:
     made = table(
         "object",
         "class",
-        "attributes",
-        "methods",
+        *(["base name"] if settings.referencing == SN else ["attributes", "methods"]),
         title="%d object%s" % (len(entries), "" if len(entries) == 1 else "s"),
     )
     for entry in entries:
         made.add_section()
+        named = "%s (%d)\nversion %d" % (class_name(entry.class_id), entry.class_id, entry.version)
+        if entry.base is not None:
+            row(made, obis.text(entry.obis), named, "0x%04X" % entry.base)
+            continue
         row(
             made,
             obis.text(entry.obis),
-            "%s (%d)\nversion %d" % (class_name(entry.class_id), entry.class_id, entry.version),
+            named,
             "\n".join(
                 "%d %s: %s" % (index, name, rights) + (" by %s" % by if by else "")
                 for index, name, rights, by in _attributes(entry, version)
@@ -88,6 +97,26 @@ async def object_list(client: Client) -> list[Entry]:
         return [_entry(element) for element in _inside(typed, axdr.ARRAY)]
     except (ValueError, TypeError, IndexError) as error:
         raise ProtocolError("object_list: not as the Blue Book has it: %s" % error) from None
+
+
+async def short_list(client: Client) -> list[Entry]:
+    """ProtocolError when it is not the Blue Book's."""
+    typed = axdr.decode(await client.get(ASSOCIATION_SN, CURRENT, OBJECT_LIST))
+    entries = []
+    try:
+        for element in _inside(typed, axdr.ARRAY):
+            base, class_id, version, name = _inside(element, axdr.STRUCTURE)
+            entry = Entry(
+                _inside(class_id, axdr.LONG_UNSIGNED),
+                _inside(version, axdr.UNSIGNED),
+                _inside(name, axdr.OCTET_STRING),
+            )
+            obis.text(entry.obis)
+            entry.base = _inside(base, axdr.LONG) & 0xFFFF
+            entries.append(entry)
+    except (ValueError, TypeError, IndexError) as error:
+        raise ProtocolError("object_list: not as the Blue Book has it: %s" % error) from None
+    return entries
 
 
 def _entry(typed: Typed) -> Entry:
@@ -147,11 +176,16 @@ def _methods(entry: Entry, version: int) -> list[tuple[int, str, str]]:
 
 
 def _json(entry: Entry, version: int) -> dict[str, Any]:
-    return {
+    document: dict[str, Any] = {
         "class": class_name(entry.class_id),
         "class_id": entry.class_id,
         "version": entry.version,
         "obis": obis.text(entry.obis),
+    }
+    if entry.base is not None:
+        return {**document, "base_name": entry.base}
+    return {
+        **document,
         "attributes": [
             {"index": index, "name": name, "access": access, "selectors": by.split("+") * bool(by)}
             for index, name, access, by in _attributes(entry, version)

@@ -20,8 +20,10 @@ from gateway.dlms.client.client import (
     HIGH_MD5,
     HIGH_SHA1,
     HIGH_SHA256,
+    LN,
     LOW,
     NONE,
+    SN,
     Association,
     Client,
 )
@@ -91,6 +93,7 @@ class Settings:
         self.clock = SystemClock()
         self.tracer = Tracer() if options.trace else None
         self.server: int = options.server or self.model.server_sap
+        self._sn: bool = options.sn
         self._counter_path: Path = options.counter_file or counter_file.default_path()
         self.counter: CounterFile | None = None
         self.read_counter: bytes | None = options.read_counter
@@ -144,7 +147,7 @@ class Settings:
     @property
     def referencing(self) -> int:
         """By logical or by short names, as acse.py has it."""
-        return SN if self.model.referencing == MODEL_SN else LN
+        return SN if self._sn or self.model.referencing == MODEL_SN else LN
 
     def _public(self) -> int:
         if not self.model.public_sap:

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from gateway.dlms import apdu
-from gateway.dlms.apdu import acse
+from gateway.dlms.apdu import acse, short
 from gateway.dlms.data import cosem, obis
 from gateway.dlms.errors import DlmsError
 from tools.cosem import render
@@ -31,7 +31,13 @@ _SECRET_METHODS = (12, 15, 64)  # classes
 
 CIPHERED = {
     0x21: "glo-initiate-request", 0x28: "glo-initiate-response",
+    0x25: "glo-read-request", 0x26: "glo-write-request", 0x2C: "glo-read-response",
+    0x2D: "glo-write-response", 0x36: "glo-unconfirmed-write-request",
+    0x38: "glo-information-report-request",
     0x41: "ded-initiate-request", 0x48: "ded-initiate-response",
+    0x45: "ded-read-request", 0x46: "ded-write-request", 0x4C: "ded-read-response",
+    0x4D: "ded-write-response", 0x56: "ded-unconfirmed-write-request",
+    0x58: "ded-information-report-request",
     0xC8: "glo-get-request", 0xC9: "glo-set-request", 0xCA: "glo-event-notification-request",
     0xCB: "glo-action-request", 0xCC: "glo-get-response", 0xCD: "glo-set-response",
     0xCF: "glo-action-response", 0xD0: "ded-get-request", 0xD1: "ded-set-request",
@@ -39,6 +45,7 @@ CIPHERED = {
     0xD5: "ded-set-response", 0xD7: "ded-action-response", 0xDB: "general-glo-ciphering",
     0xDC: "general-ded-ciphering", 0xDD: "general-ciphering", 0xDF: "general-signing",
 }  # fmt: skip
+_WITH_SHORT_NAMES = (short.ReadRequest, short.WriteRequest)
 _CONTEXTS = {1: "LN", 2: "SN", 3: "LN ciphered", 4: "SN ciphered"}
 
 _DECODERS: dict[int, Callable[[bytes], Any]] = {
@@ -73,7 +80,7 @@ class Tracer:
         if p1.is_text(raw):
             return "P1 text: %s" % ", ".join(p1.lines(raw))
         try:
-            decoded = _DECODERS.get(raw[0], apdu.decode)(raw)
+            decoded = _DECODERS.get(raw[0], short.decode)(raw)
         except (DlmsError, ValueError) as error:
             if raw[0] == acse.RLRE:
                 return "rlre, its lengths are wrong (%s); released" % error
@@ -106,6 +113,8 @@ class Tracer:
             return self._shortened(render.data(bytes(value)))
         if isinstance(value, (bytes, bytearray, memoryview)):
             return "%s of %d bytes" % (name, len(value)) if len(value) else ""
+        if name == "items" and isinstance(decoded, _WITH_SHORT_NAMES):
+            return " ".join("0x%04X" % variable for variable, _ in value)
         if isinstance(value, list):
             return "%d %s" % (len(value), name)
         if isinstance(value, (int, str)):
@@ -266,4 +275,7 @@ class TracedGcm:
         return other
 
 
-_PLAIN_TAGS = [bytes([tag]) for tag in (0x01, 0x08, 0xC0, 0xC1, 0xC3, 0xC4, 0xC5, 0xC7)]
+_PLAIN_TAGS = [
+    bytes([tag])
+    for tag in (0x01, 0x05, 0x06, 0x08, 0x0C, 0x0D, 0x16, 0xC0, 0xC1, 0xC3, 0xC4, 0xC5, 0xC7)
+]

@@ -16,7 +16,7 @@ link usable: what still comes for it is dropped later.
 from __future__ import annotations
 
 from gateway.dlms.client import accessing, invoking, reading, writing
-from gateway.dlms.client.associating import PROPOSED, Associating
+from gateway.dlms.client.associating import PROPOSED, PROPOSED_SN, Associating
 from gateway.dlms.client.association import (
     HIGH,
     HIGH_ECDSA,
@@ -61,6 +61,7 @@ __all__ = (
     "LOW",
     "NONE",
     "PROPOSED",
+    "PROPOSED_SN",
     "SN",
     "Association",
     "Client",

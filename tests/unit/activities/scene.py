@@ -128,11 +128,17 @@ class Scene:
         counters: MemoryStorage | None = None,
         mtu: int = 400,
         suite: int = 0,
+        short_names: dict[str, int] | None = None,
     ) -> None:
         self.clock = ManualClock(1_790_000_000)
         keys = derive_test_keys(1, SERIAL, suite)
         self.meter = build_meter(
-            real_serial, model, firmware, keys=keys, source=self.clock.unix_time
+            real_serial,
+            model,
+            firmware,
+            keys=keys,
+            source=self.clock.unix_time,
+            short_names=short_names,
         )
         self.server = MeterServer(self.meter)
         self.plc = ServerModem("plc", mtu)
@@ -140,9 +146,10 @@ class Scene:
         self.plc.servers[PLC[1]] = self.server
         self.rf.servers[RF[1]] = self.server
         self.storage = counters or MemoryStorage()
-        self.storage.replace(
-            METERS, json.dumps({"serial": SERIAL, "paths": [list(p) for p in paths]}).encode()
-        )
+        line: dict[str, Any] = {"serial": SERIAL, "paths": [list(p) for p in paths]}
+        if short_names is not None:
+            line["model"] = "ami-sn"
+        self.storage.replace(METERS, json.dumps(line).encode())
         ek = derive_test_keys(2, SERIAL).ek if wrong_keys else keys.ek
         row = {"serial": SERIAL, "suite": suite, "ek": ek.hex(), "ak": keys.ak.hex()}
         self.storage.replace(KEYS, json.dumps(row).encode())

@@ -24,6 +24,7 @@ from gateway.meters.inventory import Inventory
 from hal.cpython.storage import FolderStorage
 from hal.modem.wrapper import Unwrapper, wrap
 from tests.unit.meter.links import MemoryLink, client, management
+from tools.cosem.source import Problem
 from tools.meter import device
 from tools.meter.__main__ import main
 from tools.meter.control import Control, ControlError
@@ -37,9 +38,42 @@ from tools.meter.population import (
     build_population,
     write_inventory,
 )
+from tools.meter.scenario import read_scenario
+from tools.meter.short_names import AssociationSN
 
 SERIAL = "AMI0000000001"
 PERIOD = (7, device.LOAD_PROFILE, 4)
+
+
+def test_some_know_short_names_only(tmp_path: Path) -> None:
+    file = tmp_path / "street.yaml"
+    file.write_text(
+        "population:\n  meters: 6\n  short-names: {meters: 2, bases: {0.0.1.0.0.255: 0x2BC0}}\n"
+    )
+    scenario = read_scenario(file)
+    members = build_population(scenario.meters, 5, scenario.mix)
+    short = [member for member in members if member.model]
+    assert [member.model for member in short] == ["ami-sn"] * 2
+    for member in members:
+        association = member.server.meter.associations[MANAGEMENT]
+        assert (association.class_id == 12) is bool(member.model)
+        if isinstance(association, AssociationSN):
+            assert association.names.bases[8, device.CLOCK] == 0x2BC0
+    write_inventory(tmp_path, members)
+    inventory = Inventory(FolderStorage(str(tmp_path)))
+    assert not inventory.problems
+    found = [inventory.meter(member.serial) for member in short]
+    assert [each and each.model for each in found] == ["ami-sn"] * 2
+    for wrong, said in (
+        ("{meters: 7}", "7 meters with short names among 6"),
+        ("{meters: 1, bases: {0.0.1: 1}}", "expected an OBIS code"),
+        ("{meters: 1, bases: {0.0.1.0.0.255: 0x10000}}", "expected a base name"),
+        ("{meters: 1, bases: {0.0.1.0.0.255: -8}}", "expected a base name"),
+    ):
+        file.write_text("population:\n  meters: 6\n  short-names: %s\n" % wrong)
+        with pytest.raises((Problem, ValueError), match=said):
+            scenario = read_scenario(file)
+            build_population(scenario.meters, 5, scenario.mix)
 
 
 def test_the_same_seed_makes_the_same_population() -> None:

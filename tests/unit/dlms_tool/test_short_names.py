@@ -1,0 +1,77 @@
+"""--sn: every command against a meter with short names only."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.unit.dlms_tool.conftest import KEYS, PASSWORD, SECRETS, SERIAL, Stand, Tool, World
+from tools.meter import device
+from tools.meter.device import build_meter
+
+
+@pytest.fixture
+def short(world: World) -> Stand:
+    return Stand(world, build_meter(SERIAL, keys=KEYS, short_names={device.CLOCK: 0x2BC0}))
+
+
+def test_read_written_and_invoked(short: Stand, tool: Tool, keys: list[str]) -> None:
+    ran = tool(short.tcp, "get", "data 0.0.42.0.0.255 value", "clock 0.0.1.0.0.255 time_zone",
+               "--sn", *keys)  # fmt: skip
+    assert ran.status == 0, ran.err
+    assert SERIAL in ran.out
+    capture = "profile_generic 1.0.99.1.0.255 capture"
+    ran = tool(short.tcp, "set", capture + "_period", "double-long-unsigned: 900", "--sn", *keys)
+    assert ran.status == 0, ran.err
+    ran = tool(short.tcp, "action", capture, "integer: 0", "--sn", *keys)
+    assert ran.status == 0, ran.err
+    assert short.meter.log.count("action", 7, device.LOAD_PROFILE, 2) == 1
+    ran = tool(short.tcp, "profile", device.LOAD_PROFILE, "--last", "1", "--json", "--sn", *keys)
+    assert ran.status == 0, ran.err
+    ran = tool(short.tcp, "clock", "--set", "now", "--sn", *keys)
+    assert ran.status == 0, ran.err
+
+
+def test_objects_and_identify(short: Stand, tool: Tool, keys: list[str]) -> None:
+    ran = tool(short.hdlc, "objects", "--sn", *keys)
+    assert ran.status == 0, ran.err
+    assert "0x2BC0" in ran.out and "association_sn (12)" in ran.out
+    ran = tool(short.tcp, "objects", "--sn", "--json", "--class", "clock", *keys)
+    assert ran.json == [
+        {
+            "class": "clock",
+            "class_id": 8,
+            "version": 0,
+            "obis": "0.0.1.0.0.255",
+            "base_name": 0x2BC0,
+        }
+    ]
+    ran = tool(short.tcp, "identify", "--sn")
+    assert ran.status == 0, ran.err
+    for word in (SERIAL, "AMI-E450", "parameterized-access", "client 16"):
+        assert word in ran.out
+
+
+def test_the_counter_is_read_with_short_names_too(short: Stand, tool: Tool) -> None:
+    keys = ["--ek", KEYS.ek.hex(), "--ak", KEYS.ak.hex(), "--read-counter"]
+    ran = tool(short.tcp, "get", "data 0.0.42.0.0.255 value", "--sn", *keys)
+    assert ran.status == 0, ran.err
+
+
+def test_the_trace_has_short_names_and_no_secrets(
+    short: Stand, tool: Tool, keys: list[str]
+) -> None:
+    ran = tool(short.tcp, "get", "data 0.0.42.0.0.255 value", "--sn", "--trace", *keys)
+    assert ran.status == 0, ran.err
+    assert "read-request 0xFA58" in ran.err, ran.err
+    assert "glo-read-response" in ran.err
+    assert not any(secret in ran.err for secret in SECRETS)
+
+
+def test_without_it_the_meter_says_what_it_wants(world: World, tool: Tool) -> None:
+    meter = build_meter(SERIAL, password=PASSWORD.encode(), short_names={})
+    stand = Stand(world, meter)
+    ran = tool(stand.tcp, "identify")
+    assert ran.status == 1
+    assert "short names (SN)" in ran.err
+    ran = tool(stand.tcp, "get", "data 0.0.42.0.0.255 value", "--password", PASSWORD, "--sn")
+    assert ran.status == 0, ran.err
