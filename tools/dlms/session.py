@@ -13,7 +13,6 @@ from gateway.contract.model import OWN, Model
 from gateway.contract.own_model import NO_RELEASE, RELEASE_UNHEARD
 from gateway.contract.own_model import SN as MODEL_SN
 from gateway.contract.refused import Refused
-from gateway.dlms.apdu.acse import LN, SN
 from gateway.dlms.client.client import (
     HIGH_ECDSA,
     HIGH_GMAC,
