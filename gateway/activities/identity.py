@@ -115,6 +115,14 @@ def wrong_target(
     )
 
 
+def no_firmware(found: Attributes, model: Model = OWN_MODEL) -> Result | None:
+    """The KO where runs() cannot tell."""
+    if model.firmware is not None:
+        return _unfit(found, model.firmware, "firmware", model)
+    text = "model %s does not say where the firmware stands; an image is judged by that"
+    return Result(KO, "model-unfit", text % model.name)
+
+
 def runs(found: Attributes, firmware: str, model: Model = OWN_MODEL) -> bool:
     """Whether the meter says that this is its firmware."""
     return model.firmware is not None and said(found, model.firmware) == firmware

@@ -14,7 +14,7 @@ import pytest
 
 pytest.importorskip("gurux_dlms")
 
-from gurux_dlms.enums import Authentication, Conformance, DataType
+from gurux_dlms.enums import Authentication, Conformance, DataType, ObjectType
 from gurux_dlms.objects import GXDLMSData
 
 from gateway.contract import envelope
@@ -22,6 +22,10 @@ from tests.conftest import ROOT, micropython_environment
 from tests.interop import gurux_objects
 from tests.interop.gurux_meter import PLAIN_SERVICES, WRAPPER, Cipher, GuruxMeter
 from tests.interop.links import HOST, served
+from tests.interop.test_mass_with_gurux import Firmware
+from tests.portable.support import random_bytes
+from tools.meter.image import make_image
+from tools.package import image as images
 from tools.package.keys import SigningKey
 from tools.package.model.compile import compile_file
 
@@ -37,10 +41,13 @@ MODEL = """\
 name: %(name)s
 number: 1
 description: the gurux meter of the tests
-identity: {serial: %(serial)s, model: none, firmware: none}
+identity: {serial: %(serial)s, model: none, firmware: %(firmware)s}
 access: {client: 1, server: 1, public: none, mechanism: %(mechanism)s, protection: %(protection)s}
 counter: {read: none}
+image: {object: %(image)s}
 """
+NEW = "V03.00.00"
+CONTENT = make_image("any", NEW, random_bytes(1, 3000))
 
 
 class Case:
@@ -59,6 +66,7 @@ class Case:
         prepare: Callable[[list[Any]], None] | None = None,
     ) -> None:
         self.words = {"mechanism": mechanism, "protection": protection, "serial": serial}
+        self.words |= {"firmware": "none", "image": "0.0.44.0.0.255"}
         self.keys = keys
         self.known_as = known_as
         objects = gurux_objects.build()
@@ -132,6 +140,9 @@ def commission(folder: Path, name: str, case: Case, port: int) -> str:
     source = folder / "model.yaml"
     source.write_text(MODEL % {"name": name, **case.words})
     payload = compile_file(source).model.to_payload()
+    if case.words["firmware"] != "none":
+        described = images.describe(CONTENT, "f", "1", "", ["any"], NEW, NEW, "unicast")
+        (folder / "firmware.img").write_bytes(images.signed(described, CONTENT, key))
     (folder / (name + ".signed")).write_bytes(envelope.sign(payload, key.kid, key.sign))
     meter = {"serial": case.known_as, "model": name, "paths": [["ip", "%s:%d" % (HOST, port)]]}
     (folder / "meters.jsonl").write_text(json.dumps(meter) + "\n")
@@ -167,6 +178,26 @@ def test_configured_and_read(name: str, runtime: str, micropython: str, tmp_path
     interpreter = sys.executable if runtime == "cpython" else micropython
     found = asyncio.run(worked(interpreter, tmp_path, name, case))
     assert found == [case.known_as, ["applied", "already-as-wanted", "read"], READ]
+
+
+@pytest.mark.parametrize("runtime", ["cpython", "micropython"])
+def test_updated(runtime: str, micropython: str, tmp_path: Path) -> None:
+    """Its firmware identifier and its image object are not where ours are."""
+    case = CASES["gmac"]()
+    firmware = GXDLMSData("0.0.96.1.9.255")
+    firmware.setDataType(2, DataType.OCTET_STRING)
+    firmware.value = b"V02.10.01"
+    image = Firmware(firmware)
+    image.logicalName = "0.0.44.0.1.255"
+    objects = case.meter.settings.objects
+    objects.remove(objects.findByLN(ObjectType.IMAGE_TRANSFER, "0.0.44.0.0.255"))
+    objects += [firmware, image]
+    case.words |= {"firmware": "data 0.0.96.1.9.255 value", "image": image.logicalName}
+    interpreter = sys.executable if runtime == "cpython" else micropython
+    found = asyncio.run(worked(interpreter, tmp_path, "gmac", case))
+    reasons = ["applied", "already-as-wanted", "read", "applied", "applied"]
+    assert found == [case.known_as, reasons, READ]
+    assert image.data == CONTENT and bytes(firmware.value) == NEW.encode()
 
 
 @pytest.mark.parametrize(

@@ -131,9 +131,9 @@ def unfit(
     refusal = identity.wrong_model(found, image.targets, model)
     if refusal is not None:
         return refusal
-    if model.firmware is None:
-        text = "model %s does not say where the firmware stands; an image is judged by that"
-        return Result(KO, "model-unfit", text % model.name)
+    refusal = identity.no_firmware(found, model)
+    if refusal is not None:
+        return refusal
     if identity.runs(found, image.firmware, model):
         if again:
             return Result(OK, "applied", "it runs %s" % image.firmware)

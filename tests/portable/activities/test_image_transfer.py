@@ -5,6 +5,9 @@ from __future__ import annotations
 from gateway.activities.image import image_object, transfer
 from gateway.activities.image.block_planning import Bitmap
 from gateway.activities.image.transfer import Order
+from gateway.contract.model import Model, Place
+from gateway.contract.own_model import OWN_MODEL
+from gateway.contract.place import UP_TO_NUL
 from gateway.contract.result import WAIT
 from gateway.dlms.data import axdr
 from gateway.dlms.errors import ActionRefused, NoAnswer, NotSupported, ProtocolError
@@ -154,6 +157,67 @@ def outcome(meter, activation=0, again=False, content=None, clock=None):
     order = Order(content or Content(), activation, again, clock)
     result = run(transfer.run(meter, "M1", order))
     return result.outcome, result.reason
+
+
+ELSEWHERE = b"\x00\x00\x2c\x00\x01\xff"
+
+
+class MovedMeter(ImageMeter):
+    """Its image transfer object is at ELSEWHERE, and nowhere else."""
+
+    def _at(self, class_id, name):
+        assert class_id != 18 or name == ELSEWHERE, name
+
+    async def get(self, class_id, name, attribute):
+        self._at(class_id, name)
+        return await ImageMeter.get(self, class_id, name, attribute)
+
+    async def set(self, class_id, name, attribute, data):
+        self._at(class_id, name)
+        await ImageMeter.set(self, class_id, name, attribute, data)
+
+    async def action(self, class_id, name, method, data):
+        self._at(class_id, name)
+        return await ImageMeter.action(self, class_id, name, method, data)
+
+    async def action_list(self, items):
+        for (class_id, name, _), _ in items:
+            self._at(class_id, name)
+        return await ImageMeter.action_list(self, items)
+
+
+def by_model(meter, **fields):
+    clock = ManualClock(NOW)
+    model = Model("other", 1, "", **fields)
+    return run(transfer.run(meter, "M1", Order(Content(), 0, False, clock), model))
+
+
+def test_an_image_object_of_another_name():
+    meter = MovedMeter()
+    meter.enabled = False
+    result = by_model(meter, image=ELSEWHERE)
+    assert (result.outcome, result.reason) == ("OK", "applied")
+    assert bytes(meter.image) == CONTENT and meter.enabled
+
+
+def test_a_model_has_to_say_where_the_firmware_stands():
+    result = by_model(ImageMeter(), firmware=None)
+    assert (result.outcome, result.reason) == ("KO", "model-unfit")
+    meter = ImageMeter()
+    del meter.values[FIRMWARE]
+    result = by_model(meter)
+    assert (result.outcome, result.reason) == ("KO", "model-unfit") and meter.status == 0
+
+
+def test_firmware_and_model_where_the_model_says():
+    meter = ImageMeter(model="E9\0\0")
+    meter.values[FIRMWARE] = octets("V02.10.01\0")
+    meter.then_runs = NEW
+    padded = OWN_MODEL.firmware
+    place = Place(padded.class_id, padded.obis, 2, UP_TO_NUL)
+    assert by_model(meter, model=None, firmware=place).reason == "applied"
+    meter.values[FIRMWARE] = octets(NEW + "\0\0")
+    assert by_model(meter, model=None, firmware=place).reason == "already-as-wanted"
 
 
 def test_seven_steps():
