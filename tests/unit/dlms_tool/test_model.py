@@ -170,7 +170,7 @@ def test_a_line_that_does_not_do(
 @pytest.mark.parametrize(
     ("named", "said"),
     [
-        ("ids", "--model: ids: expected a file, or one of the models shipped: ami, idis"),
+        ("ids", "--model: ids: expected a file, or one of the models shipped: ami, ami-sn, idis"),
         ("wrong.yaml", "expected a SAP (a whole number 1..65535), got '0'"),
         ("noise.model", "--model: "),
         (".", "--model: .: "),
