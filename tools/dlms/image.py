@@ -49,7 +49,6 @@ from gateway.activities.image.image_object import (
 )
 from gateway.activities.pauses import FIRST_MS, Pauses
 from gateway.activities.readable import passing
-from gateway.contract.own_model import OWN_MODEL
 from gateway.dlms.client.client import Client
 from gateway.dlms.data import axdr, obis
 from gateway.dlms.errors import (
@@ -64,7 +63,7 @@ from tools.cosem import render, values
 from tools.dlms.failure import DONE, CallProblem, Failed, one_line
 from tools.dlms.output import console, print_json, printable
 from tools.dlms.session import Settings, conversation
-from tools.dlms.shown import IMAGE_STATUS
+from tools.dlms.shown import IMAGE_STATUS, quoted
 
 MOST_BYTES = 64 << 20
 MOST_BLOCKS = 1 << 20
@@ -379,11 +378,14 @@ class Transfer:
         return typed[1]
 
     async def _read_firmware(self, client: Client) -> str:
+        place = self._settings.model.firmware
+        if place is None:
+            return "?"
         try:
-            typed = axdr.decode(await client.get(*identity.key(OWN_MODEL.firmware)))
+            data = await client.get(*identity.key(place))
         except AccessRefused:
             return "?"
-        return render.octets(typed[1]) if typed[0] == axdr.OCTET_STRING else render.text(typed)
+        return quoted(data, place)
 
     def _say(self, text: str) -> None:
         self._out.print(printable(text), soft_wrap=True, markup=False)

@@ -13,18 +13,16 @@ import os
 from pathlib import Path
 
 from gateway.dlms.client.client import Client
-from gateway.dlms.data import axdr, obis
+from gateway.dlms.data import axdr
 from gateway.dlms.errors import ActionRefused, DlmsError, ProtocolError
 from gateway.dlms.protection import key_agreement
 from gateway.dlms.protection import security_setup as keys
 from gateway.dlms.protection.keyring import Keys
-from tools.cosem.names import ATTRIBUTE
 from tools.dlms.failure import DONE, CallProblem, Failed, one_line
-from tools.dlms.members import member
 from tools.dlms.output import print_json, say
 from tools.dlms.session import Settings, conversation
 
-_NAME = obis.text(keys.DEFAULT_NAME)
+_SUITE, _SERVER_TITLE = 3, 5  # attributes of the security setup
 
 
 async def rekey(options: argparse.Namespace, settings: Settings) -> int:
@@ -46,7 +44,7 @@ async def rekey(options: argparse.Namespace, settings: Settings) -> int:
         settings.go_on_with(fresh)
         store.replace(fresh)
         # under the new keys, or not at all
-        await client.get(*member("security_setup %s security_suite" % _NAME, ATTRIBUTE).key)
+        await client.get(keys.SECURITY_SETUP, settings.model.security_setup, _SUITE)
     if settings.json:
         print_json({"serial": options.serial, "rekeyed": True})
     else:
@@ -60,7 +58,9 @@ async def _transferred(client: Client, settings: Settings, held: Keys, store: Ke
     store.keep(held.replaced(ek, ak))
     fresh = [(keys.UNICAST, ek), (keys.AUTHENTICATION, ak)]
     try:
-        return await keys.transfer(client, settings.crypto, held, fresh)
+        return await keys.transfer(
+            client, settings.crypto, held, fresh, settings.model.security_setup
+        )
     except ActionRefused:
         store.forget()  # the meter keeps the old ones
         raise
@@ -72,14 +72,13 @@ async def _transferred(client: Client, settings: Settings, held: Keys, store: Ke
 
 
 async def _agreed(client: Client, settings: Settings, held: Keys) -> Keys:
-    title = await client.get(
-        *member("security_setup %s server_system_title" % _NAME, ATTRIBUTE).key
-    )
+    name = settings.model.security_setup
+    title = await client.get(keys.SECURITY_SETUP, name, _SERVER_TITLE)
     typed = axdr.decode(title)
     if typed[0] != axdr.OCTET_STRING or len(typed[1]) != 8:
         raise ProtocolError("server_system_title: expected 8 octets")
     wanted = [keys.UNICAST, keys.AUTHENTICATION]
-    return await key_agreement.agree(client, settings.crypto, held, wanted, bytes(typed[1]))
+    return await key_agreement.agree(client, settings.crypto, held, wanted, bytes(typed[1]), name)
 
 
 class KeyStore:

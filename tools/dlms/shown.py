@@ -9,6 +9,8 @@ from __future__ import annotations
 import math
 from typing import Any
 
+from gateway.activities import identity
+from gateway.contract.place import Place
 from gateway.dlms.apdu import acse
 from gateway.dlms.data import axdr, datetime, obis
 from gateway.dlms.errors import ProtocolError
@@ -125,6 +127,18 @@ def _calendar(tag: int, value: bytes) -> str:
         return text if read(text) == value else ""
     except ValueError:
         return ""
+
+
+def quoted(data: bytes, place: Place) -> str:
+    """What stands at a place of a model, as it is read there; as it is where that does not go."""
+    try:
+        text = identity.text(data, place.reading)
+        typed = axdr.decode(data)
+    except ProtocolError:
+        return "0x" + data.hex()
+    if text is not None:
+        return '"%s"' % text if typed[0] in (axdr.OCTET_STRING, axdr.VISIBLE_STRING) else text
+    return render.octets(typed[1]) if typed[0] == axdr.OCTET_STRING else render.text(typed)
 
 
 def meaning(class_id: int, index: int, typed: Typed) -> str:

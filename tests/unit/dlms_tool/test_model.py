@@ -84,6 +84,38 @@ def test_what_is_said_on_the_command_line_wins(stand: Stand, tool: Tool, tmp_pat
     assert ran.status == 0, ran.err
 
 
+def test_identify_asks_where_the_model_says(world: World, tool: Tool, tmp_path: Path) -> None:
+    meter = build_meter(SERIAL, keys=KEYS)
+    meter.add(
+        Data(meter, "0.0.96.1.0.255", (axdr.OCTET_STRING, b"00000042\0\0"), public=True),
+        Data(meter, "0.0.96.1.7.255", (axdr.UNSIGNED, 7), public=True),
+    )
+    tcp = Stand(world, meter).tcp
+    model = yaml(
+        tmp_path,
+        "identity:\n"
+        "  serial: {read: data 0.0.96.1.0.255 value, as: up-to-nul}\n"
+        "  model: {read: data 0.0.96.1.7.255 value, as: number}\n"
+        "  firmware: none\n",
+    )
+    ran = tool(tcp, "identify", "--model", model)
+    assert ran.status == 0, ran.err
+    assert '"00000042"' in ran.out
+    assert "V02.10.01" not in ran.out
+    rows = [line for line in ran.out.splitlines() if "0.0.96.1.7.255" in line]
+    assert len(rows) == 1 and " 7 " in rows[0]
+    assert "00000042" not in tool(tcp, "identify").out.replace("0x3030303030303432", "")
+
+
+def test_an_image_goes_to_the_models_object(stand: Stand, tool: Tool, tmp_path: Path) -> None:
+    content = tmp_path / "image"
+    content.write_bytes(bytes(1000))
+    model = yaml(tmp_path, "image: {object: 0.0.44.0.1.255}\nidentity: {firmware: none}\n")
+    ran = tool(stand.tcp, "image", str(content), "--identifier", "V03", *KEY, "--model", model)
+    assert ran.status == 1
+    assert "0.0.44.0.1.255" in ran.err
+
+
 def test_only_its_services_are_proposed(stand: Stand, tool: Tool, tmp_path: Path) -> None:
     model = yaml(tmp_path, "habits: {services: [get, set, action], max-pdu: 300}\n")
     ran = tool(stand.tcp, "identify", "--model", model, "--json")
