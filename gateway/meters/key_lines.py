@@ -23,14 +23,14 @@ if TYPE_CHECKING:
 class KeyRow:
     """One line of keys.jsonl; b"" is what it does not have."""
 
-    __slots__ = ("ak", "counter", "ek", "lls", "serial", "suite", "wrapped", "wrapped_lls")
+    # Most rows have few of these, and a start reads thousands of rows.
+    suite = 0
+    ek = ak = lls = b""
+    wrapped = wrapped_lls = b""
+    counter = 0
 
     def __init__(self, serial: str) -> None:
         self.serial = serial
-        self.suite = 0
-        self.ek = self.ak = self.lls = b""
-        self.wrapped = self.wrapped_lls = b""
-        self.counter = 0
 
     def plain(self) -> bool:
         """Whether some of it is not wrapped."""
@@ -57,7 +57,8 @@ class KeyRow:
 def parse_keys(line: bytes) -> KeyRow:
     fields = fields_of(line)
     row = KeyRow(serial_of(fields))
-    row.counter = number_of(fields, "counter", 0, 0, 0xFFFFFFFF)
+    if "counter" in fields:
+        row.counter = number_of(fields, "counter", 0, 0, 0xFFFFFFFF)
     if "wrapped_lls" in fields:
         row.wrapped_lls = hex_within(fields, "wrapped_lls", *WRAPPED_SECRET)
     elif "lls" in fields:
@@ -67,7 +68,8 @@ def parse_keys(line: bytes) -> KeyRow:
         size = WRAPPED_SIZES[isinstance(wrapped, str) and len(wrapped) > 2 * WRAPPED_SIZES[0]]
         row.wrapped = hex_digits(fields, "wrapped", 2 * size)
     elif "ek" in fields or "ak" in fields or not (row.lls or row.wrapped_lls):
-        row.suite = number_of(fields, "suite", 0, 0, 2, "0, 1 or 2")
+        if "suite" in fields:
+            row.suite = number_of(fields, "suite", 0, 0, 2, "0, 1 or 2")
         digits = 2 * KEY_SIZES[row.suite]
         row.ek, row.ak = hex_digits(fields, "ek", digits), hex_digits(fields, "ak", digits)
     return row

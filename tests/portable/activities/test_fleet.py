@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 
 from gateway.activities.image.fleet import Fleet
+from gateway.contract.model import Model
+from gateway.contract.own_model import OWN_MODEL
 from gateway.dlms import apdu
 from gateway.dlms.protection.keyring import Keys
 from gateway.dlms.protection.security import Ciphering
@@ -283,6 +285,24 @@ def test_who_hears_a_broadcast() -> None:
     stand = Stand(("a",), joins=False)
     assert not stand.fleet.covered_by(stand.meters[:1])
     assert stand.fleet.covered_by(stand.meters)
+
+
+def test_a_fleet_is_of_one_model() -> None:
+    stand = Stand(("a", "b"))
+    stand.meters[1].model = "x"
+    assert [stand.fleet.reaches(meter) for meter in stand.meters] == [True, False]
+
+
+def test_a_broadcast_goes_to_the_object_that_the_model_names() -> None:
+    elsewhere = b"\x00\x00\x2c\x00\x01\xff"
+    for name, model in (
+        (NAME, OWN_MODEL),
+        (elsewhere, Model("x", 1, "", image=elsewhere)),
+    ):
+        stand = Stand()
+        fleet = Fleet(stand.fleet._reach, "plc", False, stand.beat, model)
+        run(fleet.broadcast(3, b"\x0f\x00"))
+        assert b"\x00\x12" + name + b"\x03" in stand.network.casts[0]
 
 
 def test_whom_it_reaches_and_what_fits() -> None:

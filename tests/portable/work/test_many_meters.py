@@ -3,9 +3,12 @@ a campaign and a queue that the test plays."""
 
 from __future__ import annotations
 
+from gateway.contract.image_file import CLEAR
+from gateway.contract.model import Model
 from gateway.contract.own_model import OWN_MODEL
 from gateway.contract.result import Result
 from gateway.meters.inventory import Meter
+from gateway.meters.model_error import ModelError
 from gateway.work import many_meters
 from gateway.work.many_meters import BETWEEN_MS, PAUSED_MS, ManyMeters
 from gateway.work.results import Results
@@ -207,3 +210,47 @@ def test_turns_and_what_breaks_a_conversation_off():
         assert sorted(queue.parked) == ["A", "B"]
 
     Scene(play)
+
+
+class Known:
+    """A reach that knows one meter, and its model."""
+
+    def __init__(self, model):
+        self._model = model
+        self.clock = ManualClock()
+        self.crypto = None
+        self.inventory = self.network = self
+
+    def meter(self, serial):
+        return Meter(serial, [("plc", "a")], title=b"AMI00001")
+
+    def usable(self, meter):
+        return meter.paths
+
+    def broadcast_mtu(self, kind):
+        return 400
+
+    def model(self, meter):
+        if isinstance(self._model, ModelError):
+            raise self._model
+        return self._model
+
+
+def test_which_meters_are_a_fleet():
+    class Images:
+        def image(self, digest):
+            return self
+
+        delivery = CLEAR
+
+    for model, wanted in (
+        (OWN_MODEL, True),
+        (Model("x", 1, ""), True),
+        (Model("x", 1, "", broadcast=False), False),
+        (ModelError("unknown-model", "no model x is here"), False),
+    ):
+        many = ManyMeters(Known(model), None, Images(), None)
+        many._image = Images().image
+        fleet = many.fleet(Execution("A"), lambda: None)
+        assert (fleet is not None) == wanted
+        assert fleet is None or fleet.model is model
