@@ -100,6 +100,8 @@ def read(keys: Path | None, meters: Path | None, board_key: Path | None) -> Keys
         found.name(serial, addresses)
     vault = _vault(board_key)
     for number, row in _rows(keys):
+        if not {"ek", "wrapped"} & row.keys() and {"lls", "wrapped_lls"} & row.keys():
+            continue  # a meter with a secret alone ciphers nothing
         serial = str(row.get("serial", ""))
         addresses, title = places.get(serial, ([], b""))
         found.add(_keys(keys, number, row, vault, title), addresses)

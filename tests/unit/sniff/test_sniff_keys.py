@@ -258,6 +258,8 @@ def test_keys_and_meters_of_an_inventory(tmp_path: Path) -> None:
     rows = [
         {"serial": SERIAL, "ek": own.ek.hex(), "ak": own.ak.hex()},
         {"serial": "AMI0000000043", "wrapped": wrapped},
+        {"serial": "31001234", "lls": "00"},
+        {"serial": "31001235", "wrapped_lls": "00" * 24, "counter": 7},
     ]
     (tmp_path / "keys.jsonl").write_text("\n".join(json.dumps(row) for row in rows) + "\n")
     place = {"serial": SERIAL, "paths": [["plc", ADDRESS]], "title": own.title.hex()}
