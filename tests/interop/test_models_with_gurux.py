@@ -21,6 +21,7 @@ from gateway.contract import envelope
 from tests.conftest import ROOT, micropython_environment
 from tests.interop import gurux_objects
 from tests.interop.gurux_meter import PLAIN_SERVICES, WRAPPER, Cipher, GuruxMeter
+from tests.interop.gurux_short_meter import SHORT_SERVICES, ShortGuruxMeter
 from tests.interop.links import HOST, served
 from tests.interop.test_mass_with_gurux import Firmware
 from tests.portable.support import random_bytes
@@ -42,7 +43,8 @@ name: %(name)s
 number: 1
 description: the gurux meter of the tests
 identity: {serial: %(serial)s, model: none, firmware: %(firmware)s}
-access: {client: 1, server: 1, public: none, mechanism: %(mechanism)s, protection: %(protection)s}
+access: {client: 1, server: 1, public: none, mechanism: %(mechanism)s, protection: %(protection)s,
+  referencing: %(referencing)s}
 counter: {read: none}
 image: {object: %(image)s}
 """
@@ -64,22 +66,25 @@ class Case:
         general: bool = False,
         known_as: str = SERIAL,
         prepare: Callable[[list[Any]], None] | None = None,
+        short: bool = False,
     ) -> None:
         self.words = {"mechanism": mechanism, "protection": protection, "serial": serial}
+        self.words["referencing"] = "SN" if short else "LN"
         self.words |= {"firmware": "none", "image": "0.0.44.0.0.255"}
         self.keys = keys
         self.known_as = known_as
         objects = gurux_objects.build()
         if prepare is not None:
             prepare(objects)
-        self.meter = GuruxMeter(
+        services = SHORT_SERVICES if short else PLAIN_SERVICES
+        self.meter = (ShortGuruxMeter if short else GuruxMeter)(
             WRAPPER,
             objects,
             authentication,
             SECRET,
-            Cipher(TITLE, EK, AK) if ciphered else None,
-            PLAIN_SERVICES | (Conformance.GENERAL_PROTECTION if general else 0),
-            256,
+            cipher=Cipher(TITLE, EK, AK) if ciphered else None,
+            conformance=services | (Conformance.GENERAL_PROTECTION if general else 0),
+            max_pdu=256,
         )
 
 
@@ -110,6 +115,11 @@ CASES: dict[str, Callable[[], Case]] = {
     "dedicated": lambda: Case("gmac", "ded", KEYS, Authentication.HIGH_GMAC, ciphered=True),
     "general": lambda: Case(
         "gmac", "general-glo", KEYS, Authentication.HIGH_GMAC, ciphered=True, general=True
+    ),
+    "short": lambda: Case("low", "plain", LLS, Authentication.LOW, short=True),
+    "short-md5": lambda: Case("md5", "plain", LLS, Authentication.HIGH_MD5, short=True),
+    "short-gmac": lambda: Case(
+        "gmac", "glo", KEYS, Authentication.HIGH_GMAC, ciphered=True, short=True
     ),
     "nuls": lambda: Case(
         "low",
