@@ -15,6 +15,7 @@ from gateway.contract.meter_keys import Vault
 from gateway.jobs.forecast import Durations
 from gateway.jobs.ledger import Ledger
 from gateway.jobs.queue import Queue
+from gateway.jobs.remaining import Standing
 from gateway.liveness import Liveness
 from gateway.meters.counters import Counters
 from gateway.meters.inventory import Inventory
@@ -111,7 +112,7 @@ class Gateway:
             ports.crypto.random,
             durations=Durations(ports.clock, ports.storage),
             cost=self._cost,
-            hindered=self._hindered,
+            standing=self._standing,
         )
         status = Status(self._inventory, self._network)
         self._liveness = Liveness(ports.clock, ports.watchdog, status.summary)
@@ -197,14 +198,16 @@ class Gateway:
         meter = self._inventory.meter(serial)
         return 0 if meter is None else self._network.cost(meter)  # an unknown one ends at once
 
-    def _hindered(self, job: Job, serial: str) -> tuple[str, int] | None:
-        """What of ours is in the way of this meter now: reason, ms until it is likely to be over
-        (0: not known)."""
-        meter = self._inventory.meter(serial)
+    def _standing(self, job: Job, serial: str) -> Standing:
+        meter, network = self._inventory.meter(serial), self._network
         if meter is None:
-            return None
-        found = self._network.hindrance(meter, self._queue.traffic.of(job))
-        return None if found is None else (found.reason, found.wait_ms)
+            return Standing("", 0, False)
+        traffic = self._queue.traffic.of(job)
+        found, silent = network.hindrance(meter, traffic), network.was_silent(meter)
+        radio_ms = network.radio_ms(meter, traffic)
+        if found is None:
+            return Standing("", 0, silent, radio_ms)
+        return Standing(found.reason, found.wait_ms, silent, radio_ms)
 
     def _tell(self, name: str, detail: str) -> None:
         """A report of something that happened here."""

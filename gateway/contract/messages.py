@@ -64,6 +64,7 @@ from gateway.contract.rules import (
     UINT32,
     UINT64,
     array_of,
+    either,
     octets,
     row,
     text,
@@ -94,6 +95,8 @@ DOWN_TOPICS = (
 _NONCE = octets(16, 16)
 _CONCENTRATOR = text(64, 1)
 _COUNT = uint(UINT32)
+_WAITING = row(text(32, 1), _COUNT)
+_HINDERED = row(text(32, 1), _COUNT, TIME)
 _JOB_PROGRESS = row(
     ID,
     text(16),
@@ -101,7 +104,7 @@ _JOB_PROGRESS = row(
     _COUNT,
     _COUNT,
     _COUNT,
-    array_of(row(text(32, 1), _COUNT), MOST_REASONS),
+    array_of(either(_WAITING, _HINDERED), MOST_REASONS),
     TIME,
 )
 
@@ -193,8 +196,9 @@ class Meters(Message):
 class Progress(Message):
     """Up. How the open jobs are at `time`, as far as they have changed since the message before:
     each [id, phase, permille done, meters queued, in hand, done, [[reason, how many queued meters
-    wait after it]], expected end], see gateway/jobs/progress.py. phase: of a transfer to many
-    meters at once, else "". The end is unix time, 0 while it cannot be judged.
+    wait after it or for it to be over, unix time of that where it is known]], expected end], see
+    gateway/jobs/progress.py. phase: of a transfer to many meters at once, else "". The end is unix
+    time, 0 while it cannot be judged.
     """
 
     time: int = field(TIME)

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from gateway.jobs.entry import Entry
     from gateway.jobs.ledger import Ledger
     from gateway.jobs.queue import Execution
+    from gateway.jobs.remaining import Standing
     from hal.ports import Clock
 
 MAX_BACKOFF_S = 3600
@@ -42,7 +43,7 @@ _REJECTING = (
 
 class Outcomes:
     """`random(n)` gives n random bytes, for the jitter of the waits between attempts.
-    `hindrance(job, serial)`: what of ours is in the meter's way now, a reason; "": nothing."""
+    `standing(job, serial)`: how it stands with the meter now."""
 
     def __init__(
         self,
@@ -50,13 +51,13 @@ class Outcomes:
         clock: Clock,
         random: Callable[[int], bytes],
         max_backoff_s: int,
-        hindrance: Callable[[Job, str], str],
+        standing: Callable[[Job, str], Standing],
     ) -> None:
         self._ledger = ledger
         self._clock = clock
         self._random = random
         self._max_backoff_ms = max_backoff_s * 1000
-        self._hindrance = hindrance
+        self._standing = standing
         self._waits: dict[tuple[int, int], int] = {}  # (seq, index): since when (ticks)
         self._hindered: dict[tuple[int, int], int] = {}  # (seq, index): how often in a row
 
@@ -159,10 +160,17 @@ class Outcomes:
 
     def _backoff_ms(self, backoff_s: int, attempt: int) -> int:
         """backoff_s, doubled with every attempt, at most the limit, give or take a quarter."""
-        wait_ms = min(backoff_s * 1000 << (attempt - 1), self._max_backoff_ms)
+        wait_ms = self._doubled_ms(backoff_s, attempt)
         spread = wait_ms * _JITTER_PERCENT // 100
         noise = int.from_bytes(self._random(4), "big") % (2 * spread + 1)
         return wait_ms - spread + noise
+
+    def usual_backoff_ms(self, job: Job, tries: int) -> int:
+        """The wait after so many tries, without its jitter."""
+        return self._doubled_ms(job.backoff_s, tries)
+
+    def _doubled_ms(self, backoff_s: int, tries: int) -> int:
+        return min(backoff_s * 1000 << (tries - 1), self._max_backoff_ms)
 
     def fail(self, entry: Entry, result: Result) -> None:
         """End what is queued as FAILED with the result."""
@@ -184,7 +192,7 @@ class Outcomes:
                 elif held:
                     final = Result(KO, "package-unavailable")
                 else:
-                    reason = reason or self._hindrance(entry.job, entry.job.serials[index])
+                    reason = reason or self._standing(entry.job, entry.job.serials[index]).reason
                     final = Result(KO, "not-tried", "hindered: " + reason if reason else "")
                 self._ledger.finished(entry.seq, index, State.TIMED_OUT, final)
 

@@ -15,10 +15,11 @@ import asyncio
 from gateway.contract.job import URGENT, State
 from gateway.contract.result import KO, Result
 from gateway.contract.window import opening
-from gateway.jobs import progress
-from gateway.jobs.forecast import Durations, fits, words
+from gateway.jobs.forecast import Durations
+from gateway.jobs.foresight import Foresight
 from gateway.jobs.meter_order import MeterOrder, queued
 from gateway.jobs.outcomes import MAX_BACKOFF_S, Outcomes
+from gateway.jobs.remaining import Standing
 from gateway.jobs.traffic import TrafficOfJobs
 
 TYPE_CHECKING = False
@@ -28,12 +29,10 @@ if TYPE_CHECKING:
 
     from gateway.contract.job import Job
     from gateway.jobs.entry import Entry
+    from gateway.jobs.foresight import Transfer
     from gateway.jobs.ledger import Ledger
-    from gateway.jobs.progress import Progress, Transfer
+    from gateway.jobs.progress import Progress
     from hal.ports import Clock
-
-    # What of ours is in a meter's way: (reason, ms until that is likely to be over; 0: not known).
-    Hindered = Callable[[Job, str], tuple[str, int] | None]
 
 AGEING_S = 3600
 # A job that makes the gateway restart is not tried for ever: attempts that a restart interrupted do
@@ -66,8 +65,8 @@ class Execution:
 
 class Queue:
     """`random(n)` gives n random bytes, for the jitter; `cost(serial)`: what an exchange with the
-    meter is likely to take of its medium (gateway/jobs/meter_order.py); `hindered(job, serial)`:
-    what of ours is in the meter's way now. Times as in hal.ports."""
+    meter is likely to take of its medium (gateway/jobs/meter_order.py); `standing(job, serial)`:
+    how it stands with the meter now (gateway/jobs/remaining.py). Times as in hal.ports."""
 
     def __init__(
         self,
@@ -78,7 +77,7 @@ class Queue:
         max_backoff_s: int = MAX_BACKOFF_S,
         durations: Durations | None = None,
         cost: Callable[[str], int] | None = None,
-        hindered: Hindered | None = None,
+        standing: Callable[[Job, str], Standing] | None = None,
     ) -> None:
         self._ledger = ledger
         self._clock = clock
@@ -86,11 +85,12 @@ class Queue:
         self._working: dict[str, Execution] = {}
         # Of a transfer to many meters, while none of its conversations is with this one.
         self._parked: dict[str, Execution] = {}
-        self._transfers: dict[int, Transfer] = {}  # by the job's seq
         self._released: set[bytes] = set()
-        self._hindered = hindered or _nothing
-        self._outcomes = Outcomes(ledger, clock, random, max_backoff_s, self._hindrance)
-        self._durations = durations or Durations(clock)
+        standing = standing or _free
+        self._outcomes = Outcomes(ledger, clock, random, max_backoff_s, standing)
+        self._foresight = Foresight(
+            ledger, clock, durations or Durations(clock), standing, self._outcomes.usual_backoff_ms
+        )
         self._meter_order = MeterOrder(cost or _alike)
         self.traffic = TrafficOfJobs()
         self._version = 0
@@ -166,6 +166,7 @@ class Queue:
         """take() for many workers: those who call it or finish() in the same turn of the loop share
         one sync of the flash. After an OSError nothing has been taken.
         """
+        self._foresight.flash_refuses = True  # unless it goes well
         with self._ledger.deferred():
             execution = self.take(usable, who_joins)
         try:
@@ -175,6 +176,7 @@ class Queue:
                 for taken in [execution] + execution.others:
                     del self._working[taken.serial]
             raise
+        self._foresight.flash_refuses = False
         return execution
 
     # A transfer to many meters takes all executions of its job at once.
@@ -215,10 +217,7 @@ class Queue:
 
     def transfers(self, execution: Execution, transfer: Transfer | None) -> None:
         """Whom progress() is to ask about the execution's job; None: it is over."""
-        if transfer is not None:
-            self._transfers[execution.seq] = transfer
-        else:
-            self._transfers.pop(execution.seq, None)
+        self._foresight.transfers(execution.seq, transfer)
 
     def signal(self, execution: Execution) -> str:
         """ "go", "pause", or "stop": its job is canceled, or its window not open any more."""
@@ -237,7 +236,7 @@ class Queue:
         with self._ledger.deferred():
             self._record(execution, result, path, duration_ms)
         await self._ledger.durable()
-        self._over(execution, duration_ms)
+        self._over(execution, result, duration_ms)
 
     def _record(self, execution: Execution, result: Result, path: str, duration_ms: int) -> None:
         serial = execution.serial
@@ -245,9 +244,9 @@ class Queue:
             raise ValueError("the execution on %s is not in work" % serial)
         self._outcomes.record(execution, result, path, duration_ms)
 
-    def _over(self, execution: Execution, duration_ms: int) -> None:
-        in_hand = max(len(self._working), 1)
-        self._durations.note(execution.job.kind, duration_ms, in_hand + len(self._parked))
+    def _over(self, execution: Execution, result: Result, duration_ms: int) -> None:
+        in_hand = max(len(self._working), 1) + len(self._parked)
+        self._foresight.note(execution, result, duration_ms, in_hand)
         for held in (self._working, self._parked):
             if held.get(execution.serial) is execution:
                 del held[execution.serial]
@@ -260,39 +259,21 @@ class Queue:
         running = [entry.seq for entry in jobs if not entry.final_number]
         self._meter_order.keep(running)
         self._outcomes.keep(running)
+        self._foresight.keep(running)
         for entry in jobs:
             if not entry.final_number and self._outcomes.closed(entry):
                 self._outcomes.close(entry, self._held(entry))
 
     def forecast(self, job: Job) -> tuple[str, str]:
-        """(warning, detail) for the answer to a new job: when it is likely to end, by what meters
-        have taken so far and by what waits before it. The warning is "window-short" if that is
-        after its window; both are empty while nothing is known.
-        """
-        each_ms, now = self._durations.of(job.kind), self._clock.unix_time()
-        if not each_ms or not now:
-            return "", ""
-        before_ms = 0
-        for entry in self._ledger.jobs():
-            if entry.job.priority >= job.priority and not entry.paused:
-                before_ms += entry.open() * (self._durations.of(entry.job.kind) or each_ms)
-        meters = len(job.serials)
-        needed_s = (before_ms + meters * each_ms + 999) // 1000
-        room_s, end = fits(job, now, needed_s)
-        if room_s >= needed_s:
-            return "", "expected to end in %s" % words(end - now)
-        done = max(room_s * 1000 - before_ms, 0) // each_ms
-        detail = "about %d of %d meters have their turn within the window" % (done, meters)
-        return "window-short", detail + ", at %d ms a meter" % each_ms
+        """(warning, detail) for the answer to a new job; see Foresight.of_new()."""
+        return self._foresight.of_new(job)
 
     def progress(self) -> list[Progress]:
         """How far the open jobs are, the most urgent first."""
         now_ms = self._clock.ticks_ms()
         entries = [entry for entry in self._ledger.jobs() if entry.open()]
         entries.sort(key=lambda entry: self._rank(entry, now_ms))
-        now = self._clock.unix_time()
-        reason_of = self._ledger.reason_of
-        return progress.of(entries, self._transfers, self._durations, reason_of, now, now_ms)
+        return self._foresight.progress(entries)
 
     def open_jobs(self) -> list[bytes]:
         """Ids of the jobs that progress() tells of, in any order."""
@@ -352,10 +333,6 @@ class Queue:
             event.set()
 
     # Inside.
-
-    def _hindrance(self, job: Job, serial: str) -> str:
-        found = self._hindered(job, serial)
-        return "" if found is None else found[0]
 
     async def _changed(self, seen: int) -> None:
         if self._version != seen:
@@ -421,8 +398,8 @@ def _alike(serial: str) -> int:
     return 0
 
 
-def _nothing(job: Job, serial: str) -> None:
-    return None
+def _free(job: Job, serial: str) -> Standing:
+    return Standing("", 0, False)
 
 
 def _image(job: Job) -> bytes:

@@ -29,6 +29,7 @@ from hal.rt import log
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from typing import Protocol
 
     from gateway.meters.inventory import Path
@@ -45,6 +46,7 @@ if TYPE_CHECKING:
 
 WHERE = "network"
 DUTY_WAIT_MS = 60000  # longest wait for radio budget before the frame is refused
+HOUR_MS = 3_600_000
 PROMISED_MS = 1000  # until it is looked again whether a promise of radio budget is free
 FIRST_BACKOFF_MS = 2000  # until a modem that failed is tried again, if it does not speak before
 MAX_BACKOFF_MS = 60000
@@ -161,6 +163,21 @@ class ModemPort:
         if airtime_ms + promised > budget.total_ms:
             return max(wait_ms, PROMISED_MS)
         return wait_ms
+
+    def room_for(self, traffic: tuple[int, int]) -> Callable[[int], int] | None:
+        """(number of conversations) -> how long until there is room for the last of them, each with
+        so much traffic; None: there is no limit."""
+        budget, airtime_ms = self.modem.capabilities.budget, self.airtime_ms(traffic)
+        if budget is None or not airtime_ms:
+            return None
+        an_hour = max(budget.total_ms // airtime_ms, 1)
+
+        def last_of(conversations: int) -> int:
+            hours = max(conversations - 1, 0) // an_hour
+            rest_ms = (conversations - hours * an_hour) * airtime_ms
+            return hours * HOUR_MS + budget.wait_ms(rest_ms, self.clock.ticks_ms())
+
+        return last_of
 
     def _used(self, link: Link, size: int) -> None:
         budget = self.modem.capabilities.budget

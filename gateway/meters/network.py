@@ -142,6 +142,20 @@ class Network:
         wait_ms = port.budget_wait_ms(port.airtime_ms(traffic))
         return budget_spent(wait_ms) if wait_ms else None
 
+    def radio_ms(self, meter: Meter, traffic: tuple[int, int]) -> Callable[[int], int] | None:
+        """Of the meter's best path: (number of meters) -> how long until its radio budget has room
+        for the last of so many such conversations. None: there is no limit."""
+        for path in self.usable(meter):
+            port = self._port(path)
+            if port is not None:
+                return port.room_for(traffic)
+        return None
+
+    def was_silent(self, meter: Meter) -> bool:
+        """Whether it has answered over none of its paths when it was last tried there."""
+        paths = [self.reachability.state(meter, path) for path in meter.paths]
+        return bool(paths) and all(path.silent for path in paths)
+
     def full(self) -> bool:
         """Whether no modem has a slot free, so that there is no sense in asking for a meter."""
         return bool(self._ports) and not any(port.has_slot() for port in self._ports)

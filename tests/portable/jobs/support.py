@@ -14,7 +14,7 @@ def done(
     """Queue.finish() where there is no loop to share a sync in."""
     with queue._ledger.batch():
         queue._record(execution, result, path, duration_ms)
-    queue._over(execution, duration_ms)
+    queue._over(execution, result, duration_ms)
 
 
 def in_work(queue: Queue) -> int:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from gateway.contract.reasons import next_step
 from gateway.contract.result import HINDERED, KO, OK, Result
 from gateway.jobs.queue import Queue
+from gateway.jobs.remaining import Standing
 from tests.portable.jobs.support import done
 from tests.portable.jobs.test_queue import NOW, World
 from tests.portable.jobs.told import told
@@ -98,7 +99,7 @@ def test_who_never_began_tells_what_was_in_the_way() -> None:
         world.ledger,
         world.clock,
         lambda n: bytes(n),
-        hindered=lambda job, serial: ("no-slot", 0) if serial == "A" else None,
+        standing=lambda job, serial: Standing("no-slot" if serial == "A" else "", 0, False),
     )
     world.job(1, ["A", "B"], window=(0, NOW + 60))
     world.clock.advance(60_000)

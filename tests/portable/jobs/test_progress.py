@@ -92,7 +92,7 @@ def test_who_waits_and_for_what() -> None:
     done(world.queue, world.must_take(), Result(WAIT, "activation-waits", wait_s=7200), "plc", 10)
     (progress,) = world.queue.progress()
     assert progress.queued == 9 and len(progress.waiting) == MOST_REASONS
-    assert progress.waiting[0] == ("no-answer", 2) and ("activation-waits", 1) in progress.waiting
+    assert progress.waiting[0] == ["no-answer", 2] and ["activation-waits", 1] in progress.waiting
     assert world.left() == [7200]
 
 
@@ -164,7 +164,7 @@ def test_what_is_worth_telling() -> None:
         ({"queued": 1}, NOW + 600, NOW + 600, True),
         ({"in_hand": 1}, NOW + 600, NOW + 600, True),
         ({"done": 1}, NOW + 600, NOW + 600, True),
-        ({"waiting": [("no-answer", 1)]}, NOW + 600, NOW + 600, True),
+        ({"waiting": [["no-answer", 1]]}, NOW + 600, NOW + 600, True),
         ({}, NOW + 720, NOW + 600, False),
         ({}, NOW + 721, NOW + 600, True),
         ({}, NOW + 600, NOW + 720, False),

@@ -164,3 +164,19 @@ def test_more_than_there_ever_is_begins_with_the_whole_of_it():
         assert network.hindrance(ANOTHER, (1, 1)).wait_ms == PROMISED_MS, "all is promised"
 
     scene(play, radio)
+
+
+def test_when_there_is_room_for_the_last_of_many():
+    radio = Radio(36)  # of 36 such conversations in an hour
+
+    async def play(network, clock):
+        assert network.radio_ms(Meter("X", [PLC]), TALK) is None
+        assert network.radio_ms(ONLY_RF, (0, 0)) is None
+        clock.advance(2 * HOUR_MS - clock.ticks_ms() % HOUR_MS)
+        last_of = network.radio_ms(ONLY_RF, TALK)
+        assert [last_of(meters) for meters in (0, 1, 36, 37, 73)] == [0, 0, 0, HOUR_MS, 2 * HOUR_MS]
+        radio.budget.spend(30_000, clock.ticks_ms())
+        back_ms = HOUR_MS + 60_000
+        assert [last_of(meters) for meters in (6, 7, 36)] == [0, back_ms, back_ms]
+
+    scene(play, ScriptedModem(), radio)
