@@ -13,6 +13,11 @@ class ProtocolError(DlmsError):
     """Bytes from the meter are not what the standard describes."""
 
 
+class LinkBroken(ProtocolError):
+    """The data link (HDLC) has ended, over bytes that are not what its standard describes, or over
+    ours that the meter takes for such: associate anew."""
+
+
 class NoAnswer(DlmsError):
     """Nothing (that fits the request) came in time, in all tries."""
 
@@ -82,3 +87,7 @@ class LinkSilent(NoAnswer):
 
 class LinkLost(DlmsError):
     """The meter refused or gave up the data link connection (HDLC DM): associate anew."""
+
+
+# with these the data link has ended, and with it the association
+LINK_ENDED = (LinkBroken, LinkSilent, LinkLost)

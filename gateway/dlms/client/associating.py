@@ -10,6 +10,7 @@ from gateway.dlms.apdu import acse
 from gateway.dlms.client import invoking
 from gateway.dlms.data import axdr
 from gateway.dlms.errors import (
+    LINK_ENDED,
     ActionRefused,
     AssociationRefused,
     DlmsError,
@@ -136,7 +137,7 @@ class Associating:
             except AssociationRefused as refused:
                 raise failed or refused
             except ProtocolError as error:
-                await self.abandon()
+                await self.abandon(error)
                 raise error
 
     def assume(self, title: bytes, conformance: int, max_pdu: int, received: int = -1) -> None:
@@ -184,11 +185,15 @@ class Associating:
         said: str = answer.reason_name()
         return said
 
-    async def abandon(self) -> None:
-        """Close it after a fault, without waiting for the meter's consent."""
+    async def abandon(self, error: DlmsError | None = None) -> None:
+        """Close it after a fault, without waiting for the meter's consent; where the link has ended
+        with that `error`, there is nobody to tell."""
         if not self._open:
             return
         self._open = False
+        if isinstance(error, LINK_ENDED):
+            self._exchange.conformance = 0
+            return
         await self._exchange.abandon(self._release_information())
 
     # ------------------------------------------------------------ opening

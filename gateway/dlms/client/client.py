@@ -32,7 +32,7 @@ from gateway.dlms.client.association import (
 )
 from gateway.dlms.client.exchange import Exchange
 from gateway.dlms.data.selection import by_entry, by_range
-from gateway.dlms.errors import ProtocolError
+from gateway.dlms.errors import LinkLost, LinkSilent, ProtocolError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -261,9 +261,10 @@ class Client:
         return await self._exchange.listen(timeout_ms)
 
     async def _closing(self, service: Awaitable[T]) -> T:
-        """What the meter sends makes no sense: nothing more can be trusted in this association."""
+        """What the meter sends makes no sense: nothing more can be trusted in this association.
+        Likewise where the link has ended."""
         try:
             return await service
-        except ProtocolError as error:
-            await self._associating.abandon()
+        except (ProtocolError, LinkLost, LinkSilent) as error:
+            await self._associating.abandon(error)
             raise error

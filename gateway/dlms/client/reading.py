@@ -7,7 +7,7 @@ from gateway.dlms.apdu import acse
 from gateway.dlms.client.refusals import Broken, access_refused, broken
 from gateway.dlms.client.unkept import FAILURES, singly
 from gateway.dlms.data import axdr, cosem, obis
-from gateway.dlms.errors import AccessRefused, NoAnswer, ProtocolError
+from gateway.dlms.errors import AccessRefused, LinkLost, LinkSilent, NoAnswer, ProtocolError
 from hal.rt import log
 
 TYPE_CHECKING = False
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from gateway.dlms.apdu.parts import DataResult, Selection, Target
     from gateway.dlms.client.exchange import Exchange
     from gateway.dlms.data.axdr import Typed
+    from gateway.dlms.errors import DlmsError
 
 WHERE = "dlms"
 _BUFFER = 2  # attribute of class 7
@@ -203,7 +204,7 @@ def rows(
     exchange: Exchange,
     name: bytes,
     selection: Selection | None,
-    failed: Callable[[], Awaitable[None]],
+    failed: Callable[[DlmsError], Awaitable[None]],
 ) -> Rows:
     """The rows of the profile `name`."""
     step = step_of(7, name, _BUFFER)
@@ -239,7 +240,7 @@ class Rows:
         begin: Callable[[], Awaitable[tuple[Any, bytes]]],
         step: str,
         max_value: int,
-        failed: Callable[[], Awaitable[None]],
+        failed: Callable[[DlmsError], Awaitable[None]],
     ) -> None:
         self._begin = begin
         self._step = step
@@ -257,8 +258,8 @@ class Rows:
     async def __anext__(self) -> list[Typed]:
         try:
             row = await self._next()
-        except ProtocolError as error:
-            await self._failed()
+        except (ProtocolError, LinkLost, LinkSilent) as error:
+            await self._failed(error)
             raise error
         if row is None:
             raise StopAsyncIteration

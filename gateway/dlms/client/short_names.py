@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from gateway.dlms.apdu.short import Variable
     from gateway.dlms.client.exchange import Exchange
     from gateway.dlms.client.reading import Rows
+    from gateway.dlms.errors import DlmsError
 
 ASSOCIATION_SN = 12
 CURRENT_ASSOCIATION = b"\x00\x00\x28\x00\x00\xff"
@@ -46,7 +47,7 @@ class ShortNames:
     """The services of a client, as its methods of the same names have them. `failed` closes the
     association after a protocol error."""
 
-    def __init__(self, exchange: Exchange, failed: Callable[[], Awaitable[None]]) -> None:
+    def __init__(self, exchange: Exchange, failed: Callable[[DlmsError], Awaitable[None]]) -> None:
         self._exchange = exchange
         self._variables = Variables(exchange)
         self._failed = failed
@@ -320,7 +321,7 @@ def _short_name(value: int, step: str) -> int:
 
 
 async def reply_to_hls(
-    exchange: Exchange, failed: Callable[[], Awaitable[None]], proof: bytes
+    exchange: Exchange, failed: Callable[[DlmsError], Awaitable[None]], proof: bytes
 ) -> bytes | None:
     """Pass 3 of HLS, f(StoC) as Data; what comes back is pass 4 (Green Book 9.2.7.4)."""
     services = ShortNames(exchange, failed)

@@ -6,9 +6,9 @@ whether it was that; then the service is given up (Exchange.give_up), and all ot
 from __future__ import annotations
 
 from gateway.dlms.errors import (
+    LINK_ENDED,
     AccessRefused,
     DlmsError,
-    LinkSilent,
     NoAnswer,
     ProtocolError,
     ServiceRefused,
@@ -40,7 +40,7 @@ async def singly(
     if isinstance(failed, ServiceRefused):
         may_be = failed.service in _MAY_BE_OF_THE_FORM
     else:
-        may_be = not isinstance(failed, LinkSilent)
+        may_be = not isinstance(failed, LINK_ENDED)
     if not may_be:
         raise failed
     if not isinstance(failed, NoAnswer):

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import asyncio
 
+from gateway.dlms.errors import LinkBroken, ProtocolError
 from gateway.dlms.hdlc.client import CLOSING, MAX_APDU, OPEN, OPENING, HdlcClient
 from gateway.dlms.hdlc.frames import server_address
 from gateway.dlms.hdlc.settings import Settings
@@ -26,7 +27,7 @@ class HdlcLink:
     `server_upper` is the logical device (the DLMS server SAP), `server_lower` the physical one
     (-1: none), `address_size` 1, 2 or 4 bytes (0: as few as will do).
 
-    connect() is called by the first send() where nobody has. LinkSilent, LinkLost and ProtocolError
+    connect() is called by the first send() where nobody has. LinkSilent, LinkLost and LinkBroken
     say what ended the connection; the next send() connects anew, and the meter then knows nothing
     of the association there was. OSError: the port is gone. Nothing runs between calls, and one
     that is cancelled leaves all in order."""
@@ -122,7 +123,7 @@ class HdlcLink:
         failure = self._hdlc.failure
         if failure is not None:
             self._hdlc.failure = None
-            raise failure
+            raise LinkBroken(str(failure)) if isinstance(failure, ProtocolError) else failure
 
     async def _flush(self) -> None:
         output = self._hdlc.output()

@@ -6,7 +6,8 @@ import asyncio
 
 from gateway.dlms import apdu
 from gateway.dlms.apdu import acse
-from gateway.dlms.errors import LinkSilent, ProtocolError
+from gateway.dlms.client.client import Association, Client
+from gateway.dlms.errors import LinkBroken, LinkSilent, ProtocolError
 from gateway.dlms.hdlc import frames
 from gateway.dlms.hdlc.client import CLOSED, OPEN, HdlcClient
 from gateway.dlms.hdlc.frames import Receiver, client_address, encode, server_address
@@ -15,6 +16,7 @@ from gateway.dlms.hdlc.numbered import LLC_RESPONSE, Parameters
 from gateway.dlms.hdlc.settings import Settings
 from hal.sim.channel import Rng
 from tests.portable.dlms.hdlc_line import Line, Trouble
+from tests.portable.dlms.test_client import CRYPTO
 from tests.portable.dlms.test_hdlc_link import MeterPort, fails, with_link
 from tests.portable.dlms.test_hdlc_procedure import NOW, answer, backwards, connected, names
 from tests.portable.support import random_bytes
@@ -288,3 +290,79 @@ def test_an_answer_to_disc_that_does_not_come_costs_little() -> None:
     assert client.state != CLOSED
     client.tick(NOW + 1000 + 900)
     assert client.state == CLOSED and client.failure is None and client.output() == b""
+
+
+def test_a_rejected_frame_ends_it_all_and_is_told() -> None:
+    """Field cases frmr-w to frmr-z: no release is sent to a link that has ended."""
+    for bit, words in (
+        (1, "the control field is not known (W)"),
+        (2, "information where none may be (X)"),
+        (4, "the information is too long (Y)"),
+        (8, "the acknowledgement cannot be (Z)"),
+    ):
+
+        class Rejecting(MeterPort):
+            bit = 0
+
+            async def write(self, data: bytes | memoryview) -> None:
+                self.written.append(bytes(data))
+                for frame in Receiver().feed(bytes(data)):
+                    if frame.kind == frames.SNRM and not self.handled:
+                        self.say(answer(frames.UA | frames.POLL))
+                    elif frame.kind == frames.INFORMATION:
+                        self.handled.append(b"")
+                        rejected = bytes((frame.control, 0, self.bit))
+                        self.say(answer(frames.FRMR | frames.POLL, rejected))
+
+        async def body(
+            link: HdlcLink,
+            port: MeterPort,
+            clock: ManualClock,
+            kind: type[Rejecting] = Rejecting,
+            bit: int = bit,
+            words: str = words,
+        ) -> None:
+            rejecting = kind(clock)
+            rejecting.bit = bit
+            link = HdlcLink(rejecting, clock, 1, 1, 17)
+            association = Association(1)
+            made = Client(link, clock, CRYPTO, association, lambda: 1, 1000, 3)
+            start = clock.ticks_ms()
+            error = await fails(LinkBroken, made.associate())
+            assert "rejects a frame: control 10, " + words in str(error)
+            assert await made.release() == ""
+            assert len(rejecting.written) == 2 and clock.ticks_ms() - start < 1000
+
+        with_link(body)
+
+
+def test_an_answer_in_general_blocks_with_one_llc_header() -> None:
+    """Field case gbt-llc-first-get, from the association on."""
+    value = b"\x09\x81\xb4" + random_bytes(5, 180)
+    agreed = acse.InitiateResponse(acse.GET | acse.GENERAL_BLOCK_TRANSFER, 500).encode()
+
+    class Streaming(MeterPort):
+        async def write(self, data: bytes | memoryview) -> None:
+            for frame in Receiver().feed(bytes(data)):
+                request = frame.information[3:]
+                if frame.kind == frames.SNRM:
+                    self.say(answer(frames.UA | frames.POLL))
+                elif request[:1] == bytes((acse.AARQ,)):
+                    accepted = acse.Aare(1, 0, (1, 0), agreed).encode()
+                    self.say(answer(0x30, LLC_RESPONSE + accepted))
+                elif request[:1] == bytes((apdu.GET_REQUEST,)):
+                    whole = apdu.GetResponse(request[2], 0, value).encode()
+                    for at in range(3):
+                        part = whole[60 * at : 60 * (at + 1) if at < 2 else len(whole)]
+                        last = at == 2
+                        block = apdu.GeneralBlock(last, True, 0, at + 1, 0, part).encode()
+                        control = 0x40 | (at + 1) << 1 | (frames.POLL if last else 0)
+                        self.say(answer(control, block if at else LLC_RESPONSE + block))
+
+    async def body(link: HdlcLink, port: MeterPort, clock: ManualClock) -> None:
+        link = HdlcLink(Streaming(clock), clock, 1, 1, 17)
+        made = Client(link, clock, CRYPTO, Association(1), lambda: 1, 1000, 3)
+        await made.associate()
+        assert await made.get(1, b"\0\0\x2a\0\0\xff", 2) == value
+
+    with_link(body)
