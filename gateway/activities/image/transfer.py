@@ -233,14 +233,14 @@ async def _bring(client: Client, order: Order, found: Attributes, status: int) -
         elif not busy:
             fruitless += 1
             unstuck += 1 if taken else 0
-    if not has.complete():
-        lacking = has.lacking()
-        raise Failed(
-            "image-incomplete",
-            "step 4: %d of %d blocks do not stick, the first is %d"
-            % (len(lacking), count, lacking[0]),
-        )
-    return status
+    lacking = has.lacking()
+    if not lacking:
+        return status
+    where = (len(lacking), count, lacking[0])
+    if unstuck < UNSTUCK:  # the path carries the questions, and not the blocks
+        raise NoAnswer("step 3: %d of %d blocks get no answer, the first is %d" % where)
+    text = "step 4: %d of %d blocks do not stick, the first is %d" % where
+    raise Failed("image-incomplete", text)
 
 
 def _resumed(found: Attributes, status: int, count: int) -> Bitmap | None:

@@ -160,13 +160,13 @@ def test_three_silent_blocks_in_a_row_and_the_path_is_asked_for():
 
 
 def test_rounds_that_bring_nothing_come_to_an_end():
-    """Six when no block gets through, two when they are taken and do not stick."""
+    """Six when no block gets through, which says nothing of the meter; two when they are taken and
+    do not stick."""
     meter = UnsureMeter()
     meter.capacity = 50
     meter.lose = [True] * 1000
-    result, _ = bring(meter)
-    assert told(result) == ("KO", "image-incomplete")
-    assert result.detail == "step 4: 7 of 7 blocks do not stick, the first is 0"
+    lost = raises(NoAnswer, bring, meter)
+    assert str(lost) == "step 3: 7 of 7 blocks get no answer, the first is 0"
     assert meter.sent == [0, 1, 2] * 6
     meter = UnsureMeter()
     meter.drops = [2, 4]
