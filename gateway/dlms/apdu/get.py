@@ -159,6 +159,8 @@ def _get_list_request(data: Bytes, invoke: int) -> GetListRequest:
 
 
 def _get_response(data: Bytes, invoke: int) -> GetResponse:
+    if len(data) > 4 and data[3] == 0:  # nearly all are that: without a call
+        return GetResponse(invoke, SUCCESS, bytes(data[4:]))
     choice, pos = octet_at(data, 3)
     if choice == 0:
         return GetResponse(invoke, SUCCESS, rest(data, pos))
