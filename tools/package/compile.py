@@ -30,7 +30,7 @@ What a step writes, and the `until` of a call, must hold at the end too, unless 
 `check: false`. When several steps touch one attribute, the last one counts.
 
 Every value has to have the shape of its attribute (tools/cosem/shapes.py), and the whole has to
-make sense (sense.py).
+make sense (sense/).
 """
 
 from __future__ import annotations

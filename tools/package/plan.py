@@ -10,9 +10,9 @@ from tools.cosem import shapes, values
 from tools.cosem.names import Member
 from tools.cosem.source import Item, Problem
 from tools.cosem.values import Typed
-from tools.package import sense
 from tools.package.entry import CALL, READ, WRITE, Entry
 from tools.package.held import Held
+from tools.package.sense.judge import faults
 
 Key = tuple[int, bytes, int]
 
@@ -97,7 +97,7 @@ class Plan:
 
     def judge(self) -> None:
         """Adds the problems of what makes no sense; only for a plan that is whole."""
-        for entry, path, text in sense.faults(self._entries, self.held):
+        for entry, path, text in faults(self._entries, self.held):
             place = values.located(entry.item, path) if entry.raw else entry.item
             self.problems.append(place.problem(text))
 

@@ -257,6 +257,13 @@ OTHERS = [
     (write(SCRIPTS, "{array: [%s]}" % script(1, execute(2))), "expected one of the scripts 1 of"),
     (write(SCRIPTS, "{array: [%s]}" % script(1, execute(1))), "got 1, which executes itself"),
     (
+        write(
+            SCRIPTS,
+            "{array: [%s]}" % script(1, execute(1).replace("{long-unsigned: 1}]", "{array: []}]")),
+        ),
+        "expected long-unsigned, got array []",
+    ),
+    (
         write(SCRIPTS, "{array: [%s, %s]}" % (script(1, execute(2)), script(2, execute(1)))),
         "got 2, which executes itself",
     ),
