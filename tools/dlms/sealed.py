@@ -7,7 +7,7 @@ checked: then the APDU is taken for right when it decodes whole, and it is not a
 from __future__ import annotations
 
 from gateway.dlms import apdu
-from gateway.dlms.apdu import acse
+from gateway.dlms.apdu import acse, short
 from gateway.dlms.data import axdr
 from gateway.dlms.errors import DlmsError, ProtocolError
 from gateway.dlms.protection import envelope
@@ -115,7 +115,7 @@ def is_sound(plain: bytes, expected: int | None) -> bool:
     if plain[0] in PROTECTED:
         return False
     try:
-        decoded = apdu.decode(plain)
+        decoded = short.decode(plain)
         if isinstance(decoded, acse.Aarq | acse.Aare):
             return True
         value = None if hasattr(decoded, "block") else getattr(decoded, "data", None)

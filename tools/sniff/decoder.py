@@ -6,7 +6,9 @@ from __future__ import annotations
 from collections import Counter, OrderedDict
 from dataclasses import replace
 
-from gateway.dlms.apdu.gbt import GENERAL_BLOCK_TRANSFER
+from gateway.dlms.apdu import short
+from gateway.dlms.apdu.acse import AARQ, RLRE
+from gateway.dlms.errors import DlmsError
 from gateway.dlms.hdlc import mode_e
 from gateway.dlms.protection.tags import PROTECTED
 from tools.dlms import p1
@@ -21,7 +23,9 @@ from tools.sniff.tags import direction
 AUTO = "auto"
 _ENOUGH = 24  # bytes in good frames that tell what a line speaks
 _MOST_UNKNOWN = 16384  # bytes kept until then
-_PART = 8  # chance makes frames of short check sequences: they have to be this part of all bytes
+# Chance makes frames of short check sequences: they have to be this part of all bytes, before it is
+# decided early, and in the end.
+_EARLY_PART, _PART = 2, 4
 # Formats whose frames chance does not make, the surest first; the others in their order
 _SURE = (framing.HDLC, framing.P1, framing.MBUS)
 _ORDER = (*_SURE, framing.USI, framing.WRAPPER, framing.IMST, framing.AMBER)
@@ -139,7 +143,8 @@ class _Unknown:
             for raw in line.feed(chunk):
                 self._weigh(name, raw, chunk.outward)
         (best, size), (_, second) = ([*self._good.most_common(2), ("", 0), ("", 0)])[:2]
-        return best if size >= _ENOUGH and size > 2 * second else ""
+        sure = best in _SURE or size * _EARLY_PART >= self.size
+        return best if sure and size >= _ENOUGH and size > 2 * second else ""
 
     @property
     def full(self) -> bool:
@@ -179,17 +184,28 @@ class _Unknown:
             else:
                 self._short.append((name, outward, raw))
             return
-        if name == framing.WRAPPER and direction(raw.data[8:9]) is None:
+        if name == framing.WRAPPER:
             control = raw.data[2:6] in (b"\0\1\0\0", b"\0\0\0\1") and 1 <= raw.data[8] <= 4
-            block = raw.data[8] == GENERAL_BLOCK_TRANSFER
-            text = p1.begins(raw.data[8:])
-            if not control and not block and not text and raw.data[8] not in PROTECTED:
+            if not control and not _holds_together(raw.data[8:]):
                 return
         if name == framing.AMBER and raw.data[1] & 0x7F > 0x11:
             return
         if name == framing.IMST and not raw.data[1] & 0x80 and len(raw.data) > 4:
             return
         self._good[name] += len(raw.data)
+
+
+def _holds_together(data: bytes) -> bool:
+    """Whether an APDU stands in a wrapper, as far as it can be told without keys."""
+    if data[0] in PROTECTED:
+        return mbus.is_whole(data)
+    if AARQ <= data[0] <= RLRE or p1.begins(data):
+        return True
+    try:
+        short.decode(data)
+    except DlmsError:
+        return False
+    return True
 
 
 class Decoder:

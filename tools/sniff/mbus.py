@@ -12,7 +12,14 @@ from collections import OrderedDict
 from gateway.dlms import apdu
 from gateway.dlms.data import axdr
 from gateway.dlms.errors import DlmsError
-from gateway.dlms.protection.tags import GENERAL_GLO_TAG, PROTECTED
+from gateway.dlms.protection import envelope
+from gateway.dlms.protection.tags import (
+    GENERAL_CIPHERING_TAG,
+    GENERAL_DED_TAG,
+    GENERAL_GLO_TAG,
+    GENERAL_SIGNING_TAG,
+    PROTECTED,
+)
 from tools.sniff.frame import Carried, Decoded, Layer, Part
 from tools.sniff.tags import direction
 
@@ -98,8 +105,13 @@ class MbusLine:
 def is_whole(data: bytes) -> bool:
     """Whether an APDU that tells where it ends, as pushes do, ends here."""
     try:
+        if data[0] == GENERAL_CIPHERING_TAG:
+            return bool(envelope.ciphering_parts(data))
+        if data[0] == GENERAL_SIGNING_TAG:
+            return bool(envelope.signing_parts(data))
         if data[0] in PROTECTED:
-            at = axdr.bytes_at(data, 1)[1] if data[0] == GENERAL_GLO_TAG else 1
+            titled = data[0] in (GENERAL_GLO_TAG, GENERAL_DED_TAG)
+            at = axdr.bytes_at(data, 1)[1] if titled else 1
             return axdr.bytes_at(data, at)[1] == len(data)
         decoded = apdu.decode(data)
         if isinstance(decoded, apdu.DataNotification):

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import random
 from pathlib import Path
 
 import pytest
 
 from gateway.dlms import apdu
+from gateway.dlms.apdu import acse
 from gateway.dlms.data import obis
 from gateway.dlms.hdlc import frames as hdlc_frames
 from gateway.dlms.hdlc import mode_e
 from hal.modem import usi
 from hal.modem.wmbus import amber_frames, hci, wmbus
 from hal.modem.wrapper import wrap
+from tests.field import capture
 from tests.unit.sniff.conftest import Tool
 from tools.sniff import framing, kinds
 from tools.sniff.decoder import AUTO, Decoder
@@ -211,3 +214,129 @@ def test_an_answer_means_more_when_the_question_was_heard() -> None:
     answer = bytes.fromhex("c401c200") + bytes.fromhex("02020f001 61e".replace(" ", ""))
     frames, _ = decoded(wrap(16, 1, scaler) + wrap(1, 16, answer))
     assert "x 10^0 Wh" in said(frames[1])
+
+
+def test_short_names_by_name() -> None:
+    asked = bytes.fromhex("050102fa08")
+    frames, decoder = decoded(wrap(16, 1, asked) + wrap(1, 16, bytes.fromhex("0c01000600000384")))
+    assert decoder.formats == {"": framing.WRAPPER}
+    assert [frame.outward for frame in frames] == [True, False]
+    assert said(frames[0]).endswith("read-request 0xfa08")
+    assert said(frames[1]).endswith("read-response 1 items")
+    association = acse.InitiateResponse(0x1C0320, 0, acse.VAA_SN).encode()
+    assert said(decoded(wrap(1, 16, association))[0][0]).endswith("max-pdu 0, short names")
+
+
+# ---------------------------------------------------------------- what is it?
+
+ALONE = {
+    **{name: pair[0] for name, pair in LINES.items()},
+    framing.MBUS: capture("mbus-wired-plain"),
+    framing.P1: capture("p1-text"),
+}
+
+
+def test_every_format_has_a_frame_here() -> None:
+    assert set(ALONE) == set(framing.FORMATS)
+
+
+@pytest.mark.parametrize("format", [each for each in ALONE if each != framing.WRAPPER])
+@pytest.mark.parametrize("many", [1, 5])
+def test_damaged_frames_alone_are_known_by_their_kind(format: str, many: int) -> None:
+    """A wrapper has no check sequence: nothing tells that it is damaged."""
+    whole = ALONE[format]
+    place = len(whole) * 2 // 3
+    damaged = whole[:place] + bytes((whole[place] ^ 0x04,)) + whole[place + 1 :]
+    frames, decoder = decoded(damaged * many)
+    assert decoder.formats == {"": format} and decoder.recognised
+    assert decoder.damage == {kinds.BAD_CRC: many}
+    assert all("expected " in said(frame) for frame in frames)
+
+
+@pytest.mark.parametrize("format", ALONE)
+def test_a_frame_cut_short_alone_is_known_by_its_kind(format: str) -> None:
+    frames, decoder = decoded(ALONE[format][:-3])
+    assert decoder.formats == {"": format} and decoder.recognised
+    assert decoder.damage == {kinds.CUT_SHORT: 1} and len(frames) == 1
+
+
+@pytest.mark.parametrize("seed", range(60))
+def test_noise_is_not_recognised(seed: int) -> None:
+    source = random.Random(seed)
+    size = source.choice((1, 30, 300, 3000, 40_000))
+    frames, decoder = decoded(source.randbytes(size))
+    assert not decoder.recognised, decoder.formats
+    assert {frame.damage for frame in frames} == {kinds.NOT_RECOGNISED}
+    assert frames[0].offset == 0 and decoder.bytes == size
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        bytes(5000),
+        b"\xff" * 5000,
+        b"\x7e" * 5000,
+        b"/usr/bin/python3 /etc/hosts\n" * 100,
+        b'{"frames": [1, 2, 3], "path": "/AMI5/x!"}\n' * 200,
+        "\u00e9t\u00e9 / summer\n".encode() * 50,
+        bytes(range(256)) * 40,
+    ],
+)
+def test_what_is_no_line_is_not_recognised(data: bytes) -> None:
+    _, decoder = decoded(data)
+    assert not decoder.recognised, decoder.formats
+
+
+def test_frames_behind_a_long_noise_are_found_with_their_place() -> None:
+    noise = random.Random(7).randbytes(20_000)
+    request, answer = LINES[framing.HDLC]
+    frames, decoder = decoded(noise + request + answer, piece=1000)
+    assert decoder.formats == {"": framing.HDLC} and decoder.recognised
+    assert NAMED in said(frames[-2]) and frames[-2].offset == len(noise)
+
+
+# ---------------------------------------------------------------- wired M-Bus
+
+
+def mbus(ci: int, data: bytes, control: int = 0x53, address: int = 0xFF) -> bytes:
+    body = bytes((control, address, ci)) + data
+    return bytes((0x68, len(body), len(body), 0x68)) + body + bytes((sum(body) & 0xFF, 0x16))
+
+
+PUSH = apdu.DataNotification(7, b"", bytes.fromhex("0202" + "06000003e8" + "06000007d0")).encode()
+
+
+def test_segments_of_the_wired_m_bus() -> None:
+    """In several segments, of two meters in turn; and segments whose beginning is missing."""
+    pieces = [PUSH[:5], PUSH[5:9], PUSH[9:]]
+    ends = b"\x01\x67", b"\x02\x67"
+    line = mbus(0x12, ends[0] + pieces[2])
+    for at, piece in enumerate(pieces):
+        for each in ends:
+            line += mbus(at | (0x10 if at == 2 else 0), each + piece)
+    frames, decoder = decoded(line)
+    assert decoder.formats == {"": framing.MBUS} and not decoder.damage
+    assert said(frames[0]).endswith("segment 2 of an APDU whose beginning is missing")
+    whole = [said(frame) for frame in frames if "data-notification" in said(frame)]
+    assert [text.split(" | ")[0] for text in whole] == [
+        "SND-UD to all, 1 to 103, segment 2",
+        "SND-UD to all, 2 to 103, segment 2",
+    ]
+    assert all("double-long-unsigned 2000" in text for text in whole)
+
+
+def test_a_request_over_the_wired_m_bus_and_its_answer() -> None:
+    asked = mbus(0x10, b"\x10\x01" + GET, 0x73, 5)
+    answer = mbus(0x10, b"\x01\x10" + ANSWER, 0x08, 5)
+    frames, _ = decoded(asked + b"\xe5" + answer + bytes.fromhex("105b055f16".replace("5f", "60")))
+    assert [frame.outward for frame in frames] == [True, None, False, None]
+    assert NAMED in said(frames[0]) and "SND-UD 5" in said(frames[0])
+    assert said(frames[1]) == "acknowledged"
+    assert "double-long-unsigned 900 (clock 0.0.1.0.0.255 time)" in said(frames[2])
+    assert said(frames[3]) == "REQ-UD2 5"
+
+
+def test_m_bus_without_dlms_is_named() -> None:
+    frames, decoder = decoded(mbus(0x72, bytes(12), 0x08, 1))
+    assert decoder.formats == {"": framing.MBUS}
+    assert said(frames[0]) == "RSP-UD 1, CI 72, not DLMS"
