@@ -221,7 +221,7 @@ def test_short_names_by_name() -> None:
     frames, decoder = decoded(wrap(16, 1, asked) + wrap(1, 16, bytes.fromhex("0c01000600000384")))
     assert decoder.formats == {"": framing.WRAPPER}
     assert [frame.outward for frame in frames] == [True, False]
-    assert said(frames[0]).endswith("read-request 0xfa08")
+    assert said(frames[0]).endswith("read-request 0xFA08")
     assert said(frames[1]).endswith("read-response 1 items")
     association = acse.InitiateResponse(0x1C0320, 0, acse.VAA_SN).encode()
     assert said(decoded(wrap(1, 16, association))[0][0]).endswith("max-pdu 0, short names")
