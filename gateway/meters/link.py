@@ -34,7 +34,7 @@ class Link:
         self.promised_ms = promised_ms  # of the radio budget, and not used yet
         self.hops = 0  # by what the modem said of the newest frame heard; 0: it does not say
         # With each APDU that goes out: check() may end the conversation by raising, before it is
-        # sent; heartbeat() only shows that the work goes on.
+        # sent; heartbeat(), also while one slowly comes in, only shows that the work goes on.
         self.check: Callable[[], None] | None = None
         self.heartbeat: Callable[[], None] | None = None
         self._waiting: list[bytes | Exception] = []
@@ -82,6 +82,8 @@ class Link:
             except asyncio.TimeoutError:
                 if not self.coming or number == SLOWER:
                     raise
+                if self.heartbeat is not None:
+                    self.heartbeat()
         if not self._waiting:
             self._check_open()
             raise asyncio.TimeoutError

@@ -170,11 +170,13 @@ def test_an_answer_that_comes_in_part_has_more_time():
 
     async def play(network, clock):
         link = await network.open(METER, PLC)
+        beats = []
+        link.heartbeat = lambda: beats.append(clock.ticks_ms())
         waiting = asyncio.create_task(outcome(link.receive(500)))
         for _ in range(4):  # 1.6 s, with a part of it in each half
             await clock.run(400)
             modem.put(Coming(PLC[1], 1, 1))
-        assert not waiting.done()
+        assert not waiting.done() and len(beats) == 3
         modem.answer(b"long")
         await clock.settle()
         assert await waiting == b"long"
