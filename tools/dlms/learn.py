@@ -13,9 +13,10 @@ from __future__ import annotations
 
 import argparse
 import os
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 
-from gateway.dlms.client.client import NONE, Association, Client
+from gateway.dlms.client.client import NONE, SN, Association, Client
 from gateway.dlms.data import obis
 from gateway.dlms.errors import AssociationRefused, DlmsError, NoAnswer, ProtocolError
 from tools.cosem.names import ATTRIBUTE, Member
@@ -23,7 +24,7 @@ from tools.dlms import failure, learned
 from tools.dlms.failure import DONE, CallProblem, Failed, one_line
 from tools.dlms.learned import Seen
 from tools.dlms.members import read
-from tools.dlms.objects import ASSOCIATION_LN, CURRENT, object_list
+from tools.dlms.objects import ASSOCIATION_LN, CURRENT, object_list, short_list
 from tools.dlms.output import console, print_json, printable
 from tools.dlms.session import LONGEST_VALUE, Settings, close_link, conversation
 
@@ -42,10 +43,10 @@ IDENTITIES = [
 
 
 async def learn(options: argparse.Namespace, settings: Settings) -> int:
-    public = await _as_public(settings)
+    public = await _with_any_names(settings, _as_public)
     ours = None
     if settings.association.authentication != NONE:
-        ours = await _as_ourselves(settings)
+        ours = await _with_any_names(settings, _as_ourselves)
     if public.refused and (ours is None or ours.refused):
         raise Failed(public.refused if ours is None else ours.refused)
     found = learned.conclude(public, ours, settings, options.serial or "", options.name)
@@ -61,6 +62,15 @@ async def learn(options: argparse.Namespace, settings: Settings) -> int:
     return DONE
 
 
+async def _with_any_names(settings: Settings, look: Callable[[Settings], Awaitable[Seen]]) -> Seen:
+    """By logical names; by short ones where the meter has refused those, and takes these."""
+    seen = await look(settings)
+    if not seen.other_names or settings.referencing == SN:
+        return seen
+    settings.use_short_names()
+    return await look(settings)
+
+
 async def _as_public(settings: Settings) -> Seen:
     sap = settings.model.public_sap or settings.client
     seen = Seen(sap, settings.server)
@@ -71,19 +81,20 @@ async def _as_public(settings: Settings) -> Seen:
                 link,
                 settings.clock,
                 settings.crypto,
-                Association(sap, settings.server),
+                Association(sap, settings.server, referencing=settings.referencing),
                 settings.next_counter,
                 settings.timeout_ms,
                 settings.tries,
                 LONGEST_VALUE,
             )
             await client.associate()
-            await _look(client, seen)
+            await _look(client, seen, settings.referencing)
             seen.released = await client.release()
         finally:
             await close_link(link)
     except (AssociationRefused, NoAnswer, ProtocolError) as error:
         seen.refused = "public client %d: %s" % (sap, one_line(error))
+        seen.other_names = _wants_other_names(error)
     return seen
 
 
@@ -92,25 +103,36 @@ async def _as_ourselves(settings: Settings) -> Seen:
     try:
         first = settings.next_counter() if settings.counter is not None else 0
         async with conversation(settings) as client:
-            await _look(client, seen)
+            await _look(client, seen, settings.referencing)
             seen.released = await client.release()
         last = settings.next_counter() if settings.counter is not None else 0
         seen.counters = (first + 1, last - 1)
     except DlmsError as error:
         seen.refused = "client %d: %s" % (settings.client, one_line(error))
+        seen.other_names = _wants_other_names(error)
     return seen
 
 
-async def _look(client: Client, seen: Seen) -> None:
+def _wants_other_names(error: DlmsError) -> bool:
+    """Whether a meter that knows short names only says so."""
+    return (
+        isinstance(error, AssociationRefused)
+        and error.diagnostic == "application-context-name-not-supported"
+    )
+
+
+async def _look(client: Client, seen: Seen, referencing: int) -> None:
     seen.services = client.conformance
     seen.largest = client.capacity
     try:
-        seen.objects = await object_list(client)
+        seen.objects = await (short_list if referencing == SN else object_list)(client)
     except DlmsError as error:
         if isinstance(error, NoAnswer):
             raise
         seen.objects_refused = failure.short(error)
     wanted = _questions(seen)
+    if referencing == SN:  # what is not listed has no name
+        wanted = [key for key in wanted if seen.has(key[0], key[1])]
     answers = await read(client, [Member(ATTRIBUTE, *key) for key in wanted])
     seen.answers = dict(zip(wanted, answers, strict=True))
 

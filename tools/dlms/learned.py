@@ -46,6 +46,7 @@ class Seen:
     client: int
     server: int
     refused: str = ""
+    other_names: bool = False  # it was refused because it used logical names
     services: int = 0
     largest: int = 0  # octets of an APDU the meter takes
     released: str = ""  # what it said to RLRQ
@@ -222,7 +223,9 @@ class _Conclusions:
         refused = self._public.refused
         public = NONE if refused else str(self._public.client)
         self._tell("access.public", public, True, refused or "let in")
-        self._tell("access.referencing", REFERENCING[0], True, "logical names were taken")
+        short = settings.referencing == acse.SN
+        names = "%s names were taken" % ("short" if short else "logical")
+        self._tell("access.referencing", REFERENCING[short], True, names)
         mechanism = association.authentication if let_in else settings.model.mechanism
         self._tell("access.mechanism", MECHANISMS[mechanism], let_in, why)
         form = association.protection.form if let_in else FORMS[settings.model.form]

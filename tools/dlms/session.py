@@ -148,6 +148,11 @@ class Settings:
         """By logical or by short names, as acse.py has it."""
         return SN if self._sn or self.model.referencing == MODEL_SN else LN
 
+    def use_short_names(self) -> None:
+        """The meter has shown that it knows no others."""
+        self._sn = True
+        self.association.referencing = SN
+
     def _public(self) -> int:
         if not self.model.public_sap:
             raise CallProblem(

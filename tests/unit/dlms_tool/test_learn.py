@@ -121,6 +121,21 @@ def test_a_meter_with_a_password_is_learned_too(
     assert (model.mechanism, model.form) == (1, 0)
 
 
+def test_a_meter_with_short_names_only_is_found_out(
+    world: World, tool: Tool, tmp_path: Path
+) -> None:
+    tcp = Stand(world, build_meter(SERIAL, keys=KEYS, short_names={})).tcp
+    ran = tool(tcp, "learn", *KEY, "--serial", SERIAL)
+    assert ran.status == 0, ran.err
+    model = learned(ran.out, tmp_path)
+    assert (model.referencing, model.mechanism, model.form) == (1, 5, 1)
+    assert model.serial == file.find("ami").model.serial
+    assert ("load-profile", 7, obis.parse("1.0.99.1.0.255")) in model.objects
+    assert "seen: short names were taken" in ran.out
+    get = ["get", "register 1.0.1.8.0.255 value", *KEY]
+    assert tool(tcp, *get, "--model", str(tmp_path / "learned.yaml")).status == 0
+
+
 def test_a_file_is_written_once(stand: Stand, tool: Tool, tmp_path: Path) -> None:
     path = tmp_path / "acme.yaml"
     ran = tool(stand.tcp, "learn", *KEY, "-o", str(path))
