@@ -31,6 +31,7 @@ class Link:
         self.sent = 0  # APDUs
         self.octets = 0  # of those
         self.heard = 0
+        self.lost = 0  # of those sent, by what the modem says
         self.promised_ms = promised_ms  # of the radio budget, and not used yet
         self.hops = 0  # by what the modem said of the newest frame heard; 0: it does not say
         # With each APDU that goes out: check() may end the conversation by raising, before it is
@@ -106,6 +107,7 @@ class Link:
         if handle == self.handle:
             self._left.set()
             if not delivered:
+                self.lost += 1
                 self.deliver(error or asyncio.TimeoutError())
 
     def deliver(self, item: bytes | Exception) -> bool:

@@ -227,13 +227,22 @@ class Way:
     ) -> T:
         """talk() on a link of its own. Silence and errors of the path come out as Unreached."""
         link: Link | None = None
+        began = self._reach.clock.ticks_ms()
         try:
             link = await self._reach.link(meter, self.path, slot_ms, self._traffic)
             self.opened = True
             link.heartbeat, link.check = heartbeat, check
             return await talk(link)
         except NoAnswer as error:
-            raise Unreached(True, str(error), _has_heard(link))
+            text = str(error)
+            if link is not None and link.lost:  # so it was not the timeout that was waited for
+                took_ms = self._reach.clock.ticks_ms() - began
+                text += "; the modem did not get %d of %d frames through, after %d ms in all" % (
+                    link.lost,
+                    link.sent,
+                    took_ms,
+                )
+            raise Unreached(True, text, _has_heard(link))
         except (ModemError, OSError, NotStored, asyncio.TimeoutError) as error:
             text, ours = str(error) or type(error).__name__, hindrance.of(error)
             raise Unreached(False, text, _has_heard(link), _told_by_network(error), ours)

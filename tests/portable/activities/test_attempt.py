@@ -237,6 +237,16 @@ def test_what_the_network_says_is_no_silence_of_the_meter():
     assert result.reason == "no-answer", "the other path is silent"
 
 
+def test_what_the_modem_says_of_frames_that_do_not_get_through_is_told():
+    plc, rf = AnsweringModem("plc", silent), AnsweringModem("rf", silent)
+    plc.status = 2
+    result, _, _ = attempt(plc, rf)
+    assert result.reason == "no-answer" and len(plc.sent) == TRIES
+    of_plc, _, of_rf = result.detail.partition("; rf: ")
+    assert of_plc.endswith("the modem did not get 2 of 2 frames through, after 0 ms in all")
+    assert "get 2 of" not in of_rf, "there it was the meter that did not answer"
+
+
 class StuckModem(AnsweringModem):
     """Takes frames and never says what became of them."""
 
