@@ -26,6 +26,9 @@ if TYPE_CHECKING:
     Transfer = Callable[[], tuple[str, int, int]]
 
 
+PROMISE = "expected to end in "
+
+
 class Foresight:
     """`standing(job, serial)`: how it stands with a meter now. `backoff_ms(job, tries)`: the pause
     after so many tries."""
@@ -105,7 +108,7 @@ class Foresight:
         needed_s = (before_ms + meters * each_ms + 999) // 1000
         room_s, end = fits(job, now, needed_s)
         if room_s >= needed_s:
-            return "", "expected to end in %s" % words(end - now)
+            return "", PROMISE + words(end - now)
         done = max(room_s * 1000 - before_ms, 0) // each_ms
         detail = "about %d of %d meters have their turn within the window" % (done, meters)
         return "window-short", detail + ", at %d ms a meter" % each_ms

@@ -46,6 +46,7 @@ if TYPE_CHECKING:
 
 WHERE = "network"
 DUTY_WAIT_MS = 60000  # longest wait for radio budget before the frame is refused
+USUAL_TRAFFIC = (8, 700)  # frames and octets in all of a short conversation
 HOUR_MS = 3_600_000
 PROMISED_MS = 1000  # until it is looked again whether a promise of radio budget is free
 FIRST_BACKOFF_MS = 2000  # until a modem that failed is tried again, if it does not speak before
@@ -141,6 +142,19 @@ class ModemPort:
 
     def has_slot(self) -> bool:
         return len(self.links) + len(self.claims) < self.meters_at_once
+
+    def hinders(self) -> dict[str, int]:
+        """What of its own keeps meters waiting now, for people: "budget-wait-ms", until there is
+        radio budget for a usual conversation; "forming" and "full" are 1."""
+        now: dict[str, int] = {}
+        wait_ms = self.budget_wait_ms(self.airtime_ms(USUAL_TRAFFIC))
+        if wait_ms:
+            now["budget-wait-ms"] = wait_ms
+        if self.alive() and self.modem.capabilities.joins and not self.settled():
+            now["forming"] = 1
+        if not self.has_slot():
+            now["full"] = 1
+        return now
 
     # ------------------------------------------------------------ its radio budget
 

@@ -352,6 +352,7 @@ class Network:
             counts["alive"] = 1 if port.alive() else 0
             counts["links"] = len(port.links)
             counts["nodes"] = port.node_count()
+            counts.update(port.hinders())
             rows.append((port.kind, counts))
         return rows
 

@@ -154,7 +154,8 @@ def _progress(store: Reports, job_id: bytes) -> Json | None:
         "queued": row.queued,
         "in_hand": row.in_hand,
         "done": row.done,
-        "waiting": dict(row.waiting),
+        "waiting": {reason: meters for reason, meters, *_ in row.waiting},
+        "until": {reason: until[0] for reason, _, *until in row.waiting if until},
         "expected_end": row.ends or None,
     }
 

@@ -180,3 +180,22 @@ def test_when_there_is_room_for_the_last_of_many():
         assert [last_of(meters) for meters in (6, 7, 36)] == [0, back_ms, back_ms]
 
     scene(play, ScriptedModem(), radio)
+
+
+def test_what_people_are_told_of_a_modem():
+    radio, plc = Radio(36), ScriptedModem(nodes=())
+
+    async def play(network, clock):
+        def told():
+            names = ("budget-wait-ms", "forming", "full")
+            rows = [counts for _, counts in network.statistics()]
+            return [{name: row[name] for name in names if name in row} for row in rows]
+
+        assert told() == [{"forming": 1}, {}]
+        clock.advance(2 * HOUR_MS - clock.ticks_ms() % HOUR_MS)
+        radio.budget.spend(35_500, clock.ticks_ms())
+        link = await network.open(ONLY_RF, RF)
+        assert told() == [{}, {"budget-wait-ms": HOUR_MS + 60_000, "full": 1}]
+        await link.close()
+
+    scene(play, plc, radio, meters_at_once=1)

@@ -136,7 +136,8 @@ def test_meters_as_a_table(served: Any, monkeypatch: Any, capsys: Any) -> None:
     assert main(["meters", CONCENTRATOR, "--stored"]) == 0
     shown = capsys.readouterr().out
     lines = [line.split() for line in shown.splitlines() if line.strip()]
-    assert lines[0] == ["Modems"] and lines[1] == ["Path", "State", "Nodes", "Recoveries", "Told"]
+    assert lines[0] == ["Modems"]
+    assert lines[1] == ["Path", "State", "Nodes", "Recoveries", "Now", "Told"]
     assert lines[3][:8] == ["plc", "up", "7", "discover", "4,", "kick", "2", lines[3][7]]
     assert lines[4][:4] == ["rf", "down", "3", "-"]
     assert lines[5][:3] == ["Meters,", "as", "told"]
@@ -152,6 +153,23 @@ def test_meters_as_a_table(served: Any, monkeypatch: Any, capsys: Any) -> None:
     assert rows[0][-4:] == ["93", "%", "-", "6"] and rows[1][-4:] == ["12", "%", "4", "1"]
     assert shown.count("date unknown") == 1
     assert "3 meters, 1 of them reachable." in shown
+
+
+def test_what_keeps_meters_waiting_is_told_of_their_modem(
+    served: Any, monkeypatch: Any, capsys: Any
+) -> None:
+    monkeypatch.setenv("COLUMNS", "160")
+    store = Store("hes.sqlite")
+    spent = {"budget-wait-ms": 3_420_000, "full": 1}
+    store.line.take_state(
+        CONCENTRATOR, birth([["plc", True, 7, {"forming": 1}], ["rf", True, 3, spent]])
+    )
+    assert main(["meters", CONCENTRATOR, "--stored"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    (plc,) = [line for line in lines if line.split()[:2] == ["plc", "up"]]
+    (rf,) = [line for line in lines if line.split()[:2] == ["rf", "up"]]
+    assert "its network is still forming" in plc
+    assert "radio time used up, some again" in rf and "; no room for one more conversation" in rf
 
 
 def test_meters_that_nobody_told_of(served: Any, capsys: Any) -> None:

@@ -12,7 +12,7 @@ from gateway.contract.envelope import digest_of
 from gateway.contract.job import State
 from gateway.contract.messages import Progress, Reports
 from gateway.contract.reasons import MEANINGS, STEPS
-from gateway.contract.reports import Refusal
+from gateway.contract.reports import JobReport, Refusal
 from tests.unit.hes.orders import (
     CONCENTRATOR,
     METERS,
@@ -261,6 +261,24 @@ def test_how_far_it_is_and_when_it_is_likely_to_end(store, key) -> None:
     take(store, ok(job_id, "AMI01"), ok(job_id, "AMI02"), ok(job_id, "AMI03"))
     take(store, ended(job_id))
     assert "expected" not in shown(report.build(store.reports, job_id))
+
+
+def test_who_is_hindered_and_until_when(store, key) -> None:
+    job_id = configure(store, key)
+    take(store, JobReport(job_id, "queued", "accepted", "expected to end in 35 min"))
+    assert "expected to end in 35 min" in shown(report.build(store.reports, job_id))
+    there = int(store.now()) - 7200  # the concentrator's clock is slow
+    waiting = [["radio-budget", 2, there + 3420], ["no-answer", 1]]
+    standing = [job_id, "", 0, 3, 0, 0, waiting, there + 3500]
+    store.line.take_progress(CONCENTRATOR, Progress(there, [standing]))
+    made = report.build(store.reports, job_id)
+    assert made["progress"]["waiting"] == {"radio-budget": 2, "no-answer": 1}
+    assert abs(made["progress"]["until"].pop("radio-budget") - store.now() - 3420) < 10
+    assert made["progress"]["until"] == {}
+    made = report.build(store.reports, job_id)
+    text = " ".join(shown(made).split())
+    assert "2 meters: the radio's time on air is used up for this hour, until" in text
+    assert text.count("expected to end") == 1 and "35 min" not in text, "one number on one screen"
 
 
 def test_when_an_image_is_to_become_active(store, key) -> None:

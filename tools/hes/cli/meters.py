@@ -139,7 +139,7 @@ def standing(store: Street, concentrator: str) -> dict[str, Any]:
 
 
 def _show(found: dict[str, Any], console: Console) -> None:
-    modems = show.table("Modems", "Path", "State", "Nodes", "Recoveries", "Told")
+    modems = show.table("Modems", "Path", "State", "Nodes", "Recoveries", "Now", "Told")
     for modem in found["modems"]:
         counters = modem["counters"]
         modems.add_row(
@@ -152,6 +152,7 @@ def _show(found: dict[str, Any], console: Console) -> None:
                 if "recovery-" + name in counters
             )
             or "-",
+            _hindered(counters, modem["told"]),
             show.date(modem["told"]),
         )
     meters = show.table(
@@ -195,6 +196,19 @@ def _show(found: dict[str, Any], console: Console) -> None:
             console.print(table)
     good = [m for m in found["meters"] if any(p["state"] == "reachable" for p in m["paths"])]
     console.print("%s, %d of them reachable." % (show.meters(len(found["meters"])), len(good)))
+
+
+def _hindered(counters: dict[str, int], told: int) -> str:
+    """What of the modem's own keeps meters waiting, by what was told of it."""
+    said = []
+    if counters.get("budget-wait-ms"):
+        back = told + counters["budget-wait-ms"] // 1000
+        said.append("radio time used up, some again %s" % show.ends(back, time.time()))
+    if counters.get("forming"):
+        said.append("its network is still forming")
+    if counters.get("full"):
+        said.append("no room for one more conversation")
+    return "; ".join(said) or "-"
 
 
 def _date(seconds: int) -> str:

@@ -11,6 +11,7 @@ from rich.text import Text
 
 from gateway.contract import result
 from gateway.contract.reasons import STEPS, sentence
+from gateway.jobs.foresight import PROMISE
 from tools.hes.report import PENDING, Json
 from tools.hes.store.states import IN_PROGRESS, REJECTED, UNANSWERED
 
@@ -110,7 +111,9 @@ def state_line(report: Json) -> Text:
         line = Text("accepted, waits for its window", "bold")
     else:
         line = Text(IN_PROGRESS if _at_work(report) else state, "bold")
-    if report["detail"]:
+    # What was promised when it was accepted does not stand beside what is expected now.
+    outdated = report["progress"] is not None and report["detail"].startswith(PROMISE)
+    if report["detail"] and not outdated:
         line.append("; %s" % report["detail"], "dim")
     if state == REJECTED and STEPS[report["next_step"]][0]:
         line.append("; next: %s" % STEPS[report["next_step"]][0], "cyan")
@@ -147,7 +150,9 @@ def outlook(report: Json) -> Text:
     if progress["in_hand"] and not progress["phase"]:
         parts.append("%s in hand" % meters(progress["in_hand"]))
     for reason, count in progress["waiting"].items():
-        parts.append("%s: %s" % (meters(count), sentence(reason)))
+        until = progress["until"].get(reason, 0)
+        over = ", until %s" % ends(until, time.time()) if until > time.time() else ""
+        parts.append("%s: %s%s" % (meters(count), sentence(reason), over))
     end = progress["expected_end"]
     if end and end < time.time():
         parts.append("was expected to end %s" % date(end))

@@ -289,9 +289,14 @@ class Line(Jobs):
                 if job_id not in known:
                     continue
                 row: dict[str, Any] = dict(zip(names, values, strict=True))
-                # The end by our clock, should the concentrator's be another.
-                if ends and message.time:
-                    ends = max(0, now + ends - message.time)
+                # Times by our clock, should the concentrator's be another.
+                ahead = now - message.time if message.time else 0
+                if ends:
+                    ends = max(0, ends + ahead)
+                row["waiting"] = [
+                    [reason, meters, *[max(0, at + ahead) for at in until]]
+                    for reason, meters, *until in row["waiting"]
+                ]
                 row.update(job=job_id, time=now, ends=ends)
                 rows.upsert(connection, progress, [row])
 

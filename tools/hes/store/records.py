@@ -111,7 +111,7 @@ class Pause:
 @dataclass(frozen=True)
 class Progress:
     """How far a job was at `time`; `ends`: when it is expected to, 0: not known; `waiting`:
-    [reason, meters].
+    [reason, meters, and where it is known: when that is over].
     """
 
     time: int
