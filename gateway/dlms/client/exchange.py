@@ -283,9 +283,9 @@ class Exchange:
                 # deciphered all the same: its counter must not be accepted another time
                 opened = self._opened(raw)
                 late = None if opened is None else self._read(opened, "late answer")
-            except ServiceRefused:
-                late = None
+            except (ServiceRefused, Replayed):
                 self.unanswered -= 1
+                continue
             except DlmsError:
                 continue
             if isinstance(late, apdu.NOTIFICATIONS):

@@ -22,7 +22,7 @@ from gateway.dlms.client.association import (
 )
 from gateway.dlms.client.client import Client
 from gateway.dlms.data import axdr, obis, selection
-from gateway.dlms.errors import AccessRefused, ActionRefused, AssociationRefused
+from gateway.dlms.errors import AccessRefused, ActionRefused, AssociationRefused, NoAnswer
 from gateway.dlms.protection.policy import (
     AUTHENTICATED,
     AUTHENTICATED_ENCRYPTED,
@@ -297,3 +297,49 @@ def test_what_the_meter_pushes_comes_through() -> None:
 
     asyncio.run(work())
     assert [type(each) for each in heard] == [apdu.DataNotification]
+
+
+class Late(MemoryLink):
+    """The answer to the next request is held back; `deliver` puts it in front of what comes."""
+
+    hold = False
+    held = b""
+
+    async def send(self, apdu: bytes | memoryview) -> None:
+        await super().send(apdu)
+        if self.hold:
+            self.held = self._answers.pop()
+            self.hold = False
+
+    def deliver(self) -> None:
+        self._answers.appendleft(self.held)
+
+
+@pytest.mark.parametrize("ciphered", [False, True])
+def test_late_answers_and_their_replay(ciphered: bool) -> None:
+    server = meter(HIGH_GMAC, Demand(GLO)) if ciphered else meter()
+    how = association(HIGH_GMAC, Protection(GLO)) if ciphered else association()
+    zone = (8, obis.parse(device.CLOCK), 3)
+    link = Late(server, MANAGEMENT)
+    one = over(link, how)
+
+    async def work() -> None:
+        await one.associate()
+        name, offset = await one.get(1, NAME, 2), await one.get(*zone)
+        # asked twice, answered twice
+        link.hold = True
+        assert await one.get(1, NAME, 2) == name
+        link.deliver()
+        assert await one.get(*zone) == offset
+        # given up, and answered after that
+        one._exchange.tries = 1
+        link.hold = True
+        with pytest.raises(NoAnswer):
+            await one.get(1, NAME, 2)
+        link.deliver()
+        assert await one.get(*zone) == offset
+        if ciphered:  # nor does the same answer do once more
+            link.deliver()
+            assert await one.get(*zone) == offset
+
+    asyncio.run(work())
