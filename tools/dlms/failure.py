@@ -43,7 +43,7 @@ def one_line(error: BaseException) -> str:
     text = " ".join((str(error) or type(error).__name__).split())
     advised = ""
     if isinstance(error, AssociationRefused):
-        advised = "" if error.transient else _ADVICE.get(error.diagnostic, "")
+        advised = "" if error.transient else _of_association(error, text)
     elif isinstance(error, ServiceRefused):
         if error.service == "invocation-counter-error":
             advised = "give a higher --counter"
@@ -64,6 +64,13 @@ def one_line(error: BaseException) -> str:
             text = error.strerror
         advised = "" if ";" in text else "check the URL, and that nobody else is connected"
     return text if not advised or advised in text else "%s; %s" % (text, advised)
+
+
+def _of_association(error: AssociationRefused, text: str) -> str:
+    """The advice; a meter that names its own context has said more than its diagnostic."""
+    if "the meter wants short names" in text:
+        return "give --sn" + (", and keys" if "with ciphering" in text else "")
+    return _ADVICE.get(error.diagnostic, "")
 
 
 # What a failure of security is about, and the options that are to blame; the first that is found.

@@ -72,6 +72,8 @@ def test_without_it_the_meter_says_what_it_wants(world: World, tool: Tool) -> No
     stand = Stand(world, meter)
     ran = tool(stand.tcp, "identify")
     assert ran.status == 1
-    assert "short names (SN)" in ran.err
+    assert ran.err.rstrip().endswith(
+        "the meter wants short names (SN) without ciphering; give --sn"
+    )
     ran = tool(stand.tcp, "get", "data 0.0.42.0.0.255 value", "--password", PASSWORD, "--sn")
     assert ran.status == 0, ran.err
