@@ -24,13 +24,13 @@ from tools.sniff.pcap import PcapProblem
 from tools.sniff.recording import RecordingProblem
 
 DESCRIPTION = """\
-Decode what passes between a concentrator and its modems or meters. SOURCE is a file (the bytes of a
-line as they are; a recording of --record; Microchip's sniffer file, ATPLSF; a pcap) or a port to
-listen to (tcp://host:port, serial:/dev/ttyUSB0?baud=115200, usb:0403:6001).
+Decode what passes on the line of a modem, a meter or a customer port. SOURCE is a file (the bytes
+of a line as they are; a recording of --record; Microchip's sniffer file, ATPLSF; a pcap) or a port
+to listen to (tcp://host:port, serial:/dev/ttyUSB0?baud=115200, usb:0403:6001).
 
   ami-sniff capture.bin                                    what is it?
   ami-sniff --keys keys.jsonl --meters meters.jsonl trace.jsonl   deciphered, meters by serial
-  ami-sniff -v --format hdlc serial:/dev/ttyUSB1?baud=9600 a tap on an RS-485 line, byte by byte
+  ami-sniff -v --ek HEX serial:/dev/ttyUSB1?baud=2400      pushes of a customer port, value by value
   ami-sniff meters.pcap --json | jq 'select(.damage)'      TCP and UDP 4059; only what is damaged
 
 In the middle of a line, to record it (stop with Ctrl-C; the gateway's settings then name the port
@@ -41,9 +41,11 @@ included: only you may read the file.
   ami-replay --help                                        a regression test of trace.jsonl
 
 A line a frame: time (or @offset in the file), > to the modem or < from it, its layers, what it
-says; what is damaged in red with the CRC expected and the one that came. Keys, passwords and values
-that may be secret are never shown. AMI_SNIFF_EK and AMI_SNIFF_AK stand in for --ek and --ak.
-Exit status 0: decoded; 1: the source cannot be read, or was lost; 2: the command is not right.
+says, as much as fits; all of it with -v and --json. What is damaged is in red, with the CRC
+expected and the one that came. What no tag proves is marked NOT AUTHENTICATED. Keys, passwords and
+values that may be secret are never shown. AMI_SNIFF_EK and AMI_SNIFF_AK stand in for --ek and --ak.
+Exit status 0: decoded; 1: the source cannot be read, or was lost, or nothing in it is recognised;
+2: the command is not right.
 """
 
 _LONGEST_S = 366 * 86400
