@@ -70,19 +70,24 @@ class Blocks:
                 losses.append(member.loss if member.seen else mean)
         return block_planning.worth_broadcasting(lacking, losses, self.costs)
 
-    async def send(self, blocks: Sequence[int]) -> None:
+    async def send(self, blocks: Sequence[int], sent: int = 0) -> None:
+        """A round of broadcasts; so many of the blocks have been `sent` already."""
         took = 0
         self._talk.outlook.phase = "blocks"
         self._talk.outlook.blocks = max(self._talk.outlook.blocks, len(blocks))
-        for number in blocks:
-            data = image_object.transfer(number, self._image.block(number, self.size))
-            each = await self._talk.broadcast(TRANSFER, data)
-            self._talk.outlook.sent(each)
-            took += each
+        for number in blocks[sent:]:
+            took += await self._broadcast(number)
         self._sent = blocks
         self._rounds += 1
-        self.costs.broadcast = max(1.0, took / len(blocks))
+        self.costs.broadcast = max(1.0, took / len(blocks[sent:]))
         self.costs.unicast = self.costs.broadcast * UNICAST_SHARE
+
+    async def _broadcast(self, number: int) -> int:
+        """How many ms it took."""
+        data = image_object.transfer(number, self._image.block(number, self.size))
+        took = await self._talk.broadcast(TRANSFER, data)
+        self._talk.outlook.sent(took)
+        return took
 
     def learn(self, member: Member, has: Bitmap | None) -> None:
         """What it has got of the rounds since it was asked last."""
@@ -96,26 +101,27 @@ class Blocks:
         member.has = has
         member.seen = self._rounds
 
-    async def taken(self, blocks: Sequence[int], sent: bool) -> bool:
+    async def taken(self, blocks: Sequence[int], sent: bool) -> int | None:
         """Whether broadcasts arrive: a few blocks are sent (if they are not `sent` already), and a
         few meters are asked for them. Who is busy at first (with erasing its flash) is waited for.
-        True, too, when nobody answers: that says nothing."""
+        How many need not be sent again; None: none arrives. When nobody answers, that says nothing.
+        """
+        self._talk.outlook.phase = "blocks"
         probe = blocks[:PROBE]
         concerned = [member for member in self._talk.members if not member.verified]
         asked = [concerned[index] for index in block_planning.sentinels(len(concerned), PROBERS)]
         for _ in range(PROBES):
             for number in [] if sent else probe:
-                data = image_object.transfer(number, self._image.block(number, self.size))
-                await self._talk.broadcast(TRANSFER, data)
+                await self._broadcast(number)
             sent = False
             look = _Look(self, probe)
             await self._talk.each(asked, look.at)
             if look.heard or not look.answered:
-                return True
+                return len(probe)
             if not look.busy:
                 break
         self.warn_deaf(len(look.answered))
-        return False
+        return None
 
     def warn_deaf(self, asked: int) -> None:
         """Whoever reads the log is to know what to look at."""

@@ -70,7 +70,7 @@ if TYPE_CHECKING:
 WHERE = "campaign"
 SETTLE_MS = 5_000  # after activation, before the first meter is asked what it runs
 REPAIRS = 4  # passes of repair
-WORTH_A_PROBE = 64  # blocks: so many are not sent before it is known that broadcasts arrive
+WORTH_A_PROBE = 16  # blocks: so many are not sent before it is known that broadcasts arrive
 USUAL_ROUNDS = 2  # expected before the sentinels have been asked
 
 
@@ -200,14 +200,18 @@ class Campaign:
     async def _broadcast(self, blocks: list[int]) -> bool:
         """All blocks, some rounds; False when no meter gets any."""
         self._talk.outlook.blocks = USUAL_ROUNDS * len(blocks)
-        if len(blocks) >= WORTH_A_PROBE and not await self._blocks.taken(blocks, False):
+        sent: int | None = 0
+        if len(blocks) >= WORTH_A_PROBE:
+            sent = await self._blocks.taken(blocks, False)
+        if sent is None:
             return False
-        await self._blocks.send(blocks)
+        await self._blocks.send(blocks, sent)
         rounds = await self._blocks.rounds_wanted(len(blocks))
         if not rounds:
-            if not await self._blocks.taken(blocks, True):
+            sent = await self._blocks.taken(blocks, True)
+            if sent is None:
                 return False
-            await self._blocks.send(blocks)
+            await self._blocks.send(blocks, min(sent, len(blocks) - 1))
             rounds = max(await self._blocks.rounds_wanted(len(blocks)), 1)
         self._talk.outlook.blocks = (rounds - 1) * len(blocks)
         for _ in range(1, rounds):
