@@ -6,7 +6,8 @@ from __future__ import annotations
 from gateway.contract.job import State
 from gateway.contract.limits import MOST_JOBS
 from gateway.contract.result import WAIT
-from gateway.jobs.forecast import ANSWERED, SILENT, WAITED, end_of, fits, words
+from gateway.jobs.entry import Entry
+from gateway.jobs.forecast import SILENT, WAITED, end_of, fits, words
 from gateway.jobs.progress import Progress
 from gateway.jobs.remaining import WAITING, Left, Outlook, Shares, Standing
 
@@ -16,7 +17,6 @@ if TYPE_CHECKING:
 
     from gateway.contract.job import Job
     from gateway.contract.result import Result
-    from gateway.jobs.entry import Entry
     from gateway.jobs.forecast import Durations
     from gateway.jobs.ledger import Ledger
     from gateway.jobs.queue import Execution
@@ -97,18 +97,27 @@ class Foresight:
         have taken so far and by what waits before it. The warning is "window-short" if that is
         after its window; both are empty while nothing is known.
         """
-        each_ms, now = self._expected_ms(job.kind), self._clock.unix_time()
-        if not each_ms or not now:
+        now = self._clock.unix_time()
+        if self._durations.any(job.kind) is None or not now:
+            return "", ""
+        own = self._left(Entry(job.encode(), 0, now, 0))
+        if own.end_ms is None or not own.work_ms:
             return "", ""
         before_ms = 0
         for entry in self._ledger.jobs():
             if entry.job.priority >= job.priority and not entry.paused and entry.open():
-                before_ms += self._left(entry).work_ms or entry.open() * each_ms
-        meters = len(job.serials)
-        needed_s = (before_ms + meters * each_ms + 999) // 1000
+                before_ms += self._left(entry).work_ms or entry.open() * own.work_ms // len(
+                    job.serials
+                )
+        needed_s = (before_ms + own.work_ms + 999) // 1000
         room_s, end = fits(job, now, needed_s)
-        if room_s >= needed_s:
+        end = max(end, now + (own.end_ms + 999) // 1000)
+        late = job.not_after and end > job.not_after
+        if room_s >= needed_s and not late:
             return "", PROMISE + words(end - now)
+        meters, each_ms = len(job.serials), max(own.work_ms // len(job.serials), 1)
+        if room_s >= needed_s:
+            return "window-short", "the last of %d meters may take %s" % (meters, words(end - now))
         done = max(room_s * 1000 - before_ms, 0) // each_ms
         detail = "about %d of %d meters have their turn within the window" % (done, meters)
         return "window-short", detail + ", at %d ms a meter" % each_ms
@@ -164,12 +173,3 @@ class Foresight:
             return "flash-full"
         windowed = job.not_before or job.not_after or job.daily is not None
         return "clock-unset" if windowed and not self._clock.unix_time() else ""
-
-    def _expected_ms(self, kind: int) -> int | None:
-        """Of a meter of which nothing is known."""
-        any_ms, before = self._durations.any(kind), self._before.get(kind)
-        if any_ms is None or before is None:
-            return any_ms
-        shares = before.of_first(before)
-        means = [self._durations.of(kind, end) for end in range(ANSWERED, SILENT + 1)]
-        return int(sum([shares[end] * (means[end] or any_ms) for end in range(SILENT + 1)]))

@@ -54,8 +54,7 @@ def test_sigkill_mid_job(stage: Stage, runtime: str) -> None:
 
 MANY_METERS = 50
 MANY_KILLS = 200
-# In one job. Each costs a meter at most one of its 20 attempts; the others are for lost frames.
-MOST_KILLS = 15
+MOST_KILLS = 15  # in one job: who is broken off often waits ever longer
 LONGEST_LIFE = 5.0  # seconds; many lives end before the first meter is reached
 HES_DIES_TOO = 0.1  # of the kills
 PATIENCE = 600  # seconds without a further result
@@ -83,8 +82,8 @@ class Orders:
         self._before = judge.writes(self._control)
         self._package = self._calendar(self.judged + 1)
         raw = envelope.sign(self._package.to_payload(), self._stage.key.kid, self._stage.key.sign)
-        # No pause between attempts: what ends one here is a kill, not the meter.
-        terms = order.Terms(5, 0, int(time.time()) + 6 * 3600, tries=20, backoff=0)
+        # What ends an attempt here is a kill, and costs no try; the others are for lost frames.
+        terms = order.Terms(5, 0, int(time.time()) + 6 * 3600, tries=6, backoff=0)
         self._job = order.configure(
             self._store.orders, self._stage.key, CONCENTRATOR, self._serials, terms, raw
         )
@@ -113,8 +112,7 @@ class Orders:
             self._next()
 
     def killed(self) -> None:
-        """Of the gateway. A job that has seen many may end in peace: its meters would run out of
-        attempts, on a slow machine sooner."""
+        """Of the gateway. A job that has seen many may end in peace."""
         self.kills += 1
         if self.kills == MOST_KILLS:
             self.wait_for_the_end()

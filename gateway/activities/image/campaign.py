@@ -380,8 +380,8 @@ class Campaign:
         verified = [each for each in self._talk.members if each.verified and not each.activating]
         now = self._clock.unix_time()
         if self._order.activation and now < self._order.activation:
-            text, wait_s = "verified; waits for its time", self._order.activation - now
-            result = Result(WAIT, "activation-waits", text, wait_s=wait_s)
+            text = "verified; waits for its time"
+            result = transfer.until_its_time(self._order.activation, now, text)
             await self._talk.end_all(result, verified)
             return
         if verified and not await self._blocks.command(ACTIVATE, NOTHING, 0.0, self._alone):

@@ -50,7 +50,7 @@ from gateway.activities.pauses import Pauses
 from gateway.activities.readable import passing
 from gateway.activities.verdict import refused_with
 from gateway.contract.own_model import OWN_MODEL
-from gateway.contract.result import KO, OK, WAIT, Result
+from gateway.contract.result import HINDERED, KO, OK, WAIT, Result
 from gateway.dlms.errors import (
     AccessRefused,
     NoAnswer,
@@ -73,6 +73,7 @@ if TYPE_CHECKING:
 FRUITLESS = 6  # rounds in a row of sending what the meter says it lacks, that bring nothing
 UNSTUCK = 2  # such rounds in which it took blocks, and has none of them
 SILENT = 3  # blocks in a row without an answer: time to ask whether the path is gone
+CLOCK_S = 60  # before it is looked again whether our clock has been set
 MOST_BLOCKS = 1 << 16
 KEYS = (ENABLED, STATUS, BLOCK_SIZE, BLOCKS)  # read first
 
@@ -101,6 +102,13 @@ class Order:
 def order_of(image: ImageFile, job: Job, again: bool, clock: Clock) -> Order:
     """See activity.py."""
     return Order(image, job.activation, again, clock)
+
+
+def until_its_time(activation: int, now: int, text: str) -> Result:
+    """The meter waits; `now` 0: nobody knows for how long, as our clock is not set."""
+    if not now:
+        return Result(HINDERED, "clock-unset", text, wait_s=CLOCK_S)
+    return Result(WAIT, "activation-waits", text, wait_s=activation - now)
 
 
 async def run(client: Client, serial: str, order: Order, model: Model = OWN_MODEL) -> Result:
@@ -300,7 +308,7 @@ async def _activate(client: Client, order: Order) -> None:
         now = clock.unix_time()
         if now < order.activation:
             text = "verified; waits for its time"
-            raise Waits(Result(WAIT, "activation-waits", text, wait_s=order.activation - now))
+            raise Waits(until_its_time(order.activation, now, text))
     await activate(client)
     await _confirm(client, order)
 

@@ -8,7 +8,7 @@ from gateway.activities.image.campaign import Campaign
 from gateway.activities.image.conversations import Member
 from gateway.activities.image.transfer import Order
 from gateway.contract.own_model import OWN_MODEL
-from gateway.contract.result import WAIT
+from gateway.contract.result import HINDERED, WAIT
 from gateway.dlms.data import axdr
 from gateway.dlms.errors import ActionRefused, NoAnswer, ServiceRefused
 from gateway.meters.reach import Unreached
@@ -489,6 +489,12 @@ def test_resumed_with_blocks_of_something_else():
         meter.image, meter.have = bytearray(len(CONTENT)), "1" * 30 + "0" * 10
         all_applied(fleet, transfer(fleet, again=True))
         assert meter.begun == 1
+
+
+def test_activation_at_a_set_time_while_our_clock_is_not_set():
+    fleet = ScriptedFleet(meters(5))
+    fleet.clock.unix_time = lambda: 0
+    assert set(transfer(fleet, activation=NOW + 3600).values()) == {(HINDERED, "clock-unset")}
 
 
 def test_activation_at_a_set_time():

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from gateway.activities.image import image_object, transfer
 from gateway.activities.image.block_planning import Bitmap
-from gateway.activities.image.transfer import Order
+from gateway.activities.image.transfer import CLOCK_S, Order, until_its_time
 from gateway.contract.model import Model, Place
 from gateway.contract.own_model import OWN_MODEL
 from gateway.contract.place import UP_TO_NUL
-from gateway.contract.result import WAIT
+from gateway.contract.result import HINDERED, WAIT
 from gateway.dlms.data import axdr
 from gateway.dlms.errors import ActionRefused, NoAnswer, NotSupported, ProtocolError
 from hal.sim.clock import ManualClock
@@ -420,6 +420,14 @@ def test_activation_at_a_set_time():
     clock.set_unix_time(NOW + 3600)
     assert outcome(meter, NOW + 3600, clock=clock) == ("OK", "applied")
     assert meter.sent == list(range(BLOCKS))
+
+
+def test_activation_at_a_set_time_while_our_clock_is_not_set():
+    meter, clock = ImageMeter(), ManualClock(0)
+    assert outcome(meter, NOW + 3600, clock=clock) == (HINDERED, "clock-unset")
+    assert meter.status == 3
+    assert until_its_time(NOW, 0, "").wait_s == CLOCK_S
+    assert until_its_time(NOW, NOW - 7, "").wait_s == 7
 
 
 def test_a_meter_with_image_transfer_switched_off():

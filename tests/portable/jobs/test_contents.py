@@ -69,7 +69,8 @@ def test_all_of_a_job_comes_through_a_checkpoint() -> None:
                 [AGAIN, 1, 2, "link-lost", NOW + 60, 2],
             ],
         ),
-        ("interrupted", [[STARTED, 1, 0, 1], [AGAIN, 1, 0, "interrupted", 0, 1]]),
+        ("interrupted, as it was", [[STARTED, 1, 0, 1], [AGAIN, 1, 0, "interrupted", 0, 1]]),
+        ("interrupted", [[STARTED, 1, 0, 1], [AGAIN, 1, 0, "interrupted", NOW + 60, 1, 1]]),
         (
             "finished",
             [[FINISHED, 2, NOW, 1, 1, State.SUCCEEDED, "OK", "applied", "", None, 1, "plc", 9]],
@@ -91,9 +92,9 @@ def test_all_of_a_job_comes_through_a_checkpoint() -> None:
             got = into.entries[1]
             for field in ("seq", "accepted", "ended", "canceled", "paused", "pause_issued"):
                 assert getattr(got, field) == getattr(entry, field), (name, field)
-            for field in ("canary", "final_number", "states", "attempts", "due", "digest"):
+            for field in ("canary", "final_number", "states", "attempts", "due", "uncounted"):
                 assert getattr(got, field) == getattr(entry, field), (name, field)
-            assert got.position == 99
+            assert got.position == 99 and got.digest == entry.digest
             for index in range(3):
                 reason = contents.reason_of(entry, index)
                 assert into.reason_of(got, index) == reason, (name, index)

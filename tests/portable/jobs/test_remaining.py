@@ -216,3 +216,18 @@ def test_nothing_is_kept_of_jobs_that_have_ended() -> None:
     world.queue.expire()
     world.queue.expire()
     assert world.queue._foresight._shares == {} == world.queue._foresight._asked
+
+
+def test_a_new_job_is_promised_what_the_radio_budget_has_room_for() -> None:
+    world = Street()
+    job = world.job(1, ["A", "B"], window=(0, NOW + 5000))
+    assert world.queue.forecast(job) == ("", "expected to end in 40 s"), "it is behind itself"
+    world.ledger.pause(job.id, True, NOW)
+    assert world.queue.forecast(job) == ("", "expected to end in 20 s")
+    for serial in ("A", "B"):
+        world.standings[serial] = Standing("", 0, False, lambda meters: 3_600_000 * (meters - 1))
+    assert world.queue.forecast(job) == ("", "expected to end in 60 min")
+    for serial in ("A", "B"):
+        world.standings[serial] = Standing("", 0, False, lambda meters: 7_200_000)
+    warning, detail = world.queue.forecast(job)
+    assert (warning, detail) == ("window-short", "the last of 2 meters may take 2 h")

@@ -9,7 +9,7 @@ from typing import Any
 from hal.modem.wmbus.wmbus import MODES
 from tests.unit.simulation.test_district import CLOCK, PACKAGE, healthy, intervals, outcomes
 from tools.hes import report
-from tools.meter.scenario import Happening, Scenario
+from tools.meter.scenario import Figures, Happening, Scenario
 from tools.simulation import run
 from tools.simulation.district import DAY_S, District
 
@@ -97,5 +97,25 @@ def test_power_cuts_in_a_row_cost_no_try() -> None:
             await district.finished(job, DAY_S)
             assert outcomes(district, job) == {("OK", "plc"): 12}
             assert intervals(district) == {1800: 12}
+
+    run(play())
+
+
+def test_one_path_is_silent_and_the_other_hindered() -> None:
+    """Over PLC no meter registers; over RF there is room for some. None is given up before RF has
+    been tried, however often PLC was."""
+
+    async def play() -> None:
+        silent = Figures(21400, 30, loss=1.0)
+        scene = Scenario(RADIOS, healthy(both=1), plc=silent)
+        async with District(scene, rf_modem="amber") as district:
+            await asyncio.sleep(660)  # long enough for a network to form
+            job = district.configure(PACKAGE, tries=2, backoff_s=30)
+            await asyncio.sleep(1800)
+            first = states(district, job)
+            assert set(first) == {"queued", "succeeded"} and first["succeeded"] > 50
+            await district.finished(job, DAY_S)
+            assert outcomes(district, job) == {("OK", "rf"): RADIOS}
+            assert report.build(district.store.reports, job)["technician"] == []
 
     run(play())
