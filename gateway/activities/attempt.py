@@ -127,7 +127,7 @@ class Attempts:
             return Result(KO, "no-keys", one_line(str(error))), ""
         except CounterError as error:
             log.error(WHERE, str(error))
-            return Result(KO, "gateway-error", one_line(str(error))), ""
+            return Result(KO, "security-failed", one_line(str(error))), ""
         except Exception as error:  # a fault of ours must cost one attempt, not the gateway
             log.error(WHERE, "%s: %s: %s" % (serial, type(error).__name__, error))
             return Result(KO, "gateway-error", type(error).__name__), ""

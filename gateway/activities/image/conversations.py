@@ -15,6 +15,8 @@ from gateway.dlms.errors import DlmsError, NotSupported
 from gateway.meters import hindrance
 from gateway.meters.counters import NotStored
 from gateway.meters.hindrance import Hindrance
+from gateway.meters.line_fields import InventoryError
+from gateway.meters.model_error import ModelError
 from gateway.meters.reach import Unreached
 from hal.ports import ModemError
 from hal.rt import log
@@ -232,6 +234,10 @@ class Conversations:
             verdict = Result(KO, "block-too-large", readable.one_line(str(error)))
         except DlmsError as error:
             verdict = explained(error, True)
+        except InventoryError as error:
+            verdict = Result(KO, "no-keys", readable.one_line(str(error)))
+        except ModelError as error:
+            verdict = Result(KO, error.reason, readable.one_line(str(error)))
         except Exception as error:  # a fault of ours must cost one attempt, not all
             log.error(WHERE, "%s: %s: %s" % (member.meter.serial, type(error).__name__, error))
             verdict = Result(KO, "gateway-error", type(error).__name__)

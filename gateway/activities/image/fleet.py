@@ -15,8 +15,6 @@ from gateway.dlms.errors import SecurityFailed
 from gateway.dlms.protection.keyring import Keys
 from gateway.meters.counters import CounterError, NotStored
 from gateway.meters.inventory import BROADCAST
-from gateway.meters.line_fields import InventoryError
-from gateway.meters.model_error import ModelError
 from gateway.meters.reach import Unreached
 from gateway.meters.way import SERVER, Way
 
@@ -117,8 +115,9 @@ class Fleet:
     async def talk(
         self, meter: Meter, work: Callable[[Client], Awaitable[T]], check: Callable[[], None]
     ) -> T:
-        """What work(client) returns. Unreached, or the DlmsError that the meter is at fault for.
-        check() is called before each frame; what it raises ends the conversation."""
+        """What work(client) returns. Unreached, or the DlmsError that the meter is at fault for;
+        InventoryError, ModelError. check() is called before each frame; what it raises ends the
+        conversation."""
         path = self._path(meter)
         if path is None:
             raise Unreached(False, "%s: not registered" % self.kind)
@@ -133,7 +132,7 @@ class Fleet:
         except Unreached as unreached:
             way.record(unreached)
             raise
-        except (InventoryError, ModelError, CounterError) as error:
+        except CounterError as error:
             raise SecurityFailed(str(error))
         way.record()
         return found

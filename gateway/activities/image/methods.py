@@ -79,7 +79,8 @@ async def initiated(client: Client, clock: Clock, image: ImageFile) -> None:
         except ActionRefused as refused:
             if not passing(refused.result):
                 reason = refused_with(refused.result, "image-refused")
-                raise Failed(reason, "step 1: %s; too large for the meter?" % refused)
+                ask = "; too large for the meter?" if reason == "image-refused" else ""
+                raise Failed(reason, "step 1: %s%s" % (refused, ask))
             said = "step 1: %s" % refused
         await pause(clock, pauses, said)
 

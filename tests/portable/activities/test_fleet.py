@@ -142,7 +142,7 @@ class OneLink:
     def __init__(self, network):
         self.network = network
         self.max_apdu = 400
-        self.sent = self.octets = self.heard = self.hops = 0
+        self.sent = self.octets = self.heard = self.lost = self.hops = 0
         self.check = self.heartbeat = None
 
     async def send(self, frame):

@@ -11,6 +11,8 @@ from gateway.contract.own_model import OWN_MODEL
 from gateway.contract.result import HINDERED, WAIT
 from gateway.dlms.data import axdr
 from gateway.dlms.errors import ActionRefused, NoAnswer, ServiceRefused
+from gateway.meters.line_fields import InventoryError
+from gateway.meters.model_error import ModelError
 from gateway.meters.reach import Unreached
 from hal.sim.channel import Rng
 from hal.sim.clock import ManualClock
@@ -680,6 +682,25 @@ def test_conversations_that_break_off_come_to_an_end():
 
     found, meter, _ = one_of(breaks)
     assert found == ("KO", "link-lost") and meter.talks <= 2 * conversations.MOST_TRIES
+
+
+def test_what_the_inventory_lacks_is_no_fault_of_the_meter():
+    for error, reason in (
+        (InventoryError("M2: no keys in keys.jsonl"), "no-keys"),
+        (ModelError("model-unfit", "M2: no such model"), "model-unfit"),
+    ):
+        fleet = ScriptedFleet(meters(5))
+        held = fleet.talk
+
+        async def talk(asked, work, between, held=held, error=error):
+            if asked.serial == "M2":
+                raise error
+            return await held(asked, work, between)
+
+        fleet.talk = talk
+        results = transfer(fleet)
+        assert results.pop("M2") == ("KO", reason)
+        assert set(results.values()) == {APPLIED}
 
 
 def test_an_error_of_the_meters_security_is_its_own():
