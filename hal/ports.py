@@ -26,6 +26,11 @@ class CryptoError(PortError):
     """A tag or signature is wrong, or a key is malformed. Never holds key material."""
 
 
+class StorageFailed(PortError):
+    """The flash does not give what is needed amid a conversation, where an OSError would be one of
+    the path."""
+
+
 class ModemError(PortError):
     """A frame was not accepted for sending. Subclasses say why."""
 

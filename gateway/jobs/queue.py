@@ -166,12 +166,13 @@ class Queue:
         """take() for many workers: those who call it or finish() in the same turn of the loop share
         one sync of the flash. After an OSError nothing has been taken.
         """
-        self._foresight.flash_refuses = True  # unless it goes well
-        with self._ledger.deferred():
-            execution = self.take(usable, who_joins)
+        execution = None
         try:
+            with self._ledger.deferred():
+                execution = self.take(usable, who_joins)
             await self._ledger.durable()
-        except BaseException:
+        except BaseException as error:
+            self._foresight.flash_refuses = isinstance(error, OSError)
             if execution is not None:
                 for taken in [execution] + execution.others:
                     del self._working[taken.serial]

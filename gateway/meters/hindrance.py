@@ -4,7 +4,7 @@ and is told apart from who does not answer."""
 from __future__ import annotations
 
 from gateway.meters.counters import NotStored
-from hal.ports import Busy, DutyCycle, ModemGone, ModemRestarted, TooLong
+from hal.ports import Busy, DutyCycle, ModemGone, ModemRestarted, StorageFailed, TooLong
 
 
 class Hindrance:
@@ -35,7 +35,7 @@ def of(error: Exception) -> Hindrance | None:
         return Hindrance("modem-busy", str(error))
     if isinstance(error, TooLong):
         return Hindrance("too-long", str(error))
-    if isinstance(error, NotStored):
+    if isinstance(error, (NotStored, StorageFailed)):
         return Hindrance("flash-full", str(error))
     if isinstance(error, ModemGone):
         return Hindrance("modem-gone", str(error))

@@ -29,7 +29,7 @@ from gateway.meters import hindrance
 from gateway.meters.counters import CounterError, NotStored
 from gateway.meters.reach import Unreached
 from gateway.meters.traffic import NO_TRAFFIC
-from hal.ports import BadAddress, ModemError, PortClosed, Unreachable
+from hal.ports import BadAddress, ModemError, PortClosed, StorageFailed, Unreachable
 from hal.rt import log
 
 TYPE_CHECKING = False
@@ -243,7 +243,7 @@ class Way:
                     took_ms,
                 )
             raise Unreached(True, text, _has_heard(link))
-        except (ModemError, OSError, NotStored, asyncio.TimeoutError) as error:
+        except (ModemError, OSError, NotStored, StorageFailed, asyncio.TimeoutError) as error:
             text, ours = str(error) or type(error).__name__, hindrance.of(error)
             raise Unreached(False, text, _has_heard(link), _told_by_network(error), ours)
         finally:

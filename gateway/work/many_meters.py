@@ -8,12 +8,14 @@ from gateway.activities.image.campaign import Campaign
 from gateway.activities.image.conversations import Member
 from gateway.activities.image.fleet import Fleet
 from gateway.activities.image.transfer import order_of
+from gateway.activities.readable import one_line
 from gateway.contract.image_file import CIPHERED, UNICAST
 from gateway.contract.refused import Refused
-from gateway.contract.result import KO, Result
+from gateway.contract.result import HINDERED, KO, Result
 from gateway.meters.line_fields import InventoryError
 from gateway.meters.model_error import ModelError
 from gateway.work.results import WHERE
+from hal.ports import StorageFailed
 from hal.rt import log
 
 TYPE_CHECKING = False
@@ -81,9 +83,11 @@ class ManyMeters:
             await campaign.run(members)
         except Exception as error:  # a fault of ours, or the flash, must not cost the gateway
             log.error(WHERE, "transfer: %s: %s" % (type(error).__name__, error))
+            result = Result(KO, "gateway-error", type(error).__name__)
+            if isinstance(error, (OSError, StorageFailed)):
+                result = Result(HINDERED, "flash-full", one_line(str(error)))
             for member in members:
                 if not bond.finished(member):
-                    result = Result(KO, "gateway-error", type(error).__name__)
                     await bond.finish(member, result)
         finally:
             self._queue.transfers(first, None)

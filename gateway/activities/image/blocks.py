@@ -84,7 +84,7 @@ class Blocks:
 
     async def _broadcast(self, number: int) -> int:
         """How many ms it took."""
-        data = image_object.transfer(number, self._image.block(number, self.size))
+        data = image_object.transfer(number, transfer.block_of(self._image, number, self.size))
         took = await self._talk.broadcast(TRANSFER, data)
         self._talk.outlook.sent(took)
         return took

@@ -58,6 +58,7 @@ from gateway.dlms.errors import (
     ProtocolError,
     ServiceRefused,
 )
+from hal.ports import StorageFailed
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -102,6 +103,14 @@ class Order:
 def order_of(image: ImageFile, job: Job, again: bool, clock: Clock) -> Order:
     """See activity.py."""
     return Order(image, job.activation, again, clock)
+
+
+def block_of(image: ImageFile, number: int, size: int) -> bytes:
+    """StorageFailed when the flash does not give it: that is no matter of the meter."""
+    try:
+        return image.block(number, size)
+    except OSError as error:
+        raise StorageFailed("the image cannot be read: %s" % error)
 
 
 def until_its_time(activation: int, now: int, text: str) -> Result:
@@ -278,7 +287,7 @@ async def send(client: Client, image: ImageFile, size: int, lacking: list[int]) 
     for start in range(0, len(lacking), at_once):
         items: list[tuple[Method, bytes | None]] = []
         for number in lacking[start : start + at_once]:
-            data = image_object.transfer(number, image.block(number, size))
+            data = image_object.transfer(number, block_of(image, number, size))
             items.append(((image_object.CLASS, image_object.NAME, TRANSFER), data))
         try:
             results = await client.action_list(items)

@@ -11,6 +11,7 @@ from gateway.contract.place import UP_TO_NUL
 from gateway.contract.result import HINDERED, WAIT
 from gateway.dlms.data import axdr
 from gateway.dlms.errors import ActionRefused, NoAnswer, NotSupported, ProtocolError
+from hal.ports import StorageFailed
 from hal.sim.clock import ManualClock
 from tests.portable.dlms.scripted_meter import FIRMWARE, ScriptedMeter, octets
 from tests.portable.support import raises, random_bytes, run
@@ -492,3 +493,13 @@ def test_what_would_be_activated():
     ):
         raises(ProtocolError, image_object.would_activate, raw, b"V03", 100)
     assert image_object.would_activate(b"\x01\x00", b"V03", 100) == "nothing"
+
+
+def test_a_flash_that_does_not_give_a_block_is_no_matter_of_the_path():
+    class Unreadable(Content):
+        def block(self, number, size):
+            if number == 3:
+                raise OSError(5, "as the test ordered")
+            return Content.block(self, number, size)
+
+    raises(StorageFailed, outcome, ImageMeter(), 0, False, Unreadable())

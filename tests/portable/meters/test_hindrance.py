@@ -17,6 +17,7 @@ from hal.ports import (
     ModemReset,
     ModemRestarted,
     NoRoute,
+    StorageFailed,
     TooLong,
 )
 from tests.portable.meters.test_network import METER, OTHER, PLC, RF, ScriptedModem, outcome, scene
@@ -49,6 +50,7 @@ def test_what_is_ours_and_what_is_the_meters():
         (ModemGone("no line"), "modem-gone"),
         (TooLong("200 at most"), "too-long"),
         (NotStored("no room"), "flash-full"),
+        (StorageFailed("the image cannot be read"), "flash-full"),
         (NoRoute("left"), ""),
         (OSError("it left the network"), ""),
         (ValueError("no"), ""),

@@ -12,6 +12,7 @@ from gateway.meters.model_error import ModelError
 from gateway.work import many_meters
 from gateway.work.many_meters import BETWEEN_MS, PAUSED_MS, ManyMeters
 from gateway.work.results import Results
+from hal.ports import StorageFailed
 from hal.sim.clock import ManualClock
 from tests.portable.support import run
 from tests.portable.work.test_worker import Execution, Reach
@@ -153,6 +154,15 @@ def test_a_fault_of_ours_ends_those_without_a_result_and_no_other():
         ("B", "KO", "gateway-error", "plc"),
     ]
     assert scene.queue.told[-1] == ("A", None)
+
+
+def test_a_flash_that_does_not_give_the_image_costs_nobody_a_try():
+    for error in (OSError(5, "as the test ordered"), StorageFailed("the image cannot be read")):
+
+        async def play(campaign, error=error):
+            raise error
+
+        assert [row[1:3] for row in Scene(play).results[1:]] == [("HINDERED", "flash-full")] * 2
 
 
 def test_a_meter_that_never_answered_has_no_path():
