@@ -38,7 +38,7 @@ async def open_link(
     if place.scheme == TCP:
         port = await _opened(TcpPort.open(place.host, place.port), clock)
         return WrapperLink(port, client_sap, server_sap, clock)
-    line, baud = await _line(place, clock)
+    line, baud = await open_line(place, clock)
     try:
         return _hdlc(place, line, baud, client_sap, server_sap, clock, timeout_ms, tries)
     except ValueError as error:
@@ -66,7 +66,7 @@ def _hdlc(
     return HdlcLink(port, clock, client_sap, server_sap, lower, size, settings)
 
 
-async def _line(place: Place, clock: Clock) -> tuple[BytePort, int]:
+async def open_line(place: Place, clock: Clock) -> tuple[BytePort, int]:
     """The line, brought to HDLC's speed by mode E where that is wanted, and this speed (0: not
     known)."""
     mode_e = place.option("mode_e", 0) != 0

@@ -1,8 +1,9 @@
 """notify: what a meter sends unasked.
 
 Over an association that stays open; or, with --listen, as the head-end whom meters push to: the
-URL is then the local address to listen at (tcp:// or udp://). Pushes are put together from general
-blocks, deciphered and checked (pushed.py); what could not be checked is marked.
+URL is then the local address to listen at (tcp:// or udp://), or the line of a customer port, where
+the meter pushes in HDLC frames to whoever is there. Pushes are put together from general blocks,
+deciphered and checked (pushed.py); what could not be checked is marked.
 """
 
 from __future__ import annotations
@@ -14,17 +15,14 @@ from typing import Any
 
 from gateway.dlms import apdu
 from gateway.dlms.errors import DlmsError, ProtocolError
-from hal.modem.wrapper import Unwrapper, unwrap
 from tools.cosem import render
 from tools.cosem.names import ATTRIBUTE, Member
 from tools.dlms import p1, readings, shown
-from tools.dlms.failure import DONE, REFUSED, CallProblem, one_line
+from tools.dlms.failure import DONE, REFUSED, one_line
+from tools.dlms.listening import listener
 from tools.dlms.output import console, printable
-from tools.dlms.place import TCP, UDP
 from tools.dlms.pushed import Blocks, Opener
 from tools.dlms.session import POLICIES, Settings, conversation
-
-_CONNECTIONS = 64  # meters pushing at once; more wait
 
 
 async def notify(options: argparse.Namespace, settings: Settings) -> int:
@@ -104,10 +102,8 @@ async def _wait(settings: Settings, inbox: Inbox, seconds: float) -> None:
 
 async def _serve(settings: Settings, inbox: Inbox, seconds: float) -> None:
     place = settings.place
-    if place.scheme not in (TCP, UDP):
-        raise CallProblem("--listen takes a tcp:// or udp:// URL: the local address")
-    listening = _Datagrams(inbox) if place.scheme == UDP else _Streams(inbox)
-    await listening.start(place.host, place.port)
+    listening = listener(place, inbox.take)
+    await listening.start(place, settings.clock)
     try:
         console(stderr=True).print("listening at %s" % place, markup=False)
         async with asyncio.timeout(seconds):
@@ -116,68 +112,6 @@ async def _serve(settings: Settings, inbox: Inbox, seconds: float) -> None:
         pass
     finally:
         await listening.stop()
-
-
-class _Datagrams(asyncio.DatagramProtocol):
-    def __init__(self, inbox: Inbox) -> None:
-        self._inbox = inbox
-        self._transport: asyncio.DatagramTransport | None = None
-
-    async def start(self, host: str, port: int) -> None:
-        loop = asyncio.get_running_loop()
-        self._transport, _ = await loop.create_datagram_endpoint(
-            lambda: self, local_addr=(host, port)
-        )
-
-    async def stop(self) -> None:
-        if self._transport is not None:
-            self._transport.close()
-
-    def datagram_received(self, data: bytes, address: Any) -> None:
-        try:
-            source, destination, raw = unwrap(data)
-        except ValueError:
-            return
-        self._inbox.take(address[0], (address, source, destination), raw)
-
-
-class _Streams:
-    """A meter may leave its connection open for the next push: when all is shown it is closed here,
-    whoever is still connected."""
-
-    def __init__(self, inbox: Inbox) -> None:
-        self._inbox = inbox
-        self._free = asyncio.Semaphore(_CONNECTIONS)
-        self._server: asyncio.Server | None = None
-        self._tasks: set[asyncio.Task[None]] = set()
-
-    async def start(self, host: str, port: int) -> None:
-        self._server = await asyncio.start_server(self._accept, host, port)
-
-    async def stop(self) -> None:
-        if self._server is not None:
-            self._server.close()
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
-
-    def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        task = asyncio.create_task(self._read(reader, writer))
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
-
-    async def _read(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        peer = writer.get_extra_info("peername")
-        unwrapper = Unwrapper()
-        try:
-            async with self._free:
-                while data := await reader.read(4096):
-                    for source, destination, raw in unwrapper.feed(data):
-                        self._inbox.take(peer[0], (peer, source, destination), raw)
-        except (OSError, ValueError):
-            pass  # gone, or no wrapper: nothing to be had from it
-        finally:
-            writer.close()
 
 
 # ---------------------------------------------------------------- output

@@ -7,8 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from gateway.dlms.errors import SecurityFailed
 from tests.conftest import find_free_port
 from tests.unit.dlms_tool.conftest import KEYS, Stand, Tool
+from tools.dlms.failure import one_line
 
 NAME = "data 0.0.42.0.0.255 value"
 PERIOD = "profile_generic 1.0.99.1.0.255 capture_period"
@@ -194,3 +196,44 @@ def test_keys_file_without_the_serial_or_damaged(tool: Tool, keys: list[str]) ->
     ran = tool("tcp://127.0.0.1:1", "get", NAME, "--keys", str(path), "--serial", "AMI1")
     assert ran.status == 2
     assert "%s:1" % path in ran.err
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        (
+            "the signature of an APDU does not verify; check the keys",
+            "the signature of an APDU does not verify;"
+            " check --peer-signing, the meter's public key",
+        ),
+        (
+            "a signed APDU came, but there is no key to verify it with",
+            "a signed APDU came, but there is no key to verify it with;"
+            " check --peer-signing, the meter's public key",
+        ),
+        (
+            "an APDU without the signature that is due",
+            "an APDU without the signature that is due; leave out --signed if the meter does not"
+            " sign",
+        ),
+        (
+            "the tag of a ciphered APDU does not match; check the keys",
+            "the tag of a ciphered APDU does not match; check --ek and --ak",
+        ),
+        (
+            "HLS pass 4: the peer's HLS proof does not match; check secret and keys",
+            "HLS pass 4: the peer's HLS proof does not match; check --ek, --ak and --password",
+        ),
+        (
+            "an APDU that is for another system title than ours",
+            "an APDU that is for another system title than ours; give it with --title",
+        ),
+        (
+            "general-ciphering with a key wrapped where identified is due",
+            "general-ciphering with a key wrapped where identified is due; check --key-source",
+        ),
+        ("invocation counter 4 came again (4 was the last)",) * 2,
+    ],
+)
+def test_what_fails_of_security_blames_the_option(text: str, shown: str) -> None:
+    assert one_line(SecurityFailed(text)) == shown

@@ -7,6 +7,8 @@ import json
 import logging
 import socket
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -22,6 +24,7 @@ from cryptography.hazmat.primitives.serialization import (
 
 from gateway.dlms import apdu
 from gateway.dlms.data import axdr
+from gateway.dlms.hdlc import frames as hdlc_frames
 from gateway.dlms.protection import policy
 from gateway.dlms.protection.enveloping import Enveloping
 from gateway.dlms.protection.keyring import Keys
@@ -30,7 +33,7 @@ from gateway.dlms.protection.security import Ciphering
 from hal.cpython.crypto import SystemCrypto
 from hal.modem.wrapper import wrap
 from tests.conftest import find_free_port
-from tests.field import AK, BOTH, EK, LIST, LONG, READINGS, TITLE, capture
+from tests.field import AK, BOTH, EK, LIST, LONG, NAMED, READINGS, STRINGS, TITLE, capture
 from tests.unit.dlms_tool.conftest import Ran, Tool
 
 OURS = "4d4d4d0000000099"
@@ -255,6 +258,66 @@ def test_blocks_that_are_not_all_there_are_told(tool: Tool) -> None:
     assert ran.status == 0 and SHOWN in ran.out
     assert "block 2 of an APDU whose beginning is missing" in ran.err
     assert "the last, but block 2 is missing" in ran.err
+
+
+@contextmanager
+def customer_port(data: bytes) -> Iterator[str]:
+    """A serial server whose line brings `data`; the URL."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        over = threading.Event()
+
+        def serve() -> None:
+            line, _ = listener.accept()
+            with line:
+                for at in range(0, len(data), 50):
+                    line.sendall(data[at : at + 50])
+                over.wait(60)
+
+        thread = threading.Thread(target=serve)
+        thread.start()
+        yield "hdlc+tcp://127.0.0.1:%d" % listener.getsockname()[1]
+        over.set()
+        thread.join()
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "values"),
+    [
+        ("gbt-llc-first", [], LIST),
+        ("gbt-llc-each", [], LIST),
+        ("gbt-llc-first-strings", [], STRINGS),
+        ("gbt-llc-first-enc-only", [*BOTH, "--policy", "encrypted"], LONG),
+        ("gbt-llc-first-headless", [], LIST),
+        ("tag-ek-only-hdlc", ALONE, READINGS),
+        ("push-list-long", [], NAMED),
+        ("push-with-time", [], READINGS),
+    ],
+)
+def test_pushes_of_a_customer_port(
+    tool: Tool, name: str, options: list[str], values: dict[str, str]
+) -> None:
+    with customer_port(capture(name)) as url:
+        ran = tool(url, "notify", "--listen", "--json", "--count", "1", "--seconds", "30", *options)
+    assert ran.status == 0, ran.err
+    assert json.loads(ran.out)["readings"] == values
+
+
+def test_two_meters_and_doubled_headers_at_a_customer_port(tool: Tool) -> None:
+    with customer_port(capture("gbt-llc-first-two-meters")) as url:
+        ran = tool(url, "notify", "--listen", "--json", "--count", "2", "--seconds", "30")
+    assert [json.loads(line)["invoke"] for line in ran.out.splitlines()] == [1001, 1004]
+    segments = hdlc_frames.encode(b"\xce\xff", b"\x03", 0x13, b"\xe6\xe7\x00" + PUSH[:6], True)
+    segments += hdlc_frames.encode(b"\xce\xff", b"\x03", 0x13, PUSH[6:])
+    with customer_port(capture("double-llc-push") + segments) as url:
+        ran = tool(url, "notify", "--listen", "--count", "2", "--seconds", "30")
+    assert "structure {double-long-unsigned 5002}" in ran.out and SHOWN in ran.out
+
+
+def test_an_empty_title_at_a_customer_port(tool: Tool) -> None:
+    with customer_port(capture("empty-title-hdlc")) as url:
+        options = [*BOTH, "--peer-title", TITLE, "--json", "--count", "1", "--seconds", "30"]
+        ran = tool(url, "notify", "--listen", *options)
+    assert json.loads(ran.out)["value"] == THREE
 
 
 # ---------------------------------------------------------------- every protection
