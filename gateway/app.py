@@ -204,7 +204,7 @@ class Gateway:
             return Standing("", 0, False)
         traffic = self._queue.traffic.of(job)
         found, silent = network.hindrance(meter, traffic), network.was_silent(meter)
-        radio_ms = network.radio_ms(meter, traffic)
+        radio_ms = network.radio_ms(meter, self._queue.traffic.likely(job))
         if found is None:
             return Standing("", 0, silent, radio_ms)
         return Standing(found.reason, found.wait_ms, silent, radio_ms)

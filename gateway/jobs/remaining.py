@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from gateway.jobs.forecast import Durations
 
 WAITING = ("image-verifying", "image-activating")
-OURS = HINDRANCES + ("modem-gone",)
+OURS = HINDRANCES + ("modem-gone", "interrupted")
 LOOKED_AT = 256  # meters of one job, for what stands in their way now; the others are like them
 _PRIOR = 4  # first tries of the job that count as much as all jobs before
 _MOST = 64  # tries after which what was long ago counts half
