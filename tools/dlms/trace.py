@@ -155,7 +155,8 @@ def _target(decoded: Any) -> str:
 
 def _result(decoded: Any, value: int) -> str:
     if isinstance(decoded, acse.Aare):
-        return acse.RESULTS[value] if value < len(acse.RESULTS) else str(value)
+        transient = value == acse.RESULTS.index("rejected-transient")
+        return decoded.result_name() + (" (for now: try again later)" if transient else "")
     if isinstance(decoded, apdu.ActionResponse):
         return apdu.action_result_name(value)
     return apdu.access_result_name(value)

@@ -240,7 +240,12 @@ CASES = [
     ),
     Shown(
         "aare-transient",
-        [["aare LN, rejected-transient, no-reason-given, authentication none"]],
+        [
+            [
+                "aare LN, rejected-transient (for now: try again later), no-reason-given,"
+                " authentication none"
+            ]
+        ],
     ),
     Shown(
         "aare-provider",
