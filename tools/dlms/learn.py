@@ -50,14 +50,14 @@ async def learn(options: argparse.Namespace, settings: Settings) -> int:
     if public.refused and (ours is None or ours.refused):
         raise Failed(public.refused if ours is None else ours.refused)
     found = learned.conclude(public, ours, settings, options.serial or "", options.name)
-    text = learned.yaml(found)
-    _check(text)
+    text = printable(learned.yaml(found))
+    learned.compiled(text)  # what does not compile is our fault
     if settings.json:
         print_json(learned.as_json(found))
     elif options.output is None:
-        print(printable(text), end="")
+        print(text, end="")
     else:
-        _write(options.output, printable(text))
+        _write(options.output, text)
         _tell(found, options.output)
     return DONE
 
@@ -172,11 +172,6 @@ def _may_tell(name: bytes) -> bool:
     """Whether an object may hold who the meter is, or a counter: 0.b.96.1.e, x.b.0.2.e, 0.b.43.1.e
     (Blue Book 6.2)."""
     return name[2:4] in (b"\x60\x01", b"\x00\x02", b"\x00\x00", b"\x2b\x01")
-
-
-def _check(text: str) -> None:
-    """What is written is a model; else the fault is ours."""
-    learned.compiled(text)
 
 
 def _write(path: Path, text: str) -> None:

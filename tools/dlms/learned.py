@@ -167,6 +167,7 @@ class _Conclusions:
             notes.append("not let in: %s" % self._public.refused)
         if self._ours is None:
             notes.append("as the work's own client: %s" % self._refused)
+            notes.append("if others are due there, give --model, or --client, --auth, --protection")
         devices = self._value(17, obis.parse("0.0.41.0.0.255"), 2)
         if devices is not None and devices[0] == axdr.ARRAY:
             for _, (sap, device) in devices[1]:

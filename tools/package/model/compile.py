@@ -66,6 +66,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -114,6 +115,12 @@ def compile_file(path: Path) -> Compiled:
     except Problem as problem:
         raise Problems([problem]) from None
     return compile_source(root)
+
+
+@cache
+def shipped(name: str) -> Compiled:
+    """A model that is shipped with this project; nobody changes what comes back."""
+    return compile_file(MODELS / (name + ".yaml"))
 
 
 def compile_source(root: Item) -> Compiled:
@@ -310,9 +317,9 @@ class _Compiler:
     def _take_over(self, like: Item | None) -> None:
         if like is None:
             return
-        shipped = sorted(path.stem for path in MODELS.glob("*.yaml"))
-        name = _word({each: each for each in shipped})(like)
-        base = compile_file(MODELS / (name + ".yaml"))
+        known = sorted(path.stem for path in MODELS.glob("*.yaml"))
+        name = _word({each: each for each in known})(like)
+        base = shipped(name)
         for field in Model.SHAPE.fields:
             self._values[field] = getattr(base.model, field)
         tables = base.tables

@@ -19,7 +19,7 @@ from gateway.contract.refused import Refused
 from hal.ports import Crypto
 from hal.rt import cbor
 from tools.package.keys import SigningKey
-from tools.package.model.compile import MODELS, Compiled, compile_file
+from tools.package.model.compile import MODELS, Compiled, compile_file, shipped
 from tools.package.model.tables import Tables
 
 MAX_FILE = 1 << 20
@@ -71,13 +71,13 @@ def key_ids(raw: bytes) -> list[bytes]:
 def find(named: str) -> Compiled:
     """A shipped model's name, a YAML file or a compiled one. ModelProblem, Problems, Refused,
     OSError."""
-    shipped = names()
-    if named in shipped:
-        return compile_file(MODELS / (named + ".yaml"))
+    known = names()
+    if named in known:
+        return shipped(named)
     path = Path(named)
     if not path.exists():
         raise ModelProblem(
-            "%s: expected a file, or one of the models shipped: %s" % (named, ", ".join(shipped))
+            "%s: expected a file, or one of the models shipped: %s" % (named, ", ".join(known))
         )
     if path.suffix in (".yaml", ".yml"):
         return compile_file(path)
