@@ -23,6 +23,7 @@ from tools.hes.store.records import Execution, Pause
 from tools.hes.store.records import Job as JobRow
 from tools.hes.store.reports import Reports
 from tools.hes.store.states import FINAL, REJECTED
+from tools.package import diff
 
 PENDING = "PENDING"
 WORK_ORDER = ("serial", "reason", "sentence", "detail", "attempts", "attempts_in_all", "earlier")
@@ -77,7 +78,9 @@ def _meters(
     for meter in meters:
         for value, data in zip(meter["values"], wanted, strict=False):
             value["wanted"] = render.data(data)
-            value["differs"] = _differs(data, bytes.fromhex(value["axdr"]))
+            came = bytes.fromhex(value["axdr"])
+            value["differs"] = _differs(data, came)
+            value["changes"] = diff.elements(value["class"], value["attribute"], came, data)
         meter["earlier"] = earlier.get(meter["serial"], [])
         meter["attempts_in_all"] = meter["attempts"] + sum(e["attempts"] for e in meter["earlier"])
     return meters

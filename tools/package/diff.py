@@ -59,20 +59,26 @@ def _elements(one: Typed, other: Typed, path: Path) -> Iterator[tuple[Path, str,
         yield (*path, at), _NOTHING, render.text(other[1][at])
 
 
-def _differing(key: Key, one: bytes | None, other: bytes | None) -> Iterator[str]:
-    if one is None or other is None:
-        yield "%s -> %s" % (_data(one), _data(other))
-        return
+def elements(class_id: int, index: int, one: bytes, other: bytes) -> list[str]:
+    """Where two values of an attribute differ, in its words: "day 1, day_id: unsigned 1 ->
+    unsigned 2"; without a place where it is the value as a whole.
+    """
     try:
         pair = axdr.decode(one), axdr.decode(other)
     except ProtocolError:
-        if one != other:
-            yield "%s -> %s" % (_data(one), _data(other))
-        return
-    shape = shapes.attribute(key[0], key[2])
+        return [] if one == other else ["%s -> %s" % (_data(one), _data(other))]
+    shape = shapes.attribute(class_id, index)
+    found = []
     for path, was, now in _elements(*pair, ()):
         place = shapes.place(shape, path)
-        yield "%s%s -> %s" % (place + ": " if place else "", was, now)
+        found.append("%s%s -> %s" % (place + ": " if place else "", was, now))
+    return found
+
+
+def _differing(key: Key, one: bytes | None, other: bytes | None) -> list[str]:
+    if one is None or other is None:
+        return ["%s -> %s" % (_data(one), _data(other))]
+    return elements(key[0], key[2], one, other)
 
 
 def _calls(first: Package, second: Package) -> Iterator[str]:

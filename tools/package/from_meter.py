@@ -154,8 +154,8 @@ def _head(found: Found, name: str, model: str, scripts: list[int]) -> list[str]:
         {word for key, typed in found.values.items() if (word := _touched(key, typed))}
     )
     missing = list(found.missing)
-    if not found.model:
-        missing.append("the model; say below which it is for")
+    if not found.model:  # refused, or these meters do not tell it
+        missing.append("the model that the meter itself tells; correct it below if it does")
     head = [
         "# What the meter %s holds, as `ami-package from-meter` read it."
         % (found.serial or "asked"),
@@ -163,7 +163,7 @@ def _head(found: Found, name: str, model: str, scripts: list[int]) -> list[str]:
         "name: %s" % words.quoted(name),
         'version: "1"',
         "for:",
-        "  - model: %s" % words.quoted(found.model or "MODEL"),
+        "  - model: %s" % words.quoted(found.model or model),
         "model: %s" % words.quoted(model),
     ]
     if protected:

@@ -8,9 +8,11 @@ import json
 import pytest
 from rich.console import Console
 
+from gateway.contract import envelope
 from gateway.contract.envelope import digest_of
 from gateway.contract.job import State
 from gateway.contract.messages import Progress, Reports
+from gateway.contract.package import Package
 from gateway.contract.reasons import MEANINGS, STEPS
 from gateway.contract.reports import JobReport, Refusal
 from tests.unit.hes.orders import (
@@ -154,6 +156,44 @@ def test_a_dry_run_shows_what_would_change(store, key) -> None:
     assert "wanted double-long-unsigned 900" in text
     assert text.count("1 of 1 values as wanted") == 1
     json.dumps(made)
+
+
+def test_a_dry_run_of_a_calendar_shows_the_elements_that_would_change(store, key) -> None:
+    raw = package(key, "tariff")
+    job_id = order.configure(store.orders, key, CONCENTRATOR, METERS, terms(), raw, dry_run=True)
+    checks = Package.from_payload(envelope.split(raw)[1]).checks
+    values = [check.data for check in checks]
+    at = next(n for n, check in enumerate(checks) if (check.class_id, check.attribute) == (20, 5))
+    late = list(values)
+    late[at] = values[at].replace(bytes.fromhex("090412000000"), bytes.fromhex("090413000000"))
+    none = list(values)
+    none[at] = b"\x01\x00"
+    special = next(n for n, check in enumerate(checks) if check.class_id == 11)
+    other = list(values)
+    row = "0203 120001 0905ffff%02x01ff 1102"
+    rows = bytes.fromhex("".join(row % month for month in range(2, 12)))
+    other[special] = b"\x01\x0a" + rows
+    take(
+        store,
+        accepted(job_id),
+        value(job_id, "AMI01", *late),
+        value(job_id, "AMI02", *none),
+        value(job_id, "AMI03", *other),
+    )
+    made = report.build(store.reports, job_id)
+    (changes,) = [v["changes"] for v in made["meters"][0]["values"] if v["differs"]]
+    place = "day 1, day_schedule, action 2, start_time: "
+    assert changes == [place + "octet-string 19:00:00 -> octet-string 18:00:00"]
+    text = shown(made)
+    for expected in (
+        "activity_calendar 0.0.13.0.0.255 day_profile_table_active",
+        "day 1, day_schedule, action 2, start_time: octet-string 19:00:00 -> octet-string 18:00",
+        "day 2: nothing -> structure {unsigned 2, array [",
+        "special_days_table 0.0.11.0.0.255 entries",
+        "special day 2, index: long-unsigned 1 -> long-unsigned 2",
+        "... and %d more" % (len(made["meters"][2]["values"][special]["changes"]) - 8),
+    ):
+        assert expected in text, text
 
 
 def test_a_dry_run_of_a_meter_that_sends_no_value_hides_no_other(store, key) -> None:

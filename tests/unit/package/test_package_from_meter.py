@@ -126,6 +126,15 @@ def test_only_from_meter_has_options_of_other_commands(capsys: pytest.CaptureFix
     assert "unrecognized arguments: --serial 1" in capsys.readouterr().err
 
 
+def test_of_another_model(stand: Stand, keys: list[str], tmp_path: Path) -> None:
+    held = tmp_path / "held.yaml"
+    assert take(stand, held, keys, "--model", "idis", "--only", "clock,profile") == 0
+    text = held.read_text()
+    assert '  - model: "idis"' in text and 'model: "idis"' in text  # it is not asked for its own
+    assert "# Not read: profile_generic 1.0.99.2.0.255 capture_period: " in text
+    assert compile_file(held).model == "idis"
+
+
 # ---------------------------------------------------------------- diff
 
 

@@ -31,6 +31,8 @@ WITH_PACKAGE = {
     "compare": "Dry run of",
 }
 
+MOST_CHANGES = 8  # of one value that are shown
+
 # of a transfer to many meters at once, gateway/activities/image/campaign.py
 PHASES = {
     "survey": "asking each meter what it has",
@@ -239,6 +241,12 @@ def _compared(meter: Json) -> Text:
     what = Text()
     differing = [value for value in meter["values"] if value["differs"]]
     for value in differing:
+        if value["type"] in ("array", "structure"):
+            lines = [value["object"], *value["changes"][:MOST_CHANGES]]
+            if len(value["changes"]) > MOST_CHANGES:
+                lines.append("... and %d more" % (len(value["changes"]) - MOST_CHANGES))
+            what.append("\n  ".join(lines) + "\n")
+            continue
         line = "%s\n  is     %s\n  wanted %s\n"
         what.append(line % (value["object"], value["text"], value["wanted"]))
     same_already = len(meter["values"]) - len(differing)
