@@ -21,6 +21,7 @@ from gateway.contract.messages import (
     State,
     Time,
 )
+from gateway.contract.model import Model
 from gateway.contract.package import Package
 from gateway.contract.refused import Refused
 from gateway.contract.trust_change import TrustChange
@@ -55,12 +56,15 @@ KINDS: tuple[Any, ...] = (
     TrustChange,
     KeyChange,
 )
+MODEL = Model("x", 3, "another make's", None, objects=[("billing", 7, bytes(6))])
 SEEDS = [message.encode() for message in every_message()] + [
     signed(read_job().encode()),
     signed(configure_job(b"x").encode()),
     signed(Cancel(bytes(16), HERE, 1).encode()),
     signed(Pause(bytes(16), HERE, 1, True).encode()),
     signed(package().to_payload()),
+    signed(MODEL.to_payload()),
+    MODEL.to_payload(),
 ]
 
 items = st.recursive(
@@ -118,6 +122,8 @@ def test_envelope_and_package_refuse_or_understand(raw: bytes) -> None:
         lambda: envelope.verify(raw, TRUST, SystemCrypto()),
         lambda: Package.decode(raw, TRUST, SystemCrypto()),
         lambda: Package.from_payload(raw),
+        lambda: Model.from_payload(raw),
+        lambda: Model.decode(raw, TRUST, SystemCrypto()),
     ):
         try:
             call()
@@ -125,6 +131,7 @@ def test_envelope_and_package_refuse_or_understand(raw: bytes) -> None:
             assert refused.reason in (
                 "malformed",
                 "bad-package",
+                "bad-model",
                 "unknown-signer",
                 "bad-signature",
             )

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import hal.micropython
-from gateway.contract import envelope, job, messages, package, trust_change
+from gateway.contract import envelope, job, messages, model, package, trust_change
 from gateway.contract.refused import Refused
 from hal.rt import cbor
 from tests.fuzz.target import OpenCrypto, same, target
@@ -102,3 +102,14 @@ def uplink_package(data: bytes) -> None:
         return
     again = found.to_payload()
     assert package.Package.from_payload(again).to_payload() == again
+
+
+@target
+def uplink_model(data: bytes) -> None:
+    """The content of a model of meter."""
+    try:
+        found = model.Model.from_payload(data)
+    except Refused:
+        return
+    again = found.to_payload()
+    assert model.Model.from_payload(again).to_payload() == again

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from gateway.contract import envelope, messages, trust_change
 from gateway.contract.job import Job
+from gateway.contract.model import Model
 from gateway.contract.package import Package
 from gateway.contract.refused import Refused
 from gateway.dlms import apdu
@@ -144,3 +145,4 @@ def test_uplink() -> None:
     play("uplink_envelope", envelope.split, Refused)
     play("uplink_package", Package.from_payload, Refused)
     play("uplink_job", Job.decode, Refused)
+    play("uplink_model", Model.from_payload, Refused)
