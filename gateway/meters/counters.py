@@ -73,7 +73,8 @@ class Counters:
             return
         if value - number > MAX_JUMP or value > LAST:
             raise CounterError(
-                "%s wants invocation counter %d, %d is next: further than %d, not believed"
+                "%s wants invocation counter %d, %d is next: further than %d, not believed;"
+                " if it is so, send its keys again with that counter"
                 % (serial, value, number, MAX_JUMP)
             )
         self._next[serial] = value

@@ -187,7 +187,8 @@ class Way:
     async def _learn_counter(self, heartbeat: Heartbeat | None) -> bool:
         """Ask a meter that does not say why it refuses for its invocation counter, as the public
         client; True when it is not below the one we used, and ours has been raised above it.
-        Unreached when something of ours is in the way."""
+        Unreached when something of ours is in the way, SecurityFailed for a counter so far ahead
+        that it is not believed."""
         serial, place = self._meter.serial, self._model.counter
         anybody = self._meter.as_client(self._model.public_sap)
         if place is None or not anybody.client_sap:
@@ -210,7 +211,9 @@ class Way:
                 return False
             log.warning(WHERE, "%s has counted to %d, we used %d" % (serial, counter, used))
             self._reach.counters.raise_to(serial, counter + 1)
-        except (DlmsError, CounterError, Unreached) as error:
+        except CounterError as error:  # nobody's keys are wrong: this is what is to be told
+            raise SecurityFailed(str(error))
+        except (DlmsError, Unreached) as error:
             if isinstance(error, Unreached) and error.hindrance is not None:
                 raise
             log.warning(WHERE, "%s: its counter is not to be had: %s" % (serial, error))

@@ -372,6 +372,9 @@ def test_a_counter_read_is_of_no_use_when_low_and_not_believed_when_far():
             result, _, storage = attempt(plc, AnsweringModem("rf", silent))
             assert result.outcome == "KO" and len(meter.used) == 1
             assert Counters(storage).next("M1") < 1000
+            if counted:
+                assert result.reason == "security-failed"
+                assert "4294967281" in result.detail and "with that counter" in result.detail
 
 
 def test_noise_for_an_answer():
