@@ -30,7 +30,7 @@ to listen to (tcp://host:port, serial:/dev/ttyUSB0?baud=115200, usb:0403:6001).
 
   ami-sniff capture.bin                                    what is it?
   ami-sniff --keys keys.jsonl --meters meters.jsonl trace.jsonl   deciphered, meters by serial
-  ami-sniff -v --ek HEX serial:/dev/ttyUSB1?baud=2400      pushes of a customer port, value by value
+  ami-sniff -v --ek HEX 'serial:/dev/ttyUSB1?baud=2400&format=8E1'     pushes of a customer port
   ami-sniff meters.pcap --json | jq 'select(.damage)'      TCP and UDP 4059; only what is damaged
 
 In the middle of a line, to record it (stop with Ctrl-C; the gateway's settings then name the port

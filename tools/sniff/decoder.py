@@ -14,7 +14,7 @@ from gateway.dlms.protection.tags import PROTECTED
 from tools.dlms import p1
 from tools.sniff import framing, kinds, mbus, plc, radio
 from tools.sniff.cosem import Cosem
-from tools.sniff.frame import Chunk, Decoded, Frame, Layer, Part, Raw
+from tools.sniff.frame import Carried, Chunk, Decoded, Frame, Layer, Part, Raw
 from tools.sniff.keys import Keys
 from tools.sniff.lines import HdlcLine, WrapperLine
 from tools.sniff.prime import Nodes
@@ -72,6 +72,9 @@ class _Line:
             return self._mbus.decode(raw.data)
         if self.format == framing.P1:
             return _p1(raw.data)
+        if self.format == framing.CIPHERED_P1:
+            line = Layer("P1", "ciphered, %d bytes" % len(raw.data))
+            return Decoded([line], False, Carried(raw.data, 0, 0))
         return self._hdlc.decode(raw.data, outward)
 
     def _damaged(self, raw: Raw) -> Decoded:
@@ -97,6 +100,7 @@ _TITLES = {
     framing.HDLC: "HDLC",
     framing.MBUS: "wired M-Bus",
     framing.P1: "P1",
+    framing.CIPHERED_P1: "P1",
 }
 
 
@@ -133,6 +137,7 @@ class _Unknown:
         self._good: Counter[str] = Counter()  # bytes in frames that are right
         self._known: Counter[str] = Counter()  # and in damaged ones that are of the format
         self._short: list[tuple[str, bool | None, Raw]] = []  # to be judged by what follows
+        self._bare: list[int] = []  # sizes of APDUs without frames: they stand in frames too
 
     def feed(self, chunk: Chunk) -> str:
         """The format, once it is known."""
@@ -143,6 +148,8 @@ class _Unknown:
             for raw in line.feed(chunk):
                 self._weigh(name, raw, chunk.outward)
         (best, size), (_, second) = ([*self._good.most_common(2), ("", 0), ("", 0)])[:2]
+        if not size and len(self._bare) > 1 and sum(self._bare) * _EARLY_PART >= self.size:
+            return framing.CIPHERED_P1
         sure = best in _SURE or size * _EARLY_PART >= self.size
         return best if sure and size >= _ENOUGH and size > 2 * second else ""
 
@@ -166,12 +173,18 @@ class _Unknown:
             enough = size > 0 if name in _SURE else size * _PART >= max(1, self.size)
             if enough and size > self._good[found] + self._known[found]:
                 found = name
+        if not found and self._bare and sum(self._bare) * _PART >= self.size:
+            return framing.CIPHERED_P1
         return found
 
     def _weigh(self, name: str, raw: Raw, outward: bool | None) -> None:
         """A wrapper has no check sequence, and Amber's is short: they count where an APDU, or a
         command that there is, stands in them. What is damaged counts where enough of it is right,
         and of formats that chance makes, where it begins the capture or the next one follows."""
+        if name == framing.CIPHERED_P1:
+            if not raw.damage or (raw.known and raw.damage == kinds.CUT_SHORT and not raw.offset):
+                self._bare.append(raw.size or len(raw.data))
+            return
         if raw.damage:
             if not raw.known:
                 return

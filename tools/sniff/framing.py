@@ -239,7 +239,7 @@ def _cut(size: int) -> str:
 
 
 USI, IMST, AMBER, WRAPPER, HDLC = "usi", "imst", "amber", "wrapper", "hdlc"
-MBUS, P1 = "mbus", "p1"
+MBUS, P1, CIPHERED_P1 = "mbus", "p1", "p1-ciphered"
 _KINDS: dict[str, kinds.Kind] = {
     IMST: kinds.Hci(),
     AMBER: kinds.Amber(),
@@ -247,6 +247,7 @@ _KINDS: dict[str, kinds.Kind] = {
     HDLC: kinds.Hdlc(),
     MBUS: kinds.Mbus(),
     P1: kinds.P1(),
+    CIPHERED_P1: kinds.CipheredP1(),
 }
 FORMATS = (USI, *_KINDS)
 

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from typing import Protocol
 
+from gateway.dlms.data.axdr import length_at
+from gateway.dlms.errors import ProtocolError
 from gateway.dlms.hdlc import frames as hdlc_frames
 from hal.modem import usi, wrapper
 from hal.modem.wmbus import amber_frames, hci
@@ -220,6 +222,42 @@ class P1:
 
     def known(self, frame: bytes) -> bool:
         return p1.has_values(frame)
+
+
+class CipheredP1:
+    """general-glo-ciphering without any frame around it, as ciphered P1 ports send it: only its own
+    length tells where it ends."""
+
+    sync = b"\xdb\x08"
+    shared = 0
+    fill = b"\r\n\0"
+    stalled_ms = 5000
+
+    def size(self, data: bytes) -> int | tuple[str, str] | None:
+        if len(data) < _TITLED + 4:
+            return None
+        try:
+            size, at = length_at(data, _TITLED)
+        except ProtocolError:
+            return 0
+        if size < _LEAST_SEALED or not self.known(data):
+            return 0
+        return at + size
+
+    def check(self, frame: bytes) -> tuple[str, str]:
+        return "", ""
+
+    def known(self, frame: bytes) -> bool:
+        """Its security control is one that there is: a suite, and no compression."""
+        try:
+            _, at = length_at(frame, _TITLED)
+            return frame[at] & 0x0F <= 2 and frame[at] & 0xF0 in (0x10, 0x20, 0x30)
+        except (ProtocolError, IndexError):
+            return False
+
+
+_TITLED = 10  # bytes of tag and system title
+_LEAST_SEALED = 18  # security control, counter, an octet, tag
 
 
 def compared(name: str, expected: bytes, came: bytes) -> tuple[str, str]:

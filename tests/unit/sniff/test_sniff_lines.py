@@ -15,11 +15,12 @@ from gateway.dlms.hdlc import mode_e
 from hal.modem import usi
 from hal.modem.wmbus import amber_frames, hci, wmbus
 from hal.modem.wrapper import wrap
-from tests.field import capture
+from tests.field import AK, EK, capture
 from tests.unit.sniff.conftest import Tool
 from tools.sniff import framing, kinds
 from tools.sniff.decoder import AUTO, Decoder
 from tools.sniff.frame import Chunk, Frame
+from tools.sniff.keys import Keys, given
 
 CAPTURE = Path("tests/portable/data/usi-sniffer-with-timestamp.bin")
 HCI_CAPTURED = [
@@ -233,17 +234,18 @@ ALONE = {
     **{name: pair[0] for name, pair in LINES.items()},
     framing.MBUS: capture("mbus-wired-plain"),
     framing.P1: capture("p1-text"),
+    framing.CIPHERED_P1: capture("p1-in-glo")[8:],
 }
+UNCHECKED = (framing.WRAPPER, framing.CIPHERED_P1)  # without a check sequence nothing tells damage
 
 
 def test_every_format_has_a_frame_here() -> None:
     assert set(ALONE) == set(framing.FORMATS)
 
 
-@pytest.mark.parametrize("format", [each for each in ALONE if each != framing.WRAPPER])
+@pytest.mark.parametrize("format", [each for each in ALONE if each not in UNCHECKED])
 @pytest.mark.parametrize("many", [1, 5])
 def test_damaged_frames_alone_are_known_by_their_kind(format: str, many: int) -> None:
-    """A wrapper has no check sequence: nothing tells that it is damaged."""
     whole = ALONE[format]
     place = len(whole) * 2 // 3
     damaged = whole[:place] + bytes((whole[place] ^ 0x04,)) + whole[place + 1 :]
@@ -340,3 +342,19 @@ def test_m_bus_without_dlms_is_named() -> None:
     frames, decoder = decoded(mbus(0x72, bytes(12), 0x08, 1))
     assert decoder.formats == {"": framing.MBUS}
     assert said(frames[0]) == "RSP-UD 1, CI 72, not DLMS"
+
+
+@pytest.mark.parametrize("piece", [1, 7, 1 << 20])
+def test_a_ciphered_p1_port(piece: int) -> None:
+    """general-glo-ciphering with nothing around it, telegram after telegram."""
+    keys = Keys()
+    keys.add(given(EK, AK), [])
+    decoder = Decoder(AUTO, keys)
+    line = ALONE[framing.CIPHERED_P1] * 3
+    frames = []
+    for at in range(0, len(line), piece):
+        frames += decoder.feed(Chunk(line[at : at + piece]))
+    assert len(frames) == 3 and decoder.formats == {"": framing.CIPHERED_P1}
+    assert not decoder.end() and not decoder.damage
+    assert all("1-0:1.8.0(000007001*Wh)" in said(frame) for frame in frames)
+    assert "keys of given" in said(frames[0]) and "NOT AUTHENTICATED" not in said(frames[0])
