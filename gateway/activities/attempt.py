@@ -122,7 +122,9 @@ class Attempts:
             errand = _Errand(activity.of(row), order, limit_ms, heartbeat, traffic or Traffic())
             return await self._over_paths(meter, access, errand)
         except ModelError as error:
-            return Result(KO, error.reason, one_line(str(error))), ""
+            # A model that is not here is on its way, or to be sent: no fault of the meter's.
+            outcome = HINDERED if error.reason == "unknown-model" else KO
+            return Result(outcome, error.reason, one_line(str(error))), ""
         except InventoryError as error:
             return Result(KO, "no-keys", one_line(str(error))), ""
         except CounterError as error:

@@ -6,6 +6,7 @@ import asyncio
 
 from gateway.activities.attempt import Attempts
 from gateway.contract.kinds import READ
+from gateway.contract.model import Model
 from gateway.dlms import apdu
 from gateway.dlms.apdu import acse
 from gateway.dlms.data import axdr
@@ -30,6 +31,7 @@ from hal.sim.storage import MemoryStorage
 from tests.contract.here import SystemCrypto
 from tests.portable.meters.test_network import PLC, ScriptedModem
 from tests.portable.support import random_bytes, run
+from tests.portable.uplink.support import TRUST, signed
 
 CRYPTO = SystemCrypto()
 TIMEOUT_MS = 1000
@@ -69,10 +71,12 @@ def attempt(
     before=None,
     links=0,
     storage=None,
+    model="",
 ):
     """(result, path, storage) of one attempt at reading."""
     storage = storage or MemoryStorage()
-    storage.replace(METERS, ('{"serial": "M1", "paths": [%s]}' % paths).encode())
+    named = '"model": "%s", ' % model if model else ""
+    storage.replace(METERS, ('{"serial": "M1", %s"paths": [%s]}' % (named, paths)).encode())
     if keys:
         line = '{"serial": "M1", "ek": "%s", "ak": "%s"}' % ("01" * 16, "02" * 16)
         storage.replace(KEYS, line.encode())
@@ -284,6 +288,23 @@ def test_a_slot_that_never_comes_says_nothing_of_the_meter():
     result, _, _ = attempt(plc, rf, attempt_ms=20000, before=occupy, links=2)
     assert "plc: no slot within 5 s" in result.detail
     assert plc.sent == [] and len(rf.sent) == TRIES
+
+
+def test_a_model_that_is_not_here_is_waited_for():
+    plc = AnsweringModem("plc", silent)
+    result, path, _ = attempt(plc, AnsweringModem("rf", silent), model="unheard-of")
+    assert (result.outcome, result.reason, path) == ("HINDERED", "unknown-model", "")
+    assert "unheard-of" in result.detail and plc.sent == []
+
+
+def test_a_model_that_wants_what_we_cannot_do():
+    storage = MemoryStorage()
+    ecdsa = Model("x", 1, "", mechanism=7).to_payload()
+    Inventory(storage).models().take(signed(ecdsa), TRUST, CRYPTO)
+    plc = AnsweringModem("plc", silent)
+    result, _, _ = attempt(plc, AnsweringModem("rf", silent), storage=storage, model="x")
+    assert (result.outcome, result.reason) == ("KO", "model-unfit")
+    assert "authentication 7" in result.detail and plc.sent == []
 
 
 def test_no_keys_no_attempt():
