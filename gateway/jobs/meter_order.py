@@ -2,8 +2,9 @@
 
 What an operator wants: most meters done early, and the rest not forgotten. So
 
-    first   meters that only needed time (WAIT) and have had it, and those at which a restart
-            interrupted us: little is left to do there, or half is done
+    first   meters that only needed time (WAIT) and have had it, those that we were kept from
+            (HINDERED), and those at which a restart interrupted us: little is left to do there, or
+            half is done
     then    first tries, the cheapest for the medium first: near ones that lose nothing
     last    what has failed before, in the order of the job
 

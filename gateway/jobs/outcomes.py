@@ -19,9 +19,12 @@ if TYPE_CHECKING:
 
 MAX_BACKOFF_S = 3600
 # An execution that something of ours hinders waits until that is over, and at least so long in
-# seconds, doubled with each time in a row: (first, most), where it is known when and where not.
+# seconds, doubled with each time in a row: (first, most). Where it is known when that will be;
+# where it is seen when it is over, before an attempt begins; and where neither holds.
 KNOWN_S = (1, 60)
+SEEN_S = (5, 60)
 UNKNOWN_S = (30, 3600)
+_SEEN = ("modem-gone", "modem-busy", "no-slot", "network-forming")
 _JITTER_PERCENT = 25
 # A meter that needs time (WAIT) is asked again for so long before that is a failure too.
 WAIT_LIMIT_MS = 7200000
@@ -62,8 +65,9 @@ class Outcomes:
         self._hindered: dict[tuple[int, int], int] = {}  # (seq, index): how often in a row
 
     def waited(self, entry: Entry) -> list[int]:
-        """Those, by index, that needed time when they were last tried."""
-        return [index for seq, index in self._waits if seq == entry.seq]
+        """Those, by index, that needed time when they were tried, or that we were kept from."""
+        held = list(self._waits) + list(self._hindered)
+        return [index for seq, index in held if seq == entry.seq]
 
     def keep(self, open_jobs: list[int]) -> None:
         """Forget how long the meters of all other jobs (by seq) have waited."""
@@ -139,7 +143,9 @@ class Outcomes:
             return
         times = self._hindered.get(place, 0)
         self._hindered[place] = times + 1
-        first_s, most_s = KNOWN_S if result.wait_s else UNKNOWN_S
+        first_s, most_s = SEEN_S if hindrance in _SEEN else UNKNOWN_S
+        if result.wait_s:
+            first_s, most_s = KNOWN_S
         wait_s = max(result.wait_s, min(first_s << times, most_s))
         self._ledger.again(entry.seq, index, hindrance, wait_s * 1000, False)
 

@@ -46,7 +46,8 @@ def test_it_waits_until_it_is_over_and_costs_no_try() -> None:
 
 def test_who_is_hindered_for_longer_is_looked_at_more_seldom() -> None:
     for result, first, last in (
-        (GONE, [0, 30, 60, 120], 3600),
+        (GONE, [0, 5, 10, 20], 60),
+        (Result(HINDERED, "too-long"), [0, 30, 60, 120], 3600),
         (Result(HINDERED, "radio-budget", "", None, 1), [0, 1, 2, 4], 60),
     ):
         world = World()
@@ -147,3 +148,17 @@ def test_nothing_is_kept_of_jobs_that_have_ended() -> None:
     world.queue.expire()
     world.queue.expire()
     assert world.queue._outcomes._hindered == {}
+
+
+def test_it_has_its_turn_as_soon_as_it_is_over_among_many() -> None:
+    world = World()
+    world.job(1, ["M%d" % number for number in range(10)])
+    first = world.must_take()
+    others = [world.must_take() for _ in range(5)]
+    done(world.queue, first, GONE)
+    for execution in others:
+        done(world.queue, execution, Result(OK, "applied"))
+    world.clock.advance(4_999)
+    assert world.must_take().serial == "M6"
+    world.clock.advance(1)
+    assert world.must_take().serial == first.serial
