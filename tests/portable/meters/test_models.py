@@ -9,7 +9,7 @@ from gateway.meters import built_in_models
 from gateway.meters.inventory import MODEL_FILES
 from gateway.meters.model_error import ModelError
 from gateway.meters.models import CACHED, Models
-from hal.sim.storage import MemoryStorage
+from hal.sim.storage import SURVIVALS, MemoryStorage, PowerCut
 from tests.portable.support import raises
 from tests.portable.uplink.support import OTHER_TRUST, TRUST, crypto, signed
 
@@ -126,3 +126,24 @@ def test_places_come_back():
     take(Models(storage), model(serial=place, firmware=None))
     found = Models(storage).model("x")
     assert found.serial == place and found.firmware is None
+
+
+def test_a_power_cut_leaves_the_old_model_or_the_new_one():
+    for survival in SURVIVALS:
+        for cut in range(10):
+            storage = MemoryStorage()
+            models = Models(storage)
+            take(models, model())
+            storage.arm(cut, survival)
+            try:
+                take(models, model(number=2))
+                done = True
+            except PowerCut:
+                done = False
+            after = Models(storage.after_cut())
+            assert after.model("x").number in ((2,) if done else (1, 2))
+            assert after.stored() == [("x", after.model("x").number)]
+            if done:
+                break
+        else:
+            raise AssertionError("never done")
