@@ -63,7 +63,7 @@ class Access:
             self.secret,
             self.keys,
             model.max_pdu,
-            Protection(FORMS[model.form], model.policy),
+            Protection(FORMS[model.form], model.policy, dialect=model.dialect),
             self.algorithm,
             services=model.services,
             referencing=self.referencing,

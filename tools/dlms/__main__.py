@@ -11,7 +11,7 @@ from typing import NoReturn
 
 from gateway.dlms.data import obis
 from gateway.dlms.errors import DlmsError
-from gateway.dlms.protection.policy import FORMS, KEY_SOURCES
+from gateway.dlms.protection.policy import DIALECTS, FORMS, KEY_SOURCES
 from gateway.version import VERSION
 from hal.ports import PortError
 from tools.dlms import (
@@ -221,6 +221,7 @@ def _add_options(parser: argparse.ArgumentParser, again: bool) -> None:
     add("--policy", choices=list(POLICIES), help="default both")
     add("--signed", False, action="store_true", help="general-signing around every APDU")
     add("--key-source", choices=list(KEY_SOURCES), help="of general-ciphering; default identified")
+    add("--dialect", choices=list(DIALECTS), help="of general-ciphering and -signing")
     add("--master", metavar="HEX", help="master key (KEK)")
     add("--signing-key", type=Path, metavar="PEM", help="own private key")
     add("--peer-signing", type=Path, metavar="PEM", help="the meter's public key or certificate")

@@ -15,6 +15,7 @@ from gateway.dlms.errors import DlmsError, ProtocolError, SecurityFailed
 from gateway.dlms.protection import envelope, policy
 from gateway.dlms.protection.keyring import TITLE_SIZE, Keys
 from gateway.dlms.protection.policy import (
+    DIALECTS,
     GENERAL_CIPHERING,
     GENERAL_DED,
     GENERAL_GLO,
@@ -93,6 +94,7 @@ class Opener:
         self._ciphered = options.policy is not None
         self._peer_title: bytes = options.peer_title or b""
         self._policy = due
+        self._dialect = DIALECTS.index(options.dialect or DIALECTS[0])
         self._crypto = crypto
         self._keys = keys
         self._ek = ek
@@ -175,7 +177,7 @@ class Opener:
                     self._keys,
                     _never,
                     title,
-                    protection=Protection(form, due, source),
+                    protection=Protection(form, due, source, dialect=self._dialect),
                     responder=signed or source != policy.IDENTIFIED,
                 )
             except ValueError as error:

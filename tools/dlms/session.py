@@ -31,8 +31,10 @@ from gateway.dlms.protection.keyring import Keys
 from gateway.dlms.protection.policy import (
     AUTHENTICATED,
     AUTHENTICATED_ENCRYPTED,
+    DIALECTS,
     ENCRYPTED,
     FORMS,
+    GREEN_BOOK,
     Protection,
 )
 from gateway.dlms.protection.security_setup import invocation_counter
@@ -172,19 +174,21 @@ class Settings:
         self, options: argparse.Namespace, keys: Keys | None, public: bool
     ) -> Protection | None:
         """None: what the association takes by itself."""
-        given = (options.protection, options.policy, options.key_source)
+        given = (options.protection, options.policy, options.key_source, options.dialect)
         by_model = options.model is not None and not public
-        if given == (None, None, None) and not options.signed and not by_model:
+        if given == (None, None, None, None) and not options.signed and not by_model:
             return None
         form = "glo" if keys is not None and keys.ek else "plain"
-        policy = AUTHENTICATED_ENCRYPTED
+        policy, dialect = AUTHENTICATED_ENCRYPTED, GREEN_BOOK
         if by_model:
             form, policy = FORMS[self.model.form], self.model.policy
+            dialect = self.model.dialect
         return Protection(
             options.protection or form,
             POLICIES[options.policy] if options.policy else policy,
             options.key_source or "identified",
             options.signed,
+            DIALECTS.index(options.dialect) if options.dialect else dialect,
         )
 
     def _local_key(self, options: argparse.Namespace) -> LocalKey | None:

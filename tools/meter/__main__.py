@@ -230,6 +230,11 @@ def _add_security(parser: argparse.ArgumentParser) -> None:
         help="insist on this key of general-ciphering; default: whichever the client takes",
     )
     group.add_argument("--signed", action="store_true", help="insist on general-signing")
+    group.add_argument(
+        "--other-dialect",
+        action="store_true",
+        help="reckon general-ciphering and -signing as some head-ends' libraries do",
+    )
 
 
 def _add_outputs(parser: argparse.ArgumentParser) -> None:
@@ -354,7 +359,11 @@ def _serve(options: argparse.Namespace) -> int:
         password=options.password.encode(),
         mechanism=None if options.auth is None else MECHANISMS[options.auth],
         demand=Demand(
-            options.protection, POLICIES[options.policy], options.key_source, options.signed
+            options.protection,
+            POLICIES[options.policy],
+            options.key_source,
+            options.signed,
+            options.other_dialect,
         ),
         short_names=_base_names(options.short_names),
     )

@@ -70,12 +70,16 @@ class Stale(Exception):
 class Demand:
     """What the meter insists on: a form (None: whichever the client takes; "glo" and "ded" by
     service or general, for ACCESS has no other; "plain": no ciphering, but `signed` if that is
-    on), bits of the security control, for general-ciphering a key (None: any), and a signature."""
+    on), bits of the security control, for general-ciphering a key (None: any), and a signature.
+    `other`: it speaks the dialect of some head-ends' libraries, not the Green Book's: the parties
+    are not under the tag, the content is signed without its length, an ephemeral key as 01 || x ||
+    y, what suite 2 derives for an envelope is cut to 16 bytes, and transactions need no names."""
 
     form: str | None = None
     policy: int = AUTHENTICATED | ENCRYPTED
     key: str | None = None
     signed: bool = False
+    other: bool = False
 
 
 class Secrets(Protocol):
@@ -350,12 +354,13 @@ class Guard:
         else:
             parties = self._parties()
             info, key = self._answering_key()
-            content = self._sealed(key, plain, parties, counter)
+            content = self._sealed(key, plain, self._proven(parties), counter)
             done = bytes([GENERAL_CIPHERING]) + parties + info + octets(content)
         if not self._signed:
             return done
         signed = self._parties() + octets(done)
-        signature = sign(self.own.suite, self.own.signing, signed)
+        over = self._parties() + done if self.own.demand.other else signed
+        signature = sign(self.own.suite, self.own.signing, over)
         return bytes([GENERAL_SIGNING]) + signed + octets(signature)
 
     def seal_unasked(self, plain: bytes) -> bytes:
@@ -426,7 +431,7 @@ class Guard:
         self._key = name
         content = reader.octets()
         reader.end()
-        plain, counter = self._opened(key, content, parties)
+        plain, counter = self._opened(key, content, self._proven(parties))
         if name == "identified":
             self._advance(counter)
         else:  # keys of their own each time: their counters may begin anew
@@ -439,13 +444,26 @@ class Guard:
         purpose = FOR_CIPHERING[own.suite]
         if scheme == b"\x02":
             info = self.client + octets(transaction) + own.title
-            return "static", agree(own.suite, static, own.client_agreement, purpose, info)
+            return "static", self._cut(
+                agree(own.suite, static, own.client_agreement, purpose, info)
+            )
         if scheme != b"\x01":
             raise Damaged("another scheme of key agreement")
         ephemeral, signature = data[: len(data) // 2], data[len(data) // 2 :]
-        if not signature_fits(own.suite, own.client_signing, ephemeral, signature):
+        proven = self._ephemeral(ephemeral)
+        if not signature_fits(own.suite, own.client_signing, proven, signature):
             raise Damaged("an ephemeral key that the client did not sign")
-        return "one-pass", agree(own.suite, static, ephemeral, purpose, self.client + own.title)
+        key = agree(own.suite, static, ephemeral, purpose, self.client + own.title)
+        return "one-pass", self._cut(key)
+
+    def _proven(self, parties: bytes) -> bytes:
+        return b"" if self.own.demand.other else parties
+
+    def _cut(self, key: bytes) -> bytes:
+        return key[:16] if self.own.demand.other else key
+
+    def _ephemeral(self, public: bytes) -> bytes:
+        return b"\x01" + public if self.own.demand.other else public
 
     def _answering_key(self) -> tuple[bytes, bytes]:
         """Key-info and key of an answer, of the same kind as the request's."""
@@ -460,18 +478,18 @@ class Guard:
             info = own.title + octets(self._transaction) + self.client
             static = private_key(own.suite, own.agreement)
             key = agree(own.suite, static, own.client_agreement, purpose, info)
-            return b"\x01\x02\x01\x02\x00", key
+            return b"\x01\x02\x01\x02\x00", self._cut(key)
         ephemeral = generate(own.suite)
         key = agree(own.suite, ephemeral, own.client_agreement, purpose, own.title + self.client)
         public = public_of(ephemeral)
-        data = public + sign(own.suite, own.signing, public)
-        return b"\x01\x02\x01\x01" + octets(data), key
+        data = public + sign(own.suite, own.signing, self._ephemeral(public))
+        return b"\x01\x02\x01\x01" + octets(data), self._cut(key)
 
     def _verified(self, raw: bytes) -> tuple[int, bytes]:
         reader = Reader(raw, 1)
-        transaction, _ = self._parties_from(reader)
+        transaction, parties = self._parties_from(reader)
         content = reader.octets()
-        signed = raw[1 : reader.position]
+        signed = parties + content if self.own.demand.other else raw[1 : reader.position]
         signature = reader.octets()
         reader.end()
         own = self.own

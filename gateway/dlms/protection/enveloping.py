@@ -18,6 +18,7 @@ from gateway.dlms.protection.policy import (
     GENERAL_CIPHERING,
     IDENTIFIED,
     ONE_PASS,
+    OTHER,
     PLAIN,
     STATIC,
     WRAPPED,
@@ -34,7 +35,8 @@ if TYPE_CHECKING:
     from hal.ports import AesGcm, Crypto
 
 TRANSACTION_SIZE = 8
-_PARTIES_SIZE = 1 + TRANSACTION_SIZE + 2 * (1 + TITLE_SIZE) + 2
+_PARTIES_SIZE = 1 + 2 * (1 + TITLE_SIZE) + 2  # without the transaction's name
+_CUT = 16  # bytes of a derived key in the other dialect
 _HEAD = ">BI"  # security control, invocation counter
 
 # (kind, number, parameters) of a key-info: the source of the key
@@ -51,15 +53,15 @@ class Enveloping:
     have names of any length. Where an invocation counter shows what is new, nothing else has to;
     else transaction and counter together are higher than those before."""
 
-    __slots__ = ("_ciphering", "_crypto", "_done", "_last", "_name", "_responder", "_transaction")
+    __slots__ = ("_ciphering", "_crypto", "_done", "_last", "_name", "_other", "_responder")
 
     def __init__(self, ciphering: Ciphering, crypto: Crypto, responder: bool) -> None:
         self._ciphering = ciphering
         self._crypto = crypto
         self._responder = responder
-        self._transaction = 0  # the last one asked by us
-        self._done = True  # it has been answered
-        self._last = (0, 0)  # of a responder: the last one, and its invocation counter
+        self._other = ciphering.protection.dialect == OTHER
+        self._done = True  # the transaction under way has been answered
+        self._last = (0, -1)  # the last transaction heard of, and its invocation counter
         self._name = b""  # of the transaction under way, as it is on the wire
 
     # ------------------------------------------------------------ sending
@@ -77,7 +79,8 @@ class Enveloping:
         if not protection.signed:
             return done
         signed = envelope.signed_part(parties, done)
-        return envelope.signing_apdu(signed, sign(self._crypto, ciphering.keys, signed))
+        over = parties.encode() + done if self._other else signed
+        return envelope.signing_apdu(signed, sign(self._crypto, ciphering.keys, over))
 
     def overhead(self, size: int, ciphered: int) -> int:
         """What is added to a plain APDU of `size` bytes, of which the ciphered service has
@@ -85,9 +88,9 @@ class Enveloping:
         protection = self._ciphering.protection
         done = size + ciphered
         if protection.form == GENERAL_CIPHERING:
-            done += _PARTIES_SIZE + self._key_info_size()
+            done += self._parties_size() + self._key_info_size()
         if protection.signed:
-            done += length_size(done) + 1 + _PARTIES_SIZE
+            done += length_size(done) + 1 + self._parties_size()
             signature = self._ciphering.keys.suite.public_size
             done += length_size(signature) + signature
         return done - size
@@ -96,7 +99,7 @@ class Enveloping:
         ciphering = self._ciphering
         info, gcm = self._key_to_send(parties)
         counter = ciphering.counter()
-        body = ciphering.sealed(gcm, counter, plain, parties.encode())
+        body = ciphering.sealed(gcm, counter, plain, self._proven(parties))
         content = pack(_HEAD, ciphering.control, counter) + body
         return envelope.ciphering_apdu(parties, info, content)
 
@@ -113,7 +116,7 @@ class Enveloping:
             return KeyInfo(envelope.WRAPPED, envelope.MASTER_KEY, wrapped), crypto.aes_gcm(key)
         if source == ONE_PASS:
             private, public = crypto.ec_generate(suite.curve)
-            data = public + sign(crypto, keys, public)
+            data = public + sign(crypto, keys, self._ephemeral(public))
             info = KeyInfo(envelope.AGREED, 0, data, envelope.ONE_PASS)
             shared = crypto.ecdh(suite.curve, private, keys.peer_agreement)
         else:
@@ -128,16 +131,27 @@ class Enveloping:
             party_u += bytes((len(parties.transaction),)) + parties.transaction
         suite = self._ciphering.keys.suite
         key = derived_key(self._crypto, suite, shared, suite.ciphering, party_u, parties.recipient)
-        return self._crypto.aes_gcm(key)
+        return self._crypto.aes_gcm(key[:_CUT] if self._other else key)
+
+    def _ephemeral(self, public: bytes) -> bytes:
+        """What is signed of the originator's ephemeral key."""
+        return envelope.ONE_PASS + public if self._other else public
+
+    def _proven(self, parties: Parties) -> bytes:
+        """What the tag covers of them."""
+        return b"" if self._other else parties.encode()
 
     def _parties(self) -> Parties:
         ciphering = self._ciphering
         ciphering.check_title()
         if not self._responder:
-            self._transaction = ciphering.counter()
             self._done = False
-            self._name = self._transaction.to_bytes(TRANSACTION_SIZE, "big")
+            if not self._other:
+                self._name = ciphering.counter().to_bytes(TRANSACTION_SIZE, "big")
         return Parties(self._name, ciphering.keys.system_title, ciphering.peer_title)
+
+    def _parties_size(self) -> int:
+        return _PARTIES_SIZE + (0 if self._other else TRANSACTION_SIZE)
 
     def _key_info_size(self) -> int:
         suite = self._ciphering.keys.suite
@@ -165,6 +179,8 @@ class Enveloping:
         ciphering = self._ciphering
         parties, content, signed, signature = envelope.signing_parts(protected)
         self._check_parties(parties)
+        if self._other:
+            signed = parties.encode() + content
         if not is_signed(self._crypto, ciphering.keys, signed, signature):
             raise SecurityFailed("the signature of an APDU does not verify; check the keys")
         if not content:
@@ -196,7 +212,7 @@ class Enveloping:
         if info.kind != envelope.IDENTIFIED:
             self._check_transaction(parties)
         channel, gcm = self._key_received(parties, info)
-        plain, counter = ciphering.opened(gcm, content, parties.encode())
+        plain, counter = ciphering.opened(gcm, content, self._proven(parties))
         return plain, channel, counter, parties
 
     def _key_received(self, parties: Parties, info: KeyInfo) -> tuple[Channel | None, AesGcm]:
@@ -221,7 +237,7 @@ class Enveloping:
             else:
                 size = keys.suite.public_size
                 public = info.data[:size]
-                if not is_signed(crypto, keys, public, info.data[size:]):
+                if not is_signed(crypto, keys, self._ephemeral(public), info.data[size:]):
                     raise SecurityFailed("the peer's ephemeral key is not signed by the peer")
                 shared = crypto.ecdh(curve, keys.agreement, public)
         except CryptoError as error:
@@ -237,7 +253,7 @@ class Enveloping:
             raise Replayed("the answer of transaction %d came again" % number)
         if channel is not None:
             channel.take(counter)
-        elif self._responder:
+        elif self._responder or self._other:
             if (number, counter) <= self._last:
                 raise Replayed("transaction %d came again" % number)
             self._last = (number, counter)

@@ -28,6 +28,14 @@ ONE_PASS = "one-pass"
 STATIC = "static"
 KEY_SOURCES = (IDENTIFIED, WRAPPED, ONE_PASS, STATIC)
 
+# How the envelopes of general-ciphering and general-signing are reckoned. Meters of the other
+# dialect authenticate security control and key only, not the parties; sign the content without its
+# length; sign an ephemeral key as 01 || x || y; cut what suite 2 derives to 16 bytes; and name no
+# transaction. Which one a meter speaks is agreed before: one is never taken for want of the other.
+GREEN_BOOK = 0
+OTHER = 1
+DIALECTS = ("green-book", "other")
+
 
 class Protection:
     """How the APDUs of an association are protected.
@@ -35,10 +43,10 @@ class Protection:
     `form`: one of FORMS. `policy`: AUTHENTICATED, ENCRYPTED or both; what is received must have at
     least this. ENCRYPTED alone has no tag: a change on the way goes unnoticed, and the standard
     has it for old meters only. `key`: one of KEY_SOURCES, for general-ciphering. `signed`: every
-    request and response is signed too (general-signing).
+    request and response is signed too (general-signing). `dialect`: GREEN_BOOK or OTHER.
     """
 
-    __slots__ = ("form", "key", "policy", "signed")
+    __slots__ = ("dialect", "form", "key", "policy", "signed")
 
     def __init__(
         self,
@@ -46,6 +54,7 @@ class Protection:
         policy: int = AUTHENTICATED_ENCRYPTED,
         key: str = IDENTIFIED,
         signed: bool = False,
+        dialect: int = GREEN_BOOK,
     ) -> None:
         if form not in FORMS:
             raise ValueError("protection %r: expected one of %s" % (form, ", ".join(FORMS)))
@@ -53,6 +62,10 @@ class Protection:
             raise ValueError("policy 0x%02x: expected 0x10, 0x20 or 0x30" % policy)
         if key not in KEY_SOURCES:
             raise ValueError("key %r: expected one of %s" % (key, ", ".join(KEY_SOURCES)))
+        if dialect == OTHER and signed and form == PLAIN:
+            # No transaction is named and no counter told: nothing would show what is a replay.
+            raise ValueError("in the other dialect what is signed has to be ciphered too")
+        self.dialect = dialect
         self.form = form
         self.policy = policy
         self.key = key

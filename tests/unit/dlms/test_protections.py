@@ -43,6 +43,7 @@ from gateway.dlms.protection.policy import (
     GLO,
     IDENTIFIED,
     ONE_PASS,
+    OTHER,
     PLAIN,
     STATIC,
     WRAPPED,
@@ -225,21 +226,30 @@ PUBLIC_KEY_FORMS = [
     Protection(GENERAL_CIPHERING, key=ONE_PASS, signed=True),
     Protection(GENERAL_CIPHERING, key=STATIC, signed=True),
 ]
+OTHER_DIALECT = [
+    Protection(GENERAL_CIPHERING, key=ONE_PASS, dialect=OTHER),
+    Protection(GENERAL_CIPHERING, key=STATIC, dialect=OTHER),
+    Protection(GLO, signed=True, dialect=OTHER),
+    Protection(GENERAL_CIPHERING, key=ONE_PASS, signed=True, dialect=OTHER),
+]
 CASES = [(suite, how) for suite in (0, 1, 2) for how in FORMS]
+CASES += [(0, Protection(GENERAL_CIPHERING, key=WRAPPED, dialect=OTHER))]
+CASES += [(suite, how) for suite in (1, 2) for how in OTHER_DIALECT]
 CASES += [(suite, how) for suite in (1, 2) for how in PUBLIC_KEY_FORMS]
 
 
 def label(value: object) -> str:
     if isinstance(value, Protection):
         parts = [value.form, "%02x" % value.policy, value.key]
-        return "-".join(parts + (["signed"] if value.signed else []))
+        parts += ["signed"] * value.signed + ["other"] * (value.dialect == OTHER)
+        return "-".join(parts)
     if isinstance(value, dict):
         return "-".join(value)  # not the keys themselves, some of which are new each time
     return str(value)
 
 
 def demand_of(how: Protection) -> Demand:
-    return Demand(how.form, how.policy, how.key, how.signed)
+    return Demand(how.form, how.policy, how.key, how.signed, how.dialect == OTHER)
 
 
 def pair(suite: int, how: Protection) -> tuple[MeterServer, Association]:

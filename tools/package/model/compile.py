@@ -88,7 +88,6 @@ POLICIES = {
     "authenticated": policy.AUTHENTICATED,
     "encrypted": policy.ENCRYPTED,
 }
-DIALECTS = ("green-book", "other")
 KEYS = ("unicast", "broadcast", "authentication", "master")  # places are key ids
 ENVELOPE = 128  # octets that a signature takes, and room
 PROFILE_GENERIC = 7
@@ -227,7 +226,7 @@ SECTIONS: dict[str, dict[str, tuple[str, Reader]]] = {
         "mechanism": ("mechanism", _numbered(MECHANISMS)),
         "protection": ("form", _numbered(policy.FORMS)),
         "policy": ("policy", _word(POLICIES)),
-        "dialect": ("dialect", _numbered(DIALECTS)),
+        "dialect": ("dialect", _numbered(policy.DIALECTS)),
         "association": ("association", values.logical_name),
         "security-setup": ("security_setup", values.logical_name),
         "key-order": ("key_order", _words({word: i for i, word in enumerate(KEYS)}, 4)),

@@ -13,7 +13,6 @@ from gateway.dlms.data import obis
 from gateway.dlms.protection import policy
 from tools.cosem import names
 from tools.package.model.compile import (
-    DIALECTS,
     KEYS,
     MECHANISMS,
     POLICIES,
@@ -96,7 +95,7 @@ def _said(model: Model) -> list[tuple[str, str]]:
         ),
         ("Referencing", REFERENCING[model.referencing]),
         ("Authentication", "%s, %s" % (MECHANISMS[model.mechanism], obis.text(model.association))),
-        ("Protection", "%s; dialect %s" % (protection, DIALECTS[model.dialect])),
+        ("Protection", "%s; dialect %s" % (protection, policy.DIALECTS[model.dialect])),
         (
             "Keys",
             "%s, in the order %s"
