@@ -219,3 +219,18 @@ def meter(data: bytes) -> None:
         if len(piece) > 1:
             for answer in server.answers(piece[0] & 0x11, 1, piece[1:]):
                 assert len(answer) <= 256
+
+
+@target
+def meter_short(data: bytes) -> None:
+    """The virtual meter with short names against any client, let in by its password."""
+    built = device.build_meter(
+        "AMI1", password=b"12345678", source=lambda: 1_700_000_000.0, short_names={}
+    )
+    server = MeterServer(built, 256)
+    initiate = acse.InitiateRequest(client.PROPOSED_SN, 256).encode()
+    aarq = acse.Aarq(acse.SN, initiate, b"", acse.LOW, b"12345678")
+    assert acse.Aare.decode(server.handle(1, 1, aarq.encode()) or b"").result == acse.ACCEPTED
+    for piece in pieces(data):
+        for answer in server.answers(1, 1, piece):
+            assert len(answer) <= 256
