@@ -1,8 +1,9 @@
 """rekey: give the meter a new encryption and authentication key (class 64).
 
 By transfer, wrapped with the master key, or by agreement (suites 1 and 2). The meter forgets the
-old keys at once, so the new ones are in a file of their own before they go out, and take the old
-ones' place in keys.jsonl when the meter has said that it took them. They are never shown.
+old keys at once, so the new ones are in a file of their own before they go out. Whatever the meter
+answers, a new association shows which keys it holds: the new ones then take the old ones' place in
+keys.jsonl, or are dropped. They are never shown.
 """
 
 from __future__ import annotations
@@ -11,13 +12,15 @@ import argparse
 import json
 import os
 from pathlib import Path
+from typing import Any
 
 from gateway.dlms.client.client import Client
 from gateway.dlms.data import axdr
-from gateway.dlms.errors import ActionRefused, DlmsError, ProtocolError
+from gateway.dlms.errors import ActionRefused, DlmsError, NoAnswer, ProtocolError
 from gateway.dlms.protection import key_agreement
 from gateway.dlms.protection import security_setup as keys
 from gateway.dlms.protection.keyring import Keys
+from hal.ports import ModemError
 from tools.dlms.failure import DONE, CallProblem, Failed, one_line
 from tools.dlms.output import print_json, say
 from tools.dlms.session import Settings, conversation
@@ -35,50 +38,114 @@ async def rekey(options: argparse.Namespace, settings: Settings) -> int:
         raise CallProblem("rekey --agree needs --signing-key and --peer-signing, suite 1 or 2")
     store = KeyStore(options.keys, options.serial)
     store.check()
-    async with conversation(settings) as client:
-        if options.agree:
-            fresh = await _agreed(client, settings, held)
-            store.keep(fresh)
-        else:
-            fresh = await _transferred(client, settings, held, store)
-        settings.go_on_with(fresh)
-        store.replace(fresh)
-        # under the new keys, or not at all
-        await client.get(keys.SECURITY_SETUP, settings.model.security_setup, _SUITE)
+    change = Change(settings, held, store)
+    await change.run(options.agree)
+    held_now = await change.proven()
+    if held_now is None:
+        raise Failed(change.unproven())
+    if held_now is held:
+        store.forget()
+        raise Failed(
+            "%sthe meter takes its old keys in a new association: nothing has changed, try again"
+            % change.lost
+        )
+    store.replace(held_now)
     if settings.json:
         print_json({"serial": options.serial, "rekeyed": True})
     else:
-        say("%s: new keys, proven; they are in %s" % (options.serial, options.keys))
+        say(
+            "%s: %snew keys, proven in a new association; they are in %s"
+            % (options.serial, change.lost, options.keys)
+        )
     return DONE
 
 
-async def _transferred(client: Client, settings: Settings, held: Keys, store: KeyStore) -> Keys:
-    size = held.suite.key_size
-    ek, ak = settings.crypto.random(size), settings.crypto.random(size)
-    store.keep(held.replaced(ek, ak))
-    fresh = [(keys.UNICAST, ek), (keys.AUTHENTICATION, ak)]
-    try:
-        return await keys.transfer(
-            client, settings.crypto, held, fresh, settings.model.security_setup
+class Change:
+    """One change of a meter's keys, from `held`. `lost`: that the meter's answer did not come, in
+    words, "" where it did."""
+
+    def __init__(self, settings: Settings, held: Keys, store: KeyStore) -> None:
+        self._settings = settings
+        self._held = held
+        self._store = store
+        self._fresh: Keys | None = None  # None: they follow from an answer that is lost
+        self._silent = False
+        self.lost = ""
+
+    async def run(self, agree: bool) -> None:
+        """ActionRefused: the meter keeps the old keys. A lost answer is no error here."""
+        async with conversation(self._settings) as client:
+            title = await self._title(client) if agree else b""
+            try:
+                if agree:
+                    await self._agree(client, title)
+                else:
+                    await self._transfer(client)
+            except ActionRefused:
+                self._store.forget()
+                raise
+            except (DlmsError, OSError) as error:
+                self.lost = "the answer to the change is lost (%s); " % one_line(error)
+
+    async def _transfer(self, client: Client) -> None:
+        settings, held = self._settings, self._held
+        size = held.suite.key_size
+        ek, ak = settings.crypto.random(size), settings.crypto.random(size)
+        self._fresh = held.replaced(ek, ak)
+        self._store.keep(self._fresh)
+        fresh = [(keys.UNICAST, ek), (keys.AUTHENTICATION, ak)]
+        name = settings.model.security_setup
+        await keys.transfer(client, settings.crypto, held, fresh, name)
+        settings.use(self._fresh)
+
+    async def _agree(self, client: Client, title: bytes) -> None:
+        settings = self._settings
+        wanted = [keys.UNICAST, keys.AUTHENTICATION]
+        name = settings.model.security_setup
+        self._fresh = await key_agreement.agree(
+            client, settings.crypto, self._held, wanted, title, name
         )
-    except ActionRefused:
-        store.forget()  # the meter keeps the old ones
-        raise
-    except (DlmsError, OSError) as error:
-        raise Failed(
-            "%s; whether the meter has taken the new keys is not known: they are in %s"
-            % (one_line(error), store.pending)
-        ) from None
+        self._store.keep(self._fresh)
+        settings.use(self._fresh)
 
+    async def _title(self, client: Client) -> bytes:
+        name = self._settings.model.security_setup
+        typed = axdr.decode(await client.get(keys.SECURITY_SETUP, name, _SERVER_TITLE))
+        if typed[0] != axdr.OCTET_STRING or len(typed[1]) != 8:
+            raise ProtocolError("server_system_title: expected 8 octets")
+        return bytes(typed[1])
 
-async def _agreed(client: Client, settings: Settings, held: Keys) -> Keys:
-    name = settings.model.security_setup
-    title = await client.get(keys.SECURITY_SETUP, name, _SERVER_TITLE)
-    typed = axdr.decode(title)
-    if typed[0] != axdr.OCTET_STRING or len(typed[1]) != 8:
-        raise ProtocolError("server_system_title: expected 8 octets")
-    wanted = [keys.UNICAST, keys.AUTHENTICATION]
-    return await key_agreement.agree(client, settings.crypto, held, wanted, bytes(typed[1]), name)
+    async def proven(self) -> Keys | None:
+        """The keys, new or else old, that the meter takes in an association of their own; None: it
+        takes none of them, or does not answer."""
+        for candidate in (self._fresh, self._held):
+            if candidate is None:
+                continue
+            self._settings.use(candidate)
+            try:
+                async with conversation(self._settings) as client:
+                    name = self._settings.model.security_setup
+                    await client.get(keys.SECURITY_SETUP, name, _SUITE)
+                    return candidate
+            except (NoAnswer, OSError, ModemError):
+                self._silent = True
+            except DlmsError:
+                pass  # not with these
+        return None
+
+    def unproven(self) -> str:
+        """What to tell when none are proven."""
+        silence = "; it may only not have answered: try them later" if self._silent else ""
+        if self._fresh is not None:
+            return (
+                "%sthe meter takes neither the new nor the old keys%s; the new ones are in %s"
+                % (self.lost, silence, self._store.pending)
+            )
+        return (
+            "%sthe meter takes the old keys no longer%s. If it has taken the ones that follow from"
+            " that answer, nobody knows them and this client is locked out: another client of the"
+            " meter, or its maker, has to set the keys" % (self.lost, silence)
+        )
 
 
 class KeyStore:
@@ -99,11 +166,11 @@ class KeyStore:
             )
 
     def keep(self, fresh: Keys) -> None:
-        row = {"serial": self._serial, "ek": fresh.ek.hex(), "ak": fresh.ak.hex()}
+        row = {"serial": self._serial} | _fields(fresh)
         _write(self.pending, json.dumps(row) + "\n")
 
     def forget(self) -> None:
-        self.pending.unlink()
+        self.pending.unlink(missing_ok=True)
 
     def replace(self, fresh: Keys) -> None:
         """Put the new keys in the line; all other lines and fields stay. Nothing waits any more."""
@@ -111,14 +178,20 @@ class KeyStore:
         for line in self._path.read_text().splitlines():
             row = json.loads(line)
             if row["serial"] == self._serial:
-                row["ek"], row["ak"] = fresh.ek.hex(), fresh.ak.hex()
-                line = json.dumps(row)
+                row.pop("counter", None)  # it was of the old keys
+                line = json.dumps(row | _fields(fresh))
             lines.append(line + "\n")
         part = self._path.with_name(self._path.name + ".part")
         part.unlink(missing_ok=True)
         _write(part, "".join(lines))
         os.replace(part, self._path)
         self.forget()
+
+
+def _fields(fresh: Keys) -> dict[str, Any]:
+    suite = fresh.suite.number
+    named: dict[str, Any] = {"suite": suite} if suite else {}
+    return named | {"ek": fresh.ek.hex(), "ak": fresh.ak.hex()}
 
 
 def _write(path: Path, text: str) -> None:

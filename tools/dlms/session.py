@@ -236,9 +236,10 @@ class Settings:
             raise CounterProblem("there is no key, and so no counter")
         return self.counter.next()
 
-    def go_on_with(self, fresh: Keys) -> None:
-        """The meter has new keys: they have counters of their own."""
-        self.counter = CounterFile(self._counter_path, fresh.system_title, fresh.ek)
+    def use(self, keys: Keys) -> None:
+        """From now on these keys, in new associations too; their counters are their own."""
+        self.association.keys = keys
+        self.counter = CounterFile(self._counter_path, keys.system_title, keys.ek)
 
     async def open(self, client_sap: int) -> Link:
         link = await open_link(
