@@ -218,8 +218,8 @@ class Settings:
             )
         except ValueError as error:
             raise CallProblem(str(error)) from None
-        if held.ek:
-            self.counter = CounterFile(path, title, held.ek)
+        if held.ek or keys.signing:  # the transactions of what is only signed are numbered too
+            self.counter = CounterFile(path, title, held.ek or keys.signing)
             least = held.counter or self.model.start
             if least > FIRST:
                 self.counter.start_at(least)

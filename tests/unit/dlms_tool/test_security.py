@@ -127,6 +127,23 @@ def test_public_keys(world: World, tool: Tool, tmp_path: Path, suite: int, more:
         assert secret.hex() not in ran.err
 
 
+@pytest.mark.parametrize("suite", [1, 2])
+def test_signatures_alone(world: World, tool: Tool, tmp_path: Path, suite: int) -> None:
+    """No symmetric key at all: the transactions are numbered for the signing key."""
+    keys = derive_test_keys(7, SERIAL, suite)
+    meter = build_meter(
+        SERIAL, keys=keys, mechanism=acse.HIGH_ECDSA, demand=Demand("plain", signed=True)
+    )
+    stand = Stand(world, meter)
+    options = ["--auth", "ecdsa", "--signed", "--suite", str(suite), *asymmetric(keys, tmp_path)]
+    for _ in range(2):
+        ran = tool(stand.tcp, "get", PERIOD, *options)
+        assert ran.status == 0, ran.err
+        assert "double-long-unsigned 3600" in ran.out
+    ran = tool(stand.tcp, "get", PERIOD, *options[:2], *options[3:])
+    assert ran.status == 1
+
+
 def test_secrets_that_are_written_are_not_shown(lls_stand: Stand, tool: Tool) -> None:
     secret = "association_ln 0.0.40.0.0.255 secret"
     options = ["--password", PASSWORD, "--trace"]
