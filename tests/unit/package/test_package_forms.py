@@ -286,6 +286,18 @@ def test_a_model_of_ones_own_has_its_tariffs(tmp_path: Path) -> None:
     assert "did you mean 'days'?" in problem
 
 
+def test_tariffs_that_are_named_are_scripts_the_meter_has(tmp_path: Path) -> None:
+    named = HEAD + "model: idis\n" + TARIFF + "  tariffs: {normal: 1, peak: 2}\n"
+    assert compiled(tmp_path, named).model == "idis"
+    table = named + "  table: 0.0.10.0.101.255\n"
+    days = next(step for step in compiled(tmp_path, table).steps if step.attribute == 9)
+    assert days.data.count(obis.parse("0.0.10.0.101.255")) == 4
+    (problem,) = problems(tmp_path, named.replace("22:00: normal", "22:00: script 3"))
+    assert "expected one of the scripts 1, 2 of 0.0.10.0.100.255, got 3 (at tariff.days)" in problem
+    found = problems(tmp_path, HEAD + "model: idis\n" + TARIFF)
+    assert "none is known: name them under `tariffs:`" in found[0]
+
+
 def test_other_models_have_other_words(tmp_path: Path) -> None:
     text = HEAD + "model: smr\nalarms: [clock invalid, last gasp]\n"
     assert [(step.obis[4], step.data.hex()) for step in compiled(tmp_path, text).steps] == [

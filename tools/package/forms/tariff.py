@@ -3,7 +3,8 @@ class 9).
 
     tariff:
       name: CHILE-2027.1
-      tariffs: {normal: 1, peak: 2}             # names for scripts, where the model has none
+      tariffs: {normal: 1, peak: 2}             # names for scripts the meter has, if the model
+                                                # tells none
       seasons:                                  # when each begins, in the order of the year
         WINTER: {from: 04-01, week: PEAK}
         SUMMER: {from: 10-01, week: FLAT}
@@ -14,7 +15,7 @@ class 9).
         working: {"00:00": normal, "18:00": peak, "22:00": normal}
         quiet: {"00:00": normal}
       holidays: {"01-01": quiet, "2027-04-02": quiet}     # each year, or once
-      activate: now                             # or a moment, "2027-01-01 00:00"
+      activate: now                             # or when, "2027-01-01 00:00", still to come
       scripts:                                  # only to write the table of scripts, all of it
         normal: {number: 1, do: [{write: data 0.0.96.14.0.255 value, value: {unsigned: 1}}]}
 
@@ -29,7 +30,7 @@ half, or the passive one where the moment is still to come.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 from rich.console import Group, RenderableType
 
@@ -104,10 +105,9 @@ class _Form:
         self._each(lambda item: self._read_holidays(item, made), self._fields.get("holidays"))
         return made
 
-    def _each(self, read: object, item: Item | None) -> None:
+    def _each(self, read: Callable[[Item], None], item: Item | None) -> None:
         if item is None:
             return
-        assert callable(read)
         try:
             read(item)
         except Problem as problem:
@@ -136,6 +136,8 @@ class _Form:
             script = script_number(number)
             self._check_number(number, script)
             self._tariffs[key.raw] = script
+            if self._numbers is None:  # nobody else knows of this table
+                self._plan.held.scripts.setdefault(self.table, set()).add(script)
 
     def _check_number(self, item: Item, script: int) -> None:
         if self._numbers and script not in self._numbers:
