@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import json
+from pathlib import Path
+
 import pytest
 
 from tests.unit.dlms_tool.conftest import KEYS, PASSWORD, SECRETS, SERIAL, Stand, Tool, World
+from tests.unit.dlms_tool.test_security import asymmetric
 from tools.meter import device
-from tools.meter.device import build_meter
+from tools.meter.device import build_meter, derive_test_keys
+from tools.meter.image import make_image
 
 
 @pytest.fixture
@@ -77,3 +82,37 @@ def test_without_it_the_meter_says_what_it_wants(world: World, tool: Tool) -> No
     )
     ran = tool(stand.tcp, "get", "data 0.0.42.0.0.255 value", "--password", PASSWORD, "--sn")
     assert ran.status == 0, ran.err
+
+
+PERIOD = "profile_generic 1.0.99.1.0.255 capture_period"
+
+
+def test_new_keys_by_transfer(short: Stand, tool: Tool, keys: list[str]) -> None:
+    ran = tool(short.tcp, "rekey", "--master", KEYS.master.hex(), "--sn", "--trace", *keys)
+    assert ran.status == 0, ran.err
+    assert not any(secret in ran.err + ran.out for secret in SECRETS)
+    assert tool(short.tcp, "get", PERIOD, "--sn", *keys).status == 0
+    old = ["--ek", KEYS.ek.hex(), "--ak", KEYS.ak.hex(), "--sn"]
+    assert tool(short.tcp, "get", PERIOD, *old).status == 1
+
+
+def test_new_keys_by_agreement(world: World, tool: Tool, tmp_path: Path) -> None:
+    own = derive_test_keys(7, SERIAL, 1)
+    stand = Stand(world, build_meter(SERIAL, keys=own, short_names={}))
+    path = tmp_path / "agreed.jsonl"
+    path.write_text(json.dumps({"serial": SERIAL, "ek": own.ek.hex(), "ak": own.ak.hex()}) + "\n")
+    options = ["--keys", str(path), "--serial", SERIAL, "--suite", "1", "--sn"]
+    options += asymmetric(own, tmp_path)
+    ran = tool(stand.tcp, "rekey", "--agree", *options)
+    assert ran.status == 0, ran.err
+    assert own.ek.hex() not in path.read_text()
+    assert tool(stand.tcp, "get", PERIOD, *options).status == 0
+
+
+def test_an_image(short: Stand, tool: Tool, keys: list[str], tmp_path: Path) -> None:
+    file = tmp_path / "firmware.img"
+    file.write_bytes(make_image("AMI-E450", "V03.00.00", bytes(range(256)) * 8))
+    options = ["--identifier", "V03", "--poll", "0.1", "--sn"]
+    ran = tool(short.tcp, "image", str(file), *options, *keys)
+    assert ran.status == 0, ran.err
+    assert short.meter.firmware == "V03.00.00"
