@@ -149,6 +149,7 @@ CALENDARS = [
         "expected numbers that rise, got 4",
     ),
     ([('{date: "*-12-25"}', '{date: "*-09-19"}')], "expected each date once"),
+    ([('{date: "*-12-25"}', '{date: "*-*-*"}')], "expected a month or a day, got *-*-*: every day"),
     (
         [
             (
@@ -313,6 +314,14 @@ OTHERS = [
             '{structure: [{long-unsigned: 3}, {octet-string: "1.0.32.7.0.255"}, {integer: 2}]}',
         ),
         "expected a logical name",
+    ),
+    (
+        write(
+            MONITOR + "monitored_value",
+            "{structure: [{long-unsigned: 8}, {octet-string: {obis: 0.0.1.0.0.255}}, "
+            "{integer: 2}]}",
+        ),
+        "expected a number to watch, got time, which is a date-time",
     ),
     # single action schedules
     (

@@ -127,6 +127,8 @@ def special_days(whole: Whole, entry: Entry) -> Found:
             )
     dates = [row[1] for row in rows]
     for at, date in enumerate(dates):
+        if set(date[2:]) == {datetime.ANY}:
+            yield (at, 1), "expected a month or a day, got %s: every day" % render.moment(date)
         if date in dates[:at]:
             yield (
                 (at, 1),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from gateway.dlms.data import axdr, datetime
-from tools.cosem import names, render
+from tools.cosem import names, render, shapes
 from tools.package.entry import WRITE, Entry
 from tools.package.sense.whole import Found, Whole, known_member, listed, rows_of
 
@@ -37,6 +37,11 @@ def value_definition(whole: Whole, entry: Entry) -> Found:
     assert entry.typed is not None
     (_, class_id), _, (_, index) = entry.typed[1]
     yield from known_member((2,), names.ATTRIBUTE, class_id, index)
+    shape = shapes.attribute(class_id, index)
+    number = isinstance(shape, shapes.Scalar) and set(shape.tags) <= set(shapes.NUMBER.tags)
+    if shape != shapes.ANY and not number:
+        name = names.member_name(names.ATTRIBUTE, class_id, index)
+        yield (2,), "expected a number to watch, got %s, which is %s" % (name, shapes.text(shape))
 
 
 def thresholds(whole: Whole, entry: Entry) -> Found:
