@@ -6,7 +6,8 @@ object list of the association (class 12). That list is read once, when a name i
 kept as 11 bytes an object (base_names.py).
 
 A GET is a Read, a SET a Write, selective access is parameterized access. A method that returns
-something is invoked by a Read with parameterized access (selector 0), any other by a Write.
+something is invoked by a Read with parameterized access (selector 0), any other by a Write; where
+the meter has no such variable to write, by a Read too, as some peers do with every method.
 """
 
 from __future__ import annotations
@@ -40,6 +41,7 @@ _OBJECT_LIST, _BUFFER = 2, 2
 _METHOD_SELECTOR = 0
 _NULL = b"\x00"
 _UNDEFINED, _INCONSISTENT = 4, 9  # data-access-results
+_NOT_TO_BE_WRITTEN = (3, 4, 13)  # read-write-denied, object-undefined, scope-of-access-violated
 _LIST_READ = "GET association_sn.object_list of 0.0.40.0.0.255"
 
 
@@ -52,6 +54,7 @@ class ShortNames:
         self._variables = Variables(exchange)
         self._failed = failed
         self._names: BaseNames | None = None
+        self._by_read = False  # the meter takes methods by Read only
 
     # ------------------------------------------------------------ reading
 
@@ -177,7 +180,7 @@ class ShortNames:
         if not confirmed:
             await self._variables.tell((variable, None), parameters, step)
             return None
-        if returns(class_id, method):
+        if self._by_read or returns(class_id, method):
             return await self._returned((variable, (_METHOD_SELECTOR, parameters)), step)
         self._variables.need_write(None, step)
         item: Variable = (variable, None)
@@ -185,9 +188,25 @@ class ShortNames:
             (result,) = await self._variables.write_once([item], [parameters], step, False)
         except Broken as failed:
             result = failed.result
+        if result in _NOT_TO_BE_WRITTEN and await self._read_instead(variable, parameters, step):
+            return None
         if result != SUCCESS:
             raise action_refused(result, step)
         return None
+
+    async def _read_instead(self, variable: int, parameters: bytes, step: str) -> bool:
+        """Invoke by a Read what a Write has not invoked, for it was refused; False where that is
+        refused as well."""
+        if not self._exchange.agreed(acse.READ | acse.PARAMETERIZED_ACCESS):
+            return False
+        try:
+            await self._returned((variable, (_METHOD_SELECTOR, parameters)), step)
+        except ActionRefused as refused:
+            if refused.number == SUCCESS:
+                raise
+            return False
+        self._by_read = True
+        return True
 
     async def _returned(self, item: Variable, step: str) -> bytes | None:
         self._variables.need_read(item[1], step)
@@ -199,7 +218,7 @@ class ShortNames:
             raise ActionRefused(name, step, text, SUCCESS)
         if result != SUCCESS:
             raise action_refused(result, step)
-        return data
+        return None if data == _NULL else data
 
     async def action_list(self, items: list[tuple[Method, bytes | None]]) -> list[DataResult]:
         """One by one: what has been invoked is known then, whatever happens to the next."""

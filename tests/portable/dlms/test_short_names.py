@@ -370,6 +370,42 @@ def test_methods_stand_where_their_class_says():
     assert run(one.action_list(results)) == [(0, None), (9, None), (2, None)]
 
 
+def test_methods_that_go_by_read_only():
+    """Peers that have every method behind a Read refuse the Write: then it was not invoked."""
+    link = Script()
+    one = opened(link)
+    link.then(short.WriteResponse([4]))
+    link.then(value(b"\x00"))
+    assert run(one.action(3, ENERGY, 1, b"\x0f\x00")) is None
+    assert [sent.hex() for sent in link.sent] == ["0601020228010f00", "0501040228000f00"]
+    link.then(value(b"\x00"))
+    assert run(one.action(3, ENERGY, 1, b"\x0f\x00")) is None
+    assert link.sent[-1].hex() == "0501040228000f00"
+    # refused both ways: what was said first
+    link = Script()
+    one = opened(link)
+    link.then(short.WriteResponse([3]))
+    link.then(short.ReadResponse([(4, None)]))
+    refused = raises(ActionRefused, run, one.action(3, ENERGY, 1, b"\x0f\x00"))
+    assert refused.result == "read-write-denied"
+    # any other refusal is the method's own
+    link.then(short.WriteResponse([2]))
+    refused = raises(ActionRefused, run, one.action(3, ENERGY, 1, b"\x0f\x00"))
+    assert refused.result == "temporary-failure"
+    # silence may mean that it was invoked: nothing more is sent
+    link = Script()
+    one = opened(link)
+    link.then(short.WriteResponse([4]))
+    link.then()
+    raises(NoAnswer, run, one.action(3, ENERGY, 1, b"\x0f\x00"))
+    assert len(link.sent) == 2
+    # without parameterized access there is no other way
+    link = Script()
+    one = opened(link, aare(acse.READ | acse.WRITE))
+    link.then(short.WriteResponse([4]))
+    raises(ActionRefused, run, one.action(3, ENERGY, 1, b"\x0f\x00"))
+
+
 def test_a_method_is_sent_once():
     link = Script()
     one = opened(link)
