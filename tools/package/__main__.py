@@ -40,6 +40,9 @@ A first package:
   ami-package check FILE.yaml            is the configuration right?
   ami-package build FILE.yaml -o FILE.pkg --key vendor.pem
   ami-package show FILE.pkg --trust vendor.json
+  ami-package diff A.yaml B.pkg          where do they differ for a meter?
+  ami-package from-meter URL -o FILE.yaml --keys keys.jsonl --serial SERIAL
+                                         what a meter holds, as a configuration
   ami-package image FIRMWARE.bin --version 3.0 --for AMI-E450:V02. --identifier V03 \\
       --firmware V03.00.00 --key vendor.pem              firmware, or a vendor's own file
   ami-package model list                 models of meters: who they are, how one speaks with them
