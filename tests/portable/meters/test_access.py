@@ -7,6 +7,7 @@ from gateway.contract.model import Model
 from gateway.contract.own_model import OWN_MODEL
 from gateway.dlms.client import association
 from gateway.dlms.protection.policy import FORMS
+from gateway.meters import built_in_models
 from gateway.meters.access import access_to
 from gateway.meters.inventory import InventoryError, Meter
 from gateway.meters.model_error import ModelError
@@ -138,3 +139,16 @@ def test_the_rest_of_what_the_model_says():
     )
     assert (who.max_pdu, who.services, who.protection.policy) == (500, 0x1010, 0x20)
     assert who.current == b"\0\0\x28\0\1\xff"
+
+
+def test_every_model_that_the_firmware_brings_along_can_be_spoken_with():
+    both = MeterKeys(EK, AK, 0, PASSWORD)
+    seen = 0
+    for name in ("idis", "smr", "india", "spain", "ami-sn"):
+        model = Model.from_payload(built_in_models.payload(name))
+        meter = Meter("M1", PATHS, 0, 0, model=name)
+        access = access_to(Here(model, both), CRYPTO, TITLE, meter)
+        who = access.association(meter.filled(model))
+        assert (who.client_sap, who.authentication) == (model.client_sap, model.mechanism)
+        seen += 1
+    assert seen == 5
