@@ -15,6 +15,7 @@ from gateway.dlms.protection.policy import DIALECTS, FORMS, KEY_SOURCES
 from gateway.version import VERSION
 from hal.ports import PortError
 from tools.dlms import (
+    certificates,
     clock,
     failure,
     identify,
@@ -131,6 +132,10 @@ def _parser() -> argparse.ArgumentParser:
     command.add_argument("--set", metavar="now|DATE TIME [OFFSET]")
     command = add("rekey", "give the meter new keys; they take their place in --keys", rekey.rekey)
     command.add_argument("--agree", action="store_true", help="by agreement; default: by transfer")
+    command = add(
+        "certificate", "the meter's certificates (suites 1 and 2)", certificates.certificate
+    )
+    certificates.add_options(command)
     command = add("learn", "look at an unknown meter and write a first model of it", learn.learn)
     command.add_argument("--name", default="unnamed", help="what to call it; default %(default)s")
     command.add_argument("-o", "--output", type=Path, metavar="FILE.yaml", help="default: stdout")

@@ -12,6 +12,7 @@ from cryptography.hazmat.primitives.keywrap import InvalidUnwrap, aes_key_unwrap
 from gateway.dlms.apdu import acse
 from gateway.dlms.data import axdr, cosem, obis
 from tools.meter import kinds, protection
+from tools.meter.certificates import Certificates
 from tools.meter.kinds import Typed
 from tools.meter.model import MANAGEMENT, CosemObject, Meter, Refused
 from tools.meter.protection import AUTHENTICATED, ENCRYPTED, Demand
@@ -210,6 +211,7 @@ class SecuritySetup(CosemObject):
         self.method(2, kinds.array(KEY_TRANSFER, 4), self._key_transfer)
         if self.suite:
             self.method(3, kinds.array(KEY_AGREEMENT, 4), self._key_agreement)
+            Certificates(self)
 
     def _activate(self, typed: Typed) -> None:
         """Security can only be strengthened; the new policy holds from the next request on."""
