@@ -14,6 +14,7 @@ from gateway.dlms.client.association import (
     SN,
     Association,
 )
+from gateway.dlms.protection.hls import under_aes
 from gateway.dlms.protection.keyring import Keys
 from gateway.dlms.protection.policy import FORMS, PLAIN, Protection
 from gateway.meters.line_fields import InventoryError
@@ -101,12 +102,5 @@ def access_to(inventory: Inventory, crypto: Crypto, system_title: bytes, meter: 
         keys = Keys(system_title, found.ek, found.ak, found.suite)
     access = Access(model, keys, found.lls, max(found.counter, model.start))
     if mechanism == HIGH:
-        access.algorithm = lambda secret, challenge: _aes(crypto, secret, challenge)
+        access.algorithm = lambda secret, challenge: under_aes(crypto, secret, challenge)
     return access
-
-
-def _aes(crypto: Crypto, secret: bytes, challenge: bytes) -> bytes:
-    """HLS 2, which the standard leaves to the manufacturers, as nearly all of them have it: the
-    challenge under AES, secret and challenge filled up with zeros."""
-    key = secret + bytes((16 if len(secret) <= 16 else 32) - len(secret))
-    return crypto.aes_ecb(key, challenge + bytes(-len(challenge) % 16))

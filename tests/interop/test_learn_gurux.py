@@ -83,6 +83,16 @@ def test_what_was_learned_is_enough_to_read_it(
     assert row["value"] == {"octet-string": gurux_objects.SERIAL.decode()}
 
 
+def test_one_whose_own_algorithm_is_aes(tmp_path: Path) -> None:
+    """HLS 2, as in India."""
+    found = tmp_path / "gurux.yaml"
+    objects = gurux_objects.build()
+    peer = GuruxMeter(WRAPPER, objects, Authentication.HIGH, b"0123456789ABCDEF", max_pdu=1024)
+    secret = ["--auth", "high", "--password", "0123456789ABCDEF"]
+    assert run(tmp_path, peer, "tcp", "learn", *secret, "-o", str(found)) == 0
+    assert file.find(str(found)).model.mechanism == 2
+
+
 def test_one_that_lists_its_objects(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     # gurux's own list asks its server for this, which does not run in Python
     monkeypatch.setattr(ValueEventArgs, "isSkipMaxPduSize", True, raising=False)

@@ -6,6 +6,7 @@ import argparse
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from gateway.contract.own_model import NO_RELEASE, RELEASE_UNHEARD
 from gateway.contract.own_model import SN as MODEL_SN
 from gateway.contract.refused import Refused
 from gateway.dlms.client.client import (
+    HIGH,
     HIGH_ECDSA,
     HIGH_GMAC,
     HIGH_MD5,
@@ -27,6 +29,7 @@ from gateway.dlms.client.client import (
     Client,
 )
 from gateway.dlms.errors import DlmsError, NoAnswer, ServiceRefused
+from gateway.dlms.protection.hls import under_aes
 from gateway.dlms.protection.keyring import Keys
 from gateway.dlms.protection.policy import (
     AUTHENTICATED,
@@ -62,6 +65,7 @@ LONGEST_VALUE = 16 << 20  # bytes of one value put together from blocks
 MECHANISMS = {
     "none": NONE,
     "low": LOW,
+    "high": HIGH,
     "md5": HIGH_MD5,
     "sha1": HIGH_SHA1,
     "gmac": HIGH_GMAC,
@@ -108,6 +112,8 @@ class Settings:
             held.ek, held.ak = self._local.ek, self._local.ak  # it is the concentrator we speak to
         auth: str = options.auth or self._authentication(options, held)
         mechanism = MECHANISMS[auth]
+        if mechanism == HIGH and len(held.secret) > 32:
+            raise CallProblem("--auth high: expected a secret of at most 32 bytes")
         public = mechanism == NONE and self.model.mechanism != NONE
         self.client: int = options.client or (self._public() if public else self.model.client_sap)
         if listening:
@@ -130,6 +136,7 @@ class Settings:
                 keys,
                 options.max_pdu or self.model.max_pdu,
                 self._protection(options, keys, public),
+                partial(under_aes, self.crypto),
                 services=self.model.services,
                 current=self.model.association,
                 referencing=self.referencing,

@@ -48,6 +48,7 @@ from tools.meter.udp import MeterUdp
 MECHANISMS = {
     "none": acse.NONE,
     "low": acse.LOW,
+    "high": acse.HIGH,
     "md5": acse.HIGH_MD5,
     "sha1": acse.HIGH_SHA1,
     "gmac": acse.HIGH_GMAC,

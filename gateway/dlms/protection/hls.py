@@ -2,7 +2,7 @@
 
 Each side answers the other's challenge with f(challenge):
 
-    2  manufacturer specific   algorithm(secret, challenge)
+    2  manufacturer specific   algorithm(secret, challenge), mostly under_aes()
     3  MD5                     MD5(challenge || secret)
     4  SHA-1                   SHA-1(challenge || secret)
     5  GMAC                    Ciphering.proof
@@ -50,6 +50,13 @@ def check_challenge(mechanism: int, theirs: bytes, ours: bytes) -> None:
         )
     if theirs == ours:
         raise SecurityFailed("the peer's challenge is our own, sent back")
+
+
+def under_aes(crypto: Crypto, secret: bytes, challenge: bytes) -> bytes:
+    """HLS 2, which the standard leaves to the manufacturers, as nearly all of them have it: the
+    challenge under AES, secret (at most 32 bytes) and challenge filled up with zeros."""
+    key = secret + bytes((16 if len(secret) <= 16 else 32) - len(secret))
+    return crypto.aes_ecb(key, challenge + bytes(-len(challenge) % 16))
 
 
 class Hls:

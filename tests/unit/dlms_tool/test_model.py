@@ -76,6 +76,22 @@ def test_a_password_goes_by_the_models_mechanism(world: World, tool: Tool, tmp_p
     assert ran.status == 0, ran.err
 
 
+def test_an_indian_meter_proves_by_aes_and_ciphers(
+    world: World, tool: Tool, tmp_path: Path
+) -> None:
+    secret = b"utility setting!"
+    meter = build_meter(SERIAL, keys=KEYS, password=secret, mechanism=acse.HIGH)
+    tcp = Stand(world, meter).tcp
+    held = line(tmp_path, ek=KEYS.ek.hex(), ak=KEYS.ak.hex(), lls=secret.hex())
+    wanted = ["get", "register 1.0.1.8.0.255 value", *held, "--model", "india", "--client", "1"]
+    assert tool(tcp, *wanted).status == 0
+    wrong = tool(tcp, *wanted, "--password", "utility setting?")
+    assert wrong.status == 1
+    long = tool(tcp, *wanted, "--password", "x" * 33)
+    assert long.status == 2
+    assert "at most 32 bytes" in long.err
+
+
 def test_what_is_said_on_the_command_line_wins(stand: Stand, tool: Tool, tmp_path: Path) -> None:
     model = yaml(tmp_path, "access: {client: 9, protection: general-glo}\n")
     wanted = ["get", "register 1.0.1.8.0.255 value", *KEY, "--model", model]

@@ -53,6 +53,7 @@ def asymmetric(keys: MeterKeys, folder: Path) -> list[str]:
     ("auth", "mechanism"),
     [
         ("low", acse.LOW),
+        ("high", acse.HIGH),
         ("md5", acse.HIGH_MD5),
         ("sha1", acse.HIGH_SHA1),
         ("sha256", acse.HIGH_SHA256),
