@@ -125,6 +125,12 @@ _CALENDAR = {DATE_TIME: 12, DATE: 5, TIME: 4}
 _NUMBERS = {tag: (row[0], row[1]) for tag, row in _INTEGERS.items()}
 _NUMBERS.update(_FLOATS)
 
+# tag: size of what has always the same
+_SIZES = {tag: row[1] for tag, row in _NUMBERS.items()}
+_SIZES.update(_CALENDAR)
+_SIZES.update({NULL: 0, DONT_CARE: 0, BOOLEAN: 1})
+_OCTETS = (OCTET_STRING, VISIBLE_STRING, UTF8_STRING)
+
 _INFINITY = float("inf")
 DEPTH = 16  # nesting; the deepest object of the Blue Book needs 5
 
@@ -279,8 +285,33 @@ def bytes_at(data: Bytes, pos: int) -> tuple[bytes, int]:
 
 
 def skip_at(data: Bytes, pos: int) -> int:
-    """The position after the Data that starts at `pos`."""
-    return _get(data, pos, len(data), 0, False)[1]
+    """The position after the Data that starts at `pos`; its values are not looked at."""
+    end = len(data)
+    left = 1  # Data to be passed over, those inside others too; a lie about their count ends early
+    while left:
+        left -= 1
+        if pos >= end:
+            raise ends_early(1, 0)
+        tag = data[pos]
+        pos += 1
+        if tag in _SIZES:
+            pos += _SIZES[tag]
+        elif tag in _OCTETS:
+            size, pos = length_at(data, pos)
+            pos += size
+        elif tag in PARTED:
+            count, pos = length_at(data, pos)
+            left += count
+        elif tag == BIT_STRING:
+            count, pos = length_at(data, pos)
+            pos += count + 7 >> 3
+        elif tag == COMPACT_ARRAY:
+            pos = _get(data, pos - 1, end, 0, False)[1]
+        else:
+            raise ProtocolError("no data type has the tag %d" % tag)
+    if pos > end:
+        raise ProtocolError("data ends early: %d bytes are not there" % (pos - end))
+    return pos
 
 
 def to_values(typed: Typed) -> Any:

@@ -123,6 +123,32 @@ def test_every_cut_is_refused() -> None:
         raw = bytes.fromhex(encoded)
         for size in range(len(raw)):
             raises(ProtocolError, axdr.decode, raw[:size])
+            raises(ProtocolError, axdr.skip_at, raw[:size], 0)
+
+
+def test_skip_at_raises_nothing_else_and_goes_as_far_as_decode_at() -> None:
+    for seed in range(1500):
+        raw = random_bytes(seed + 1, 1 + seed % 40)
+        if seed % 3 == 0:
+            raw = b"\x02\x03" + raw
+        try:
+            end = axdr.skip_at(raw, 0)
+        except ProtocolError:
+            raises(ProtocolError, axdr.decode_at, raw, 0)
+            continue
+        assert end <= len(raw)
+        try:
+            assert axdr.decode_at(raw, 0)[1] == end
+        except ProtocolError:
+            pass  # it looks at the values too
+    # a lie about a count, or a length, takes no time
+    for lie in (
+        "01 84ffffffff 00 00",
+        "02 84ffffffff 01 84ffffffff",
+        "09 84ffffffff",
+        "04 84ffffffff",
+    ):
+        raises(ProtocolError, axdr.skip_at, bytes.fromhex(lie.replace(" ", "")), 0)
 
 
 def test_broken_data_is_refused() -> None:
