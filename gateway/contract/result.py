@@ -12,6 +12,8 @@ VALUE = "VALUE"
 WAIT = "WAIT"  # no end yet: the meter needs time, and is asked again; never reported
 HINDERED = "HINDERED"  # no attempt: something of ours was in the way; never reported
 
+HINDERED_BY = "hindered: "  # begins the detail of not-tried, where it is known; a reason follows
+
 # of a meter that is tried again inside the window, as often as the job allows
 TRIED_AGAIN = (
     "no-answer",

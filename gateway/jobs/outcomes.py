@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from gateway.contract.job import State
-from gateway.contract.result import HINDERED, KO, WAIT, Result
+from gateway.contract.result import HINDERED, HINDERED_BY, KO, WAIT, Result
 from gateway.contract.window import opening
 
 TYPE_CHECKING = False
@@ -199,7 +199,7 @@ class Outcomes:
                     final = Result(KO, "package-unavailable")
                 else:
                     reason = reason or self._standing(entry.job, entry.job.serials[index]).reason
-                    final = Result(KO, "not-tried", "hindered: " + reason if reason else "")
+                    final = Result(KO, "not-tried", HINDERED_BY + reason if reason else "")
                 self._ledger.finished(entry.seq, index, State.TIMED_OUT, final)
 
 

@@ -303,6 +303,13 @@ def test_how_far_it_is_and_when_it_is_likely_to_end(store, key) -> None:
     assert "expected" not in shown(report.build(store.reports, job_id))
 
 
+def test_what_was_in_the_way_is_told_in_words(store, key) -> None:
+    job_id = configure(store, key)
+    take(store, ko(job_id, "AMI01", "not-tried", "hindered: radio-budget"))
+    text = " ".join(shown(report.build(store.reports, job_id)).split())
+    assert "hindered: the radio's time on air is used up" in text and "order it again" in text
+
+
 def test_who_is_hindered_and_until_when(store, key) -> None:
     job_id = configure(store, key)
     take(store, JobReport(job_id, "queued", "accepted", "expected to end in 35 min"))

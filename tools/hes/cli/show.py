@@ -230,10 +230,17 @@ def _now(meter: Json) -> Text:
         return Text("\n".join(lines))
     what = Text(meter["sentence"])
     if meter["detail"]:
-        what.append("\n" + meter["detail"], "dim")
+        what.append("\n" + _in_words(meter["detail"]), "dim")
     if STEPS[meter["next_step"]][0]:
         what.append("\nnext: %s" % STEPS[meter["next_step"]][0], "cyan")
     return what
+
+
+def _in_words(detail: str) -> str:
+    """What was in the way to the end is told by its reason."""
+    if not detail.startswith(result.HINDERED_BY):
+        return detail
+    return result.HINDERED_BY + sentence(detail[len(result.HINDERED_BY) :])
 
 
 def _compared(meter: Json) -> Text:
