@@ -17,6 +17,7 @@ _VALUE = re.compile(rb"\d+-\d+:\d+\.\d+\.\d+(?:\.\d+)?\(")
 _MOMENT = re.compile(r"\((\d\d)(\d\d)(\d\d)(\d\d)(\d\d)(\d\d)([SW]?)\)")
 _SEASONS = {"S": " summer time", "W": " winter time", "": ""}
 LONGEST = 8192  # bytes of a telegram
+_LONGEST_FIRST = 80  # and of its identification
 
 
 def begins(data: bytes) -> bool:
@@ -35,7 +36,15 @@ def size(data: bytes) -> int | None:
     """Bytes of the telegram that `data` begins with. 0: it is none; None: it goes on."""
     if not begins(data):
         return 0
-    end = _END.search(data)
+    first = data.find(b"\n", 0, _LONGEST_FIRST)
+    if first < 0:
+        return None if len(data) < _LONGEST_FIRST else 0
+    if not data[first + 1 : first + 3].startswith((b"\n", b"\r")):
+        return None if len(data) == first + 1 else 0  # an empty line follows the identification
+    another = data.find(b"\n/", first, LONGEST)  # telegrams: this one never ended
+    end = _END.search(data, 0, LONGEST if another < 0 else another + 1)
+    if end is None and another >= 0:
+        return 0
     if end is not None:
         return end.end()
     text = data[:LONGEST]

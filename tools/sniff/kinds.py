@@ -188,9 +188,9 @@ class Mbus:
     stalled_ms = 2000
 
     def size(self, data: bytes) -> int | tuple[str, str] | None:
-        if len(data) < 4:
+        if len(data) < 5:
             return None if data[1:2].startswith(data[2:3]) else 0
-        return 6 + data[1] if self.known(data) else 0
+        return 6 + data[1] if mbus.begins(data) else 0
 
     def check(self, frame: bytes) -> tuple[str, str]:
         if frame[-1] != mbus.STOP:
@@ -202,7 +202,7 @@ class Mbus:
         return compared("sum", bytes((sum(frame[4:-2]) & 0xFF,)), frame[-2:-1])
 
     def known(self, frame: bytes) -> bool:
-        return frame[3:4] == mbus.LONG and frame[1] == frame[2] >= mbus.LEAST
+        return len(frame) > 4 and mbus.begins(frame)
 
 
 class P1:

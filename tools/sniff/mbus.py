@@ -34,12 +34,18 @@ _MOST = 64  # of these at once
 _ACKNOWLEDGED = 0xE5
 _SHORT = 0x10
 _KINDS = {
-    0x40: "SND-NKE", 0x53: "SND-UD", 0x73: "SND-UD", 0x08: "RSP-UD", 0x5A: "REQ-UD1",
-    0x7A: "REQ-UD1", 0x5B: "REQ-UD2", 0x7B: "REQ-UD2",
+    0x40: "SND-NKE", 0x53: "SND-UD", 0x73: "SND-UD", 0x08: "RSP-UD", 0x18: "RSP-UD",
+    0x28: "RSP-UD", 0x38: "RSP-UD", 0x5A: "REQ-UD1", 0x7A: "REQ-UD1", 0x5B: "REQ-UD2",
+    0x7B: "REQ-UD2",
 }  # fmt: skip
 _ADDRESSES = {0xFD: "by secondary address", 0xFE: "to all, answered", 0xFF: "to all"}
 
 Ends = tuple[int, int, int]  # A, STSAP, DTSAP
+
+
+def begins(data: bytes) -> bool:
+    """Whether a long frame does, of a kind that there is; `data` has its start and C."""
+    return data[3:4] == LONG and data[1] == data[2] >= LEAST and data[4] in _KINDS
 
 
 class MbusLine:

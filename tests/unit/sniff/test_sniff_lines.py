@@ -279,6 +279,8 @@ def test_noise_is_not_recognised(seed: int) -> None:
         b"\xff" * 5000,
         b"\x7e" * 5000,
         b"/usr/bin/python3 /etc/hosts\n" * 100,
+        b"/AMI5 /home5\n" * 400,
+        b"h" * 5000,
         b'{"frames": [1, 2, 3], "path": "/AMI5/x!"}\n' * 200,
         "\u00e9t\u00e9 / summer\n".encode() * 50,
         bytes(range(256)) * 40,
@@ -358,3 +360,15 @@ def test_a_ciphered_p1_port(piece: int) -> None:
     assert not decoder.end() and not decoder.damage
     assert all("1-0:1.8.0(000007001*Wh)" in said(frame) for frame in frames)
     assert "keys of given" in said(frames[0]) and "NOT AUTHENTICATED" not in said(frames[0])
+
+
+@pytest.mark.parametrize("piece", [1, 50, 1 << 20])
+def test_telegrams_of_a_p1_port_one_after_the_other(piece: int) -> None:
+    """Also without a CRC, as older meters send them; and behind one that broke off."""
+    whole = capture("p1-text")
+    older = whole[: whole.rindex(b"!")] + b"!\r\n"
+    frames, decoder = decoded(whole + older + whole[:70] + b"\r\n" + whole, piece=piece)
+    good = [said(frame) for frame in frames if not frame.damage]
+    assert [text.startswith("MMM5\\253000000_A, 1-3:0.2.8(50)") for text in good] == [True] * 3
+    assert [text.endswith("no CRC") for text in good] == [False, True, False]
+    assert decoder.formats == {"": framing.P1} and decoder.damage == {kinds.NOISE: 1}
