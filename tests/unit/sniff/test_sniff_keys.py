@@ -303,3 +303,14 @@ def test_keys_on_the_command_line(tmp_path: Path, sniff: Tool) -> None:
     assert sniff("--ak", own.ak.hex(), tmp_path / "capture").status == 2
     wrong = sniff("--ek", "00", "--ak", "11", tmp_path / "capture")
     assert wrong.status == 2 and "32 hex digits" in wrong.err
+
+
+def test_a_line_of_keys_may_have_no_authentication_key(tmp_path: Path, sniff: Tool) -> None:
+    said = overheard(*pair(0, Protection()))
+    (tmp_path / "capture").write_bytes(b"".join(data for _, data in said))
+    row = {"serial": SERIAL, "ek": derive_test_keys(7, SERIAL).ek.hex()}
+    (tmp_path / "keys.jsonl").write_text(json.dumps(row) + "\n")
+    ran = sniff("--keys", tmp_path / "keys.jsonl", "--json", tmp_path / "capture")
+    assert ran.status == 0 and ran.summary["deciphered"] == ran.summary["ciphered"] > 8
+    assert ran.summary["not_authenticated"] == ran.summary["deciphered"]
+    assert "keys of %s, NOT AUTHENTICATED: no AK to check its tag" % SERIAL in ran.out
