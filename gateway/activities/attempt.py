@@ -127,6 +127,9 @@ class Attempts:
             return Result(outcome, error.reason, one_line(str(error))), ""
         except InventoryError as error:
             return Result(KO, "no-keys", one_line(str(error))), ""
+        except OSError as error:  # of the flash: errors of a path have ended the attempt on it
+            log.error(WHERE, "%s: its keys or its model cannot be read: %s" % (serial, error))
+            return Result(HINDERED, "flash-full", one_line(str(error))), ""
         except CounterError as error:
             log.error(WHERE, str(error))
             return Result(KO, "security-failed", one_line(str(error))), ""

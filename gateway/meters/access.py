@@ -81,7 +81,7 @@ def model_of(inventory: Inventory, meter: Meter) -> Model:
 
 
 def access_to(inventory: Inventory, crypto: Crypto, system_title: bytes, meter: Meter) -> Access:
-    """ModelError, InventoryError."""
+    """ModelError, InventoryError; OSError of the storage."""
     model = model_of(inventory, meter)
     mechanism, plain = model.mechanism, FORMS[model.form] == PLAIN
     if mechanism == HIGH_ECDSA:

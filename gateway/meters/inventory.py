@@ -177,7 +177,7 @@ class Inventory:
         return self._models
 
     def keys(self, serial: str) -> MeterKeys:
-        """Read from keys.jsonl. InventoryError when there are none."""
+        """Read from keys.jsonl. InventoryError when there are none; OSError of the storage."""
         keys = self._read_keys(serial)
         if keys is None:
             # Somebody may have replaced the file since the index was made.
@@ -209,10 +209,10 @@ class Inventory:
         offset = self._key_lines.get(serial)
         if offset is None:
             return None
+        line = self._storage.read(KEYS, offset, MAX_LINE + 1)
         try:
-            line = self._storage.read(KEYS, offset, MAX_LINE + 1)
             row = parse_keys(line.split(b"\n", 1)[0])
-        except (OSError, InventoryError):
+        except InventoryError:
             return None
         return self._opened(row) if row.serial == serial else None
 

@@ -10,7 +10,7 @@ from gateway.activities.image.image_object import NOT_INITIATED, VERIFYING
 from gateway.activities.image.methods import WAIT_S
 from gateway.activities.image.remaining_time import Outlook
 from gateway.activities.verdict import explained
-from gateway.contract.result import KO, WAIT, Result
+from gateway.contract.result import HINDERED, KO, WAIT, Result
 from gateway.dlms.errors import DlmsError, NotSupported
 from gateway.meters import hindrance
 from gateway.meters.counters import NotStored
@@ -236,6 +236,8 @@ class Conversations:
             verdict = explained(error, True)
         except InventoryError as error:
             verdict = Result(KO, "no-keys", readable.one_line(str(error)))
+        except OSError as error:  # of the flash, as in attempts
+            verdict = Result(HINDERED, "flash-full", readable.one_line(str(error)))
         except ModelError as error:
             verdict = Result(KO, error.reason, readable.one_line(str(error)))
         except Exception as error:  # a fault of ours must cost one attempt, not all

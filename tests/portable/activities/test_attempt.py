@@ -199,6 +199,28 @@ def test_a_flash_that_has_no_room_for_counters():
     assert plc.sent == []
 
 
+def test_a_flash_that_does_not_give_the_keys():
+    class Failing(MemoryStorage):
+        failing = False
+
+        def read(self, name, offset=0, size=-1):
+            if self.failing and name == "keys.jsonl":
+                raise OSError(5, "I/O error")
+            return super().read(name, offset, size)
+
+    storage = Failing()
+    plc = AnsweringModem("plc", silent)
+
+    async def fails(network):
+        storage.failing = True
+
+    result, _, _ = attempt(
+        plc, AnsweringModem("rf", silent), ONLY_PLC, storage=storage, before=fails
+    )
+    assert (result.outcome, result.reason) == ("HINDERED", "flash-full")
+    assert plc.sent == []
+
+
 def test_one_path_hindered_and_silence_on_the_other():
     for error, reason, wait_s in (
         (OSError("no line"), "modem-gone", 0),
