@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sqlalchemy import func, select
+from sqlalchemy import bindparam, exists, func, select
 
 from tools.hes.store import rows
 from tools.hes.store.database import Database
@@ -12,6 +12,11 @@ from tools.hes.store.schema import jobs, meters, packages
 from tools.hes.store.states import FINAL, REJECTED
 
 MAX_PIECE = 1 << 30  # of a package, and where it begins
+# Asked again and again by whoever waits for a job, so it is put together once.
+_STANDS = select(
+    jobs.c.state,
+    exists().where(meters.c.job == jobs.c.id, meters.c.state.not_in(FINAL)).label("open"),
+).where(jobs.c.id == bindparam("asked", type_=jobs.c.id.type))
 
 
 class Jobs:
@@ -76,11 +81,11 @@ class Jobs:
 
     def finished(self, job_id: bytes) -> bool:
         """Every meter has its final state, or the concentrator refused the job."""
-        if self.job(job_id).state == REJECTED:
-            return True
-        query = select(func.count()).where(meters.c.job == job_id, meters.c.state.not_in(FINAL))
         with self._db.reading() as connection:
-            return connection.execute(query).scalar_one() == 0
+            row = connection.execute(_STANDS, {"asked": job_id}).first()
+        if row is None:
+            raise StoreProblem("%s holds no job %s" % (self._db.name, job_id.hex()))
+        return row.state == REJECTED or not row.open
 
     def package_name(self, digest: bytes) -> tuple[str, str]:
         """(name, version). StoreProblem."""
