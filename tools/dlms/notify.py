@@ -28,7 +28,14 @@ from tools.dlms.session import POLICIES, Settings, conversation
 async def notify(options: argparse.Namespace, settings: Settings) -> int:
     if options.listen:
         due = POLICIES[options.policy or "both"]
-        opener = Opener(options, settings.crypto, settings.keys, settings.ek_alone, due)
+        opener = Opener(
+            options,
+            settings.crypto,
+            settings.keys,
+            settings.ek_alone,
+            due,
+            settings.model.dialect,
+        )
         inbox = Inbox(settings, options.count, opener)
         await _serve(settings, inbox, options.seconds)
     else:

@@ -20,6 +20,7 @@ from gateway.dlms.protection.policy import (
     GENERAL_DED,
     GENERAL_GLO,
     GLO,
+    GREEN_BOOK,
     PLAIN,
     Protection,
 )
@@ -83,10 +84,17 @@ class Blocks:
 
 
 class Opener:
-    """Opens pushes with the keys at hand. `ek`: the encryption key, where it is known alone."""
+    """Opens pushes with the keys at hand. `ek`: the encryption key, where it is known alone;
+    `dialect`: where the options name none."""
 
     def __init__(
-        self, options: argparse.Namespace, crypto: Crypto, keys: Keys, ek: bytes, due: int
+        self,
+        options: argparse.Namespace,
+        crypto: Crypto,
+        keys: Keys,
+        ek: bytes,
+        due: int,
+        dialect: int = GREEN_BOOK,
     ) -> None:
         self._protection: str | None = options.protection
         self._source: str | None = options.key_source
@@ -94,7 +102,7 @@ class Opener:
         self._ciphered = options.policy is not None
         self._peer_title: bytes = options.peer_title or b""
         self._policy = due
-        self._dialect = DIALECTS.index(options.dialect or DIALECTS[0])
+        self._dialect = DIALECTS.index(options.dialect) if options.dialect else dialect
         self._crypto = crypto
         self._keys = keys
         self._ek = ek

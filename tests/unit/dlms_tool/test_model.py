@@ -100,6 +100,15 @@ def test_what_is_said_on_the_command_line_wins(stand: Stand, tool: Tool, tmp_pat
     assert ran.status == 0, ran.err
 
 
+def test_the_dialect_is_the_models(world: World, tool: Tool, tmp_path: Path) -> None:
+    tcp = Stand(world, build_meter(SERIAL, keys=KEYS)).tcp
+    wanted = ["get", "register 1.0.1.8.0.255 value", *KEY, "--model"]
+    access = "access: {protection: general-ciphering%s}\n"
+    assert tool(tcp, *wanted, yaml(tmp_path, access % "")).status == 0
+    other = tool(tcp, *wanted, yaml(tmp_path, access % ", dialect: other"))
+    assert other.status == 1  # the virtual meter has the Green Book's
+
+
 def test_identify_asks_where_the_model_says(world: World, tool: Tool, tmp_path: Path) -> None:
     meter = build_meter(SERIAL, keys=KEYS)
     meter.add(

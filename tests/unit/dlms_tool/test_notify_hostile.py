@@ -42,7 +42,12 @@ GOOD = apdu.DataNotification(7, b"", bytes.fromhex("020106000003e8")).encode()
 
 def opener(due: int = policy.ENCRYPTED, **given: object) -> Opener:
     options = argparse.Namespace(
-        protection=None, key_source=None, signed=False, policy=None, peer_title=None
+        protection=None,
+        key_source=None,
+        signed=False,
+        policy=None,
+        peer_title=None,
+        dialect=None,
     )
     vars(options).update(given)
     return Opener(options, CRYPTO, HEAD_END, b"", due)
