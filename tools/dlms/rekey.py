@@ -93,20 +93,26 @@ class Change:
         ek, ak = settings.crypto.random(size), settings.crypto.random(size)
         self._fresh = held.replaced(ek, ak)
         self._store.keep(self._fresh)
-        fresh = [(keys.UNICAST, ek), (keys.AUTHENTICATION, ak)]
+        new = {keys.UNICAST: ek, keys.AUTHENTICATION: ak}
+        fresh = [(key_id, new[key_id]) for key_id in self._order()]
         name = settings.model.security_setup
         await keys.transfer(client, settings.crypto, held, fresh, name)
         settings.use(self._fresh)
 
     async def _agree(self, client: Client, title: bytes) -> None:
         settings = self._settings
-        wanted = [keys.UNICAST, keys.AUTHENTICATION]
+        wanted = self._order()
         name = settings.model.security_setup
         self._fresh = await key_agreement.agree(
             client, settings.crypto, self._held, wanted, title, name
         )
         self._store.keep(self._fresh)
         settings.use(self._fresh)
+
+    def _order(self) -> list[int]:
+        """As the model has it; what it does not name comes last."""
+        named = [*self._settings.model.key_order, keys.AUTHENTICATION, keys.UNICAST]
+        return [key for key in dict.fromkeys(named) if key in (keys.UNICAST, keys.AUTHENTICATION)]
 
     async def _title(self, client: Client) -> bytes:
         name = self._settings.model.security_setup

@@ -351,7 +351,7 @@ def _serve(options: argparse.Namespace) -> int:
         raise ValueError("an inventory has meters with keys only: drop --password or plain")
     keys = device.derive_test_keys(options.seed, options.serial, options.suite)
     if options.keys is not None:
-        keys.ek, keys.ak = _read_keys(options.keys, options.serial, len(keys.ek))
+        keys.ek, keys.ak = _read_keys(options.keys, options.serial, options.suite, len(keys.ek))
     meter = device.build_meter(
         options.serial,
         options.model,
@@ -397,10 +397,15 @@ def _base_names(path: str | None) -> dict[str, int] | None:
     return read_base_names(load(Path(path))) if path else {}
 
 
-def _read_keys(path: Path, serial: str, size: int) -> tuple[bytes, bytes]:
+def _read_keys(path: Path, serial: str, suite: int, size: int) -> tuple[bytes, bytes]:
     for line in path.read_text().splitlines():
         row = json.loads(line)
         if row.get("serial") == serial:
+            if row.get("suite", 0) != suite:
+                raise ValueError(
+                    "%s: the keys of %s are of suite %s: give --suite"
+                    % (path.name, serial, row.get("suite", 0))
+                )
             ek, ak = bytes.fromhex(row.get("ek", "")), bytes.fromhex(row.get("ak", ""))
             if len(ek) == len(ak) == size:
                 return ek, ak

@@ -168,7 +168,8 @@ def inventory_lines(
             line["title"] = member.keys.title.hex()
         meters.append(line)
         own = member.keys
-        keys.append({"serial": member.serial, "ek": own.ek.hex(), "ak": own.ak.hex()})
+        suite = {"suite": own.suite} if own.suite else {}
+        keys.append({"serial": member.serial, **suite, "ek": own.ek.hex(), "ak": own.ak.hex()})
     fleet = members[0].fleet
     if fleet is not None:
         shared = {"ek": fleet.broadcast_key.hex(), "ak": fleet.broadcast_ak.hex()}
