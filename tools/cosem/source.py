@@ -16,6 +16,7 @@ from ruamel.yaml.error import MarkedYAMLError, YAMLError
 from ruamel.yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 
 DEPTH = 24  # deeper nesting than any COSEM value needs
+LONG = 24  # characters: a file that is one longer text is not shown, it may be a key
 SIZE = 1 << 20  # characters of a source file
 
 
@@ -70,7 +71,11 @@ class Item:
 
     def expected(self, what: str) -> Problem:
         """`expected WHAT, got ...` with what stands here instead."""
-        got = "'%s'" % self.raw if self.kind == "a text" else self.kind
+        got = self.kind
+        if got == "a text" and not self._depth and len(self.raw) > LONG:
+            got = "a text of %d characters" % len(self.raw)  # of another file, and may be a key
+        elif got == "a text":
+            got = "'%s'" % self.raw
         return self.problem("expected %s, got %s" % (what, got))
 
     @property
@@ -173,7 +178,9 @@ def parse(text: str, name: str) -> Item:
         mark = error.problem_mark or error.context_mark
         line, column = (mark.line + 1, mark.column + 1) if mark else (1, 1)
         raise Problem(name, line, column, "expected YAML: %s" % error.problem)
-    except (YAMLError, RecursionError) as error:
+    except RecursionError:
+        raise Problem(name, 1, 1, "expected at most %d levels of nesting, got far more" % DEPTH)
+    except YAMLError as error:
         raise Problem(name, 1, 1, "expected YAML: %s" % str(error).splitlines()[0])
     if node is None:
         raise Problem(name, 1, 1, "expected a configuration, got an empty file")

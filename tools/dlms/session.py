@@ -72,6 +72,7 @@ MECHANISMS = {
     "sha256": HIGH_SHA256,
     "ecdsa": HIGH_ECDSA,
 }
+BY_SECRET = ("low", "high", "md5", "sha1", "sha256")
 POLICIES = {
     "both": AUTHENTICATED_ENCRYPTED,
     "authenticated": AUTHENTICATED,
@@ -124,6 +125,13 @@ class Settings:
             self.keys = self._own_keys(options, held)
             self.association = Association(self.client, self.server)
             return
+        if auth in BY_SECRET and not held.secret:
+            raise CallProblem(
+                "authentication %s needs a password or secret: give --password, --password-file,"
+                " or lls in the meter's line of --keys" % auth
+            )
+        if auth == "high" and len(held.secret) > 32:
+            raise CallProblem("authentication high takes a secret of at most 32 octets")
         keys = None
         if held.ek or auth in ("sha256", "ecdsa"):
             keys = self._own_keys(options, held)

@@ -299,3 +299,28 @@ def test_the_column_of_the_code() -> None:
     assert found is not None
     assert found.word([(axdr.NULL, None), (axdr.NULL, None)]) == ""
     assert found.as_json([(axdr.NULL, None), (axdr.NULL, None)]) is None
+
+
+def test_india_has_a_secret_under_aes(world: World, tool: Tool) -> None:
+    meter = build_meter(SERIAL, keys=KEYS, password=PASSWORD.encode(), mechanism=acse.HIGH)
+    stand = Stand(world, meter)
+    wanted = ("get", "clock 0.0.1.0.0.255 time", "--model", "india", "--client", "1")
+    assert "give --password" in tool(stand.tcp, *wanted, *KEY).err
+    ran = tool(stand.tcp, *wanted, "--password", PASSWORD, *KEY)
+    assert ran.status == 0, ran.err
+    assert "at most 32 octets" in tool(stand.tcp, *wanted, "--password", "x" * 33, *KEY).err
+
+
+@pytest.mark.parametrize("name", file.names())
+def test_every_shipped_model_is_good_for_a_command_line(
+    name: str, stand: Stand, tool: Tool
+) -> None:
+    given = [*KEY, "--password", PASSWORD]
+    assert "Traceback" not in tool(stand.tcp, "identify", "--model", name, *given).err
+
+
+def test_a_file_that_is_no_model_is_told_as_such(stand: Stand, tool: Tool, tmp_path: Path) -> None:
+    for content in (b"", b"-----BEGIN PRIVATE KEY-----\nMIGH\n", b"\xd2\x84"):
+        (tmp_path / "wrong").write_bytes(content)
+        ran = tool(stand.tcp, "identify", "--model", str(tmp_path / "wrong"))
+        assert (ran.status, "no model file; `ami-package model compile`" in ran.err) == (2, True)

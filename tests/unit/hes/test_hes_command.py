@@ -282,6 +282,7 @@ def test_lists_of_meters_as_other_programs_write_them(tmp_path) -> None:
         (b"\x90\x00", "meters: expected lines of text in UTF-8, but byte 1 is none"),
         ("AMI01".encode("utf-16"), "meters: expected lines of text in UTF-8, but byte 1 is none"),
         (b"A1\nA2\nA1\n", r"meters:3: expected each serial once, but A1 is in .*meters:1 already"),
+        (b"0001020304050607" * 4, "meters:1: expected a serial of .*, got 64 characters"),
         (b"A1\nA 2\n", "meters:2: expected a serial of 1..32 printable ASCII .*, got 'A 2'"),
         ("A1\nÄ2\n".encode(), r"meters:2: expected a serial of .*, got '\\xc42'"),
         (b"A" * 33, "meters:1: expected a serial of 1..32"),

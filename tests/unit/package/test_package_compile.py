@@ -135,6 +135,15 @@ STEP = "  - write: %s\n    value: {double-long-unsigned: 900}\n" % PERIOD
 WRONG = [
     ("", "test.yaml:1:1: expected a configuration, got an empty file"),
     ("name: [", "test.yaml:1:8: expected YAML"),
+    ("steps: " + "[" * 3000 + "]" * 3000, "test.yaml:1:1: expected at most 24 levels of nesting"),
+    (
+        "-----BEGIN PRIVATE KEY-----\nMIGHAgEAMBMG\n-----END PRIVATE KEY-----\n",
+        "test.yaml:1:1: expected a configuration, got a text of 66 characters",
+    ),
+    (
+        "0001020304050607" * 2,
+        "test.yaml:1:1: expected a configuration, got a text of 32 characters",
+    ),
     ("- a\n", "test.yaml:1:1: expected a configuration, got a list"),
     ("name: \x00", "test.yaml:1:1: expected YAML"),
     (HEAD + STEP + "verfy: []\n", "test.yaml:8:1: expected one of name, version, for, steps"),

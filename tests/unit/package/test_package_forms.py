@@ -213,6 +213,7 @@ WRONG = [
     ("clock: {zone: Santiago}\n", "expected an offset from UTC such as -04:00, got 'Santiago'"),
     ('clock: {zone: "-04:00 dst"}\n', "expected an offset from UTC"),
     ("clock: {}\n", "expected `zone:` or `summer:`"),
+    (CLOCK.replace("60 min", "60"), "expected a number with its unit, such as 60 min, got '60'"),
     (CLOCK.replace("60 min", "90 s"), "expected minutes, at most 120 min, got '90 s'"),
     (CLOCK.replace("*-09-02-sun", "*-13-02-sun"), "month '13'"),
     (CLOCK.replace("*-09-02-sun", "*-04-02-sun"), "expected summer time to end at another moment"),
@@ -233,6 +234,31 @@ WRONG = [
 def test_what_is_wrong_is_said_with_its_place(tmp_path: Path, form: str, said: str) -> None:
     found = problems(tmp_path, HEAD + form)
     assert any(said in line for line in found), found
+
+
+def test_more_days_than_there_are_numbers(tmp_path: Path) -> None:
+    days = ", ".join("d%d: {00:00: normal}" % number for number in range(256))
+    form = re.sub(r"  days:\n(    .*\n)+", "  days: {%s}\n" % days, TARIFF)
+    found = problems(tmp_path, HEAD + form)
+    assert [line.partition(": ")[2] for line in found] == [
+        "expected at most 255 days, got 256 (at tariff.days)"
+    ]
+
+
+@pytest.mark.parametrize(
+    ("right", "wrong", "said"),
+    [
+        ("sat-sun", "sat", "expected all days of the week, sun is missing"),
+        ("quiet: {00:00", "working: {00:00", "'working' stands here a second time"),
+    ],
+)
+def test_who_refers_to_what_could_not_be_read_is_not_blamed(
+    tmp_path: Path, right: str, wrong: str, said: str
+) -> None:
+    assert right in TARIFF
+    found = problems(tmp_path, HEAD + TARIFF.replace(right, wrong, 1))
+    assert len(found) == 1
+    assert said in found[0]
 
 
 def test_a_package_with_words_of_a_model_is_for_its_meters_only(tmp_path: Path) -> None:

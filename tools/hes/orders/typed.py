@@ -48,7 +48,7 @@ def parse_meters(text: str) -> list[str]:
     for where, serial in named:
         if not (serial.isascii() and SERIAL.fits(serial)):
             raise OrderProblem(
-                "%s: expected a serial of %s, got %.40a" % (where, SERIAL.name, serial)
+                "%s: expected a serial of %s, got %s" % (where, SERIAL.name, _shown(serial))
             )
         if serial in found:
             raise OrderProblem(
@@ -57,6 +57,11 @@ def parse_meters(text: str) -> list[str]:
             )
         found[serial] = where
     return list(found)
+
+
+def _shown(serial: str) -> str:
+    """What is too long may be a line of another file, and a key."""
+    return "%a" % serial if len(serial) <= 32 else "%d characters" % len(serial)
 
 
 def _exists(path: Path) -> bool:

@@ -42,6 +42,8 @@ def compile(item: Item, known: Words) -> None:
     elif summer is not None:
         parts = summer.fields("summer time (or none)", ["begin", "end", "shift"], [])
         shift = words.seconds(parts["shift"])
+        if parts["shift"].raw.isdigit():  # of seconds, and hardly meant
+            raise parts["shift"].expected("a number with its unit, such as 60 min")
         if shift % 60 or shift > 120 * 60:
             raise parts["shift"].expected("minutes, at most 120 min")
         found += [

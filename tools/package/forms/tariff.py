@@ -89,6 +89,7 @@ class _Form:
         self._words = known.plan.held.tariffs if own else {}  # of the model, or of `meter:`
         self._numbers: set[int] | None = known.plan.held.scripts.get(self.table)
         self._day_ids: dict[str, int] = {}
+        self._days_read = self._weeks_read = False
 
     def calendar(self) -> Calendar:
         self._each(self._read_scripts, self._fields.get("scripts"))
@@ -99,19 +100,24 @@ class _Form:
             made.name = values.octet_string(name)
         except Problem as problem:
             self._plan.problems.append(problem)
-        self._each(lambda item: self._read_days(item, made), self._fields["days"])
-        self._each(lambda item: self._read_weeks(item, made), self._fields["weeks"])
+        self._days_read = self._each(lambda item: self._read_days(item, made), self._fields["days"])
+        self._weeks_read = self._each(
+            lambda item: self._read_weeks(item, made), self._fields["weeks"]
+        )
         self._each(lambda item: self._read_seasons(item, made), self._fields["seasons"])
         self._each(lambda item: self._read_holidays(item, made), self._fields.get("holidays"))
         return made
 
-    def _each(self, read: Callable[[Item], None], item: Item | None) -> None:
+    def _each(self, read: Callable[[Item], None], item: Item | None) -> bool:
+        """False: it could not be read; who refers to what stands there is not to blame then."""
         if item is None:
-            return
+            return True
         try:
             read(item)
         except Problem as problem:
             self._plan.problems.append(problem)
+            return False
+        return True
 
     # ------------------------------------------------------------ scripts and their names
 
@@ -175,7 +181,9 @@ class _Form:
         numbered = {int(key.raw) for key, _ in pairs if _is_day_number(key.raw)}
         free = iter(number for number in range(1, 256) if number not in numbered)
         for key, body in pairs:
-            number = int(key.raw) if _is_day_number(key.raw) else next(free)
+            number = int(key.raw) if _is_day_number(key.raw) else next(free, None)
+            if number is None:
+                raise key.problem("expected at most 255 days, got %d" % len(pairs))
             self._day_ids[key.raw] = number
             try:
                 made.days.append((number, self._read_day(body)))
@@ -221,6 +229,8 @@ class _Form:
     def _day(self, item: Item) -> int:
         word = item.text("a day")
         if word not in self._day_ids:
+            if not self._days_read:
+                return 0
             raise item.problem(
                 "expected one of the days %s, got '%s'%s"
                 % (", ".join(self._day_ids), word, nearest(word, self._day_ids))
@@ -236,7 +246,7 @@ class _Form:
         for key, body in pairs:
             fields = body.fields("a season", ["from", "week"], [])
             week = values.octet_string(fields["week"])
-            if week not in weeks:
+            if week not in weeks and self._weeks_read:
                 shown = [name.decode(errors="replace") for name in weeks]
                 raise fields["week"].problem(
                     "expected one of the weeks %s, got '%s'%s"

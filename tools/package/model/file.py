@@ -37,9 +37,12 @@ def signed(compiled: Compiled, key: SigningKey) -> bytes:
 
 def split(raw: bytes) -> tuple[bytes, bytes]:
     """(signed model, signed tables). Refused `bad-model`."""
-    parts = decoded(raw, "model file", Model.REASON)
+    try:
+        parts = decoded(raw, "model file", Model.REASON)
+    except Refused:
+        parts = None
     if not isinstance(parts, list) or [type(each) for each in parts] != [bytes, bytes]:
-        raise Refused(Model.REASON, "no model file; `ami-package model compile` makes one")
+        raise Refused(Model.REASON, "no model file; `ami-package model compile` makes one of YAML")
     return parts[0], parts[1]
 
 
