@@ -9,7 +9,6 @@ puts back an old one.
 
 from __future__ import annotations
 
-from gateway.contract import envelope
 from gateway.contract.fields import Record, decoded, field, message, record_rule
 from gateway.contract.model_name import NAME, OWN
 from gateway.contract.own_model import (
@@ -21,7 +20,6 @@ from gateway.contract.own_model import (
     SN,
 )
 from gateway.contract.place import READINGS, Place
-from gateway.contract.refused import Refused
 from gateway.contract.rules import (
     BOOL,
     UINT32,
@@ -35,6 +33,7 @@ from gateway.contract.rules import (
     tuples,
     uint,
 )
+from gateway.contract.signed_model import proven
 from hal.rt import cbor
 
 TYPE_CHECKING = False
@@ -45,17 +44,14 @@ if TYPE_CHECKING:
 
 __all__ = (
     "MAX_OBJECTS",
-    "MAX_SIGNED",
     "NAME",
     "OWN",
     "READINGS",
     "RELEASES",
     "Model",
     "Place",
-    "proven",
 )
 
-MAX_SIGNED = 4096  # octets of a signed model
 MAX_OBJECTS = 64
 
 _OBIS = octets(6, 6)
@@ -127,8 +123,7 @@ class Model(Record):
     def decode(cls, raw: bytes, trust: Sequence[tuple[bytes, bytes]], crypto: Crypto) -> Model:
         """The model in an envelope that a key of `trust` signed.
 
-        Refused: `bad-model` for whatever is not as the format describes, `unknown-signer`,
-        `bad-signature`.
+        Refused: `bad-model` for whatever is not as the format describes, and as proven().
         """
         return cls.from_payload(proven(raw, trust, crypto))
 
@@ -140,16 +135,3 @@ class Model(Record):
     def to_payload(self) -> bytes:
         """The CBOR that goes into the envelope."""
         return cbor.encode(self.to_array())
-
-
-def proven(raw: bytes, trust: Sequence[tuple[bytes, bytes]], crypto: Crypto) -> bytes:
-    """What is signed in the envelope; refusals as Model.decode()."""
-    if len(raw) > MAX_SIGNED:
-        raise Refused("bad-model", "a model of %d octets, at most %d" % (len(raw), MAX_SIGNED))
-    try:
-        payload, _ = envelope.verify(raw, trust, crypto)
-    except Refused as refused:
-        if refused.reason != "malformed":
-            raise
-        raise Refused("bad-model", refused.detail)
-    return payload

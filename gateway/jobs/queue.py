@@ -286,6 +286,15 @@ class Queue:
         self._released.add(job_id)
         self.wake()
 
+    def over(self, hindrance: str) -> None:
+        """Who waits for that to be over may be tried at once."""
+        now_ms = self._clock.ticks_ms()
+        for entry in self._ledger.jobs():
+            for index in queued(entry):
+                if self._ledger.reason_of(entry, index) == hindrance:
+                    entry.due[index] = now_ms
+        self.wake()
+
     def fail_job(self, job_id: bytes, reason: str, detail: str = "") -> None:
         """End what still waits of the job as FAILED; what is in hand ends by itself."""
         entry = self._ledger.entry(job_id)

@@ -12,7 +12,7 @@ from __future__ import annotations
 import hashlib
 
 from gateway.contract.limits import MAX_MODELS
-from gateway.contract.model import Model, proven
+from gateway.contract.model import Model
 from gateway.contract.refused import Refused
 from gateway.meters.inventory import MODEL_FILES
 from gateway.meters.model_error import ModelError
@@ -20,9 +20,7 @@ from hal.rt import log
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from hal.ports import Crypto, Storage
+    from hal.ports import Storage
 
 WHERE = "models"
 CACHED = 4  # decoded ones kept: a street has few models
@@ -47,10 +45,10 @@ class Models:
         self._cached.append(found)
         return found
 
-    def take(self, raw: bytes, trust: Sequence[tuple[bytes, bytes]], crypto: Crypto) -> Model:
-        """A signed model, durable when it returns. Refused as Model.decode(), `duplicate`,
-        `replayed` for a number that is not higher, `too-many-models`; then nothing has changed."""
-        payload = proven(raw, trust, crypto)
+    def take(self, payload: bytes) -> Model:
+        """What is signed of a model, and proven (signed_model.py); durable when it returns. Refused
+        `bad-model`, `duplicate`, `replayed` for a number that is not higher, `too-many-models`;
+        then nothing has changed."""
         fresh = Model.from_payload(payload)
         stored = self._stored(fresh.name)
         if stored == fresh:
@@ -94,6 +92,7 @@ class Models:
             text = "its hash differs"
         except Refused as refused:  # by this firmware; an earlier one has taken it
             text = str(refused)
+        self._stored_names = None  # the list may be of before
         log.error(WHERE, "%s is damaged (%s); the HES sends it again" % (file, text))
         return None
 

@@ -12,6 +12,7 @@ from gateway.contract.envelope import digest_of
 from gateway.contract.limits import MAX_MESSAGE
 from gateway.contract.messages import Ack, Ask, Chunk, Resend
 from gateway.contract.refused import Refused
+from gateway.contract.signed_model import proven
 from gateway.contract.trust_change import KEYS, ORDERS, PACKAGES
 from gateway.meters.line_fields import InventoryError
 from gateway.uplink.hes_time import HesTime
@@ -178,10 +179,11 @@ class Inbox:
         self._hello_soon()
 
     def _take_model(self, payload: bytes) -> None:
-        models = self._inventory.models()
-        model = models.take(payload, self._trust.of(PACKAGES), self._crypto)
+        content = proven(payload, self._trust.of(PACKAGES), self._crypto)
+        model = self._inventory.models().take(content)
         what = "%s number %d by %s" % (model.name, model.number, envelope.split(payload)[0].hex())
         log.info(_WHERE, "model " + what)
         self._ledger.note_if_possible("model", [model.name, model.number, what])
         self._ledger.event("model-taken", what)
+        self._provision.model_taken()
         self._hello_soon()

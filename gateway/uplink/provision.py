@@ -1,5 +1,6 @@
 """Packages for the jobs that need them: a job begins once its package is here and proven, and what
-no open job needs leaves the flash."""
+no open job needs leaves the flash. Meters that wait for a model have their turn once it has come.
+"""
 
 from __future__ import annotations
 
@@ -61,6 +62,9 @@ class Provision:
                     self.provide(entry)
                 else:
                     self._queue.fail_job(entry.job.id, BAD_DIGEST)
+
+    def model_taken(self) -> None:
+        self._queue.over("unknown-model")
 
     def prove_anew(self) -> None:
         """The keys that packages are proven by have changed."""

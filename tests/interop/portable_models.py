@@ -21,6 +21,7 @@ from gateway.activities.image.transfer import Order
 from gateway.contract.image_file import ImageFile
 from gateway.contract.kinds import CONFIGURE, IMAGE, READ
 from gateway.contract.package import Check, Package, Set
+from gateway.contract.signed_model import proven
 from gateway.dlms.data import axdr, obis
 from gateway.meters.counters import Counters
 from gateway.meters.inventory import Inventory
@@ -51,7 +52,7 @@ def take_models(inventory: Inventory, folder: str, trust: list[tuple[bytes, byte
     for name in sorted(os.listdir(folder)):
         if name.endswith(".signed"):
             with open(folder + "/" + name, "rb") as file:
-                inventory.models().take(file.read(), trust, SystemCrypto())
+                inventory.models().take(proven(file.read(), trust, SystemCrypto()))
 
 
 async def work(folder: str, signer: str) -> None:

@@ -306,7 +306,11 @@ DOWN: dict[str, tuple[str, str, Make]] = {
         lambda scene: scene.sign(SignedTime(CONCENTRATOR, bytes(16), 5).encode()),
     ),
     **{
-        "malformed " + name: (name, "malformed", lambda scene: b"\x83\x01")
+        "malformed " + name: (
+            name,
+            "bad-model" if name == "model" else "malformed",
+            lambda scene: b"\x83\x01",
+        )
         for name in messages.DOWN_TOPICS
     },
 }

@@ -31,7 +31,6 @@ from hal.sim.storage import MemoryStorage
 from tests.contract.here import SystemCrypto
 from tests.portable.meters.test_network import PLC, ScriptedModem
 from tests.portable.support import random_bytes, run
-from tests.portable.uplink.support import TRUST, signed
 
 CRYPTO = SystemCrypto()
 TIMEOUT_MS = 1000
@@ -322,7 +321,7 @@ def test_a_model_that_is_not_here_is_waited_for():
 def test_a_model_that_wants_what_we_cannot_do():
     storage = MemoryStorage()
     ecdsa = Model("x", 1, "", mechanism=7).to_payload()
-    Inventory(storage).models().take(signed(ecdsa), TRUST, CRYPTO)
+    Inventory(storage).models().take(ecdsa)
     plc = AnsweringModem("plc", silent)
     result, _, _ = attempt(plc, AnsweringModem("rf", silent), storage=storage, model="x")
     assert (result.outcome, result.reason) == ("KO", "model-unfit")

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from gateway.contract import envelope
-from gateway.contract.model import MAX_SIGNED, Model, Place, proven
+from gateway.contract.model import Model, Place
 from gateway.contract.own_model import OWN_MODEL, SN
 from gateway.contract.place import NUMBER, UP_TO_NUL
 from gateway.contract.refused import Refused
+from gateway.contract.signed_model import MAX_SIGNED, proven
 from hal.rt import cbor
 from tests.portable.uplink.support import KID, TRUST, crypto, signed
 

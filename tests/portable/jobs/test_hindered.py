@@ -64,6 +64,16 @@ def test_who_is_hindered_for_longer_is_looked_at_more_seldom() -> None:
         assert world.queue.next_due_ms() == first[1] * 1000, "it begins anew"
 
 
+def test_what_is_over_before_its_time() -> None:
+    world = World()
+    world.job(1, ["A", "B", "C"])
+    for result in (Result(HINDERED, "unknown-model"), GONE, NO_ANSWER):
+        done(world.queue, world.must_take(), result)
+    assert world.take() is None
+    world.queue.over("unknown-model")
+    assert world.must_take().serial == "A" and world.take() is None
+
+
 def test_a_restart_does_not_forget_it() -> None:
     world = World()
     world.job(1, ["A"], attempts=1)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from gateway.contract.model import MAX_SIGNED, OWN
+from gateway.contract.model import OWN
 from gateway.contract.model import Model as Kind
+from gateway.contract.signed_model import MAX_SIGNED
 from gateway.meters import built_in_models
 
 NAMES = ("idis", "smr", "india", "spain", "ami-sn")

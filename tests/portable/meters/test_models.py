@@ -5,6 +5,7 @@ from __future__ import annotations
 from gateway.contract.limits import MAX_MODELS
 from gateway.contract.model import Model, Place
 from gateway.contract.refused import Refused
+from gateway.contract.signed_model import proven
 from gateway.meters import built_in_models
 from gateway.meters.inventory import MODEL_FILES
 from gateway.meters.model_error import ModelError
@@ -21,11 +22,12 @@ def model(name="x", number=1, **more):
 
 
 def take(models, wanted):
-    return models.take(signed(wanted.to_payload()), TRUST, CRYPTO)
+    return models.take(wanted.to_payload())
 
 
 def refused(models, wanted, trust=TRUST):
-    return raises(Refused, models.take, signed(wanted.to_payload()), trust, CRYPTO).reason
+    raw = signed(wanted.to_payload())
+    return raises(Refused, lambda: models.take(proven(raw, trust, CRYPTO))).reason
 
 
 def test_a_model_that_was_sent_is_there_after_a_restart():
@@ -53,7 +55,7 @@ def test_who_is_not_trusted_brings_no_model():
     models = Models(MemoryStorage())
     assert refused(models, model(), OTHER_TRUST) == "bad-signature"
     assert refused(models, model(), []) == "unknown-signer"
-    assert raises(Refused, models.take, b"rubbish", TRUST, CRYPTO).reason == "bad-model"
+    assert raises(Refused, proven, b"rubbish", TRUST, CRYPTO).reason == "bad-model"
     assert models.stored() == []
 
 
@@ -85,6 +87,20 @@ def test_a_damaged_file_counts_as_none():
         assert raises(ModelError, models.model, "x").reason == "unknown-model"
         take(models, model())  # the same number again
         assert models.stored() == [("x", 1)]
+
+
+def test_what_is_damaged_after_the_start_is_sent_again():
+    """Also where as many are here as fit, and the list was made before."""
+    storage = MemoryStorage()
+    models = Models(storage)
+    for number in range(MAX_MODELS):
+        take(models, model("m%d" % number))
+    assert ("m0", 1) in models.stored()
+    storage.replace(MODEL_FILES + "m0", b"damaged")
+    assert raises(ModelError, models.model, "m0").reason == "unknown-model"
+    assert ("m0", 1) not in models.stored(), "the HES would never send it"
+    take(models, model("m0"))
+    assert models.model("m0").name == "m0" and len(models.stored()) == MAX_MODELS
 
 
 def test_as_many_as_a_hello_lists():

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import sys
+
 from gateway.contract.model import Model
 from gateway.contract.reports import Event
+from gateway.contract.result import HINDERED, Result
 from gateway.contract.trust_change import ORDERS, PACKAGES
 from gateway.meters.inventory import METERS, MODEL_FILES
 from hal.rt import log
+from tests.portable.jobs.support import done
 from tests.portable.support import run
-from tests.portable.uplink.support import KNOWN, World, signed
+from tests.portable.uplink.support import KNOWN, World, read_job, signed
 from tests.portable.uplink.test_trust import change, new_key, signed_by_new
 
 log.set_level("error")
@@ -106,3 +110,36 @@ def test_a_flash_that_refuses_takes_none() -> None:
         await world.stop()
 
     run(scenario())
+
+
+def test_who_waits_for_a_model_has_its_turn_once_it_is_here() -> None:
+    world = World()
+    world.give("job", signed(read_job().encode()))
+    for _ in range(2):
+        execution = world.queue.take(lambda serial, job: True)
+        assert execution is not None
+        done(world.queue, execution, Result(HINDERED, "unknown-model", "no model x is here"))
+    assert world.queue.take(lambda serial, job: True) is None
+    world.give("model", signed_by_new(model()))
+    assert world.queue.take(lambda serial, job: True) is None
+    world.give("model", signed(model()))
+    assert world.queue.take(lambda serial, job: True) is not None
+
+
+def test_what_nobody_signed_loads_nothing() -> None:
+    """What reads a model takes memory for good."""
+    names = ("gateway.contract.model", "gateway.meters.models")
+    before = [(name, sys.modules.pop(name)) for name in names if name in sys.modules]
+    try:
+        world = World()
+        for raw in (
+            b"rubbish",
+            signed_by_new(model()),
+            signed(model())[:-1] + b"\x00",
+            bytes(5000),
+        ):
+            world.give("model", raw)
+        assert len(world.refusals()) == 4
+        assert [name for name in names if name in sys.modules] == []
+    finally:
+        sys.modules.update(before)

@@ -70,9 +70,10 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from gateway.contract.model import MAX_OBJECTS, MAX_SIGNED, READINGS, RELEASES, Model, Place
+from gateway.contract.model import MAX_OBJECTS, READINGS, RELEASES, Model, Place
 from gateway.contract.place import NUMBER, TEXT
 from gateway.contract.refused import Refused
+from gateway.contract.signed_model import MAX_SIGNED
 from gateway.dlms.apdu import acse
 from gateway.dlms.protection import policy
 from tools.cosem import names, values
