@@ -130,8 +130,6 @@ class Settings:
                 "authentication %s needs a password or secret: give --password, --password-file,"
                 " or lls in the meter's line of --keys" % auth
             )
-        if auth == "high" and len(held.secret) > 32:
-            raise CallProblem("authentication high takes a secret of at most 32 octets")
         keys = None
         if held.ek or auth in ("sha256", "ecdsa"):
             keys = self._own_keys(options, held)

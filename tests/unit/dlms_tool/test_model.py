@@ -308,7 +308,7 @@ def test_india_has_a_secret_under_aes(world: World, tool: Tool) -> None:
     assert "give --password" in tool(stand.tcp, *wanted, *KEY).err
     ran = tool(stand.tcp, *wanted, "--password", PASSWORD, *KEY)
     assert ran.status == 0, ran.err
-    assert "at most 32 octets" in tool(stand.tcp, *wanted, "--password", "x" * 33, *KEY).err
+    assert "at most 32 bytes" in tool(stand.tcp, *wanted, "--password", "x" * 33, *KEY).err
 
 
 @pytest.mark.parametrize("name", file.names())
