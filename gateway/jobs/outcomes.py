@@ -24,6 +24,8 @@ MAX_BACKOFF_S = 3600
 KNOWN_S = (1, 60)
 SEEN_S = (5, 60)
 UNKNOWN_S = (30, 3600)
+LONGEST_S = 3600  # a radio budget is whole again after an hour, whatever a modem says
+_DOUBLINGS = 12
 _SEEN = ("modem-gone", "modem-busy", "no-slot", "network-forming")
 _JITTER_PERCENT = 25
 # A meter that needs time (WAIT) is asked again for so long before that is a failure too.
@@ -61,7 +63,8 @@ class Outcomes:
         self._random = random
         self._max_backoff_ms = max_backoff_s * 1000
         self._standing = standing
-        self._waits: dict[tuple[int, int], int] = {}  # (seq, index): since when (ticks)
+        # (seq, index): since when (ticks), and for what
+        self._waits: dict[tuple[int, int], tuple[int, str]] = {}
         self._hindered: dict[tuple[int, int], int] = {}  # (seq, index): how often in a row
 
     def waited(self, entry: Entry) -> list[int]:
@@ -79,7 +82,8 @@ class Outcomes:
         """The execution succeeds, fails, or waits for its next attempt."""
         entry = self._ledger.entry_of(execution.seq)
         seq, index = execution.seq, execution.index
-        before = self._ledger.reason_of(entry, index)
+        # What it was at, even if something of ours has been in the way since.
+        before = self._waits.get((seq, index), (0, self._ledger.reason_of(entry, index)))[1]
         if result.reason in _NO_TIME and before in _LIMITED:
             result = Result(WAIT, before, result.detail, wait_s=_NO_TIME_S)
         if result.outcome == WAIT:
@@ -146,13 +150,16 @@ class Outcomes:
         first_s, most_s = SEEN_S if hindrance in _SEEN else UNKNOWN_S
         if result.wait_s:
             first_s, most_s = KNOWN_S
-        wait_s = max(result.wait_s, min(first_s << times, most_s))
+        wait_s = max(min(result.wait_s, LONGEST_S), min(first_s << min(times, _DOUBLINGS), most_s))
         self._ledger.again(entry.seq, index, hindrance, wait_s * 1000, False)
 
     def _waited(self, entry: Entry, index: int, result: Result) -> Result:
         """WAIT as it is, or the KO for one that has gone on for too long."""
         now_ms = self._clock.ticks_ms()
-        since_ms = self._waits.setdefault((entry.seq, index), now_ms)
+        since_ms, before = self._waits.get((entry.seq, index), (now_ms, ""))
+        if before not in _LIMITED:
+            since_ms = now_ms  # that it waited for its time is over
+        self._waits[entry.seq, index] = (since_ms, result.reason)
         if result.reason in _LIMITED and now_ms - since_ms >= WAIT_LIMIT_MS:
             return Result(KO, "image-stuck", _last(result))
         if entry.stopped() or self.closed(entry, result.wait_s * 1000):

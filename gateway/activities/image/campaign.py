@@ -186,7 +186,7 @@ class Campaign:
         if blocks and not await self._broadcast(blocks):
             return
         self._talk.outlook.phase = "verify"
-        await self._blocks.command(VERIFY, NOTHING)
+        await self._tell_to_verify()
         if await self._all_may_activate():
             self._told_all = await self._blocks.command(ACTIVATE, NOTHING, 0.0, self._alone)
         if self._told_all:
@@ -217,6 +217,11 @@ class Campaign:
         for _ in range(1, rounds):
             await self._blocks.send(blocks)
         return True
+
+    async def _tell_to_verify(self) -> None:
+        await self._blocks.command(VERIFY, NOTHING)
+        for member in self._talk.members:
+            member.told_to_verify = member.heard
 
     async def _all_may_activate(self) -> bool:
         """By what the sentinels say: see the module's text."""
@@ -273,6 +278,7 @@ class Campaign:
         model = self._order.model
         other = identity.firmware_key(model)[0] if self._told_all else TO_ACTIVATE
         found = await attributes.read(client, (STATUS, other))
+        member.told_to_verify = False
         if self._told_all and identity.runs(found, self._image.firmware, model):
             return self._last_steps.applied()
         member.activating = False
@@ -320,6 +326,7 @@ class Campaign:
 
     async def _verify(self, client: Client, member: Member) -> Verdict:
         """It has every block, and has not heard that it is to verify, by its status."""
+        member.told_to_verify = True
         try:
             await client.action(image_object.CLASS, image_object.NAME, VERIFY, NOTHING)
         except ActionRefused as refused:
@@ -348,7 +355,7 @@ class Campaign:
                 return await self._mend(client, member, told, busy)  # noqa: B023
 
             await self._talk.each(lacking, mend)
-            await self._blocks.command(VERIFY, NOTHING)
+            await self._tell_to_verify()
             if self._told_all:
                 await self._blocks.command(ACTIVATE, NOTHING, 0.0, self._alone)
             await self._check_all()

@@ -90,6 +90,7 @@ class Member:
         "silent",
         "stale",
         "token",
+        "told_to_verify",
         "verified",
     )
 
@@ -103,6 +104,7 @@ class Member:
         self.before = NOT_INITIATED  # its status when it was asked first
         self.stale = False  # what it has may be of an earlier transfer
         self.foreign = False  # it would activate another image
+        self.told_to_verify = False  # and has not answered since
         self.verified = False
         self.activating = False  # it has been told to
         self.heard = False
@@ -270,7 +272,7 @@ class Conversations:
             return AGAIN_MS << max(member.silent - 1, 0)
         if member.activating:
             return STARTING  # it may be starting: the next attempt will tell
-        if member.before == VERIFYING and not member.verified:
+        if not member.verified and (member.before == VERIFYING or member.told_to_verify):
             return AT_VERIFYING  # it may have no time for us
         reason = "link-lost" if member.heard else "no-answer"
         return Result(KO, reason, readable.one_line(str(unreached)))

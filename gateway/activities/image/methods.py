@@ -186,7 +186,8 @@ async def settled(
     client: Client, clock: Clock, begun: bool, unmoved: tuple[int, ...], verify_s: int = 0
 ) -> int:
     """The status once it is neither VERIFYING nor `unmoved`; `unmoved` when it stays so for a
-    while. `begun`: the meter has said that it is at it; then it may have no time to answer."""
+    while. `begun`: the meter has said that it is at it. A meter that is, or with `unmoved` may be,
+    may have no time to answer."""
     began = clock.ticks_ms()
     wait_s = pause_s(verify_s)
     waits = Waits(Result(WAIT, "image-verifying", "the meter verifies", wait_s=wait_s))
@@ -194,7 +195,7 @@ async def settled(
         try:
             status = image_object.number(await client.get(*STATUS), "image_transfer_status")
         except NoAnswer:
-            if begun:
+            if begun or unmoved:
                 raise waits
             raise
         except AccessRefused as refused:

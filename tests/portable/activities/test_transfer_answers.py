@@ -334,9 +334,16 @@ def test_a_status_that_has_not_moved_since_an_earlier_failure_says_nothing():
 
 
 def test_a_meter_that_has_no_time_to_answer_while_it_verifies_is_waited_for():
-    for error in (NoAnswer("no answer"), AccessRefused("temporary-failure", "GET", "no", 2)):
+    """Also one that has not even answered VERIFY: it may be at it."""
+    silence = NoAnswer("no answer")
+    for answer, error in (
+        (BUSY_AT_WORK, silence),
+        (BUSY_AT_WORK, AccessRefused("temporary-failure", "GET", "no", 2)),
+        (AFTER, silence),
+        (BEFORE, silence),
+    ):
         meter = UnsureMeter()
-        meter.answers[VERIFY] = [BUSY_AT_WORK]
+        meter.answers[VERIFY] = [answer]
         held = meter.get
 
         async def get(class_id, name, attribute, meter=meter, held=held, error=error):

@@ -74,6 +74,16 @@ def test_what_is_over_before_its_time() -> None:
     assert world.must_take().serial == "A" and world.take() is None
 
 
+def test_an_end_that_a_modem_puts_off_for_years_is_not_believed() -> None:
+    world = World()
+    world.job(1, ["A"])
+    done(world.queue, world.must_take(), Result(HINDERED, "radio-budget", "", None, 1 << 31))
+    assert world.queue.next_due_ms() == 3_600_000
+    world.clock.advance(3_600_000)
+    done(world.queue, world.must_take(), Result(OK, "applied"))
+    assert world.states(1) == ["succeeded"]
+
+
 def test_a_restart_does_not_forget_it() -> None:
     world = World()
     world.job(1, ["A"], attempts=1)

@@ -7,7 +7,7 @@ import asyncio
 from gateway.audit import Audit
 from gateway.contract.job import Canary, Job, PackageRef, State
 from gateway.contract.kinds import CONFIGURE, READ
-from gateway.contract.result import KO, OK, WAIT, Result
+from gateway.contract.result import HINDERED, KO, OK, WAIT, Result
 from gateway.contract.window import Daily
 from gateway.jobs.ledger import MOST_INTERRUPTED_S, Ledger
 from gateway.jobs.outcomes import WAIT_LIMIT_MS
@@ -340,6 +340,33 @@ def test_a_meter_that_is_silent_while_it_verifies_or_starts_has_not_failed() -> 
         done(world.queue, world.must_take(), NO_ANSWER)
         world.clock.advance(60_000)
     assert world.states(1) == ["failed"] and world.reasons() == ["image-stuck"]
+
+
+def test_what_hinders_us_meanwhile_does_not_forget_what_the_meter_is_at() -> None:
+    world = World()
+    world.job(1, ["A"], attempts=1)
+    done(world.queue, world.must_take(), VERIFYING)
+    world.clock.advance(30_000)
+    done(world.queue, world.must_take(), Result(HINDERED, "modem-gone"))
+    world.clock.advance(5_000)
+    done(world.queue, world.must_take(), NO_ANSWER)
+    assert world.states(1) == ["queued"], "silent, as it may be while it verifies"
+    world.clock.advance(60_000)
+    done(world.queue, world.must_take(), APPLIED)
+    assert world.states(1) == ["succeeded"]
+
+
+def test_the_wait_for_a_set_time_is_none_for_the_meter() -> None:
+    """It has waited for ten hours; now it starts the image, and has its time for that."""
+    world = World()
+    world.job(1, ["A"], attempts=1)
+    done(world.queue, world.must_take(), Result(WAIT, "activation-waits", wait_s=36_000))
+    world.clock.advance(36_000_000)
+    done(world.queue, world.must_take(), Result(WAIT, "image-activating", wait_s=30))
+    assert world.states(1) == ["queued"]
+    world.clock.advance(30_000)
+    done(world.queue, world.must_take(), APPLIED)
+    assert world.states(1) == ["succeeded"]
 
 
 def test_waiting_for_a_set_time_has_that_end_only() -> None:

@@ -103,6 +103,31 @@ def test_a_base_node_over_tcp(host: str) -> None:
     assert night.took_s < HOUR_S
 
 
+# ---------------------------------------------------------------- one meter has no time to answer
+
+
+@pytest.mark.parametrize("delivery", ["ciphered", "unicast"])
+def test_a_meter_that_answers_nothing_while_it_verifies(delivery: str) -> None:
+    """Not VERIFY itself either; after twenty minutes it has verified."""
+
+    def prepare(district: District) -> None:
+        member = district.members[serial(BAD)]
+        faults, verify = member.server.meter.faults, image_of(member).methods[3]
+        faults.slow_verify_s = 1200
+        begin = verify.run
+
+        def run(parameter: Any) -> Any:
+            faults.dead, faults.lose_answers = True, int(delivery == "unicast")
+            asyncio.get_running_loop().call_later(1200, setattr, faults, "dead", False)
+            return begin(parameter)
+
+        verify.run = run
+
+    night = Night(delivery=delivery, prepare=prepare, tries=2)
+    all_applied(night.outcome())
+    assert night.took_s < HOUR_S
+
+
 # ---------------------------------------------------------------- one meter is at fault
 
 CASES: dict[str, tuple[Callable[[District], None], tuple[str, str]]] = {
