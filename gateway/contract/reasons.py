@@ -88,7 +88,8 @@ MEANINGS = {
     "wrong-model": (FIX_PACKAGE, "the package is not for this model"),
     "unknown-model": (
         FIX_MODEL,
-        "the concentrator has no model of the name that its inventory gives the meter",
+        "the concentrator has no model of the name that its inventory gives the meter; send the"
+        " model, or correct the inventory's `model`",
     ),
     "model-unfit": (
         FIX_MODEL,

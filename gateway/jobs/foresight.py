@@ -143,7 +143,7 @@ class Foresight:
                 before_ms = None
                 continue
             before_ms += left.work_ms
-            if now:
+            if now and not left.for_people:
                 _, end = fits(entry.job, now, (before_ms + 999) // 1000)
                 end = max(end, now + (left.end_ms + 999) // 1000)
                 progress.end = min(end, entry.job.not_after) if entry.job.not_after else end

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from gateway.jobs.forecast import Durations
 
 WAITING = ("image-verifying", "image-activating")
+FOR_PEOPLE = "unknown-model"  # when they will send it, nobody can say
 OURS = HINDRANCES + ("modem-gone", "interrupted")
 LOOKED_AT = 256  # meters of one job, for what stands in their way now; the others are like them
 _PRIOR = 4  # first tries of the job that count as much as all jobs before
@@ -85,12 +86,14 @@ class Shares:
 
 class Left:
     """`work_ms`: of all workers together. `end_ms`: from now, of the slowest meter, beside the work
-    of other jobs; None: cannot be judged. `waiting`: {reason: [meters, until in ms from now]} of
-    those that wait."""
+    of other jobs; None: cannot be judged. `for_people`: it ends when people have done something,
+    and others do not wait for that. `waiting`: {reason: [meters, until in ms from now]} of those
+    that wait."""
 
     def __init__(self) -> None:
         self.work_ms = 0
         self.end_ms: int | None = 0
+        self.for_people = False
         self.waiting: dict[str, list[int]] = {}
 
     def at_least(self, end_ms: int) -> None:
@@ -160,6 +163,9 @@ class Outlook:
         if reason in WAITING:
             left.waits(reason, 1, 0)
             self._needs_time(index, wait_ms)
+        elif reason == FOR_PEOPLE:
+            left.waits(reason, 1, 0)
+            left.for_people = True
         elif not entry.tries(index):
             if wait_ms:
                 left.waits(reason, 1, wait_ms if reason in OURS else 0)

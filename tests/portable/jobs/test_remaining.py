@@ -172,6 +172,16 @@ def test_what_was_hindered_in_the_middle_waits_for_that() -> None:
     assert world.left() == 3600 and world.durations.of(READ) == 10_000, "it was no attempt"
 
 
+def test_nobody_knows_when_a_model_is_sent() -> None:
+    world = Street()
+    world.job(1, ["A", "B"])
+    world.ends(Result(HINDERED, "unknown-model", "no model x is here"), 0)
+    assert world.waiting() == [["unknown-model", 1]] and world.left() == 0
+    world.job(2, ["C"])
+    _, second = world.queue.progress()
+    assert second.end == world.clock.unix_time() + 20, "B and C; A is not waited for"
+
+
 def test_nobody_knows_how_long_the_first_meter_verifies() -> None:
     world = Street()
     world.job(1, ["A", "B"])
