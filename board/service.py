@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import fcntl
+import os
 import signal
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 
 from board.wiring import board_key, check_uarts, local_port, modems, uplink
@@ -72,9 +75,11 @@ def main(
         if show is not None:
             print(show(settings, uarts), end="")
             return 0
-        watchdog = _watchdog(options.watchdog)
-        gateway = Gateway(settings, _ports(settings, base, data, uarts, watchdog))
-        return asyncio.run(_run(gateway))
+        data.mkdir(parents=True, exist_ok=True)
+        with _alone(data):
+            watchdog = _watchdog(options.watchdog)
+            gateway = Gateway(settings, _ports(settings, base, data, uarts, watchdog))
+            return asyncio.run(_run(gateway))
     except SettingsError as error:
         print("%s: %s: %s" % (name, options.settings, error), file=sys.stderr)
         return 2
@@ -84,6 +89,21 @@ def main(
     finally:
         if watchdog is not None:
             watchdog.stop("stopped")
+
+
+@contextmanager
+def _alone(data: Path) -> Iterator[None]:
+    """Two on one folder would write over each other's ledger. SettingsError."""
+    folder = os.open(data, os.O_RDONLY)
+    try:
+        try:
+            fcntl.flock(folder, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            text = "another gateway runs on %s already: use that, or give another --data" % data
+            raise SettingsError(text) from None
+        yield
+    finally:
+        os.close(folder)
 
 
 def _ports(
@@ -96,7 +116,6 @@ def _ports(
     log.set_level(settings.log_level)
     clock, crypto = SystemClock(), SystemCrypto()
     log.set_clock(clock.unix_time)
-    data.mkdir(parents=True, exist_ok=True)
     open_port = opener(dict(uarts))
     random, private = crypto.random, make_private_file
     return Ports(

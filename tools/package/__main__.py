@@ -68,6 +68,8 @@ def main(arguments: list[str] | None = None) -> int:
             print(problem, file=sys.stderr)
         count = len(problems.problems)
         print("%d %s to correct" % (count, "place" if count == 1 else "places"), file=sys.stderr)
+    except KeyboardInterrupt:
+        print("ami-package: stopped", file=sys.stderr)
     except (KeyProblem, Refused, image.ImageProblem, ModelProblem) as error:
         print("ami-package: %s" % error, file=sys.stderr)
     except OSError as error:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -197,3 +198,13 @@ def test_other_calls_and_whole_attributes(
     shutil.copy(image.with_suffix(".pkg"), tmp_path / "image.pkg")
     assert main(["diff", str(one), str(tmp_path / "image.pkg")]) == 1
     assert "is an image, not a configuration" in capsys.readouterr().err
+
+
+def test_stopped_by_hand(tmp_path: Path, capsys, monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupted(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(subprocess, "run", interrupted)
+    held = tmp_path / "held.yaml"
+    assert main(["from-meter", "tcp://127.0.0.1:1", "-o", str(held)]) == 1
+    assert (capsys.readouterr().err, held.exists()) == ("ami-package: stopped\n", False)
