@@ -150,7 +150,7 @@ class Way:
 
     async def _associated(self, work: Work[T], slot_ms: int, heartbeat: Heartbeat | None) -> T:
         meter, (timeout_ms, tries) = self._meter, self._reach.patience[self.path[0]]
-        limit_ms = ASSOCIATION_REQUESTS * timeout_ms * tries
+        limit_ms = ASSOCIATION_REQUESTS * (timeout_ms + self._model.pause_ms) * tries
 
         unkept = self._reach.unkept
 

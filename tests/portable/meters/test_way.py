@@ -76,7 +76,7 @@ class NamesTheLast:
         return answer
 
 
-def conversation(work, lost=(), hops=0, last=0, then=None):
+def conversation(work, lost=(), hops=0, last=0, then=None, model=OWN_MODEL, turns=20):
     """(result or error, the APDUs by kind, what the network was told of it, the way). `then`: the
     work of a second one, whose result or error it is."""
     clock = ManualClock(1_800_000_000)
@@ -112,9 +112,9 @@ def conversation(work, lost=(), hops=0, last=0, then=None):
             system_title=OURS,
             patience={"plc": (1000, 2)},
         )
-        way = Way(reach, Meter("M1", [PLC]), PLC, Access(OWN_MODEL, Keys(OURS, EK, AK)))
+        way = Way(reach, Meter("M1", [PLC]), PLC, Access(model, Keys(OURS, EK, AK)))
         talking = asyncio.create_task(outcome(way.associated(work, 1000)))
-        for _ in range(20):
+        for _ in range(turns):
             await clock.run(500)
         assert talking.done()
         found = await talking
@@ -134,6 +134,16 @@ def test_a_meter_is_released_at_the_end():
     assert found == b"\x09\x07meter-1"
     assert kinds == ASSOCIATED + [GET, RELEASE]
     assert told == [(True, 100, 0)] and way.opened and way.answered
+
+
+def test_a_pause_that_its_model_wants_is_no_silence_of_the_meter():
+    class Slow(OWN_MODEL):
+        pause_ms = 10_000  # the longest there is; an answer is waited for 1 s
+
+    found, kinds, told, way = conversation(read, (0,), model=Slow, turns=200)
+    assert found == b"\x09\x07meter-1"
+    assert kinds == [0x60] + ASSOCIATED + [GET, RELEASE]
+    assert told == [(True, 80, 0)] and way.answered
 
 
 def test_a_meter_that_names_the_last_counter_it_has_accepted():

@@ -92,24 +92,43 @@ def test_what_a_hello_tells_of_models(store) -> None:
     trust.add_numbered("keys", CONCENTRATOR, 1, "a", b"keys")
 
     def hello(*models: tuple[str, int]) -> list[tuple[str, int]]:
+        """The models that are sent now."""
         line.take_hello(CONCENTRATOR, Hello(1, 0, [], models=list(models)))
-        lost = line.models_lost(CONCENTRATOR, list(models))
-        return sorted((each.what, each.number) for each in lost)
+        found = line.numbered(CONCENTRATOR)
+        return sorted((each.what, each.number) for each in found if each.topic == "model")
 
-    assert hello(("a", 2), ("c", 9)) == []
+    assert hello(("a", 2), ("c", 9)) == [("a", 1), ("a", 3), ("b", 2)]
     assert states(store) == [
         ("a", 1, "submitted"),
         ("a", 3, "submitted"),
         ("b", 2, "submitted"),
         ("a", 1, "submitted"),
     ]
-    assert hello(("a", 3), ("b", 5)) == []
+    assert hello(("a", 3), ("b", 5)) == [("b", 2)]
     # What it has in a higher number, and not from us, it will refuse, and say so.
     assert [each[2] for each in states(store)] == ["taken", "taken", "submitted", "submitted"]
     assert hello(("b", 2)) == [("a", 3)]
     assert hello(("a", 2)) == [("a", 3), ("b", 2)]
     assert hello() == [("a", 3), ("b", 2)]
-    assert line.models_lost("other", []) == []
+    line.take_hello("other", Hello(1, 0, []))
+    assert hello(("a", 3), ("b", 2)) == []
+
+
+def test_a_lost_model_that_is_refused_now_is_not_sent_for_ever(store) -> None:
+    """Who signed it is not trusted any more, say."""
+    store.trust.add_numbered("model", CONCENTRATOR, 1, "a", b"model")
+    store.line.take_hello(CONCENTRATOR, Hello(1, 0, [], models=[("a", 1)]))
+    assert states(store) == [("a", 1, "taken")]
+    refusal = Refusal("model", digest_of(b"model"), None, "unknown-signer", "why")
+    # of a second copy
+    store.line.take_reports(CONCENTRATOR, Reports(5, [Report(1, 0, refusal)]))
+    assert states(store) == [("a", 1, "taken")]
+    store.line.take_hello(CONCENTRATOR, Hello(1, 0, []))
+    assert states(store) == [("a", 1, "submitted")]
+    store.line.take_reports(CONCENTRATOR, Reports(5, [Report(2, 0, refusal)]))
+    assert states(store) == [("a", 1, "rejected")]
+    store.line.take_hello(CONCENTRATOR, Hello(1, 0, []))
+    assert store.line.numbered(CONCENTRATOR) == []
 
 
 def test_a_refused_model_is_not_sent_again(store) -> None:

@@ -63,7 +63,7 @@ PAUSE = {
 NUMBERED = {
     "submitted": {"published": "sent", "taken": "taken", "refused": "rejected"},
     "sent": {"taken": "taken", "refused": "rejected"},
-    "taken": {},
+    "taken": {"lost": "submitted"},
     "rejected": {},
 }
 MACHINES = {
@@ -72,7 +72,8 @@ MACHINES = {
     "pause": (states.PAUSE, PAUSE),
     "numbered": (states.NUMBERED, NUMBERED),
 }
-HAPPENINGS = [*TOLD, "ordered", "published", "worked", "refused", "duplicate", "done", "taken", ""]
+HAPPENINGS = [*TOLD, "ordered", "published", "worked", "refused", "duplicate", "done", "taken"]
+HAPPENINGS += ["lost", ""]
 
 
 def test_the_names_are_those_of_the_concentrator() -> None:

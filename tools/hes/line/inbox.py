@@ -125,8 +125,9 @@ class Inbox:
         epoch = store.epoch(concentrator)
         safe = None if epoch is None else Ack(epoch, store.position(concentrator, epoch))
         store.take_hello(concentrator, hello)
-        numbered = store.numbered(concentrator) + store.models_lost(concentrator, hello.models)
-        greeted = Greeted(safe, numbered, store.missing(concentrator, hello.jobs))
+        greeted = Greeted(
+            safe, store.numbered(concentrator), store.missing(concentrator, hello.jobs)
+        )
         mark(store, greeted.numbered, greeted.orders)
         return greeted
 

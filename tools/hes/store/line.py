@@ -144,21 +144,6 @@ class Line(Jobs):
         with self._db.reading() as connection:
             return rows.all_made(Numbered, connection.execute(query.order_by(numbered.c.id)))
 
-    def models_lost(self, concentrator: str, there: list[tuple[str, int]]) -> list[Numbered]:
-        """The newest models it has taken, and that are not `there` any more, [(name, number)]: its
-        flash was renewed, or damaged.
-        """
-        numbers = dict(there)
-        query = rows.of(numbered, Numbered).where(
-            numbered.c.concentrator == concentrator,
-            numbered.c.topic == MODEL,
-            numbered.c.state == states.TAKEN,
-        )
-        with self._db.reading() as connection:
-            found = rows.all_made(Numbered, connection.execute(query.order_by(numbered.c.number)))
-        newest = {each.what: each for each in found}
-        return [each for each in newest.values() if numbers.get(each.what, 0) < each.number]
-
     def numbered_sent(self, message: Numbered) -> None:
         which, now = numbered.c.id == message.id, int(self._db.now())
         with self._db.writing() as connection:
@@ -276,6 +261,7 @@ class Line(Jobs):
                 # Of a higher one that is not ours, it will refuse what we send, and say so.
                 if connection.execute(ours).first() is not None:
                     _taken(connection, now, *which, numbered.c.number <= number)
+            _models_lost(connection, now, concentrator, dict(hello.models))
 
     def take_progress(self, concentrator: str, message: Progress) -> None:
         """Of jobs of this concentrator; others are none of its business."""
@@ -359,6 +345,25 @@ def _taken(connection: Connection, now: int, *which: ColumnElement[bool]) -> Non
     states.advance(
         connection, numbered, "state", states.NUMBERED, states.TAKEN, *which, updated=now
     )
+
+
+def _models_lost(
+    connection: Connection, now: int, concentrator: str, there: dict[str, int]
+) -> None:
+    """Of each name the newest model that it was sent, if it has taken that, and it is not `there`
+    (number by name) any more."""
+    query = select(numbered.c.id, numbered.c.what, numbered.c.number, numbered.c.state).where(
+        numbered.c.concentrator == concentrator,
+        numbered.c.topic == MODEL,
+        numbered.c.state.in_((*UNANSWERED, states.TAKEN)),
+    )
+    newest = {row.what: row for row in connection.execute(query.order_by(numbered.c.number))}
+    for row in newest.values():
+        if row.state == states.TAKEN and there.get(row.what, 0) < row.number:
+            which = numbered.c.id == row.id
+            states.advance(
+                connection, numbered, "state", states.NUMBERED, states.LOST, which, updated=now
+            )
 
 
 def _take_modems(connection: Connection, concentrator: str, state: Birth, now: int) -> None:

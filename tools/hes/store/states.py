@@ -20,7 +20,9 @@ one that nobody answered, may be ordered again.
 concentrator says that the job is as it wants it.
 
 **A numbered message** (trust, keys, a model). A hello tells that it was taken. A refusal after that
-is one of a second copy; a refused one stays refused, its number is used again.
+is one of a second copy; a refused one stays refused, its number is used again. A model that was
+taken and is not there any more, because a flash was renewed or damaged, is sent anew, and may be
+refused this time.
 """
 
 from __future__ import annotations
@@ -49,6 +51,7 @@ WORKED = "worked"  # a meter's result came
 REFUSED = "refused"
 DUPLICATE = "duplicate"
 DONE = "done"
+LOST = "lost"
 
 Transitions: TypeAlias = "dict[str, dict[str, str]]"
 
@@ -87,7 +90,7 @@ PAUSE: Transitions = {
 NUMBERED: Transitions = {
     SUBMITTED: {PUBLISHED: SENT, TAKEN: TAKEN, REFUSED: REJECTED},
     SENT: {TAKEN: TAKEN, REFUSED: REJECTED},
-    TAKEN: {},
+    TAKEN: {LOST: SUBMITTED},
     REJECTED: {},
 }
 
