@@ -25,6 +25,8 @@ from tools.demonstration.stage import CONCENTRATOR, RUNTIMES, Stage
 from tools.hes.__main__ import main as ami_hes
 from tools.hes.store.store import Store
 from tools.package.keys import SigningKey
+from tools.package.model import file as model_file
+from tools.package.model.compile import compile_file
 
 CDDL = Path(gateway.contract.messages.__file__).with_name("messages.cddl").read_text()
 RULE = {
@@ -43,9 +45,10 @@ RULE = {
     "time": "time-message",
     "trust": "trust-payload",
     "keys": "keys-payload",
+    "model": "model-payload",
     "ask": "ask",
 }
-SIGNED = {"job", "cancel", "pause", "trust", "keys"}
+SIGNED = {"job", "cancel", "pause", "trust", "keys", "model"}
 GARBAGE = b"this is no order"
 PATIENCE = 300  # seconds; only a defect takes so long
 
@@ -143,6 +146,11 @@ def _run(stage: Stage, recorder: Recorder, broker: Mosquitto, runtime: str) -> N
     hes("trust", "send", *here, *key)
     given = ["--board-key", str(board / "board.copy"), "--meter-keys", str(board / "keys.jsonl")]
     hes("keys", *here, *key, *given)
+    (board / "acme.yaml").write_text("{name: acme, number: 1, like: idis, description: x}")
+    model = model_file.signed(compile_file(board / "acme.yaml"), stage.key)
+    (board / "acme.model").write_bytes(model)
+    hes("model", "send", *here, str(board / "acme.model"))
+    wait("model")
     stage.wait_for(
         "all jobs",
         PATIENCE,
