@@ -31,6 +31,7 @@ class Link:
         self.sent = 0  # APDUs
         self.octets = 0  # of those
         self.heard = 0
+        self.held = False  # the newest frame still waits for the modem to take it
         self.lost = 0  # of those sent, by what the modem says
         self.promised_ms = promised_ms  # of the radio budget, and not used yet
         self.hops = 0  # by what the modem said of the newest frame heard; 0: it does not say
@@ -60,7 +61,9 @@ class Link:
         self._left.clear()
         self.sent += 1
         self.octets += len(apdu)
+        self.held = True
         await self._port.send(self, apdu)
+        self.held = False
         if not self._left.is_set():
             try:
                 await self._port.clock.wait_for_ms(self._left.wait(), TX_STUCK_MS)

@@ -249,6 +249,13 @@ class Way:
         except (ModemError, OSError, NotStored, StorageFailed, asyncio.TimeoutError) as error:
             text, ours = str(error) or type(error).__name__, hindrance.of(error)
             raise Unreached(False, text, _has_heard(link), _told_by_network(error), ours)
+        except Unreached as unreached:
+            if link is None or not link.held:
+                raise
+            # Out of time, and the meter has not even been asked.
+            text = "%s: the modem takes no frame" % unreached
+            busy = hindrance.Hindrance("modem-busy", text)
+            raise Unreached(False, text, _has_heard(link), hindrance=busy)
         finally:
             if link is not None:
                 self._sent += link.sent

@@ -18,6 +18,7 @@ from gateway.meters.reach import Reach
 from gateway.meters.way import ASSOCIATION_REQUESTS
 from hal.ports import (
     BadAddress,
+    Busy,
     DutyCycle,
     ModemReset,
     PortClosed,
@@ -231,6 +232,19 @@ def test_one_path_hindered_and_silence_on_the_other():
         assert (result.outcome, result.reason) == ("KO", "no-answer")
         assert (result.hindered, result.wait_s) == (reason, wait_s)
         assert len(rf.sent) == TRIES
+
+
+class BusyModem(AnsweringModem):
+    async def send(self, address, data, source_sap, destination_sap):
+        raise Busy("it has frames enough")
+
+
+def test_a_modem_that_stays_busy_is_no_silence_of_the_meter():
+    """Its time is over before the modem has taken the first frame."""
+    plc = BusyModem("plc", silent)
+    result, _, _ = attempt(plc, AnsweringModem("rf", silent), ONLY_PLC)
+    assert (result.outcome, result.reason) == ("HINDERED", "modem-busy")
+    assert COUNTED[0] == ("plc", 0, 0, 0), "no meter was silent"
 
 
 def test_no_modem_for_any_path_is_no_hindrance():
