@@ -12,7 +12,7 @@ from __future__ import annotations
 import hashlib
 
 from gateway.contract.limits import MAX_MODELS
-from gateway.contract.model import Model
+from gateway.contract.model import OWN, Model
 from gateway.contract.refused import Refused
 from gateway.meters.inventory import MODEL_FILES
 from gateway.meters.model_error import ModelError
@@ -50,6 +50,8 @@ class Models:
         `bad-model`, `duplicate`, `replayed` for a number that is not higher, `too-many-models`;
         then nothing has changed."""
         fresh = Model.from_payload(payload)
+        if fresh.name == OWN:
+            raise Refused("bad-model", "model %s is the firmware's own, and stays as it is" % OWN)
         stored = self._stored(fresh.name)
         if stored == fresh:
             raise Refused("duplicate", "model %s %d is here" % (fresh.name, fresh.number))

@@ -71,6 +71,13 @@ def test_the_firmware_brings_models_along():
     assert models.model("idis").client_sap == 9
 
 
+def test_our_own_model_is_not_to_be_sent():
+    """Nothing would look at it."""
+    models = Models(MemoryStorage())
+    assert refused(models, model("ami", 99)) == "bad-model"
+    assert models.stored() == []
+
+
 def test_a_model_that_nobody_knows():
     error = raises(ModelError, Models(MemoryStorage()).model, "unheard-of")
     assert error.reason == "unknown-model" and "unheard-of" in str(error)
