@@ -88,14 +88,16 @@ async def _run(options: argparse.Namespace) -> int:
     left = options.count or None
     try:
         async for chunk in chunks:
-            for frame in decoder.feed(chunk):
+            frames = decoder.feed(chunk)[:left]
+            for frame in frames:
                 shown.frame(frame)
-                if left is not None:
-                    left -= 1
-                    if not left:
-                        return 0
-        for frame in decoder.end():
-            shown.frame(frame)
+            if left is not None:
+                left -= len(frames)
+                if not left:
+                    break
+        else:
+            for frame in decoder.end():
+                shown.frame(frame)
     except asyncio.CancelledError:  # Ctrl-C
         for frame in decoder.end():
             shown.frame(frame)

@@ -332,3 +332,10 @@ def test_a_recording_as_a_command(tmp_path: Path, sniff: Tool) -> None:
     assert file.stat().st_mode & 0o077 == 0
     again = sniff("--json", file)
     assert again.summary["frames"] == 2
+
+
+def test_a_count_makes_nothing_recognised(tmp_path: Path, sniff: Tool) -> None:
+    source = tmp_path / "no-capture"
+    source.write_bytes(b"a" * 100_000)
+    ran = sniff(source, "--count", 1)
+    assert ran.status == 1 and "not recognised" in ran.err
