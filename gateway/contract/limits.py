@@ -29,6 +29,10 @@ MAX_JOBS_IN_HELLO = 4096
 MAX_DETAIL = 1024  # octets
 MAX_VALUE = 96 * 1024  # octets, A-XDR, of all values of one meter
 
+# The highest invocation counter to begin with that is believed: behind it are numbers for years of
+# conversations. A slip of the pen above it would use up the meter's keys at once.
+MAX_COUNTER = 0xEFFFFFFF
+
 MAX_TRUST_KEYS = 16  # in the trust store, and in one message
 MAX_MODELS = 16  # that a concentrator keeps
 MAX_KEYED = 1000  # meters in one message with keys: it stays below 128 KiB

@@ -9,6 +9,7 @@ meters that have no record).
 
 from __future__ import annotations
 
+from gateway.contract.limits import MAX_COUNTER
 from gateway.journal import Journal
 from hal.rt import log
 
@@ -80,8 +81,14 @@ class Counters:
         self._next[serial] = value
 
     def begin_at(self, serial: str, value: int) -> None:
-        """As raise_to(), however far it is: whoever commissioned the meter says so."""
+        """As raise_to(), however far it is: whoever commissioned the meter says so. CounterError
+        above MAX_COUNTER."""
         if value > self._peek(serial):
+            if value > MAX_COUNTER:
+                raise CounterError(
+                    "%s: told to begin at invocation counter %d, %d at most; correct it where its"
+                    " keys or its model are" % (serial, value, MAX_COUNTER)
+                )
             self._next[serial] = value
 
     def _peek(self, serial: str) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from gateway.contract.limits import MAX_COUNTER
 from gateway.meters.counters import BLOCK, LAST, MAX_JUMP, SKIP, CounterError, Counters
 from hal.sim.storage import EACCES, EIO, ENOSPC, SURVIVALS, MemoryStorage, PowerCut
 from tests.portable.support import raises
@@ -161,3 +162,14 @@ def test_a_meter_that_stands_far_ahead_is_told_of_at_commissioning():
     counters.begin_at(A, far)  # told each time the keys are read
     assert counters.next(A) == far + 2 and counters.next(B) == 1
     assert Counters(storage).next(A) > far + 2
+
+
+def test_a_told_counter_that_would_leave_no_numbers():
+    """A slip of the pen must not use up the meter's keys."""
+    counters = Counters(MemoryStorage())
+    for far in (MAX_COUNTER + 1, 0xFFFFFFFF):
+        error = raises(CounterError, counters.begin_at, A, far)
+        assert "told to begin at invocation counter %d" % far in str(error)
+        assert counters.next(A) < 10
+    counters.begin_at(A, MAX_COUNTER)
+    assert counters.next(A) == MAX_COUNTER

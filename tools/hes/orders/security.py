@@ -14,9 +14,9 @@ from typing import Any
 
 from gateway.contract import envelope, messages
 from gateway.contract.key_change import KeyChange
-from gateway.contract.limits import MAX_KEYED
+from gateway.contract.limits import MAX_COUNTER, MAX_KEYED
 from gateway.contract.meter_keys import MeterKeys, Vault
-from gateway.contract.rules import SERIAL, UINT32, uint
+from gateway.contract.rules import SERIAL, uint
 from gateway.contract.trust_change import NAMES, TrustChange, TrustKey, purposes_text
 from hal.cpython.crypto import SystemCrypto
 from tools.hes.orders.typed import text_of
@@ -24,7 +24,7 @@ from tools.hes.store.records import StagedKey
 from tools.hes.store.trust import Trust
 from tools.package.keys import SigningKey
 
-COUNTER = uint(UINT32)
+COUNTER = uint(MAX_COUNTER)
 VALID_S = 30 * 86400  # how long a message that could not be delivered stays good
 
 

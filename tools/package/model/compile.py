@@ -70,6 +70,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from gateway.contract.limits import MAX_COUNTER
 from gateway.contract.model import MAX_OBJECTS, READINGS, RELEASES, Model, Place
 from gateway.contract.place import NUMBER, TEXT
 from gateway.contract.refused import Refused
@@ -241,7 +242,7 @@ SECTIONS: dict[str, dict[str, tuple[str, Reader]]] = {
     },
     "counter": {
         "read": ("counter", _place(NUMBER)),
-        "start": ("start", _whole("a counter", 0, 0xFFFFFFFF)),
+        "start": ("start", _whole("a counter", 0, MAX_COUNTER)),
     },
     "image": {
         "object": ("image", values.logical_name),
