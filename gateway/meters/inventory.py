@@ -278,10 +278,13 @@ class Inventory:
                     row = parse_keys(line)
                 except InventoryError:
                     continue
-                if row.serial in new or row.serial in written:
+                if row.serial in written:
                     continue
                 if self._vault is not None:
                     row.wrap(self._vault)
+                if row.serial in new:
+                    new[row.serial].keep(row)
+                    continue
                 file.write(row.line())
                 written[row.serial] = True
             for serial in sorted(new):

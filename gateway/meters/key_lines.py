@@ -42,6 +42,14 @@ class KeyRow:
         if self.lls:
             self.wrapped_lls = vault.wrap_secret(self.serial, self.lls)
 
+    def keep(self, old: KeyRow) -> None:
+        """What a change does not name stays: the secret beside new keys, the keys with their
+        counter beside a new secret."""
+        self.wrapped_lls = self.wrapped_lls or old.wrapped_lls
+        if not self.wrapped:
+            self.wrapped = old.wrapped
+            self.counter = self.counter or old.counter
+
     def line(self) -> bytes:
         """What is wrapped of it."""
         fields: dict[str, Any] = {"serial": self.serial}

@@ -373,3 +373,18 @@ def test_replaced_with_a_counter_and_a_secret():
     assert (found.ek, found.lls, found.counter) == (bytes(16), b"", 5)
     found = inventory.keys(two)
     assert (found.ek, found.lls, found.counter) == (b"", b"pw", 0)
+
+
+def test_what_a_change_does_not_name_stays():
+    """New keys beside the secret, a new secret beside the keys; a counter is of its keys."""
+    storage, _ = inventory_of(A)
+    inventory = Inventory(storage, VAULT)
+    (one,) = inventory.serials()
+    old, new = MeterKeys(bytes(16), bytes(16)), MeterKeys(b"\x01" * 16, b"\x02" * 16)
+    inventory.replace_keys([(one, VAULT.wrap(one, old), 9, VAULT.wrap_secret(one, b"first"))])
+    inventory.replace_keys([(one, b"", 0, VAULT.wrap_secret(one, b"second"))])
+    found = inventory.keys(one)
+    assert (found.ek, found.lls, found.counter) == (old.ek, b"second", 9)
+    inventory.replace_keys([(one, VAULT.wrap(one, new))])
+    found = inventory.keys(one)
+    assert (found.ek, found.lls, found.counter) == (new.ek, b"second", 0)
