@@ -17,7 +17,7 @@ def cuts(micropython: str, step: int) -> str:
         env=micropython_environment(),
         capture_output=True,
         text=True,
-        timeout=3600,
+        timeout=4 * 3600,
         check=False,
     )
     assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
@@ -30,7 +30,7 @@ def test_nothing_promised_is_lost_on_littlefs(micropython: str) -> None:
 
 
 @pytest.mark.long
-@pytest.mark.timeout(3600)
+@pytest.mark.timeout(4 * 3600)
 def test_nor_at_any_cut_point(micropython: str, capsys: pytest.CaptureFixture[str]) -> None:
     text = cuts(micropython, 1)
     with capsys.disabled():

@@ -133,7 +133,7 @@ class Orders:
 
 
 @pytest.mark.long
-@pytest.mark.timeout(3600)
+@pytest.mark.timeout(4 * 3600)
 @pytest.mark.parametrize("runtime", RUNTIMES)
 def test_sigkill_at_random_moments(stage: Stage, tmp_path: Path, runtime: str) -> None:
     seed = int(os.environ.get("SIGKILL_SEED") or random.SystemRandom().getrandbits(32))
