@@ -23,6 +23,7 @@ SOON = 60_000  # ms
 CLOCK = SystemClock()
 FIRST = 30  # times, after which caches and pools are full
 THEN = 300
+LAYOUT = bytearray(int(os.getenv("HEAP_LAYOUT") or 0))
 # What may be more after THEN times. CPython's is of the whole process, which may have other things
 # to keep; a connection that stays has some 50 KB there and 2 KB on MicroPython.
 OCTETS = 16384 if MICROPYTHON else 4 << 20

@@ -13,7 +13,7 @@ from hal.sim.clock import ManualClock
 from hal.sim.storage import MemoryStorage
 from tests.portable.local.test_server import OURS
 from tests.portable.support import run
-from tests.portable.uplink.support import TRUST, crypto, signed
+from tests.portable.uplink.support import crypto
 
 LINES = (
     '{"serial": "A", "paths": [["ip", "a:1"]]}\n'
@@ -41,9 +41,7 @@ def test_where_the_link_leads():
     storage = MemoryStorage()
     storage.replace(METERS, LINES.encode())
     inventory, roads = Inventory(storage), Roads()
-    inventory.models().take(
-        signed(Model("x", 1, "", client_sap=2, server_sap=7).to_payload()), TRUST, crypto()
-    )
+    inventory.models().take(Model("x", 1, "", client_sap=2, server_sap=7).to_payload())
     reach = Reach(
         network=roads,
         inventory=inventory,

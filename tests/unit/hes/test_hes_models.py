@@ -209,4 +209,4 @@ def test_wrong_secrets_and_counters_are_named_by_line(tmp_path, capsys) -> None:
     for wrong in ("-1", "4294967296", "x"):
         with pytest.raises(SystemExit):
             hes(tmp_path, *command, "--counter", wrong)
-        assert "expected an integer 0..4294967295" in capsys.readouterr().err
+        assert "expected an integer 0..4026531839" in capsys.readouterr().err
