@@ -95,8 +95,9 @@ def test_any_value_is_judged_and_shown(key: tuple[int, int], data: st.DataObject
         for each in (typed, other)
     ]
     same = axdr.encode(typed) == axdr.encode(other)
-    # 0.0 and -0.0 are other octets, and one value for people.
-    assert (diff.differences(*packages) == []) == same or typed == other
+    # 0.0 and -0.0 are other octets, and one value for people; so are the many NaN.
+    alike = repr(typed).replace("-0.0", "0.0") == repr(other).replace("-0.0", "0.0")
+    assert (diff.differences(*packages) == []) == same or alike
 
 
 @FEW
