@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 
 import pytest
-from hypothesis import given, seed
+from hypothesis import given
 
 from gateway.contract.model import OWN
 from gateway.contract.package import Action, Package, Set
@@ -334,8 +334,6 @@ def test_other_models_have_other_words(tmp_path: Path) -> None:
     assert len(problems(tmp_path, text.replace("model: smr\n", ""))) == 2
 
 
-# Some examples give a time twice (issue 11, left): the same ones each time until then.
-@seed(1)
 @FEW
 @given(sensible())
 def test_any_tariff_is_written_back_as_the_form_it_could_have_been(
@@ -344,7 +342,7 @@ def test_any_tariff_is_written_back_as_the_form_it_could_have_been(
     """lines() and compile() are each other's reverse, where there is a form for it at all."""
     assert made.days
     for number, actions in made.days:
-        whole = [action for action in actions if action[0][:3] != bytes(3)]
+        whole = [action for action in actions if action[0][:2] != bytes(2)]
         whole = [(start[:2] + bytes(2), table, script) for start, table, script in whole]
         actions[:] = [(bytes(4), obis.parse("0.0.10.0.100.255"), number % 5), *whole]
     values = {(20, made.obis, index): typed for index, typed in made.tables().items()}
