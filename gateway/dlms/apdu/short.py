@@ -67,6 +67,28 @@ _WRITTEN, _NOT_WRITTEN, _WRITE_ACK = 0, 1, 2
 _ALONE = 1  # a block, and what acknowledges it, is the one item of its APDU
 
 
+class _Numbered(Fields):
+    """What names one block."""
+
+    __slots__ = ("block",)
+    FIELDS = ("block",)
+
+    def __init__(self, block: int) -> None:
+        self.block = block
+
+
+class _Block(Fields):
+    """What carries one block."""
+
+    __slots__ = ("block", "data", "last")
+    FIELDS = ("last", "block", "data")
+
+    def __init__(self, last: bool, block: int, data: bytes) -> None:
+        self.last = last
+        self.block = block
+        self.data = data
+
+
 class ReadRequest(Fields):
     __slots__ = ("items",)
     FIELDS = ("items",)
@@ -78,29 +100,19 @@ class ReadRequest(Fields):
         return bytes((READ_REQUEST,)) + _variables(self.items)
 
 
-class ReadNext(Fields):
+class ReadNext(_Numbered):
     """`block`: the last one received."""
 
-    __slots__ = ("block",)
-    FIELDS = ("block",)
-
-    def __init__(self, block: int) -> None:
-        self.block = block
+    __slots__ = ()
 
     def encode(self) -> bytes:
         return bytes((READ_REQUEST, _ALONE, _BLOCK_NUMBER)) + u16(self.block)
 
 
-class ReadRequestBlock(Fields):
+class ReadRequestBlock(_Block):
     """One block of a long ReadRequest."""
 
-    __slots__ = ("block", "data", "last")
-    FIELDS = ("last", "block", "data")
-
-    def __init__(self, last: bool, block: int, data: bytes) -> None:
-        self.last = last
-        self.block = block
-        self.data = data
+    __slots__ = ()
 
     def encode(self) -> bytes:
         return bytes((READ_REQUEST, _ALONE, _READ_BLOCK)) + _block(self.last, self.block, self.data)
@@ -121,30 +133,20 @@ class ReadResponse(Fields):
         return bytes(out)
 
 
-class ReadBlock(Fields):
+class ReadBlock(_Block):
     """One block of a long answer."""
 
-    __slots__ = ("block", "data", "last")
-    FIELDS = ("last", "block", "data")
-
-    def __init__(self, last: bool, block: int, data: bytes) -> None:
-        self.last = last
-        self.block = block
-        self.data = data
+    __slots__ = ()
 
     def encode(self) -> bytes:
         head = bytes((READ_RESPONSE, _ALONE, _BLOCK_RESULT))
         return head + _block(self.last, self.block, self.data)
 
 
-class ReadBlockAck(Fields):
+class ReadBlockAck(_Numbered):
     """A block of a long request is there, and not the last."""
 
-    __slots__ = ("block",)
-    FIELDS = ("block",)
-
-    def __init__(self, block: int) -> None:
-        self.block = block
+    __slots__ = ()
 
     def encode(self) -> bytes:
         return bytes((READ_RESPONSE, _ALONE, _READ_ACK)) + u16(self.block)
@@ -170,16 +172,10 @@ class UnconfirmedWriteRequest(WriteRequest):
     TAG = UNCONFIRMED_WRITE_REQUEST
 
 
-class WriteRequestBlock(Fields):
+class WriteRequestBlock(_Block):
     """One block of a long WriteRequest: the raw data is the value of the one variable."""
 
-    __slots__ = ("block", "data", "last")
-    FIELDS = ("last", "block", "data")
-
-    def __init__(self, last: bool, block: int, data: bytes) -> None:
-        self.last = last
-        self.block = block
-        self.data = data
+    __slots__ = ()
 
     def encode(self) -> bytes:
         out = bytearray((WRITE_REQUEST, _ALONE, _WRITE_BLOCK, 1 if self.last else 0))
@@ -211,14 +207,10 @@ class WriteResponse(Fields):
         return bytes(out)
 
 
-class WriteBlockAck(Fields):
+class WriteBlockAck(_Numbered):
     """A block of a long request is there, and not the last."""
 
-    __slots__ = ("block",)
-    FIELDS = ("block",)
-
-    def __init__(self, block: int) -> None:
-        self.block = block
+    __slots__ = ()
 
     def encode(self) -> bytes:
         return bytes((WRITE_RESPONSE, _ALONE, _WRITE_ACK)) + u16(self.block)
