@@ -9,7 +9,7 @@ from gateway.dlms import apdu
 from gateway.dlms.apdu import acse
 from gateway.dlms.client.reading import without_stray
 from gateway.dlms.client.refusals import action_refused
-from gateway.dlms.client.unkept import singly
+from gateway.dlms.client.unkept import together
 from gateway.dlms.data import cosem, obis
 from gateway.dlms.errors import ActionRefused, NotSupported, ProtocolError, ServiceRefused
 
@@ -72,23 +72,11 @@ async def action_list(
         else:
             wanted = wanted[:1]
         if len(wanted) > 1:
-            found += await _together(exchange, wanted)
+            # Where the meter says nothing, they may be invoked already: only a refusal counts.
+            found += await together(exchange, wanted, _listed, _single, (ServiceRefused,))
         else:
             found.append(await _single(exchange, wanted[0]))
     return found
-
-
-async def _together(
-    exchange: Exchange, items: list[tuple[Method, bytes | None]]
-) -> list[DataResult]:
-    """Of all, or of the first one where the meter says that it knows no lists. Where it says
-    nothing, they may be invoked already."""
-    try:
-        return await _listed(exchange, items)
-    except ServiceRefused as error:
-        first = items[0]
-        lists = acse.MULTIPLE_REFERENCES
-        return [await singly(exchange, lists, error, lambda: _single(exchange, first))]
 
 
 async def _single(exchange: Exchange, item: tuple[Method, bytes | None]) -> DataResult:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from gateway.dlms import apdu
 from gateway.dlms.apdu import acse
 from gateway.dlms.client.refusals import Broken, access_refused, broken
-from gateway.dlms.client.unkept import FAILURES, singly
+from gateway.dlms.client.unkept import together
 from gateway.dlms.data import axdr, cosem, obis
 from gateway.dlms.errors import AccessRefused, LinkLost, LinkSilent, NoAnswer, ProtocolError
 from hal.rt import log
@@ -111,20 +111,10 @@ async def get_list(exchange: Exchange, items: list[Target]) -> list[DataResult]:
         else:
             wanted = wanted[:1]
         if len(wanted) > 1:
-            found += await _together(exchange, wanted)
+            found += await together(exchange, wanted, _listed, _single)
         else:
             found.append(await _single(exchange, wanted[0]))
     return found
-
-
-async def _together(exchange: Exchange, items: list[Target]) -> list[DataResult]:
-    """Of all, or of the first one where the meter knows no lists."""
-    try:
-        return await _listed(exchange, items)
-    except FAILURES as error:
-        first = items[0]
-        lists = acse.MULTIPLE_REFERENCES
-        return [await singly(exchange, lists, error, lambda: _single(exchange, first))]
 
 
 async def _single(exchange: Exchange, target: Target) -> DataResult:

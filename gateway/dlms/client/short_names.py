@@ -17,7 +17,7 @@ from gateway.dlms.apdu.parts import SUCCESS, access_result_name
 from gateway.dlms.client import invoking, reading, writing
 from gateway.dlms.client.base_names import NEXT, BaseNames, methods_of, returns
 from gateway.dlms.client.refusals import Broken, access_refused, action_refused
-from gateway.dlms.client.unkept import FAILURES, singly
+from gateway.dlms.client.unkept import together
 from gateway.dlms.client.variables import Pieces, Variables
 from gateway.dlms.data import cosem, obis
 from gateway.dlms.errors import AccessRefused, ActionRefused, NotSupported, ProtocolError
@@ -88,12 +88,12 @@ class ShortNames:
         first = wanted[0]
         if len(wanted) == 1:
             return [await self._read_one(first, step)]
-        try:
-            return await self._variables.read(wanted, step)
-        except FAILURES as error:
-            lists = acse.MULTIPLE_REFERENCES
-            one = await singly(self._exchange, lists, error, lambda: self._read_one(first, step))
-            return [one]
+        return await together(
+            self._exchange,
+            wanted,
+            lambda _, items: self._variables.read(items, step),
+            lambda _, item: self._read_one(item, step),
+        )
 
     async def _read_one(self, item: Variable, step: str) -> DataResult:
         try:
@@ -153,14 +153,12 @@ class ShortNames:
         first, value = wanted[0], values[0]
         if len(wanted) == 1:
             return [await self._write_one(first, value, step)]
-        try:
-            return await self._variables.write(wanted, values, step)
-        except FAILURES as error:
-            lists = acse.MULTIPLE_REFERENCES
-            one = await singly(
-                self._exchange, lists, error, lambda: self._write_one(first, value, step)
-            )
-            return [one]
+        return await together(
+            self._exchange,
+            wanted,
+            lambda _, items: self._variables.write(items, values, step),
+            lambda _, item: self._write_one(item, value, step),
+        )
 
     async def _write_one(self, item: Variable, value: bytes, step: str) -> int:
         try:

@@ -5,6 +5,7 @@ whether it was that; then the service is given up (Exchange.give_up), and all ot
 
 from __future__ import annotations
 
+from gateway.dlms.apdu import acse
 from gateway.dlms.errors import (
     LINK_ENDED,
     AccessRefused,
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from gateway.dlms.client.exchange import Exchange
 
     T = TypeVar("T")
+    Item = TypeVar("Item")
 
 _MAY_BE_OF_THE_FORM = (
     "operation-not-possible",
@@ -58,3 +60,19 @@ async def singly(
 
 
 FAILURES = (AccessRefused, NoAnswer, ProtocolError, ServiceRefused)  # that singly() is for
+
+
+async def together(
+    exchange: Exchange,
+    items: list[Item],
+    listed: Callable[[Exchange, list[Item]], Awaitable[list[T]]],
+    single: Callable[[Exchange, Item], Awaitable[T]],
+    failures: tuple[type[DlmsError], ...] = FAILURES,
+) -> list[T]:
+    """What listed() gives of all items; or what single() gives, of the first one, where one of the
+    `failures` shows that the meter knows no lists."""
+    try:
+        return await listed(exchange, items)
+    except failures as error:
+        lists = acse.MULTIPLE_REFERENCES
+        return [await singly(exchange, lists, error, lambda: single(exchange, items[0]))]

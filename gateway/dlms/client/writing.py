@@ -5,7 +5,7 @@ from __future__ import annotations
 from gateway.dlms import apdu
 from gateway.dlms.apdu import acse
 from gateway.dlms.client.refusals import BROKEN_TRANSFER, Broken, access_refused
-from gateway.dlms.client.unkept import FAILURES, singly
+from gateway.dlms.client.unkept import together
 from gateway.dlms.data import cosem, obis
 from gateway.dlms.errors import AccessRefused, NoAnswer, NotSupported, ProtocolError
 
@@ -74,20 +74,10 @@ async def set_list(exchange: Exchange, items: list[tuple[Target, bytes]]) -> lis
         else:
             wanted = wanted[:1]
         if len(wanted) > 1:
-            results += await _together(exchange, wanted)
+            results += await together(exchange, wanted, _listed, _single)
         else:
             results.append(await _single(exchange, wanted[0]))
     return results
-
-
-async def _together(exchange: Exchange, items: list[tuple[Target, bytes]]) -> list[int]:
-    """Of all, or of the first one where the meter knows no lists."""
-    try:
-        return await _listed(exchange, items)
-    except FAILURES as error:
-        first = items[0]
-        lists = acse.MULTIPLE_REFERENCES
-        return [await singly(exchange, lists, error, lambda: _single(exchange, first))]
 
 
 async def _single(exchange: Exchange, item: tuple[Target, bytes]) -> int:
