@@ -7,8 +7,13 @@ import re
 from tests.conftest import ROOT
 
 
-def block(readme: str, mark: str) -> str:
-    """The one block of `readme`, a path from the project's root, that has `mark` above it."""
+def blocks(readme: str, mark: str) -> list[str]:
+    """Those of `readme`, a path from the project's root, that have `mark` above them."""
     text = (ROOT / readme).read_text()
-    (script,) = re.findall(re.escape(mark) + r"\n```sh\n(.*?)```", text, re.DOTALL)
-    return str(script)
+    return re.findall(re.escape(mark) + r"\n```sh\n(.*?)```", text, re.DOTALL)
+
+
+def block(readme: str, mark: str) -> str:
+    """The one of blocks()."""
+    (script,) = blocks(readme, mark)
+    return script

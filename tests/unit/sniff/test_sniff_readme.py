@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 import os
-import re
 import subprocess
 from pathlib import Path
 
 import pytest
 
 from tests.conftest import ROOT, find_free_port
+from tests.system.readmes import blocks
 
 MARK = "<!-- tests/unit/sniff/test_sniff_readme.py runs this block -->"
-BLOCKS = re.findall(
-    re.escape(MARK) + r"\n```sh\n(.*?)```", (ROOT / "tools/README.md").read_text(), re.DOTALL
-)
+BLOCKS = blocks("tools/README.md", MARK)
 LIMIT = 300  # seconds; only a defect takes so long
 
 
