@@ -28,6 +28,7 @@ from gateway.dlms.errors import ProtocolError
 from gateway.dlms.protection.security_setup import SECURITY_SETUP
 from gateway.dlms.protection.suites import SUITES
 from tools.dlms.failure import DONE, CallProblem, Failed
+from tools.dlms.key_files import CURVES, read
 from tools.dlms.output import console, print_json, row, say, table
 from tools.dlms.session import Settings, conversation
 
@@ -36,7 +37,6 @@ TYPES = ("signing", "agreement", "tls", "other")  # certificate_type
 _SUITE, _TITLE, _CERTIFICATES = 3, 5, 6  # attributes
 _GENERATE, _REQUEST, _IMPORT, _EXPORT, _REMOVE = 4, 5, 6, 7, 8  # methods
 _COMMON_NAME = b"\x06\x03\x55\x04\x03"  # 2.5.4.3
-_CURVES = {"P-256": "secp256r1", "P-384": "secp384r1"}
 
 
 def add_options(command: argparse.ArgumentParser) -> None:
@@ -284,7 +284,7 @@ def _check_time(found: x509.Certificate) -> None:
 
 
 def _check_key(key: object, curve: str, what: str) -> None:
-    if not isinstance(key, ec.EllipticCurvePublicKey) or key.curve.name != _CURVES[curve]:
+    if not isinstance(key, ec.EllipticCurvePublicKey) or key.curve.name != CURVES[curve]:
         raise Failed("%s: expected a key on %s, the curve of the meter's suite" % (what, curve))
 
 
@@ -327,10 +327,7 @@ def _word(words: tuple[str, ...], number: int) -> str:
 
 
 def _loaded(path: Path) -> x509.Certificate:
-    try:
-        raw = path.read_bytes()
-    except OSError as error:
-        raise CallProblem("%s: %s" % (path, error.strerror)) from None
+    raw = read(path)
     try:
         if b"BEGIN CERTIFICATE" in raw:
             return x509.load_pem_x509_certificate(raw)

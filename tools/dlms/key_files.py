@@ -11,7 +11,7 @@ from cryptography.hazmat.primitives.serialization import load_pem_private_key, l
 
 from tools.dlms.failure import CallProblem
 
-_CURVES = {"P-256": "secp256r1", "P-384": "secp384r1"}
+CURVES = {"P-256": "secp256r1", "P-384": "secp384r1"}
 
 
 def private(path: Path | None, curve: str) -> bytes:
@@ -19,10 +19,10 @@ def private(path: Path | None, curve: str) -> bytes:
     if path is None:
         return b""
     try:
-        key = load_pem_private_key(_read(path), None)
+        key = load_pem_private_key(read(path), None)
     except (ValueError, TypeError, UnsupportedAlgorithm):
         raise CallProblem(_wrong(path, "a private key", curve)) from None
-    if not isinstance(key, ec.EllipticCurvePrivateKey) or key.curve.name != _CURVES.get(curve):
+    if not isinstance(key, ec.EllipticCurvePrivateKey) or key.curve.name != CURVES.get(curve):
         raise CallProblem(_wrong(path, "a private key", curve))
     return key.private_numbers().private_value.to_bytes((key.key_size + 7) // 8, "big")
 
@@ -31,7 +31,7 @@ def public(path: Path | None, curve: str) -> bytes:
     """The key as x||y; b"" for no file."""
     if path is None:
         return b""
-    raw = _read(path)
+    raw = read(path)
     key: object
     try:
         if b"BEGIN CERTIFICATE" in raw:
@@ -40,7 +40,7 @@ def public(path: Path | None, curve: str) -> bytes:
             key = load_pem_public_key(raw)
     except (ValueError, UnsupportedAlgorithm):
         raise CallProblem(_wrong(path, "a public key or certificate", curve)) from None
-    if not isinstance(key, ec.EllipticCurvePublicKey) or key.curve.name != _CURVES.get(curve):
+    if not isinstance(key, ec.EllipticCurvePublicKey) or key.curve.name != CURVES.get(curve):
         raise CallProblem(_wrong(path, "a public key or certificate", curve))
     numbers, size = key.public_numbers(), (key.key_size + 7) // 8
     return numbers.x.to_bytes(size, "big") + numbers.y.to_bytes(size, "big")
@@ -52,7 +52,7 @@ def _wrong(path: Path, what: str, curve: str) -> str:
     return "%s: expected PEM of %s on %s, without a password" % (path, what, curve)
 
 
-def _read(path: Path) -> bytes:
+def read(path: Path) -> bytes:
     try:
         return path.read_bytes()
     except OSError as error:
