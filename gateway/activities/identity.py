@@ -32,25 +32,28 @@ def key(place: Place) -> Key:
     return (place.class_id, place.obis, place.attribute)
 
 
-def keys(model: Model) -> list[Key]:
-    """What unfit(), wrong_meter() and wrong_target() need."""
-    places = (model.serial, model.model, model.firmware)
+def _keys(*places: Place | None) -> list[Key]:
     return [key(place) for place in places if place is not None]
+
+
+def keys(model: Model) -> list[Key]:
+    """What wrong_meter() and wrong_target() need."""
+    return _keys(model.serial, model.model, model.firmware)
 
 
 def target_keys(model: Model) -> list[Key]:
     """What wrong_target() needs."""
-    return [key(place) for place in (model.model, model.firmware) if place is not None]
+    return _keys(model.model, model.firmware)
 
 
 def firmware_key(model: Model) -> list[Key]:
     """What runs() needs."""
-    return [] if model.firmware is None else [key(model.firmware)]
+    return _keys(model.firmware)
 
 
 def serial_key(model: Model) -> list[Key]:
     """What wrong_meter() needs."""
-    return [] if model.serial is None else [key(model.serial)]
+    return _keys(model.serial)
 
 
 def wrong_meter(found: Attributes, serial: str, model: Model = OWN_MODEL) -> Result | None:
