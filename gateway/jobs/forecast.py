@@ -11,7 +11,7 @@ from __future__ import annotations
 import json
 
 from gateway.contract.kinds import BY_NUMBER
-from gateway.contract.result import HINDERED, KO, WAIT
+from gateway.contract.result import HINDERED, KO
 from gateway.contract.window import DAY_S, opening
 from hal.rt import log
 
@@ -44,7 +44,7 @@ def end_of(result: Result, waited: bool) -> int | None:
     """How an attempt ended; None: it was none. waited: the meter had needed time before."""
     if result.outcome == HINDERED:
         return None
-    if result.outcome == WAIT or result.outcome != KO:
+    if result.outcome != KO:
         return ASKED if waited else ANSWERED
     return SILENT if result.reason in _SILENT else REFUSED
 

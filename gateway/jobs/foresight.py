@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from gateway.contract.job import State
 from gateway.contract.limits import MOST_JOBS
-from gateway.contract.result import WAIT
+from gateway.contract.result import KO, WAIT
 from gateway.jobs.entry import Entry
 from gateway.jobs.forecast import SILENT, WAITED, end_of, fits, words
 from gateway.jobs.progress import Progress
@@ -67,7 +67,7 @@ class Foresight:
             self._asked.setdefault(place, now_ms)
         elif since_ms is not None:
             del self._asked[place]
-            if result.outcome != "KO":
+            if result.outcome != KO:
                 self._durations.note(kind, now_ms - since_ms, 1, WAITED)
         if since_ms is None and end <= SILENT:
             for shares in self._shares_of(execution.seq, kind):
