@@ -29,7 +29,7 @@ from gateway.dlms.protection.security_setup import SECURITY_SETUP
 from gateway.dlms.protection.suites import SUITES
 from tools.dlms.failure import DONE, CallProblem, Failed
 from tools.dlms.key_files import CURVES, read
-from tools.dlms.output import console, print_json, row, say, table
+from tools.dlms.output import console, print_json, row, say, table, write_file
 from tools.dlms.session import Settings, conversation
 
 ENTITIES = ("meter", "client", "ca", "other")  # places are the numbers of certificate_entity
@@ -165,7 +165,7 @@ async def _request(options: argparse.Namespace, meter: _Meter, *_: Any) -> int:
             "the request is for %r, and the meter's system title is %s"
             % (_common_name(request.subject), meter.title.hex())
         )
-    options.output.write_bytes(request.public_bytes(Encoding.PEM))
+    write_file(options.output, request.public_bytes(Encoding.PEM))
     _told(options, "request", options.output)
     return DONE
 
@@ -200,10 +200,10 @@ async def _export(
         raise Failed("the meter's answer is no certificate") from None
     if authorities:
         _check(found, meter.curve, authorities)
-    title = options.of or meter.title.hex()
+    title = options.of.lower() if options.of else meter.title.hex()
     if options.entity in ("meter", "client") and _common_name(found.subject).lower() != title:
         raise Failed("it is for %r, not for %s" % (_common_name(found.subject), title))
-    options.output.write_bytes(found.public_bytes(Encoding.PEM))
+    write_file(options.output, found.public_bytes(Encoding.PEM))
     _told(options, "exported" if authorities else "exported, not checked (no --ca)", options.output)
     return DONE
 

@@ -12,7 +12,6 @@ stands whether it was seen or is a guess.
 from __future__ import annotations
 
 import argparse
-import os
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
@@ -25,7 +24,7 @@ from tools.dlms.failure import DONE, CallProblem, Failed, one_line
 from tools.dlms.learned import Seen
 from tools.dlms.members import read
 from tools.dlms.objects import ASSOCIATION_LN, CURRENT, object_list, short_list
-from tools.dlms.output import console, print_json, printable
+from tools.dlms.output import console, print_json, printable, write_file
 from tools.dlms.session import LONGEST_VALUE, Settings, close_link, conversation
 
 DATA, SAP_ASSIGNMENT, IMAGE_TRANSFER, SECURITY_SETUP = 1, 17, 18, 64
@@ -177,9 +176,7 @@ def _may_tell(name: bytes) -> bool:
 def _write(path: Path, text: str) -> None:
     if path.exists():
         raise CallProblem("%s is there; name another file, or remove it" % path)
-    part = path.with_name(path.name + ".part")
-    part.write_text(text)
-    os.replace(part, path)
+    write_file(path, text.encode())
 
 
 def _tell(found: learned.Learned, path: Path) -> None:

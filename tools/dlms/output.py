@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
+from pathlib import Path
 from typing import Any
 
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
+
+from tools.dlms.failure import CallProblem
 
 _PIPE_WIDTH = 1000  # nothing is folded where no screen says how wide it is
 
@@ -40,6 +44,16 @@ def table(*headings: str, title: str = "") -> Table:
 
 def row(made: Table, *cells: str | Text) -> None:
     made.add_row(*[cell if isinstance(cell, Text) else Text(printable(cell)) for cell in cells])
+
+
+def write_file(path: Path, content: bytes) -> None:
+    """Whole or not at all. CallProblem names the file."""
+    part = path.with_name(path.name + ".part")
+    try:
+        part.write_bytes(content)
+        os.replace(part, path)
+    except OSError as error:
+        raise CallProblem("%s: %s" % (path, error.strerror)) from None
 
 
 def printable(text: str) -> str:

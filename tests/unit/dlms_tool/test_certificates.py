@@ -146,8 +146,12 @@ def test_a_client_becomes_known(
     assert run("import", ca.sign(key.public_key(), title), "--ca", ca.path).status == 0
     assert [row["entity"] for row in listed(run)] == ["ca", "client"]
     back = tmp_path / "client.pem"
-    ran = run("export", "--entity", "client", "--of", title.lower(), "-o", back)
-    assert ran.status == 0, ran.err
+    for of in (title, title.lower()):
+        ran = run("export", "--entity", "client", "--of", of, "-o", back)
+        assert ran.status == 0, ran.err
+    nowhere = run("export", "--entity", "client", "--of", title, "-o", tmp_path / "no/such.pem")
+    assert nowhere.status == 2
+    assert nowhere.err.startswith("ami-dlms: %s: No such file" % (tmp_path / "no/such.pem"))
     assert "not checked (no --ca)" in ran.out
 
 
