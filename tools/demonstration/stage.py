@@ -86,7 +86,16 @@ class Stage:
 
     def start_hes(self, *more: str) -> None:
         """`more` arguments of its command."""
-        command = [sys.executable, "-m", "tools.hes", "--db", str(self.database), "serve", *more]
+        command = [
+            sys.executable,
+            "-m",
+            "tools.hes",
+            "--db",
+            str(self.database),
+            "serve",
+            "--plain",
+        ]
+        command += more
         self._start("hes", command, {"AMI_HES_BROKER": self._broker.geturl()}, wait=False)
 
     def start_gateway(self, runtime: str, **more: Any) -> None:

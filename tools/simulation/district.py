@@ -103,6 +103,7 @@ class District:
             HES_POLL_S,
             time_key=self.key,
             thread=InPlace(),
+            plain=True,
         )
         population = build_population(scenario.meters, seed, scenario.mix, self._now)
         self.members = {member.serial: member for member in population}

@@ -476,7 +476,15 @@ class Serve:
 
     def __init__(self, desk: Path, url: str) -> None:
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "tools.hes", "--db", str(desk / "hes.sqlite"), "serve"],
+            [
+                sys.executable,
+                "-m",
+                "tools.hes",
+                "--db",
+                str(desk / "hes.sqlite"),
+                "serve",
+                "--plain",
+            ],
             cwd=Path(__file__).parents[3],
             env={**os.environ, "AMI_HES_BROKER": url},
             stderr=subprocess.PIPE,

@@ -186,7 +186,7 @@ def test_serve_outlives_a_database_in_trouble(
         with failing.failing(monkeypatch) as trouble:
             own = Store(store.where)
             trouble.error = failing.FULL
-            service = Service(own.line, Broker.parse(broker.url), poll=0.02)
+            service = Service(own.line, Broker.parse(broker.url), poll=0.02, plain=True)
             task = asyncio.create_task(service.run())
             async with Concentrator(broker.port) as there:
                 await there.birth()
@@ -226,7 +226,7 @@ def test_serve_outlives_a_postgresql_that_goes_and_comes_back(
 
     async def scenario() -> None:
         own = Store(store.where)
-        service = Service(own.line, Broker.parse(broker.url), poll=0.02)
+        service = Service(own.line, Broker.parse(broker.url), poll=0.02, plain=True)
         task = asyncio.create_task(service.run())
         async with Concentrator(broker.port) as there:
             await there.birth()
@@ -302,7 +302,9 @@ def test_a_broker_that_refuses_a_subscription_is_said_loudly(
     async def scenario() -> None:
         async with Refusing(lambda topic: 0x80 if topic.endswith(refused) else 1) as broker:
             own = Store(store.where)
-            task = asyncio.create_task(Service(own.line, Broker.parse(broker.url)).run())
+            task = asyncio.create_task(
+                Service(own.line, Broker.parse(broker.url), plain=True).run()
+            )
             await until(lambda: "refuses" in status_of(store))
             seen = broker.subscriptions
             await until(lambda: broker.subscriptions >= seen + 2)  # it goes on trying
@@ -328,7 +330,9 @@ def test_a_broker_that_refuses_a_state_by_name(
     async def scenario() -> None:
         async with Refusing(lambda topic: 1 if "+" in topic else 0x80) as broker:
             own = Store(store.where)
-            task = asyncio.create_task(Service(own.line, Broker.parse(broker.url)).run())
+            task = asyncio.create_task(
+                Service(own.line, Broker.parse(broker.url), plain=True).run()
+            )
             await until(lambda: "subscription to ami/v1/c-1/state" in status_of(store))
             task.cancel()
             await asyncio.gather(task, return_exceptions=True)

@@ -22,9 +22,9 @@ from tools.hes.store.store import Store
 class Served:
     """What a Service was made with, and that it ran."""
 
-    def __init__(self, store: Any, broker: Any, time_key: Any = None) -> None:
+    def __init__(self, store: Any, broker: Any, time_key: Any = None, plain: bool = False) -> None:
         Served.last = self
-        self.store, self.broker, self.time_key = store, broker, time_key
+        self.store, self.broker, self.time_key, self.plain = store, broker, time_key, plain
         self.ran = False
 
     last: Served
@@ -48,7 +48,10 @@ def test_serve_is_started_with_what_was_said(served: Any, key: Any, capsys: Any)
     log_level, log.set_level = log.set_level, levels.append  # type: ignore[assignment]
     try:
         options = ["--time-key", "k.pem", "--log-level", "warning"]
-        assert main(["serve", "--broker", "mqtt://me:pw@there:1999", *options]) == 0
+        assert (
+            main(["serve", "--plain", "--plain", "--broker", "mqtt://me:pw@there:1999", *options])
+            == 0
+        )
     finally:
         log.set_level = log_level
     found = served.last
@@ -63,19 +66,19 @@ def test_serve_is_started_with_what_was_said(served: Any, key: Any, capsys: Any)
 def test_the_environment_stands_in(served: Any, monkeypatch: Any, tmp_path: Path) -> None:
     monkeypatch.setenv("AMI_HES_BROKER", "mqtt://from-there")
     monkeypatch.setenv("AMI_HES_DB", str(tmp_path / "other.sqlite"))
-    assert main(["serve"]) == 0
+    assert main(["serve", "--plain"]) == 0
     assert served.last.broker.host == "from-there" and served.last.time_key is None
     assert Path("other.sqlite").exists() and not Path("hes.sqlite").exists()
-    assert main(["serve", "--broker", "mqtt://said"]) == 0
+    assert main(["serve", "--plain", "--plain", "--broker", "mqtt://said"]) == 0
     assert served.last.broker.host == "said"
 
 
 def test_serve_needs_to_be_alone_and_a_broker(served: Any, capsys: Any) -> None:
-    assert main(["serve"]) == 1
+    assert main(["serve", "--plain"]) == 1
     assert "expected a broker such as" in capsys.readouterr().err
     store = Store("hes.sqlite")
     with store.line.alone():
-        assert main(["serve", "--broker", "mqtt://x"]) == 1
+        assert main(["serve", "--plain", "--plain", "--broker", "mqtt://x"]) == 1
     assert "already running on hes.sqlite" in capsys.readouterr().err
 
 
@@ -84,9 +87,11 @@ def test_how_a_command_ends(served: Any, monkeypatch: Any, capsys: Any) -> None:
         raise KeyboardInterrupt
 
     monkeypatch.setattr(Served, "run", interrupted)
-    assert main(["serve", "--broker", "mqtt://x"]) == 1
+    assert main(["serve", "--plain", "--plain", "--broker", "mqtt://x"]) == 1
     assert capsys.readouterr().err == "ami-hes: stopped; the orders stand\n"
-    assert main(["serve", "--broker", "mqtt://x", "--time-key", "none.pem"]) == 1
+    assert (
+        main(["serve", "--plain", "--plain", "--broker", "mqtt://x", "--time-key", "none.pem"]) == 1
+    )
     assert capsys.readouterr().err == "ami-hes: none.pem: No such file or directory\n"
     for wrong in ([], ["serve", "--log-level", "loud"], ["submit"], ["nothing"]):
         with pytest.raises(SystemExit) as ended:
@@ -100,7 +105,7 @@ def test_how_a_command_ends(served: Any, monkeypatch: Any, capsys: Any) -> None:
         main(["--help"])
     shown = capsys.readouterr().out
     assert (
-        "\n  ami-hes serve --broker mqtt://user:password@localhost\n" in shown
+        "\n  ami-hes serve --broker mqtt://user:password@localhost --plain\n" in shown
     )  # as it is written
 
 

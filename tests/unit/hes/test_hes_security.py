@@ -128,7 +128,7 @@ def test_keys_reach_the_inventory_wrapped(tmp_path, store, broker, key, capsys, 
 def test_the_time_is_signed_for_who_needs_it(store, broker, key) -> None:
     async def scenario() -> None:
         own = Store(store.where)
-        service = Service(own.line, Broker.parse(broker.url), poll=0.02, time_key=key)
+        service = Service(own.line, Broker.parse(broker.url), poll=0.02, time_key=key, plain=True)
         task = asyncio.create_task(service.run())
         try:
             await until(lambda: status_of(store) == "connected")

@@ -32,7 +32,7 @@ async def serving(store: Store, url: str, wait: bool = True) -> AsyncIterator[No
     """The service on a connection of its own to the database, as in real life."""
     own = Store(store.where)
     own.line.beat("", "starting")
-    task = asyncio.create_task(Service(own.line, Broker.parse(url), poll=0.02).run())
+    task = asyncio.create_task(Service(own.line, Broker.parse(url), poll=0.02, plain=True).run())
     try:
         if wait:
             await until(lambda: status_of(store) == "connected")
@@ -259,7 +259,7 @@ def test_mutual_tls(tmp_path, store) -> None:
     async def status(broker: Broker) -> str:
         own = Store(store.where)
         own.line.beat("", "starting")
-        task = asyncio.create_task(Service(own.line, broker).run())
+        task = asyncio.create_task(Service(own.line, broker, plain=True).run())
         await until(lambda: status_of(own) != "starting" and status_of(own) != "connecting")
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)
@@ -329,7 +329,9 @@ def test_the_time_is_told_every_quarter_of_an_hour(store, broker, key) -> None:
     async def scenario() -> None:
         job_id = configure(store, key)
         own = Store(store.where)
-        service = Service(own.line, Broker.parse(broker.url), lambda: moment[0], poll=0.02)
+        service = Service(
+            own.line, Broker.parse(broker.url), lambda: moment[0], poll=0.02, plain=True
+        )
         task = asyncio.create_task(service.run())
         async with Concentrator(broker.port) as there:
             await there.birth()

@@ -101,7 +101,9 @@ def test_jobs_over_a_broker_that_restarts_and_a_gateway_that_does(
 
     async def scenario() -> None:
         own = Store(store.where)
-        service = asyncio.create_task(Service(own.line, Broker.parse(broker.url), poll=0.02).run())
+        service = asyncio.create_task(
+            Service(own.line, Broker.parse(broker.url), poll=0.02, plain=True).run()
+        )
         gateway = Gateway(folder, broker.port, key)
         session = asyncio.create_task(gateway.session.run())
         applied = Result(OK, "applied")

@@ -40,6 +40,11 @@ BACKOFF = (0.5, 30.0)  # seconds before connecting again: the first time, at mos
 BEAT_EVERY = 2  # seconds between two signs of life in the store
 STATES_EVERY = 2  # seconds between two looks for concentrators whose retained state did not come
 
+PLAIN = (
+    "PLAIN: the line is not protected; whoever may use the broker can read, forge and erase what"
+    " concentrators report"
+)
+
 _WHERE = "hes"
 # What aiomqtt and paho log reaches us as an exception.
 _SILENT = logging.getLogger("tools.hes")
@@ -53,7 +58,8 @@ Taken: TypeAlias = "asyncio.Queue[tuple[str, str, asyncio.Future[Any], Answer | 
 
 class Service:
     """`poll` is how often (seconds) the store is looked at for new orders; `time_key` signs the
-    time for a concentrator whose clock is unset or far off.
+    time for a concentrator whose clock is unset or far off. `plain`: take messages that nothing
+    protects.
     """
 
     def __init__(
@@ -64,18 +70,22 @@ class Service:
         poll: float = 0.25,
         time_key: SigningKey | None = None,
         thread: Executor | None = None,
+        plain: bool = True,
     ) -> None:
         self._store = store
         self._writer = Writer(store.together, thread)
         self._broker = broker
         self._poll = poll
         self._status = "connecting"
+        self._plain = plain
         self._inbox = Inbox(store, now, time_key)
 
     async def run(self) -> None:
         """Serves until cancelled. A broker that is away is tried again, with growing, jittered
         pauses; so is a database.
         """
+        if self._plain:
+            log.warning(_WHERE, PLAIN)
         try:
             await together(self._beat(), self._stay_connected())
         finally:
