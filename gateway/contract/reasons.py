@@ -163,6 +163,7 @@ MEANINGS = {
     "unsigned-time": (FIX_TRUST, "the clock is set this far only by a signed time"),
     "stale-time": (RETRY, "the signed time answers no hello of just now"),
     "unknown-job": (FIX_ORDER, "no such job here"),
+    "unsealed": (FIX_TRUST, "the message is not sealed by the other side of this session"),
 }
 
 

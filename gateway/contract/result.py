@@ -121,6 +121,7 @@ OF_MESSAGES = (
     "unsigned-time",
     "stale-time",
     "unknown-job",
+    "unsealed",
 )
 REASONS = TRIED_AGAIN + HINDRANCES + FINAL + OF_MESSAGES
 

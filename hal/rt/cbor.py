@@ -15,7 +15,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-__all__ = ("MAX_DEPTH", "CBORTag", "CborError", "decode", "encode")
+__all__ = ("MAX_DEPTH", "CBORTag", "CborError", "decode", "decode_sequence", "encode")
 
 MAX_DEPTH = 16
 _UINT, _NINT, _BYTES, _TEXT, _ARRAY, _MAP, _TAG, _OTHER = range(8)
@@ -51,6 +51,20 @@ def decode(data: bytes | memoryview, tags: tuple[int, ...] = ()) -> Any:
     # afterwards.
     item = cbor2.loads(raw[start:])
     return CBORTag(argument, item) if start else item
+
+
+def decode_sequence(data: bytes | memoryview, most: int) -> list[Any]:
+    """The items that stand one after another in `data` (RFC 8742), `most` (below 24) of them; none
+    is tagged. CborError as decode()."""
+    raw = bytes(data)
+    count = pos = 0
+    while pos < len(raw):
+        if count == most:
+            raise CborError("CBOR: more than %d items in a sequence" % most)
+        pos = _check_item(raw, pos, 0)
+        count += 1
+    items: list[Any] = cbor2.loads(bytes([_ARRAY << 5 | count]) + raw)
+    return items
 
 
 def _check_object(obj: Any, depth: int) -> None:

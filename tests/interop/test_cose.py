@@ -8,9 +8,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import cbor2
 import pytest
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cwt import COSE, COSEKey, Signer, VerifyError
 from cwt.cose_key_interface import COSEKeyInterface
 
@@ -18,6 +20,7 @@ from gateway.contract import envelope
 from gateway.contract.messages import Cancel, Pause, SignedTime
 from gateway.contract.package import Package
 from gateway.contract.refused import Refused
+from gateway.contract.sealed import Opener, Sealer
 from gateway.contract.trust_change import EVERYTHING, TrustChange, TrustKey
 from hal.cpython.crypto import SystemCrypto
 from tests.portable.uplink.support import HERE, KID, PUBLIC, World, package, read_job
@@ -207,3 +210,24 @@ def test_what_they_sign_otherwise_is_refused(case: str) -> None:
     world.give("job", make())
     assert world.refusals() == [reason]
     assert world.ledger.jobs() == []
+
+
+# ------------------------------------------------------------ what is sealed
+
+
+def test_sealed_as_rfc_9052_describes_it() -> None:
+    """COSE_Encrypt0 put together from the RFC with `cbor2` and `cryptography`, both ways."""
+    key, iv, kid, topic = bytes(range(16)), bytes(range(100, 112)), b"\x01\x02\x03\x04", "a/b"
+    sealer = Sealer(SystemCrypto(), key, iv, kid)
+    opener = Opener(SystemCrypto(), key, iv, kid)
+    for number, size in ((1, 0), (2, 1000), (0x0100, 70000), (0x01000001, 9)):
+        plain = bytes(size)
+        partial = number.to_bytes((number.bit_length() + 7) // 8, "big")
+        protected = cbor2.dumps({1: 1, 4: kid, 6: partial})
+        nonce = bytes(a ^ b for a, b in zip(iv, partial.rjust(12, b"\0"), strict=True))
+        structure = cbor2.dumps(["Encrypt0", protected, topic.encode()])
+        ciphertext = AESGCM(key).encrypt(nonce, plain, structure)
+        expected = cbor2.dumps(cbor2.CBORTag(16, [protected, {}, ciphertext]))
+        sealer.number = number - 1
+        assert sealer.seal(topic, plain) == expected
+        assert opener.open(topic, expected) == plain

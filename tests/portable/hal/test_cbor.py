@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from hal.rt.cbor import MAX_DEPTH, CborError, CBORTag, decode, encode
+from hal.rt.cbor import MAX_DEPTH, CborError, CBORTag, decode, decode_sequence, encode
 from tests.portable.support import raises, random_bytes
 
 # RFC 8949 appendix A: both directions.
@@ -177,3 +177,12 @@ def test_noise_is_an_answer() -> None:
             decode(random_bytes(seed, 1 + seed % 40), (18,))
         except CborError:
             pass
+
+
+def test_sequences() -> None:
+    """RFC 8742: items one after another, each as decode() takes it, and not too many."""
+    assert decode_sequence(b"", 4) == []
+    assert decode_sequence(b"\x03\x82\x06\x02\x41\x07", 3) == [3, [6, 2], b"\x07"]
+    assert decode_sequence(memoryview(b"\x01\xf5"), 2) == [1, True]
+    for bad in (b"\x01\x02\x03\x04\x05", b"\x01\x42\x00", b"\x01\xd2\x80", b"\x01\xff", b"\x1f"):
+        raises(CborError, decode_sequence, bad, 4)
