@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import sys
 
-from board.wiring import board_key, check_uarts, local_port, modems, uplink
+from board.wiring import board_key, check_uarts, local_port, modems, own_data, uplink
 from gateway.app import Gateway, Ports
 from gateway.settings import SettingsError, parse
 from hal.micropython.clock import SystemClock
 from hal.micropython.crypto import SystemCrypto
 from hal.micropython.datagrams import UdpPort
 from hal.micropython.mqtt import MqttUplink
+from hal.micropython.own_folder import OwnFolder
 from hal.micropython.ports import opener
 from hal.micropython.private_file import make_private_file
 from hal.micropython.storage import FolderStorage
@@ -46,7 +46,7 @@ def run(
         log.set_level(settings.log_level)
         clock, crypto = SystemClock(), SystemCrypto()
         log.set_clock(clock.unix_time)
-        _ensure_folder(data)
+        own_data(data, OwnFolder)
         open_port = opener(uarts)
         random, private = crypto.random, make_private_file
         ports = Ports(
@@ -74,10 +74,3 @@ def run(
     except Exception as error:
         log.error("gateway", "ends: %s: %s" % (type(error).__name__, error))
     return 1
-
-
-def _ensure_folder(path: str) -> None:
-    try:
-        os.stat(path)
-    except OSError:
-        os.mkdir(path)

@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import fcntl
-import os
 import signal
 import sys
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
+from contextlib import closing
 from pathlib import Path
 
-from board.wiring import board_key, check_uarts, local_port, modems, uplink
+from board.wiring import board_key, check_uarts, local_port, modems, own_data, uplink
 from gateway.app import Gateway, Ports
 from gateway.settings import Settings, SettingsError, parse
 from gateway.version import VERSION
@@ -20,6 +18,7 @@ from hal.cpython.clock import SystemClock
 from hal.cpython.crypto import SystemCrypto
 from hal.cpython.datagrams import UdpPort
 from hal.cpython.mqtt import MqttUplink
+from hal.cpython.own_folder import OwnFolder
 from hal.cpython.ports import opener
 from hal.cpython.private_file import make_private_file
 from hal.cpython.storage import FolderStorage
@@ -75,8 +74,7 @@ def main(
         if show is not None:
             print(show(settings, uarts), end="")
             return 0
-        data.mkdir(parents=True, exist_ok=True)
-        with _alone(data):
+        with closing(own_data(str(data), OwnFolder)):
             watchdog = _watchdog(options.watchdog)
             gateway = Gateway(settings, _ports(settings, base, data, uarts, watchdog))
             return asyncio.run(_run(gateway))
@@ -89,21 +87,6 @@ def main(
     finally:
         if watchdog is not None:
             watchdog.stop("stopped")
-
-
-@contextmanager
-def _alone(data: Path) -> Iterator[None]:
-    """Two on one folder would write over each other's ledger. SettingsError."""
-    folder = os.open(data, os.O_RDONLY)
-    try:
-        try:
-            fcntl.flock(folder, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            text = "another gateway runs on %s already: use that, or give another --data" % data
-            raise SettingsError(text) from None
-        yield
-    finally:
-        os.close(folder)
 
 
 def _ports(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 
 from gateway.contract.limits import MAX_MESSAGE
@@ -18,7 +19,7 @@ _NEEDS_A_COPY = {
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
-    from typing import TypeVar
+    from typing import Protocol, TypeVar
 
     from gateway.local.access import LocalPort
     from gateway.settings import ModemSettings, Settings
@@ -27,6 +28,12 @@ if TYPE_CHECKING:
     OpenPort = Callable[[str, Clock], Awaitable[BytePort]]
     OpenUdp = Callable[[], Awaitable[Datagrams]]
     U = TypeVar("U")
+    F = TypeVar("F", bound="Owned")
+
+    class Owned(Protocol):
+        """OwnFolder of hal/cpython and hal/micropython."""
+
+        narrowed: list[str]
 
 
 def check_uarts(settings: Settings, names: list[str]) -> None:
@@ -41,6 +48,22 @@ def check_uarts(settings: Settings, names: list[str]) -> None:
                 "%s: expected a UART of this board (%s), came %r"
                 % (key, ", ".join(names) or "it has none", line.place)
             )
+
+
+def own_data(folder: str, own: Callable[[str], F]) -> F:
+    """The folder of the data, ours alone as long as this process runs. SettingsError when another
+    gateway has it: two would write over each other's ledger, and use the same counters."""
+    try:
+        owned = own(folder)
+    except OSError as error:
+        if error.errno != errno.EAGAIN:
+            raise
+        raise SettingsError(
+            "another gateway runs on %s already: use that, or give another folder" % folder
+        )
+    for line in owned.narrowed:
+        log.warning("gateway", "the data was open to others: " + line)
+    return owned
 
 
 def modems(

@@ -21,7 +21,7 @@ _O_RDWR = 0o2
 _O_NOCTTY = 0o400
 _O_NONBLOCK = 0o4000
 _O_CLOEXEC = 0o2000000
-_TIOCEXCL = 0x540C
+_LOCK_EX_NB = 2 | 4
 _TIOCSRS485 = 0x542F
 _CLOCAL_CREAD = 0o4000 | 0o200
 _CSTOPB, _CRTSCTS = 0o100, 0o20000000000
@@ -51,7 +51,7 @@ _SPEEDS = {
 _libc = ffi.open(None)
 _open = _libc.func("i", "open", "si")
 _close = _libc.func("i", "close", "i")
-_ioctl = _libc.func("i", "ioctl", "iii")
+_flock = _libc.func("i", "flock", "ii")
 _ioctl_of = _libc.func("i", "ioctl", "iip")
 
 
@@ -68,6 +68,10 @@ class SerialPort(StreamPort):
         if fd < 0:
             raise OSError(os.errno(), device)  # pyright: ignore[reportAttributeAccessIssue]
         try:
+            # Not TIOCEXCL: root opens the line all the same, and on a pseudo-terminal it stays when
+            # the process is gone. CPython's (pyserial) locks so too.
+            if _flock(fd, _LOCK_EX_NB) != 0:
+                raise OSError(errno.EAGAIN, device + " is in use by another process")
             termios.setraw(fd)
             attributes = termios.tcgetattr(fd)
             flags = attributes[2] & ~(_FORMAT_BITS | _CRTSCTS)
@@ -79,7 +83,6 @@ class SerialPort(StreamPort):
             if not _taken(fd, attributes):
                 text = "%s does not take %s at %d baud" % (device, format, baud)
                 raise OSError(errno.EINVAL, text)
-            _ioctl(fd, _TIOCEXCL, 0)
             if rs485 and _ioctl_of(fd, _TIOCSRS485, _RS485) != 0:
                 raise OSError(errno.EINVAL, device + " cannot switch an RS-485 driver")
         except OSError:
