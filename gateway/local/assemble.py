@@ -33,12 +33,17 @@ def local_access(
     assert settings.local is not None
     half = len(port.key) // 2
     keys = Keys(settings.system_title, port.key[:half], port.key[half:])
+
+    def next_counter() -> int:
+        reach.counters.begin_at(COUNTER, keys.ek, 0)
+        return reach.counters.next(COUNTER)
+
     server = LocalServer(
         Objects(settings.concentrator, status, reach.clock),
         keys,
         reach.crypto,
         reach.clock,
-        lambda: reach.counters.next(COUNTER),
+        next_counter,
         note,
     )
     meters = Meters(reach, note)

@@ -93,13 +93,17 @@ class Reach:
         from gateway.meters.access import access_to
 
         found = access_to(self.inventory, self.crypto, self.system_title, meter)
-        self.counters.begin_at(meter.serial, found.counter)
+        key = found.keys.ek if found.keys is not None else b""
+        self.counters.begin_at(meter.serial, key, found.counter)
         return found
 
-    def next_counter(self, serial: str) -> int:
-        """An invocation counter never used before. CounterError when there is none; NotStored for
-        a flash that refuses: that is no error of the path."""
+    def next_counter(self, serial: str, key: bytes = b"") -> int:
+        """An invocation counter never used before; `key`: which it is for, where access() has not
+        said so. CounterError when there is none; NotStored for a flash that refuses: that is no
+        error of the path."""
         try:
+            if key:
+                self.counters.begin_at(serial, key, 0)
             return self.counters.next(serial)
         except OSError as error:
             raise NotStored("%s: cannot store its invocation counter: %s" % (serial, error))

@@ -210,7 +210,7 @@ class Way:
             if counter < used:
                 return False
             log.warning(WHERE, "%s has counted to %d, we used %d" % (serial, counter, used))
-            self._reach.counters.raise_to(serial, counter + 1)
+            self._reach.counters.raise_to(serial, counter + 1, self._reach.clock.unix_time())
         except CounterError as error:  # nobody's keys are wrong: this is what is to be told
             raise SecurityFailed(str(error))
         except (DlmsError, Unreached) as error:
@@ -274,7 +274,7 @@ class Way:
             serial, counter = self._meter.serial, refused.counter
             log.warning(WHERE, "%s refuses our invocation counter, it names %d" % (serial, counter))
             try:
-                self._reach.counters.raise_to(serial, counter + 1)
+                self._reach.counters.raise_to(serial, counter + 1, self._reach.clock.unix_time())
             except CounterError as error:
                 raise SecurityFailed(str(error))
         return await step()

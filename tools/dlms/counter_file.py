@@ -3,7 +3,8 @@
 A counter used twice under one key gives AES-GCM away, so numbers are reserved in blocks: the file
 holds, durably, the first number nobody may have used yet, before any number of the block goes out.
 A lock on a file beside it keeps two runs apart. Keys are told apart by a digest, for one key may
-serve a meter on two paths. The file also holds the system title this machine made for itself.
+serve a meter on two paths. The file also holds what the numbers of a key were raised by because the
+meter was said to want it, and since when, and the system title this machine made for itself.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import hashlib
 import json
 import os
 import secrets
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -22,8 +24,10 @@ BLOCK = 32
 FIRST = 1
 LAST = 0xFFFFFFFF
 # A meter may ask for a higher counter, but an exception-response is not authenticated: whoever
-# forges one must not be able to use up the key's numbers at once.
-MAX_JUMP = 1 << 24
+# forges them must not be able to use up the key's numbers. So much a day, as in the concentrator
+# (gateway/meters/counters.py), takes eleven years.
+MAX_JUMP = 1 << 20
+DAY_S = 86400
 
 
 class CounterProblem(Exception):
@@ -57,14 +61,24 @@ class CounterFile:
         """next() gives at least `value` from here on; lower values change nothing."""
         if self._next >= self._end:
             self._reserve(0)
-        if value <= self._next:
-            return
-        if value - self._next > MAX_JUMP or value > LAST:
+        if value > self._next:
+            with _locked(self._path) as content:
+                self._count_raise(content, value)
+            self._reserve(value)
+
+    def _count_raise(self, content: dict[str, Any], value: int) -> None:
+        now = int(time.time())
+        since, raised = content.setdefault("raised", {}).get(self._name, (now, 0))
+        if abs(now - since) >= DAY_S:
+            since, raised = now, 0
+        raised += value - self._next
+        if raised > MAX_JUMP or value > LAST:
             raise CounterProblem(
-                "the meter wants invocation counter %d, %d is next here: further than %d, not"
-                " believed; give --counter %d if it is right" % (value, self._next, MAX_JUMP, value)
+                "the meter wants invocation counter %d, %d is next here: not believed, a meter may"
+                " raise it by %d a day; give --counter %d if it is right"
+                % (value, self._next, MAX_JUMP, value)
             )
-        self._reserve(value)
+        content["raised"][self._name] = [since, raised]
 
     def start_at(self, value: int) -> None:
         """As raise_to, by the user's own word: however far."""
@@ -113,8 +127,12 @@ def _parse(raw: bytes, path: Path) -> dict[str, Any]:
     try:
         content = json.loads(raw)
         counters, title = content["counters"], bytes.fromhex(content["title"])
-        if len(title) == 8 and all(
-            type(end) is int and FIRST < end <= LAST + 1 for end in counters.values()
+        raised = [number for pair in content.get("raised", {}).values() for number in pair]
+        if (
+            len(title) == 8
+            and all(type(end) is int and FIRST < end <= LAST + 1 for end in counters.values())
+            and all(type(number) is int for number in raised)
+            and all(len(pair) == 2 for pair in content.get("raised", {}).values())
         ):
             return dict(content)
     except (ValueError, KeyError, TypeError, AttributeError):

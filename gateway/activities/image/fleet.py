@@ -57,11 +57,12 @@ class Fleet:
         self._heartbeat = heartbeat
         # serial -> highest invocation counter received, so that no answer counts twice
         self._received: dict[str, int] = {}
-        keys = None
+        keys, key = None, b""
         if ciphered:
             found = reach.inventory.keys(BROADCAST)
             keys = Keys(reach.system_title, found.ek, found.ak, found.suite, broadcast=found.ek)
-        self._sender = Broadcast(reach.crypto, keys, lambda: reach.next_counter(BROADCAST))
+            key = found.ek
+        self._sender = Broadcast(reach.crypto, keys, lambda: reach.next_counter(BROADCAST, key))
 
     def reaches(self, meter: Meter) -> bool:
         """Whether this is the meter's best way now, and it serves this client as the others do."""

@@ -80,10 +80,10 @@ class KeptCounters:
         self.last[serial] = self.last.get(serial, 0) + 1
         return self.last[serial]
 
-    def begin_at(self, serial, counter):
-        assert counter == 1
+    def begin_at(self, serial, key, counter):
+        assert key == SHARED if serial == BROADCAST else counter == 1
 
-    def raise_to(self, serial, counter):
+    def raise_to(self, serial, counter, now):
         self.last[serial] = counter - 1
 
 

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from gateway.contract.limits import MAX_COUNTER
-from gateway.meters.counters import BLOCK, LAST, MAX_JUMP, SKIP, CounterError, Counters
+from gateway.meters.counters import BLOCK, DAY_S, LAST, MAX_JUMP, SKIP, CounterError, Counters
 from hal.sim.storage import EACCES, EIO, ENOSPC, SURVIVALS, MemoryStorage, PowerCut
 from tests.portable.support import raises
 
 A, B = "AMI0000000001", "AMI0000000002"
+NOW = 1_700_000_000
+KEY, NEXT_KEY, THIRD_KEY = bytes(16), bytes(15) + b"\1", bytes(15) + b"\2"
 
 
 def test_each_meter_counts_for_itself():
@@ -57,28 +59,173 @@ def test_raise_to():
     storage = MemoryStorage()
     counters = Counters(storage)
     counters.next(A)
-    counters.raise_to(A, 5000)
+    counters.raise_to(A, 5000, NOW)
     assert counters.next(A) == 5000
-    counters.raise_to(A, 10)
+    counters.raise_to(A, 10, NOW)
     assert counters.next(A) == 5001
     assert Counters(storage).next(A) == 5000 + BLOCK
 
 
 def test_a_forged_demand_does_not_use_up_the_numbers():
     counters = Counters(MemoryStorage())
-    error = raises(CounterError, counters.raise_to, A, LAST)
+    error = raises(CounterError, counters.raise_to, A, LAST, NOW)
     assert A in str(error)
-    raises(CounterError, counters.raise_to, A, MAX_JUMP + 2)
+    raises(CounterError, counters.raise_to, A, MAX_JUMP + 2, NOW)
     assert counters.next(A) == 1
+
+
+def demand_all_day(counters, meter, now, times=300):
+    """Forged demands, each as high as was ever believed, and ever lower."""
+    for shift in range(times):
+        try:
+            counters.raise_to(meter, counters.next(meter) + (MAX_JUMP >> shift % 21), now)
+        except CounterError:
+            pass
+
+
+def test_forged_demands_cost_one_jump_a_day_however_many_and_over_restarts():
+    storage = MemoryStorage()
+    first = 1
+    for day in range(4):
+        for start in range(3):
+            counters = Counters(storage)
+            counters.begin_at(A, KEY, 0)
+            demand_all_day(counters, A, NOW + day * DAY_S + start * DAY_S // 4)
+            counters.next(A)
+        number = counters.next(A)
+        # what the meter has asked for, and what our own three starts and 900 numbers cost
+        assert MAX_JUMP - BLOCK <= number - first <= MAX_JUMP + 900 + 4 * BLOCK
+        first = number
+
+
+def test_an_unset_or_wrong_clock_gives_no_more_jumps():
+    counters = Counters(MemoryStorage())
+    counters.raise_to(A, MAX_JUMP, NOW)
+    for now in (NOW + 1, 0, NOW - 7200, NOW + DAY_S - 1):
+        raises(CounterError, counters.raise_to, A, MAX_JUMP + 10, now)
+    counters.raise_to(A, 2 * MAX_JUMP, NOW + DAY_S)
+    # A clock that was years ahead is no reason to wait for years.
+    counters.raise_to(A, 3 * MAX_JUMP, NOW - 400 * DAY_S)
+    raises(CounterError, counters.raise_to, A, 4 * MAX_JUMP, NOW - 400 * DAY_S)
+
+
+def test_a_new_key_goes_on_where_the_old_one_was():
+    storage = MemoryStorage()
+    counters = Counters(storage)
+    for key in (KEY, NEXT_KEY, KEY):
+        counters.begin_at(A, key, 0)
+        counters.next(A)
+    assert counters.next(A) == 4
+    counters.begin_at(A, NEXT_KEY, 1000)
+    assert counters.next(A) == 1000
+
+
+def test_a_key_that_is_used_up_is_replaced_by_one_that_begins_anew():
+    storage = MemoryStorage()
+    counters = Counters(storage)
+    counters.begin_at(A, KEY, MAX_COUNTER)
+    counters.raise_to(A, MAX_COUNTER + MAX_JUMP, NOW)
+    counters.next(A)
+    counters = Counters(storage)
+    counters.begin_at(A, NEXT_KEY, 0)
+    used = [counters.next(A) for _ in range(2 * BLOCK)]
+    assert used == list(range(1, 2 * BLOCK + 1))
+    counters = Counters(storage)
+    counters.begin_at(A, NEXT_KEY, 0)
+    assert counters.next(A) == 2 * BLOCK + 1
+    counters.raise_to(A, MAX_JUMP, NOW)  # what was asked for the old key does not count
+    # The old one never comes again: its numbers are gone.
+    for _ in range(2):
+        error = raises(CounterError, counters.begin_at, A, KEY, 0)
+        assert "used up" in str(error) and "new keys" in str(error)
+        assert counters.next(A) >= MAX_JUMP
+        counters = Counters(storage)
+    counters.begin_at(A, THIRD_KEY, 0)
+    assert counters.next(A) > MAX_JUMP
+
+
+def test_no_number_twice_under_a_key_over_power_cuts_while_keys_change():
+    for survival in SURVIVALS:
+        for cut in range(14):
+            storage = MemoryStorage()
+            used = {KEY: [], NEXT_KEY: []}
+            try:
+                storage.arm(cut, survival)
+                use_two_keys(Counters(storage), used)
+            except PowerCut:
+                pass
+            storage = storage.after_cut()
+            for _ in range(2):
+                use_two_keys(Counters(storage), used)
+            for numbers in used.values():
+                assert len(set(numbers)) == len(numbers), (survival, cut)
+            assert max(used[NEXT_KEY]) < 4 * SKIP
+
+
+def use_two_keys(counters, used):
+    try:
+        counters.begin_at(A, KEY, MAX_COUNTER)
+        used[KEY] += [counters.next(A), counters.next(A)]
+    except CounterError:
+        pass  # replaced already
+    counters.begin_at(A, NEXT_KEY, 0)
+    for _ in range(BLOCK + 2):
+        used[NEXT_KEY].append(counters.next(A))
+
+
+def test_damage_and_a_rewrite_leave_a_new_key_behind_what_it_has_used():
+    storage = MemoryStorage()
+    counters = Counters(storage)
+    counters.begin_at(A, KEY, MAX_COUNTER)
+    counters.next(A)
+    counters.begin_at(A, NEXT_KEY, 0)
+    used = [counters.next(A) for _ in range(3 * BLOCK)]
+    name = next(n for n in storage.names() if n.startswith("counters."))
+    whole = storage.read(name)
+    for size in range(len(whole) - 80, len(whole)):
+        content = bytearray(whole)
+        content[size] ^= 1
+        storage.replace(name, bytes(content))
+        counters = Counters(storage)
+        counters.begin_at(A, NEXT_KEY, 0)
+        assert counters.next(A) not in used
+        for other in storage.names():
+            if other != name:
+                storage.remove(other)
+
+
+def test_a_rewrite_keeps_keys_and_what_was_asked_for():
+    storage = MemoryStorage()
+    counters = Counters(storage)
+    counters.begin_at(A, KEY, MAX_COUNTER)
+    counters.next(A)
+    counters.begin_at(A, NEXT_KEY, 0)
+    counters.raise_to(A, MAX_JUMP, NOW)
+    counters.next(A)
+    counters.begin_at(B, KEY, 0)
+    for turn in range(6000):
+        counters.begin_at(B, KEY, (turn + 1) * BLOCK * 2)
+        counters.next(B)
+    counters = Counters(storage)
+    raises(CounterError, counters.begin_at, A, KEY, 0)
+    raises(CounterError, counters.raise_to, A, 2 * MAX_JUMP, NOW + 3600)
+    counters.begin_at(A, NEXT_KEY, 0)
+    assert MAX_JUMP < counters.next(A) < MAX_JUMP + 2 * BLOCK
+
+
+def all_but_one_used(counters):
+    number, now = MAX_COUNTER, NOW
+    counters.begin_at(A, KEY, number)
+    while LAST - number > MAX_JUMP:
+        number += MAX_JUMP
+        now += DAY_S
+        counters.raise_to(A, number, now)
+    counters.raise_to(A, LAST, now + DAY_S)
 
 
 def test_the_end_of_the_numbers():
     counters = Counters(MemoryStorage())
-    number = 1
-    while LAST - number > MAX_JUMP:
-        number += MAX_JUMP
-        counters.raise_to(A, number)
-    counters.raise_to(A, LAST)
+    all_but_one_used(counters)
     assert counters.next(A) == LAST
     raises(CounterError, counters.next, A)
     assert counters.next(B) == 1
@@ -87,11 +234,7 @@ def test_the_end_of_the_numbers():
 def test_the_end_survives_a_restart():
     storage = MemoryStorage()
     counters = Counters(storage)
-    number = 1
-    while LAST - number > MAX_JUMP:
-        number += MAX_JUMP
-        counters.raise_to(A, number)
-    counters.raise_to(A, LAST)
+    all_but_one_used(counters)
     counters.next(A)
     raises(CounterError, Counters(storage).next, A)
 
@@ -117,7 +260,7 @@ def test_the_journal_does_not_grow_for_ever():
     storage = MemoryStorage()
     counters = Counters(storage)
     for turn in range(6000):
-        counters.raise_to(A, (turn + 1) * BLOCK * 2)
+        counters.begin_at(A, KEY, (turn + 1) * BLOCK * 2)
         counters.next(A)
     total = sum([storage.size(name) for name in storage.names()])
     assert total < 140000
@@ -156,10 +299,10 @@ def test_a_meter_that_stands_far_ahead_is_told_of_at_commissioning():
     storage = MemoryStorage()
     counters = Counters(storage)
     far = 2_500_000_000
-    raises(CounterError, counters.raise_to, A, far)
-    counters.begin_at(A, far)
+    raises(CounterError, counters.raise_to, A, far, NOW)
+    counters.begin_at(A, KEY, far)
     assert [counters.next(A), counters.next(A)] == [far, far + 1]
-    counters.begin_at(A, far)  # told each time the keys are read
+    counters.begin_at(A, KEY, far)  # told each time the keys are read
     assert counters.next(A) == far + 2 and counters.next(B) == 1
     assert Counters(storage).next(A) > far + 2
 
@@ -168,8 +311,8 @@ def test_a_told_counter_that_would_leave_no_numbers():
     """A slip of the pen must not use up the meter's keys."""
     counters = Counters(MemoryStorage())
     for far in (MAX_COUNTER + 1, 0xFFFFFFFF):
-        error = raises(CounterError, counters.begin_at, A, far)
+        error = raises(CounterError, counters.begin_at, A, KEY, far)
         assert "told to begin at invocation counter %d" % far in str(error)
         assert counters.next(A) < 10
-    counters.begin_at(A, MAX_COUNTER)
+    counters.begin_at(A, KEY, MAX_COUNTER)
     assert counters.next(A) == MAX_COUNTER

@@ -49,7 +49,7 @@ def test_no_counter_is_given_out_that_is_not_stored_and_none_twice():
         counters = tried(Counters, error, storage)
         for _ in range(2 * BLOCK + 2):
             used.append(tried(counters.next, error, A))
-        counters.raise_to(A, 5000)
+        counters.begin_at(A, bytes(16), 5000)
         used.append(tried(counters.next, error, A))
         for _ in range(2):
             counters = Counters(storage.after_cut())

@@ -10,7 +10,15 @@ from pathlib import Path
 import pytest
 
 from tests.unit.dlms_tool.conftest import KEYS, Stand, Tool
-from tools.dlms.counter_file import LAST, CounterFile, CounterProblem, own_title
+from tools.dlms.counter_file import (
+    BLOCK,
+    DAY_S,
+    LAST,
+    MAX_JUMP,
+    CounterFile,
+    CounterProblem,
+    own_title,
+)
 
 PERIOD = "profile_generic 1.0.99.1.0.255 capture_period"
 TITLE = b"TOOL0001"
@@ -45,13 +53,31 @@ def test_kept_between_runs_and_apart_by_key(tmp_path: Path) -> None:
     assert KEYS.ek.hex() not in path.read_text()
 
 
+def test_forged_demands_cost_one_jump_a_day_however_many(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "counters"
+    for day in range(3):
+        monkeypatch.setattr("time.time", lambda day=day: 1_700_000_000 + day * DAY_S)
+        believed = 0
+        for _ in range(256):
+            counters = CounterFile(path, TITLE, KEYS.ek)
+            try:
+                counters.raise_to(counters.next() + MAX_JUMP // 2 - 100)
+            except CounterProblem:
+                continue
+            believed += 1
+        assert believed == 2
+        assert CounterFile(path, TITLE, KEYS.ak).next() < 4 * BLOCK
+
+
 def test_raised_only_so_far(tmp_path: Path) -> None:
     counters = CounterFile(tmp_path / "counters", TITLE, KEYS.ek)
     counters.raise_to(5000)
     assert counters.next() == 5000
     counters.raise_to(10)
     assert counters.next() == 5001
-    with pytest.raises(CounterProblem, match="not believed; give --counter 4294967295"):
+    with pytest.raises(CounterProblem, match=r"not believed.* give --counter 4294967295"):
         counters.raise_to(LAST)
     counters.start_at(LAST)
     assert counters.next() == LAST
@@ -62,7 +88,8 @@ def test_raised_only_so_far(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "content",
     [b"{", b"[]", b'{"title": "00", "counters": {}}', b'{"title": "4142434445464748"}',
-     b'{"title": "4142434445464748", "counters": {"a": -1}}', b"\xff"],
+     b'{"title": "4142434445464748", "counters": {"a": -1}}', b"\xff",
+     b'{"title": "4142434445464748", "counters": {}, "raised": {"a": [1]}}'],
 )  # fmt: skip
 def test_a_damaged_file_is_not_started_anew(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "counters"
