@@ -61,6 +61,8 @@ PROGRAMS = (
     Program(
         "postgres", "postgresql", ("--version",), "postgres (postgresql)", HES_DATABASE, POSTGRESQL
     ),
+    # With its driver for TLS by OpenSSL, which brings rsyslog itself.
+    Program("rsyslogd", "rsyslog-openssl", ("-v",), "rsyslogd", "security events to a syslog"),
     Program("unshare", "util-linux", ("--version",), "util-linux", "meters behind IPv6 links"),
     Program("nsenter", "util-linux", ("--version",), "util-linux", "meters behind IPv6 links"),
     Program("ip", "iproute2", ("-V",), "iproute2", "meters behind IPv6 links"),
