@@ -7,9 +7,10 @@ import os
 import sys
 
 from gateway.version import VERSION
-from tools.hes.cli import jobs, listing, meters, models, security, serve, submit
+from tools.hes.cli import concentrator, jobs, listing, meters, models, security, serve, submit
 from tools.hes.cli.arguments import add_key
 from tools.hes.line.broker import BrokerProblem
+from tools.hes.orders.fingerprint import FingerprintProblem
 from tools.hes.orders.security import SecurityProblem
 from tools.hes.orders.typed import OrderProblem
 from tools.hes.store.problems import StoreProblem
@@ -45,6 +46,7 @@ def main(arguments: list[str] | None = None) -> int:
         StoreProblem,
         OrderProblem,
         SecurityProblem,
+        FingerprintProblem,
         KeyProblem,
         BrokerProblem,
     ) as error:
@@ -76,6 +78,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     commands = parser.add_subparsers(metavar="COMMAND", required=True)
     serve.add_parser(commands)
+    concentrator.add_parsers(commands)
     submit.add_parser(commands)
     jobs.add_parsers(commands)
     security.add_parsers(commands, add_key)

@@ -237,6 +237,30 @@ class Numbered:
 
 
 @dataclass(frozen=True)
+class Enrolled:
+    """Which board a concentrator is. `sign` x||y, None before its first session; `agreed`: when it
+    last agreed on one, 0: never.
+    """
+
+    concentrator: str
+    fingerprint: bytes
+    sign: bytes | None
+    since: int
+    agreed: int
+
+
+@dataclass(frozen=True)
+class Knock:
+    """Somebody who holds the keys of `fingerprint`, and is not the board enrolled by this name."""
+
+    concentrator: str
+    fingerprint: bytes
+    first: int
+    last: int
+    times: int
+
+
+@dataclass(frozen=True)
 class StagedKey:
     """A change for the next trust message: `public` x||y, None: the key is to go."""
 

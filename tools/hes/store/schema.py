@@ -304,6 +304,31 @@ asks = Table(
     sqlite_with_rowid=False,
 )
 
+# Which board each concentrator is: the fingerprint of its identity, its key for signatures x||y
+# (none before the first session), when it was enrolled, and when it last agreed on a session (0:
+# never).
+enrolled = Table(
+    "enrolled",
+    metadata,
+    key(words, "concentrator"),
+    octets("fingerprint", unique=True),
+    octets("sign", nullable=True),
+    count("since"),
+    count("agreed"),
+)
+
+# Who was not let in: the latest of each name, and how often that one came.
+knocks = Table(
+    "knocks",
+    metadata,
+    key(words, "concentrator"),
+    octets("fingerprint"),
+    count("first"),
+    count("last"),
+    count("times"),
+    sqlite_with_rowid=False,
+)
+
 # The sign of life of `ami-hes serve`.
 service = Table(
     "service",

@@ -12,6 +12,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from tools.hes.store.database import Database
+from tools.hes.store.enrolment import Enrolment
 from tools.hes.store.line import Line
 from tools.hes.store.ordering import Orders
 from tools.hes.store.reports import Reports
@@ -21,7 +22,8 @@ from tools.hes.store.trust import Trust
 
 class Store:
     """`line` is for `serve`, `orders` for who orders, `reports` for who follows, `street` for the
-    view of meters, `trust` for trust and keys.
+    view of meters, `trust` for trust and keys, `enrolment` for which board each concentrator
+    is.
     """
 
     def __init__(self, where: Path | str, now: Callable[[], float] = time.time) -> None:
@@ -35,5 +37,6 @@ class Store:
         self.reports = Reports(database)
         self.street = Street(database)
         self.trust = Trust(database)
+        self.enrolment = Enrolment(database)
         self.now = database.now
         self.close = database.close
