@@ -14,6 +14,7 @@ from board.wiring import board_key, check_uarts, local_port, modems, own_data, u
 from gateway.app import Gateway, Ports
 from gateway.settings import Settings, SettingsError, parse
 from gateway.version import VERSION
+from hal.cpython import journal
 from hal.cpython.clock import SystemClock
 from hal.cpython.crypto import SystemCrypto
 from hal.cpython.datagrams import UdpPort
@@ -97,6 +98,7 @@ def _ports(
     watchdog: SystemdWatchdog | DeviceWatchdog | None,
 ) -> Ports:
     log.set_level(settings.log_level)
+    log.set_journal(journal.reads_stderr())
     clock, crypto = SystemClock(), SystemCrypto()
     log.set_clock(clock.unix_time)
     open_port = opener(dict(uarts))

@@ -8,6 +8,7 @@ import os
 from pathlib import Path
 from typing import Any
 
+from hal.cpython import journal
 from hal.rt import log
 from tools.hes.line.broker import Broker
 from tools.hes.line.service import Service
@@ -54,6 +55,7 @@ def _run(options: argparse.Namespace) -> int:
     )
     time_key = None if options.time_key is None else SigningKey.load(options.time_key)
     log.set_level(options.log_level)
+    log.set_journal(journal.reads_stderr())
     store = Store(options.db)
     with store.line.alone():
         asyncio.run(Service(store.line, broker, time_key=time_key, plain=True).run())
