@@ -16,6 +16,7 @@ from gateway.jobs.forecast import Durations
 from gateway.jobs.ledger import Ledger
 from gateway.jobs.queue import Queue
 from gateway.jobs.remaining import Standing
+from gateway.kept_clock import KeptClock
 from gateway.liveness import Liveness
 from gateway.meters.counters import Counters
 from gateway.meters.inventory import Inventory
@@ -93,33 +94,32 @@ class Gateway:
     """Reads ledger, inventory and counters from the storage; OSError when that fails."""
 
     def __init__(self, settings: Settings, ports: Ports) -> None:
-        self._clock = ports.clock
+        clock = self._clock = KeptClock(ports.clock, ports.storage)
+        log.set_clock(clock.doubtful_time)
         self._workers = settings.workers
         self._attempt_ms = settings.attempt_s * 1000
         self._inventory = Inventory(ports.storage, Vault(ports.crypto, ports.board_key))
         for problem in self._inventory.problems:
             log.warning(WHERE, problem)
-        trail = Audit(ports.storage, ports.clock, settings.storage.audit_bytes)
-        self._ledger = Ledger(
-            ports.storage, ports.clock, ports.crypto.random, settings.storage, trail
-        )
+        trail = Audit(ports.storage, clock, settings.storage.audit_bytes)
+        self._ledger = Ledger(ports.storage, clock, ports.crypto.random, settings.storage, trail)
         self._ledger.note_if_possible("start", [VERSION])
         self._watch_meters(ports)
         reach = self._reach(settings, ports)
         self._queue = Queue(
             self._ledger,
-            ports.clock,
+            clock,
             ports.crypto.random,
-            durations=Durations(ports.clock, ports.storage),
+            durations=Durations(clock, ports.storage),
             cost=self._cost,
             standing=self._standing,
         )
         status = Status(self._inventory, self._network)
-        self._liveness = Liveness(ports.clock, ports.watchdog, status.summary)
+        self._liveness = Liveness(clock, ports.watchdog, status.summary)
         self._local = self._local_access(settings, ports, reach, status)
         self._session = Session(
             uplink=ports.uplink,
-            clock=ports.clock,
+            clock=clock,
             crypto=ports.crypto,
             storage=ports.storage,
             ledger=self._ledger,
@@ -145,20 +145,20 @@ class Gateway:
 
     def _watch_meters(self, ports: Ports) -> None:
         """The modems, and what is learned of the meters behind them."""
-        reachability = Reachability(ports.clock, ports.storage, self._inventory.serials())
-        self._network = Network(ports.clock, reachability, ports.crypto.random, self._tell)
+        reachability = Reachability(self._clock, ports.storage, self._inventory.serials())
+        self._network = Network(self._clock, reachability, ports.crypto.random, self._tell)
         for modem, meters_at_once in ports.modems:
             self._network.add(modem, meters_at_once)
-        strangers = Strangers(ports.clock, ports.storage, self._tell)
-        survey = Survey(self._network, self._inventory, strangers, ports.clock)
-        self._upkeep = Upkeep(survey, reachability, ports.clock)
+        strangers = Strangers(self._clock, ports.storage, self._tell)
+        survey = Survey(self._network, self._inventory, strangers, self._clock)
+        self._upkeep = Upkeep(survey, reachability, self._clock)
 
     def _reach(self, settings: Settings, ports: Ports) -> Reach:
         return Reach(
             network=self._network,
             inventory=self._inventory,
             counters=Counters(ports.storage),
-            clock=ports.clock,
+            clock=self._clock,
             crypto=ports.crypto,
             system_title=settings.system_title,
             patience={kind: (path.timeout_ms, path.tries) for kind, path in settings.paths.items()},
@@ -192,6 +192,7 @@ class Gateway:
             await tasks.wait()
         finally:
             self._upkeep.save()
+            self._clock.keep()
             await self._session.farewell()
 
     def _cost(self, serial: str) -> int:
@@ -223,4 +224,5 @@ class Gateway:
                 self._queue.expire()
             except OSError as error:
                 log.error(WHERE, "storage: cannot close a window: %s" % error)
+            self._clock.keep()
             await self._clock.sleep_ms(WINDOW_MS)

@@ -30,8 +30,9 @@ if TYPE_CHECKING:
 
     from gateway.jobs.ledger import Ledger
     from gateway.jobs.queue import Queue
+    from gateway.kept_clock import KeptClock
     from gateway.meters.inventory import Inventory
-    from hal.ports import Clock, Crypto, Storage, Uplink
+    from hal.ports import Crypto, Storage, Uplink
 
     class Status(Protocol):
         """What the birth message tells: texts of at most 64 bytes, counts of this moment."""
@@ -78,7 +79,7 @@ class Session:
         self,
         *,
         uplink: Uplink,
-        clock: Clock,
+        clock: KeptClock,
         crypto: Crypto,
         storage: Storage,
         ledger: Ledger,
@@ -102,7 +103,7 @@ class Session:
         self._status = status
         self._outbox = Outbox(ledger)
         self._provision = Provision(ledger, queue, self.files)
-        self._inbox = Inbox(
+        self.inbox = Inbox(
             concentrator=concentrator,
             clock=clock,
             crypto=crypto,
@@ -183,7 +184,7 @@ class Session:
         while True:
             message = await self._uplink.receive()
             self._heard = self._clock.ticks_ms()
-            self._inbox.take(message)
+            self.inbox.take(message)
             self._wake.set()
 
     async def _send(self) -> None:
@@ -275,7 +276,7 @@ class Session:
             self._session,
             self._clock.unix_time(),
             jobs[:MAX_JOBS_IN_HELLO],
-            self._inbox.nonce(),
+            self.inbox.nonce(),
             self.trust.number,
             self.trust.keys_number,
             self._ledger.trail.records,
@@ -294,7 +295,7 @@ class Session:
 
     def take(self, message: Message) -> None:
         """Do what a message asks; see inbox.py."""
-        self._inbox.take(message)
+        self.inbox.take(message)
 
     def _hello_soon(self) -> None:
         self._hello_due = self._clock.ticks_ms()

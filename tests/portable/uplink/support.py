@@ -33,6 +33,7 @@ from gateway.contract.reports import Dropped, Event, JobReport, MeterReport, Ref
 from gateway.contract.trust_change import EVERYTHING, TrustChange, TrustKey
 from gateway.jobs.ledger import Ledger
 from gateway.jobs.queue import Queue as JobQueue
+from gateway.kept_clock import KeptClock
 from gateway.meters.inventory import Inventory
 from gateway.uplink.hes_time import FORCED_S
 from gateway.uplink.session import Session
@@ -403,13 +404,14 @@ class World:
 
     def boot(self) -> None:
         """What a start of the gateway makes from the storage."""
+        self.kept = KeptClock(self.clock, self.storage)
         self.audit = Audit(self.storage, self.clock, 1 << 16)
         self.ledger = Ledger(self.storage, self.clock, self.crypto.random, Limits(), self.audit)
         self.queue = JobQueue(self.ledger, self.clock, self.crypto.random)
         self.inventory = Inventory(self.storage, Vault(self.crypto, BOARD_KEY))
         self.session = Session(
             uplink=self.line,
-            clock=self.clock,
+            clock=self.kept,
             crypto=self.crypto,
             storage=self.storage,
             ledger=self.ledger,
