@@ -18,7 +18,7 @@ from tests.mosquitto import Authority
 from tests.rsyslog import Rsyslog
 from tools import programs
 from tools.hes.monitoring import cef, ecs, rfc5424, syslog
-from tools.hes.monitoring.event import SecurityEvent
+from tools.hes.store.records import SecurityEvent
 
 pytestmark = pytest.mark.skipif(
     programs.find("rsyslogd") is None, reason=programs.why_not("rsyslogd")
@@ -40,7 +40,7 @@ def client(rsyslog: Rsyslog) -> syslog.Server:
 
 
 def event(sequence: int, detail: str = "") -> SecurityEvent:
-    return SecurityEvent(sequence, 1796000000, "refused", "street-7", "bad-signature", detail)
+    return SecurityEvent(sequence, 1796000000, "street-7", "refused", "bad-signature", detail)
 
 
 def test_rsyslog_reads_every_part(rsyslog: Rsyslog) -> None:

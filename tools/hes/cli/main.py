@@ -7,9 +7,20 @@ import os
 import sys
 
 from gateway.version import VERSION
-from tools.hes.cli import concentrator, jobs, listing, meters, models, security, serve, submit
+from tools.hes.cli import (
+    concentrator,
+    jobs,
+    listing,
+    meters,
+    models,
+    monitoring,
+    security,
+    serve,
+    submit,
+)
 from tools.hes.cli.arguments import add_key
 from tools.hes.line.broker import BrokerProblem
+from tools.hes.monitoring.syslog import SyslogProblem
 from tools.hes.orders.fingerprint import FingerprintProblem
 from tools.hes.orders.security import SecurityProblem
 from tools.hes.orders.typed import OrderProblem
@@ -49,6 +60,7 @@ def main(arguments: list[str] | None = None) -> int:
         FingerprintProblem,
         KeyProblem,
         BrokerProblem,
+        SyslogProblem,
     ) as error:
         print("ami-hes: %s" % error, file=sys.stderr)
     except BrokenPipeError:  # who read our output has seen enough
@@ -85,4 +97,5 @@ def _parser() -> argparse.ArgumentParser:
     models.add_parsers(commands)
     meters.add_parser(commands)
     listing.add_parser(commands)
+    monitoring.add_parsers(commands)
     return parser

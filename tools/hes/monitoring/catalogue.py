@@ -9,9 +9,10 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from tools.hes.monitoring.event import SecurityEvent
+from tools.hes.store.records import SecurityEvent
 
 ALERT, CRITICAL, ERROR, WARNING, NOTICE = range(1, 6)
+NAMES = ("emergency", "alert", "critical", "error", "warning", "notice")
 
 # `event.category` and `event.outcome` of the Elastic Common Schema
 AUTHENTICATION, CONFIGURATION, INTRUSION, HOST = (

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from gateway.version import VERSION
 from tools.hes.monitoring.catalogue import meaning
-from tools.hes.monitoring.event import SecurityEvent
+from tools.hes.store.records import SecurityEvent
 
 _SEVERITY = {1: 10, 2: 9, 3: 7, 4: 5, 5: 3}  # of RFC 5424: 0 to 10 here, 10 the gravest
 

@@ -7,7 +7,7 @@ import json
 
 from gateway.version import VERSION
 from tools.hes.monitoring.catalogue import FAILURE, INTRUSION, meaning
-from tools.hes.monitoring.event import SecurityEvent
+from tools.hes.store.records import SecurityEvent
 
 
 def rendered(event: SecurityEvent, host: str) -> str:

@@ -6,7 +6,7 @@ import datetime
 
 from gateway.version import VERSION
 from tools.hes.monitoring.catalogue import meaning
-from tools.hes.monitoring.event import SecurityEvent
+from tools.hes.store.records import SecurityEvent
 
 AUTHPRIV = 10  # the facility: security and authorization
 APP = "ami-hes"

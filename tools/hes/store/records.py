@@ -166,6 +166,21 @@ class Event:
 
 
 @dataclass(frozen=True)
+class SecurityEvent:
+    """`sequence` counts without a gap from 1. `name` and `reason` are the words of the contract
+    ("refused", "bad-signature"). `concentrator` is "" for what happened at the head-end itself.
+    `detail` is for people, and holds no secret.
+    """
+
+    sequence: int
+    time: int
+    concentrator: str
+    name: str
+    reason: str
+    detail: str
+
+
+@dataclass(frozen=True)
 class Service:
     """`silent` is how many seconds ago `serve` was last heard of; `broker` holds no credentials."""
 

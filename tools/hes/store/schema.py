@@ -211,6 +211,27 @@ events = Table(
     words("detail"),
 )
 
+# What whoever watches over security is told; `sequence` has no gaps.
+security_events = Table(
+    "security_events",
+    metadata,
+    count("sequence", primary_key=True, autoincrement=False),
+    count("time"),
+    words("concentrator"),
+    words("name"),
+    words("reason"),
+    words("detail"),
+)
+
+# How far each receiver of them has been told, by its address.
+told_security = Table(
+    "told_security",
+    metadata,
+    key(words, "receiver"),
+    count("sequence"),
+    sqlite_with_rowid=False,
+)
+
 # What the last hello said of numbers taken and of the audit trail.
 standing = Table(
     "standing",

@@ -9,12 +9,12 @@ import pytest
 
 from gateway.contract.result import OF_MESSAGES
 from tools.hes.monitoring import catalogue, cef, ecs, rfc5424
-from tools.hes.monitoring.event import SecurityEvent
+from tools.hes.store.records import SecurityEvent
 
 FORGED = SecurityEvent(
-    7, 1796000000, "refused", "street-7", "bad-signature", "job: key 0102 did not sign this"
+    7, 1796000000, "street-7", "refused", "bad-signature", "job: key 0102 did not sign this"
 )
-NASTY = SecurityEvent(8, 1796000000, "refused", 'a"b]c\\d|e=f', "malformed", 'x\ny|z=1\\ "] \r')
+NASTY = SecurityEvent(8, 1796000000, 'a"b]c\\d|e=f', "refused", "malformed", 'x\ny|z=1\\ "] \r')
 
 
 def test_rfc5424() -> None:
@@ -35,8 +35,8 @@ def test_rfc5424_escapes_what_ends_a_value() -> None:
 
 
 def test_the_sequence_begins_again_as_the_standard_says() -> None:
-    last = SecurityEvent(2147483647, 1, "refused")
-    first = SecurityEvent(2147483648, 1, "refused")
+    last = SecurityEvent(2147483647, 1, "", "refused", "", "")
+    first = SecurityEvent(2147483648, 1, "", "refused", "", "")
     assert b'sequenceId="2147483647"' in rfc5424.rendered(last, "h")
     assert b'sequenceId="1"' in rfc5424.rendered(first, "h")
 
@@ -82,4 +82,4 @@ def test_the_catalogue_speaks_of_reasons_that_there_are() -> None:
     ],
 )
 def test_severities(name: str, reason: str, severity: int) -> None:
-    assert catalogue.meaning(SecurityEvent(1, 1, name, "", reason)).severity == severity
+    assert catalogue.meaning(SecurityEvent(1, 1, "", name, reason, "")).severity == severity
