@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import hashlib
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from gateway.contract.identity import fingerprint_of, shown
 from gateway.contract.messages import State
+from hal.cpython.crypto import SystemCrypto
 from tools.hes.__main__ import main
 from tools.hes.orders import fingerprint
 from tools.hes.store.enrolment import MOST_STRANGERS
@@ -22,7 +25,7 @@ SHOWN, OTHER_SHOWN = (
     "0001-0203-0405-0607-0809-0a0b-0c0d-0e0f",
     "6465-6667-6869-6a6b-6c6d-6e6f-7071-7273",
 )
-SIGN = bytes(64)
+SIGN, KID = bytes(64), bytes(8)
 
 
 def birth(name: str) -> State:
@@ -35,7 +38,7 @@ def birth(name: str) -> State:
 def test_a_concentrator_is_enrolled_once(clocked: Store, now: list[float]) -> None:
     there = clocked.enrolment
     there.add("c1", ONE)
-    assert there.get("c1") == Enrolled("c1", ONE, None, int(now[0]), 0) == there.all()[0]
+    assert there.get("c1") == Enrolled("c1", ONE, None, None, int(now[0]), 0) == there.all()[0]
     assert there.get("c2") is None
     with pytest.raises(StoreProblem, match="c1 is enrolled already"):
         there.add("c1", OTHER)
@@ -51,14 +54,14 @@ def test_a_concentrator_is_enrolled_once(clocked: Store, now: list[float]) -> No
 def test_a_session_counts_for_the_board_that_is_enrolled(clocked: Store, now: list[float]) -> None:
     there = clocked.enrolment
     there.add("c1", ONE)
-    assert not there.agreed("c1", OTHER, SIGN) and not there.agreed("c2", ONE, SIGN)
+    assert not there.agreed("c1", OTHER, SIGN, KID) and not there.agreed("c2", ONE, SIGN, KID)
     assert there.all()[0].agreed == 0
     now[0] += 5
-    assert there.agreed("c1", ONE, SIGN)
-    assert there.all() == [Enrolled("c1", ONE, SIGN, int(now[0]) - 5, int(now[0]))]
+    assert there.agreed("c1", ONE, SIGN, KID)
+    assert there.all() == [Enrolled("c1", ONE, SIGN, KID, int(now[0]) - 5, int(now[0]))]
     there.replace("c1", OTHER)
-    assert there.all() == [Enrolled("c1", OTHER, None, int(now[0]), 0)]
-    assert not there.agreed("c1", ONE, SIGN)
+    assert there.all() == [Enrolled("c1", OTHER, None, None, int(now[0]), 0)]
+    assert not there.agreed("c1", ONE, SIGN, KID)
     with pytest.raises(StoreProblem, match="c2 is not enrolled"):
         there.replace("c2", ONE)
     there.add("c2", ONE)
@@ -116,7 +119,13 @@ def test_strangers_are_few_and_do_not_drive_out_what_knocks_by_an_enrolled_name(
 )
 def test_fingerprints_are_taken_as_people_write_them(text: str) -> None:
     assert fingerprint.parse(text) == ONE
-    assert fingerprint.shown(ONE) == SHOWN
+    assert shown(ONE) == SHOWN
+
+
+def test_a_fingerprint_is_of_both_keys() -> None:
+    agree, sign = bytes(range(64)), bytes(64)
+    expected = hashlib.sha256(agree + sign).digest()[:16]
+    assert fingerprint_of(SystemCrypto(), agree, sign) == expected
 
 
 @pytest.mark.parametrize(
@@ -178,7 +187,7 @@ def test_what_is_not_as_it_should_be_is_said_with_what_to_do(desk: Store, capsys
     for name in ("silent", "good", "exchanged"):
         desk.enrolment.add(name, name.encode().ljust(16, b"-"))
         if name != "silent":
-            desk.enrolment.agreed(name, name.encode().ljust(16, b"-"), SIGN)
+            desk.enrolment.agreed(name, name.encode().ljust(16, b"-"), SIGN, KID)
     desk.enrolment.knocked("exchanged", ONE)
     desk.enrolment.knocked("exchanged", ONE)
     desk.enrolment.knocked("new", OTHER)
@@ -197,8 +206,8 @@ def test_what_is_not_as_it_should_be_is_said_with_what_to_do(desk: Store, capsys
     assert hints["new"].endswith("ami-hes concentrator add new " + OTHER_SHOWN)
     assert "speaks in plain" in hints["plain"]
 
-    shown = said(capsys, "show", "exchanged")
-    assert "Fingerprint" in shown and "another board than the enrolled one knocks" in shown
+    text = said(capsys, "show", "exchanged")
+    assert "Fingerprint" in text and "another board than the enrolled one knocks" in text
     assert "no concentrator nobody is enrolled" in said(capsys, "show", "nobody", status=1)
     text = said(capsys, "add", "new", SHOWN, status=0)
     assert "what has knocked by this name is another board, " + OTHER_SHOWN in text

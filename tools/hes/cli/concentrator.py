@@ -11,6 +11,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from gateway.contract.identity import shown
 from tools.hes.cli import show
 from tools.hes.orders import fingerprint, security
 from tools.hes.store.enrolment import Enrolment
@@ -66,16 +67,16 @@ def _add(options: argparse.Namespace) -> int:
     if there is not None and there.fingerprint != typed:
         raise StoreProblem(
             "%s is enrolled as %s; if its board was exchanged: ami-hes concentrator replace %s %s"
-            % (name, fingerprint.shown(there.fingerprint), name, fingerprint.shown(typed))
+            % (name, shown(there.fingerprint), name, shown(typed))
         )
     knocked = [each for each in enrolment.knocks() if each.concentrator == name]
     if there is None:
         enrolment.add(name, typed)
-    print("%s is enrolled as %s" % (name, fingerprint.shown(typed)))
+    print("%s is enrolled as %s" % (name, shown(typed)))
     if knocked and knocked[0].fingerprint != typed:
         print(
             "what has knocked by this name is another board, %s; compare the two"
-            % fingerprint.shown(knocked[0].fingerprint)
+            % shown(knocked[0].fingerprint)
         )
     return 0
 
@@ -88,7 +89,7 @@ def _replace(options: argparse.Namespace) -> int:
         raise StoreProblem("%s is not enrolled; `ami-hes concentrator add` does that" % name)
     if there.fingerprint != typed:
         enrolment.replace(name, typed)
-    print("%s is enrolled as %s" % (name, fingerprint.shown(typed)))
+    print("%s is enrolled as %s" % (name, shown(typed)))
     return 0
 
 
@@ -122,12 +123,17 @@ class _Place:
             return Text("offline", "red")
         return Text("online", "green")
 
+    def line_key(self) -> str:
+        """The key of ours that it last agreed on a session with."""
+        key = self.enrolled.line_key if self.enrolled else None
+        return key.hex() if key else "-"
+
     def hints(self) -> list[str]:
         """What is not as it should be, and what to do."""
         said = []
         if self.knock is not None:
             came = "%s, last at %s" % (times(self.knock.times), show.date(self.knock.last))
-            who = fingerprint.shown(self.knock.fingerprint)
+            who = shown(self.knock.fingerprint)
             if self.enrolled is None:
                 said.append(
                     "%s is not enrolled and knocks (%s). If this is what its board shows:"
@@ -175,14 +181,14 @@ def hints(store: Store) -> list[str]:
 
 def _list(options: argparse.Namespace) -> int:
     console, places = Console(), _places(Store(options.db))
-    table = show.table(
-        "Concentrators", "Concentrator", "Fingerprint", "Line", "Last heard", "Enrolled"
-    )
+    columns = ("Concentrator", "Fingerprint", "Line", "Line key", "Last heard", "Enrolled")
+    table = show.table("Concentrators", *columns)
     for place in places:
         table.add_row(
             place.name,
-            fingerprint.shown(place.enrolled.fingerprint) if place.enrolled else "-",
+            shown(place.enrolled.fingerprint) if place.enrolled else "-",
             place.line(),
+            place.line_key(),
             show.date(place.heard.seen if place.heard else 0),
             show.date(place.enrolled.since if place.enrolled else 0),
         )
@@ -207,9 +213,10 @@ def _show(options: argparse.Namespace) -> int:
     rows.add_row("Concentrator", place.name)
     rows.add_row("Line", place.line())
     if place.enrolled is not None:
-        rows.add_row("Fingerprint", fingerprint.shown(place.enrolled.fingerprint))
+        rows.add_row("Fingerprint", shown(place.enrolled.fingerprint))
         rows.add_row("Enrolled", show.date(place.enrolled.since))
         rows.add_row("Last session agreed", show.date(place.enrolled.agreed))
+        rows.add_row("With the line key", place.line_key())
     if place.heard is not None:
         rows.add_row("Last heard", show.date(place.heard.seen))
         rows.add_row("Firmware", Text("%s, %s" % (place.heard.firmware, place.heard.runtime)))

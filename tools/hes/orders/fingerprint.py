@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-FINGERPRINT = 16  # octets
-_GROUP = 4  # hex digits
+from gateway.contract.identity import FINGERPRINT_SIZE
+
+_DIGITS = 2 * FINGERPRINT_SIZE
+_GROUP = 4  # digits
 _BETWEEN = " -:._\t\n"
 
 # What people take for a digit.
@@ -12,12 +14,6 @@ _MISTAKEN = {"o": "0", "q": "0", "i": "1", "l": "1", "z": "2", "s": "5", "g": "6
 
 class FingerprintProblem(Exception):
     """What was typed is no fingerprint; the text says what is wrong with it."""
-
-
-def shown(fingerprint: bytes) -> str:
-    """8 groups of 4 hex digits."""
-    digits = fingerprint.hex()
-    return "-".join(digits[at : at + _GROUP] for at in range(0, len(digits), _GROUP))
 
 
 def parse(text: str) -> bytes:
@@ -30,9 +26,9 @@ def parse(text: str) -> bytes:
                 "expected a fingerprint of hex digits, 0-9 and a-f, got %s in place %d, group"
                 " %d%s" % (ascii(each), place + 1, place // _GROUP + 1, hint)
             )
-    if len(digits) != 2 * FINGERPRINT:
+    if len(digits) != _DIGITS:
         raise FingerprintProblem(
             "expected a fingerprint of %d hex digits, %d groups of %d, got %d digits"
-            % (2 * FINGERPRINT, 2 * FINGERPRINT // _GROUP, _GROUP, len(digits))
+            % (_DIGITS, _DIGITS // _GROUP, _GROUP, len(digits))
         )
     return bytes.fromhex("".join(digits))

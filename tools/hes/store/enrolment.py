@@ -65,12 +65,13 @@ class Enrolment:
             self._delete(connection, concentrator)
             note(connection, int(self._db.now()), concentrator, "enrolment-removed", "")
 
-    def agreed(self, concentrator: str, fingerprint: bytes, sign: bytes) -> bool:
+    def agreed(self, concentrator: str, fingerprint: bytes, sign: bytes, line_key: bytes) -> bool:
         """A session with the board of this fingerprint stands, whose signatures are by `sign`,
-        x||y. False if that board is not enrolled (any more).
+        x||y; it was agreed on with the key of ours that has the id `line_key`. False if that board
+        is not enrolled (any more).
         """
         which = enrolled.c.concentrator == concentrator, enrolled.c.fingerprint == fingerprint
-        values = {"sign": sign, "agreed": int(self._db.now())}
+        values = {"sign": sign, "line_key": line_key, "agreed": int(self._db.now())}
         with self._db.writing() as connection:
             return connection.execute(update(enrolled).where(*which).values(values)).rowcount == 1
 

@@ -253,13 +253,14 @@ class Numbered:
 
 @dataclass(frozen=True)
 class Enrolled:
-    """Which board a concentrator is. `sign` x||y, None before its first session; `agreed`: when it
-    last agreed on one, 0: never.
+    """Which board a concentrator is. `sign` x||y and `line_key`, the id of the key of ours that the
+    last session is by, are None before the first; `agreed`: when that was, 0: never.
     """
 
     concentrator: str
     fingerprint: bytes
     sign: bytes | None
+    line_key: bytes | None
     since: int
     agreed: int
 

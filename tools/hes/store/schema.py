@@ -326,14 +326,15 @@ asks = Table(
 )
 
 # Which board each concentrator is: the fingerprint of its identity, its key for signatures x||y
-# (none before the first session), when it was enrolled, and when it last agreed on a session (0:
-# never).
+# and which of our line keys its last session is by (none before the first), when it was enrolled,
+# and when it last agreed on a session (0: never).
 enrolled = Table(
     "enrolled",
     metadata,
     key(words, "concentrator"),
     octets("fingerprint", unique=True),
     octets("sign", nullable=True),
+    octets("line_key", nullable=True),
     count("since"),
     count("agreed"),
 )

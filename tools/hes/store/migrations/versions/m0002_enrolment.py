@@ -15,6 +15,7 @@ def upgrade() -> None:
         sa.Column("concentrator", sa.Text, primary_key=True),
         sa.Column("fingerprint", sa.LargeBinary, nullable=False, unique=True),
         sa.Column("sign", sa.LargeBinary),
+        sa.Column("line_key", sa.LargeBinary),
         sa.Column("since", sa.BigInteger, nullable=False),
         sa.Column("agreed", sa.BigInteger, nullable=False),
     )
