@@ -2,8 +2,8 @@
 enrols it.
 
 `agree` is the static Diffie-Hellman key of the handshake of the line (edhoc/), `sign` signs the
-`state` (ES256). Both are x||y, 64 octets. The handshake carries `agree` as the credential and `sign`
-as external authorization data of message_3, so that the HES can check the whole fingerprint.
+`state` (ES256). Both are x||y, 64 octets. The handshake carries `agree` as the credential, and
+`sign` as external authorization data of message_3, so that the HES can check the whole fingerprint.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from hal.ports import Crypto
 
 FINGERPRINT_SIZE = 16
-SIGN_LABEL = 32768  # of the EAD_3 with `sign`; the private range (RFC 9528 10.5) begins here
+SIGN_LABEL = 32768  # of the EAD_3 (RFC 9528 3.8) with `sign`; for private use
 
 
 def fingerprint_of(crypto: Crypto, agree: bytes, sign: bytes) -> bytes:
