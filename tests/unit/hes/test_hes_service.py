@@ -295,7 +295,7 @@ def test_pauses_grow_until_a_connection_has_held(store, monkeypatch: pytest.Monk
     lasts = [0.0] * 8 + [30.0, 30.5] + [0.0]
     clock, pauses = [1000.0], []
 
-    class Enough(Exception):
+    class Enough(BaseException):
         pass
 
     class Impatient(Service):

@@ -24,6 +24,7 @@ from gateway.contract.refused import Refused
 from hal.ports import TOPICS_AT_ONCE
 from hal.rt import log
 from tools.hes.line import outgoing
+from tools.hes.line.backlog import Backlog
 from tools.hes.line.broker import Broker
 from tools.hes.line.connection import Deaf, publish, stop_if_cancelled, subscribe, together
 from tools.hes.line.inbox import Answer, Inbox
@@ -34,7 +35,6 @@ from tools.hes.store.states import SUBMITTED, UNANSWERED
 from tools.package.keys import SigningKey
 
 KEEPALIVE = 20  # seconds
-BACKLOG = 10000  # messages received and not yet handled
 UNANSWERED_AT_ONCE = 256  # messages handed to the store whose answer is not sent yet
 BACKOFF = (0.5, 30.0)  # seconds before connecting again: the first time, at most
 BEAT_EVERY = 2  # seconds between two signs of life in the store
@@ -46,6 +46,8 @@ PLAIN = (
 )
 
 _WHERE = "hes"
+# The connection's faults; any other is one message's.
+_OF_THE_LINE = (aiomqtt.MqttError, OSError)
 # What aiomqtt and paho log reaches us as an exception.
 _SILENT = logging.getLogger("tools.hes")
 _SILENT.addHandler(logging.NullHandler())
@@ -73,10 +75,11 @@ class Service:
         plain: bool = True,
     ) -> None:
         self._store = store
-        self._writer = Writer(store.together, thread)
+        self._writer = Writer(store.together, thread, store.works)
         self._broker = broker
         self._poll = poll
         self._status = "connecting"
+        self._backlog = Backlog()
         self._plain = plain
         self._inbox = Inbox(store, now, time_key)
 
@@ -93,8 +96,18 @@ class Service:
 
     async def _beat(self) -> None:
         while True:
-            await self._writer.do(self._store.beat, self._broker.name, self._status)
+            try:
+                await self._writer.do(self._store.beat, self._broker.name, self._status)
+            except Exception as error:  # without it we seem to be away, which is no reason to go
+                log.error(_WHERE, "sign of life: %s" % told(error))
+            self._tell_dropped()
             await asyncio.sleep(BEAT_EVERY)
+
+    def _tell_dropped(self) -> None:
+        for concentrator, count in self._backlog.taken_dropped().items():
+            text = "%d messages of it were dropped unread: too large, or too many at once" % count
+            log.warning(_WHERE, "%s: %s" % (concentrator, text))
+            self._writer.post(self._store.add_event, concentrator, "flooding", text)
 
     def _now_is(self, status: str, tell: Callable[[str, str], None] = log.info) -> None:
         if status != self._status:
@@ -110,8 +123,10 @@ class Service:
                 await self._session()
             except Deaf as error:
                 self._now_is("not connected (%s)" % error, log.error)
-            except (aiomqtt.MqttError, OSError) as error:
+            except _OF_THE_LINE as error:
                 self._now_is("not connected (%s)" % error)
+            except Exception as error:  # a fault of ours: the next connection may be free of it
+                self._now_is("not connected (%s)" % told(error), log.error)
             stop_if_cancelled()
             if time.monotonic() - started > BACKOFF[1]:
                 pause = BACKOFF[0]
@@ -120,6 +135,7 @@ class Service:
 
     async def _session(self) -> None:
         """One connection, from its beginning to its end."""
+        self._backlog = Backlog()
         client = aiomqtt.Client(
             self._broker.host,
             self._broker.port,
@@ -129,7 +145,7 @@ class Service:
             keepalive=KEEPALIVE,
             timeout=10,
             tls_context=self._broker.tls,
-            max_queued_incoming_messages=BACKLOG,
+            queue_type=lambda maxsize: self._backlog,  # type: ignore[arg-type]
             logger=_SILENT,
         )
         async with client:
@@ -165,30 +181,40 @@ class Service:
         """What was never answered, once at the start; from then on whatever is new in the store."""
         states: tuple[str, ...] = UNANSWERED
         while True:
-            due = await self._writer.do(outgoing.due, self._store, states)
-            # Trust and keys first: orders may stand on them.
-            await outgoing.send_numbered(client, due.numbered)
-            for concentrator, orders in due.orders:
-                await outgoing.send(client, concentrator, orders)
-            for concentrator, after in due.asks:
-                await publish(client, concentrator, "ask", Ask(after).encode())
+            try:
+                await self._send_due(client, states)
+            except _OF_THE_LINE:
+                raise
+            except Exception as error:  # of what is sent; the concentrators are heard meanwhile
+                log.error(_WHERE, "orders: %s" % told(error))
             states = (SUBMITTED,)
             await asyncio.sleep(self._poll)
 
+    async def _send_due(self, client: aiomqtt.Client, states: tuple[str, ...]) -> None:
+        due = await self._writer.do(outgoing.due, self._store, states)
+        # Trust and keys first: orders may stand on them.
+        await outgoing.send_numbered(client, due.numbered)
+        for concentrator, orders in due.orders:
+            await outgoing.send(client, concentrator, orders)
+        for concentrator, after in due.asks:
+            await publish(client, concentrator, "ask", Ask(after).encode())
+
     async def _take_messages(self, client: aiomqtt.Client, taken: Taken) -> None:
-        """Hand each to the store; its answer waits for the commit, the next message does not."""
+        """Hand each to the store; its answer waits for the commit, the next message does not.
+        Whatever goes wrong with a message concerns that message alone.
+        """
         async for message in client.messages:
-            _, _, concentrator, name = str(message.topic).split("/")
-            payload = bytes(message.payload) if isinstance(message.payload, bytes) else b""
-            if name == "state" and not payload:
-                continue  # somebody cleared the retained state
+            concentrator = name = ""
             try:
+                _, _, concentrator, name = str(message.topic).split("/")
+                payload = bytes(message.payload) if isinstance(message.payload, bytes) else b""
+                if name == "state" and not payload:
+                    continue  # somebody cleared the retained state
                 messages.topic(concentrator, name)  # checks the id
                 work, answer = self._inbox.understood(
                     client, concentrator, name, payload, bool(message.retain)
                 )
-            except (Refused, ValueError) as error:
-                log.warning(_WHERE, "%s from %s: %s" % (name, concentrator, error))
+            except Exception as error:
                 self._note(concentrator, name, error)
                 continue
             await taken.put((concentrator, name, self._writer.do(work), answer))
@@ -198,13 +224,29 @@ class Service:
             concentrator, name, done, answer = await taken.get()
             try:
                 result = await done
-            except StoreProblem as error:  # of this message alone
-                log.error(_WHERE, "%s from %s: %s" % (name, concentrator, error))
+            except Exception as error:
                 self._note(concentrator, name, error)
                 continue
-            if answer is not None:
+            if answer is None:
+                continue
+            try:
                 await answer(result)
+            except _OF_THE_LINE:
+                raise
+            except Exception as error:
+                self._note(concentrator, name, error)
 
     def _note(self, concentrator: str, name: str, error: Exception) -> None:
-        text = "%s: %s" % (name, error)
-        self._writer.post(self._store.add_event, concentrator[:64], "malformed", text)
+        text = told(error)
+        # What is no message of ours is the sender's fault, anything else is ours.
+        bad = isinstance(error, (Refused, ValueError))
+        (log.warning if bad else log.error)(_WHERE, "%s from %s: %s" % (name, concentrator, text))
+        event = "malformed" if bad else "message-failed"
+        self._writer.post(self._store.add_event, concentrator[:64], event, "%s: %s" % (name, text))
+
+
+def told(error: Exception) -> str:
+    """What went wrong, for people: ours say it themselves, of others the kind is told too."""
+    if isinstance(error, (Refused, StoreProblem)):
+        return str(error)
+    return "%s: %s" % (type(error).__name__, error)
