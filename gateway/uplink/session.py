@@ -282,6 +282,9 @@ class Session:
             self._ledger.trail.records,
             self._ledger.trail.head,
             self._models_sent(),
+            self._ledger.epoch,
+            self._ledger.acknowledged + 1,
+            self._ledger.last_number + 1,
         )
 
     def _models_sent(self) -> list[tuple[str, int]]:

@@ -23,6 +23,7 @@ def settings(**more: object) -> Settings:
         "system_title": "414d490000000001",
         "uplink": {"host": "localhost"},
         "signers": [{"kid": "01", "key": "ab" * 64}],
+        "plain": True,
         **more,
     }
     return parse(json.dumps(content), DRIVERS)
