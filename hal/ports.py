@@ -540,9 +540,18 @@ class Uplink(Protocol):
     """One MQTT 3.1.1 connection at a time. Everything is QoS 1; nothing here is kept over a
     disconnection (safety lives in the uplink protocol's own acknowledgements)."""
 
-    async def connect(self, will: Message | None, topics: list[str], timeout_ms: int) -> None:
+    async def connect(
+        self,
+        will: Message | None,
+        topics: list[str],
+        timeout_ms: int,
+        bounds: tuple[int, int] = (0, 0xFFFFFFFF),
+    ) -> None:
         """Connect with a clean session and subscribe (QoS 1). OSError or PortError with the reason
-        when it fails."""
+        when it fails.
+
+        `bounds`: seconds since 1970 UTC that now is not before, and not after. The certificates of
+        TLS are judged by them, whatever the machine's own date, before anything of MQTT is sent."""
 
     async def publish(self, message: Message, timeout_ms: int) -> None:
         """QoS 1; returns at the broker's PUBACK. OSError when the connection is gone,

@@ -40,6 +40,7 @@ PROGRAMS = (
     Program("head", "coreutils", ("--version",), "head"),
     Program("sleep", "coreutils", ("--version",), "sleep"),
     Program("git", "git", ("--version",), "git version"),
+    Program("openssl", "openssl", ("version",), "openssl"),
     Program("mosquitto", "mosquitto", ("-h",), "mosquitto version 2"),
     Program("mosquitto_passwd", "mosquitto", (), "password files"),
     Program("mosquitto_pub", "mosquitto-clients", ("--help",), "mosquitto_pub version 2"),

@@ -167,7 +167,7 @@ class Session:
         self._session = int.from_bytes(self._crypto.random(4), "big")
         will = Message(self._topic("state"), self._state(False).encode(), True)
         topics = [self._topic(name) for name in messages.DOWN_TOPICS]
-        await self._uplink.connect(will, topics, CONNECT_MS)
+        await self._uplink.connect(will, topics, CONNECT_MS, self._clock.bounds())
         waiting = self._ledger.last_number - self._ledger.acknowledged
         log.info(_WHERE, "connected, %d reports wait" % waiting)
         self.online = True

@@ -305,7 +305,13 @@ class Line:
         self._kept: list[Message] = []
         hes.line = self
 
-    async def connect(self, will: Message | None, topics: list[str], timeout_ms: int) -> None:
+    async def connect(
+        self,
+        will: Message | None,
+        topics: list[str],
+        timeout_ms: int,
+        bounds: tuple[int, int] = (0, 0xFFFFFFFF),
+    ) -> None:
         self.attempts.append(self._clock.ticks_ms())
         self.cut()
         if not self.up:
