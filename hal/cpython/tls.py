@@ -85,7 +85,7 @@ class Tls:
 
 def _context(files: TlsFiles) -> ssl.SSLContext:
     """The server must show a certificate of this authority for the host name we dialled."""
-    context = ssl.create_default_context(cafile=files.ca)
+    context = ssl.create_default_context(cafile=files.ca or None)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     context.verify_flags |= _NO_CHECK_TIME
     if files.pair is not None:

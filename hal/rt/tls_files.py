@@ -11,7 +11,8 @@ if TYPE_CHECKING:
 
 class TlsFiles:
     """Paths of PEM files: the authority that signed the server, and our own certificate and key
-    (both None: the server does not ask for them).
+    (both None: the server does not ask for them). ca "": the authorities that the system knows,
+    where it knows any.
 
     `pair`: instead of those two, our chain of certificates and its key, as PEM.
     """

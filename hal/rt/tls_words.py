@@ -87,10 +87,12 @@ def refused(files: TlsFiles, bounds: tuple[int, int], why: str) -> str:
 
 def wrong_authority(files: TlsFiles, came: str) -> str:
     expected = files.authority()
-    name = "?" if expected is None else expected.subject
+    name = "one that the system knows"
+    if expected is not None:
+        name = '"%s" (%s)' % (expected.subject, files.ca)
     return (
-        'TLS: wrong authority: expected a broker with a certificate by "%s" (%s), came %s; put the'
-        " authority of the broker into uplink.ca" % (name, files.ca, came)
+        "TLS: wrong authority: expected a broker with a certificate by %s, came %s; put the"
+        " authority of the broker into uplink.ca" % (name, came)
     )
 
 

@@ -28,6 +28,7 @@ from tools.hes.line.backlog import Backlog
 from tools.hes.line.broker import Broker
 from tools.hes.line.connection import Deaf, publish, stop_if_cancelled, subscribe, together
 from tools.hes.line.inbox import Answer, Inbox
+from tools.hes.line.tls_fault import tls_fault
 from tools.hes.line.writer import Writer
 from tools.hes.store.line import Line
 from tools.hes.store.problems import StoreProblem
@@ -124,7 +125,7 @@ class Service:
             except Deaf as error:
                 self._now_is("not connected (%s)" % error, log.error)
             except _OF_THE_LINE as error:
-                self._now_is("not connected (%s)" % error)
+                self._now_is("not connected (%s)" % (await tls_fault(self._broker) or error))
             except Exception as error:  # a fault of ours: the next connection may be free of it
                 self._now_is("not connected (%s)" % told(error), log.error)
             stop_if_cancelled()
