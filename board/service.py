@@ -102,14 +102,14 @@ def _ports(
     clock, crypto = SystemClock(), SystemCrypto()
     log.set_clock(clock.unix_time)
     open_port = opener(dict(uarts))
-    random, private = crypto.random, make_private_file
+    random, private, storage = crypto.random, make_private_file, FolderStorage(str(data))
     return Ports(
         clock=clock,
-        storage=FolderStorage(str(data)),
+        storage=storage,
         crypto=crypto,
         uplink=uplink(settings, str(base), MqttUplink),
         modems=modems(settings, clock, open_port, UdpPort.open),
-        board_key=board_key(settings, str(base), random, private),
+        board_key=board_key(settings, str(base), random, private, storage),
         watchdog=watchdog,
         local=local_port(settings, str(base), clock, open_port, random, private),
     )
