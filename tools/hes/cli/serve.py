@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import os
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from hal.cpython import journal
 from hal.rt import log
 from tools.hes.line.broker import Broker
 from tools.hes.line.service import Service
+from tools.hes.monitoring import metrics
 from tools.hes.store.store import Store
 from tools.package.keys import SigningKey
 
@@ -42,6 +44,13 @@ def add_parser(commands: Any) -> None:
         action="store_true",
         help="take messages that nothing protects: for a broker that only we can use",
     )
+    serve.add_argument(
+        "--metrics",
+        metavar="HOST:PORT",
+        type=_address,
+        help="figures for Prometheus over HTTP there, such as 127.0.0.1:%d; they name every"
+        " concentrator, so let only your collector reach it" % metrics.PORT,
+    )
     serve.add_argument("--log-level", default="info", choices=("debug", "info", "warning", "error"))
     serve.set_defaults(run=_run)
 
@@ -57,6 +66,20 @@ def _run(options: argparse.Namespace) -> int:
     log.set_level(options.log_level)
     log.set_journal(journal.reads_stderr())
     store = Store(options.db)
-    with store.line.alone():
-        asyncio.run(Service(store.line, broker, time_key=time_key, plain=True).run())
+    service = Service(store.line, broker, time_key=time_key, plain=True)
+    with store.line.alone(), ExitStack() as ends:
+        if options.metrics is not None:
+            host, port = options.metrics
+            told = metrics.Collector(store.reports, store.street, lambda: service.counts)
+            ends.callback(metrics.serve_metrics(host, port, told))
+            log.info("hes", "figures for Prometheus: http://%s:%d/metrics" % (host, port))
+        store.security.note("service-started", "broker %s" % broker.name)
+        asyncio.run(service.run())
     return 0
+
+
+def _address(text: str) -> tuple[str, int]:
+    host, _, port = text.rpartition(":")
+    if not host or not port.isdigit() or not 0 < int(port) < 65536:
+        raise argparse.ArgumentTypeError("expected HOST:PORT, such as 127.0.0.1:%d" % metrics.PORT)
+    return host.strip("[]"), int(port)

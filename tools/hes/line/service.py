@@ -12,6 +12,7 @@ import asyncio
 import logging
 import random
 import time
+from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import Executor
 from typing import Any, TypeAlias
@@ -83,6 +84,8 @@ class Service:
         self._backlog = Backlog()
         self._plain = plain
         self._inbox = Inbox(store, now, time_key)
+        # messages since the start, by topic and what became of them
+        self.counts: Counter[tuple[str, str]] = Counter()
 
     async def run(self) -> None:
         """Serves until cancelled. A broker that is away is tried again, with growing, jittered
@@ -228,6 +231,7 @@ class Service:
             except Exception as error:
                 self._note(concentrator, name, error)
                 continue
+            self.counts[name, "taken"] += 1
             if answer is None:
                 continue
             try:
@@ -241,6 +245,7 @@ class Service:
         text = told(error)
         # What is no message of ours is the sender's fault, anything else is ours.
         bad = isinstance(error, (Refused, ValueError))
+        self.counts[name, "refused" if bad else "failed"] += 1
         (log.warning if bad else log.error)(_WHERE, "%s from %s: %s" % (name, concentrator, text))
         event = "malformed" if bad else "message-failed"
         self._writer.post(self._store.add_event, concentrator[:64], event, "%s: %s" % (name, text))

@@ -68,6 +68,7 @@ _REFUSALS = {
 }
 
 _EVENTS = {
+    "service-started": Meaning(NOTICE, HOST, SUCCESS, "The head-end was started."),
     "trust-changed": Meaning(
         WARNING, CONFIGURATION, SUCCESS, "Who is trusted, and for what, was changed."
     ),

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import signal
+import subprocess
+import sys
 import urllib.request
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
+from urllib.error import URLError
 
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from gateway.contract.messages import State
-from tests.conftest import find_free_port
+from tests.conftest import ROOT, find_free_port
 from tests.unit.hes.orders import CONCENTRATOR, METERS, configure
+from tools.hes.cli.main import main
 from tools.hes.monitoring.metrics import Collector, serve_metrics
 from tools.hes.store.store import Store
 from tools.package.keys import SigningKey
@@ -75,3 +80,31 @@ def test_of_a_street(port: int, store: Store) -> None:
     assert figures[("ami_concentrator_modem_up", CONCENTRATOR, "prime", "0")] == 1
     assert figures[("ami_concentrator_modem_up", CONCENTRATOR, "wmbus", "1")] == 0
     assert figures[("ami_concentrator_modem_nodes", CONCENTRATOR, "prime", "0")] == 12
+
+
+def test_of_a_service_that_runs(tmp_path: Path) -> None:
+    """Its broker is away: that is told, and the command ends in order."""
+    port = find_free_port()
+    command = [sys.executable, "-m", "tools.hes", "--db", str(tmp_path / "hes.sqlite"), "serve"]
+    command += ["--plain", "--broker", "mqtt://127.0.0.1:%d" % find_free_port()]
+    process = subprocess.Popen(
+        [*command, "--metrics", "127.0.0.1:%d" % port], cwd=ROOT, stderr=subprocess.DEVNULL
+    )
+    try:
+        while True:
+            try:
+                assert told(port)[("ami_hes_connected",)] == 0
+                break
+            except URLError:
+                assert process.poll() is None
+    finally:
+        process.send_signal(signal.SIGINT)
+        assert process.wait(60) == 1
+    assert Store(tmp_path / "hes.sqlite").security.newest(1)[0].name == "service-started"
+
+
+@pytest.mark.parametrize("text", ["9464", "host:", "host:70000", ":1", "host:http"])
+def test_an_address_that_is_none(text: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        main(["serve", "--broker", "mqtt://localhost", "--metrics", text])
+    assert "expected HOST:PORT, such as 127.0.0.1:9464" in capsys.readouterr().err
