@@ -17,6 +17,7 @@ from gateway.contract.edhoc.initiator import Initiator
 from gateway.contract.edhoc.responder import Responder
 from gateway.contract.refused import Refused
 from hal.rt import cbor
+from tests.portable.memory import Measured
 from tests.portable.support import raises, random_bytes
 from tests.portable.uplink.support import crypto
 
@@ -313,3 +314,23 @@ def test_noise_is_refused() -> None:
         reason = refused(ours.message_3, cbor.encode(noise), PEERS)
         assert reason in NOISE
         error_in(noise)
+
+
+def test_a_flood_leaves_nothing() -> None:
+    """Neither on the one side nor on the other, and the real peer comes through after it."""
+    ours, theirs = initiator(), responder()
+    message_1 = ours.message_1()
+    forged = responder().message_2(initiator().message_1())
+    kept = theirs.message_2(message_1)
+    other = ours.message_3(kept, PEERS)[0][:-1] + b"\x00"
+    with Measured() as memory:
+        used = []
+        for _ in range(6):
+            for _ in range(8):
+                refused(ours.message_3, forged, PEERS)
+                refused(ours.message_3, b"\x58\x40" + bytes(64), PEERS)
+                refused(theirs.finished, other)
+            used.append(memory.used())
+    assert used[-1] - used[2] < 2048
+    message_3, up = ours.message_3(kept, PEERS)
+    assert agree(up, theirs.finished(message_3)[2])
