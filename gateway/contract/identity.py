@@ -13,7 +13,6 @@ if TYPE_CHECKING:
     from hal.ports import Crypto
 
 FINGERPRINT_SIZE = 16
-SIGN_LABEL = 32768  # of the EAD_3 (RFC 9528 3.8) with `sign`; for private use
 
 
 def fingerprint_of(crypto: Crypto, agree: bytes, sign: bytes) -> bytes:

@@ -19,6 +19,9 @@ UNSPECIFIED, WRONG_SUITE, UNKNOWN_CREDENTIAL = 1, 2, 3  # ERR_CODE (RFC 9528 6)
 
 _TRUE = b"\xf5"
 _CONNECTION_HEAD = bytes([0x40 | CONNECTION_SIZE])
+# With these a message of the concentrator begins, and none of the HES: on one topic each side hears
+# what it sends itself.
+HEADS_UP = (_TRUE, _CONNECTION_HEAD)
 _MAX_TEXT = 256  # octets of an error's text that are of interest
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import time
-from collections.abc import AsyncIterator, Callable, Coroutine
+from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -20,7 +20,9 @@ from tests.mosquitto import Authority, Mosquitto
 from tests.unit.hes.concentrator import PATIENCE, Concentrator
 from tests.unit.hes.orders import CONCENTRATOR, METERS, accepted, configure, ended, ok
 from tools.hes.line.broker import Broker, BrokerProblem
+from tools.hes.line.handshakes import LineKey
 from tools.hes.line.service import Service
+from tools.hes.line.sessions import Sessions
 from tools.hes.orders import order
 from tools.hes.store.store import Store
 
@@ -28,11 +30,16 @@ BOTH = True  # engines, see conftest.py
 
 
 @asynccontextmanager
-async def serving(store: Store, url: str, wait: bool = True) -> AsyncIterator[None]:
+async def serving(
+    store: Store, url: str, wait: bool = True, keys: Sequence[LineKey] = (), plain: bool = True
+) -> AsyncIterator[None]:
     """The service on a connection of its own to the database, as in real life."""
     own = Store(store.where)
     own.line.beat("", "starting")
-    task = asyncio.create_task(Service(own.line, Broker.parse(url), poll=0.02, plain=True).run())
+    sessions = Sessions(own.enrolment, keys, plain)
+    task = asyncio.create_task(
+        Service(own.line, Broker.parse(url), poll=0.02, sessions=sessions).run()
+    )
     try:
         if wait:
             await until(lambda: status_of(store) == "connected")
