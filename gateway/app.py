@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from gateway.audit import Audit
 from gateway.contract.meter_keys import Vault
-from gateway.folder import Folder
+from gateway.folder import COUNTERS, Folder
 from gateway.jobs.forecast import Durations
 from gateway.jobs.ledger import Ledger
 from gateway.jobs.queue import Queue
@@ -112,6 +112,8 @@ class Gateway:
         self._ledger.note_if_possible("start", [VERSION])
         self._tell_of_losses()
         self._watch_meters(ports)
+        lost = COUNTERS in self._folder.missing
+        self._counters = Counters(ports.storage, ports.crypto.random, lost)
         reach = self._reach(settings, ports)
         self._queue = Queue(
             self._ledger,
@@ -176,7 +178,7 @@ class Gateway:
         return Reach(
             network=self._network,
             inventory=self._inventory,
-            counters=Counters(ports.storage),
+            counters=self._counters,
             clock=self._clock,
             crypto=ports.crypto,
             system_title=settings.system_title,
