@@ -1,5 +1,10 @@
 """One MQTT connection from CONNECT to its end: a reader, a writer and a pinger that die
-together."""
+together.
+
+A message that is too large, or that there is no memory for now, is passed over and acknowledged: a
+broker would send it again at each connection, for ever. Of the others so many octets as one may
+have wait for receive() at once; then nothing more is read, and TCP lets the broker wait.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +19,7 @@ from hal.rt.queue import Full, Queue
 
 _INCOMING = 16  # messages waiting for receive(); then the broker waits
 _OUTGOING = 8  # packets waiting for the line
-_SKIP = 512  # bytes of an oversized payload read at a time
+_SKIP = 512  # bytes of what is passed over, read at a time
 _OCTET_MS = 5  # for each octet of a message on its way: lines go down to 2 kbit/s
 _MAX_TOPIC = 1024
 _MAX_CONTROL = 256  # bytes of any packet that is not a PUBLISH
@@ -29,6 +34,9 @@ class Connection:
         self._limit = limit
         self._keepalive_ms = keepalive_s * 1000
         self._incoming: Queue[Message] = Queue(_INCOMING)
+        self._held = 0  # octets of their payloads
+        self._taken = asyncio.Event()  # receive() took one of them
+        self._full = False  # nothing is read until it does
         self._outgoing: Queue[bytes] = Queue(_OUTGOING)
         self._answers: dict[int, _Answer] = {}  # by packet identifier
         self._last_id = 0
@@ -41,9 +49,12 @@ class Connection:
 
     async def open(self, connect: bytes) -> int:
         """Send CONNECT; returns CONNACK's code, and lives on if it is 0."""
-        self._stream.write(connect)
-        await self._stream.drain()
-        first, size = await self._head()
+        try:
+            self._stream.write(connect)
+            await self._stream.drain()
+            first, size = await self._head()
+        except ValueError as error:  # how mbedTLS reports a certificate that does not fit
+            raise OSError(errno.EACCES, "TLS: " + str(error).strip())
         if first >> 4 != packets.CONNACK or size != 2:
             raise OSError(errno.EIO, "expected CONNACK, got packet type %d" % (first >> 4))
         code = (await self._exactly(2))[1]
@@ -71,7 +82,10 @@ class Connection:
             self._check()
             self._news.clear()
             await self._news.wait()
-        return await self._incoming.get()
+        message = await self._incoming.get()
+        self._held -= len(message.payload)
+        self._taken.set()
+        return message
 
     async def goodbye(self) -> None:
         """Send DISCONNECT after what waits for the line, and return when it is sent."""
@@ -104,8 +118,10 @@ class Connection:
             await group.wait()
         except _Goodbye:
             pass
-        except Exception as error:
+        except OSError as error:
             reason = error
+        except Exception as error:  # a fault of ours: who uses the connection knows OSError alone
+            reason = OSError(errno.EIO, "%s: %s" % (type(error).__name__, error))
         finally:
             self._reason = reason
             self._news.set()
@@ -151,7 +167,7 @@ class Connection:
             )
             silent = time.ticks_diff(time.ticks_ms(), self._heard)
             # While receive() is not called we do not listen, and silence means nothing.
-            listening = len(self._incoming) < _INCOMING
+            listening = not self._full and len(self._incoming) < _INCOMING
             patience = self._keepalive_ms * 3 // 2 + self._patience_ms
             if listening and silent > patience:
                 raise OSError(errno.ETIMEDOUT, "nothing heard for %d ms" % silent)
@@ -183,23 +199,58 @@ class Connection:
         qos = first >> 1 & 3
         topic_size = int.from_bytes(await self._exactly(2), "big") if size >= 2 else 0
         size -= 2 + topic_size + 2 * qos
-        if qos > 1 or size < 0 or not 0 < topic_size <= _MAX_TOPIC:
+        if qos > 1 or size < 0 or not topic_size:
             raise OSError(errno.EIO, "PUBLISH with QoS %d, topic of %d bytes" % (qos, topic_size))
-        try:
-            topic = (await self._exactly(topic_size)).decode()
-        except UnicodeError:
-            raise OSError(errno.EIO, "PUBLISH with a topic that is not UTF-8")
+        topic = await self._topic(topic_size)
         packet_id = int.from_bytes(await self._exactly(2), "big") if qos else 0
-        if size <= self._limit:
-            payload = await self._exactly(size)
-        else:
+        payload = await self._payload(size)
+        if payload is None or not topic:
             topic, payload = "oversized/" + topic, b""
-            while size:
-                size -= len(await self._exactly(min(size, _SKIP)))
+        self._held += len(payload)
         await self._incoming.put(Message(topic, payload, first & 1 == 1))
         self._news.set()
         if qos:
             await self._outgoing.put(packets.puback(packet_id))
+
+    async def _topic(self, size: int) -> str:
+        """ "" for one that is longer than any of ours, passed over."""
+        if size > _MAX_TOPIC:
+            await self._skip(size)
+            return ""
+        try:
+            return (await self._exactly(size)).decode()
+        except UnicodeError:
+            raise OSError(errno.EIO, "PUBLISH with a topic that is not UTF-8")
+
+    async def _payload(self, size: int) -> bytes | None:
+        """None for one that is too large, or that there is no memory for: it is passed over."""
+        buffer = None
+        if size <= self._limit:
+            await self._room(size)
+            try:
+                buffer = bytearray(size)
+            except MemoryError:
+                pass
+        if buffer is None:
+            await self._skip(size)
+            return None
+        await self._fill(buffer)
+        try:
+            return bytes(buffer)
+        except MemoryError:
+            return None
+
+    async def _room(self, size: int) -> None:
+        """Wait until what is held and so much more is no more than one message may have."""
+        while self._held and self._held + size > self._limit:
+            self._full = True
+            self._taken.clear()
+            await self._taken.wait()
+        self._full = False
+
+    async def _skip(self, size: int) -> None:
+        while size:
+            size -= len(await self._exactly(min(size, _SKIP)))
 
     async def _head(self) -> tuple[int, int]:
         """First byte and remaining length (2.2.3)."""
@@ -215,11 +266,13 @@ class Connection:
 
     async def _exactly(self, size: int) -> bytes:
         """`size` bytes; OSError when the broker closes before."""
-        if size == 0:
-            return b""
         buffer = bytearray(size)
+        await self._fill(buffer)
+        return bytes(buffer)
+
+    async def _fill(self, buffer: bytearray) -> None:
         view = memoryview(buffer)
-        while view:
+        while len(view):
             got = await self._stream.readinto(view)
             if got is None:  # TLS had something to read, but not for us
                 continue
@@ -227,7 +280,6 @@ class Connection:
                 raise OSError(errno.ECONNRESET, "the broker closed the connection")
             view = view[got:]
             self._heard = time.ticks_ms()
-        return bytes(buffer)
 
 
 class _Answer:

@@ -283,6 +283,115 @@ def test_a_server_that_stops_reading() -> None:
     against(Deaf([CONNACK, SUBACK]), body, keepalive_s=1)
 
 
+def publish(packet_id: int, topic: bytes, payload: bytes) -> bytes:
+    """PUBLISH at QoS 1."""
+    size = 4 + len(topic) + len(payload)
+    head = bytes(
+        [0x32, size & 127 | 128, size >> 7 & 127 | 128, size >> 14 & 127 | 128, size >> 21]
+    )
+    return head + len(topic).to_bytes(2, "big") + topic + packet_id.to_bytes(2, "big") + payload
+
+
+def puback(packet_id: int) -> bytes:
+    return b"\x40\x02" + packet_id.to_bytes(2, "big")
+
+
+async def next_on(link: MqttUplink, topic: str) -> Message:
+    """The next message on this topic, whatever else comes before."""
+    while True:
+        got = await CLOCK.wait_for_ms(link.receive(), SOON)
+        assert len(got.payload) <= LIMIT
+        if got.topic == topic:
+            return got
+
+
+async def acknowledged(server: Server, packet_ids: range) -> None:
+    """Until the server has heard it of each."""
+    for _ in range(SOON // 50):
+        if all(puback(each) in server.heard for each in packet_ids):
+            return
+        await CLOCK.sleep_ms(50)
+    raise AssertionError("not all are acknowledged")
+
+
+def test_what_is_too_large_is_passed_over_and_acknowledged() -> None:
+    """Not to acknowledge it, or to hang up, would be to get it again, for ever."""
+    poison = publish(1, b"down", bytes(60_000)) + publish(2, b"t" * 60_000, b"x")
+    server = Server([CONNACK, SUBACK + poison + publish(3, b"t" * 2000, bytes(9000))])
+    server.answers[-1] += publish(4, b"down", b"good")
+
+    async def body(link: MqttUplink) -> None:
+        await link.connect(None, ["down/#"], SOON)
+        assert (await next_on(link, "oversized/down")).payload == b""
+        assert (await next_on(link, "down")).payload == b"good"
+        await acknowledged(server, range(1, 5))
+
+    against(server, body)
+
+
+class Unholdable(Server):
+    """Answers, then publishes what is larger than the heap of MicroPython's unix port."""
+
+    async def serve(self, reader: Any, writer: Any) -> None:
+        for answer in self.answers:
+            await reader.read(4096)
+            writer.write(answer)
+            await writer.drain()
+        # remaining length 4 MiB: topic of 4, packet id, and the rest
+        writer.write(b"\x32\x80\x80\x80\x02\x00\x04down\x00\x01")
+        piece = bytes(4096)
+        for _ in range(1023):
+            writer.write(piece)
+            await writer.drain()
+        writer.write(bytes(4096 - 8) + publish(2, b"down", b"good"))
+        await writer.drain()
+        self.answers = []
+        await super().serve(reader, writer)
+
+
+def test_what_there_is_no_memory_for_is_passed_over_and_acknowledged() -> None:
+    server = Unholdable([CONNACK, SUBACK])
+
+    async def body(link: MqttUplink) -> None:
+        link._limit = 8 << 20
+        await link.connect(None, ["down/#"], SOON)
+        got = await CLOCK.wait_for_ms(link.receive(), SOON)
+        if MICROPYTHON:
+            assert (got.topic, got.payload) == ("oversized/down", b"")
+        else:
+            assert (got.topic, len(got.payload)) == ("down", (4 << 20) - 8)
+        del got
+        assert (await next_on(link, "down")).payload == b"good"
+        await acknowledged(server, range(1, 3))
+
+    against(server, body)
+
+
+def test_a_flood_of_answers_that_nobody_waits_for() -> None:
+    """It is read, and stands in nobody's way."""
+    some = b"".join([puback(each) for each in range(30_000, 30_500)])
+    flood = (some + b"\x90\x03\x77\x00\x01" * 100 + b"\xd0\x00" * 100) * 20
+    server = Server([CONNACK, SUBACK + flood + publish(1, b"down", b"good"), puback(2)])
+
+    async def body(link: MqttUplink) -> None:
+        await link.connect(None, ["down/#"], SOON)
+        turns = 0
+
+        async def other_work() -> None:
+            nonlocal turns
+            while True:
+                await CLOCK.sleep_ms(0)
+                turns += 1
+
+        working = asyncio.create_task(other_work())
+        assert (await next_on(link, "down")).payload == b"good"
+        await acknowledged(server, range(1, 2))
+        working.cancel()
+        assert turns > 10, turns
+
+    against(server, body)
+
+
 FLOOD = 4000
 FLOOD_PAYLOAD = 4000
 
