@@ -48,14 +48,14 @@ def run(
         log.set_clock(clock.unix_time)
         own_data(data, OwnFolder)
         open_port = opener(uarts)
-        random, private, storage = crypto.random, make_private_file, FolderStorage(data)
+        random, private = crypto.random, make_private_file
         ports = Ports(
             clock=clock,
-            storage=storage,
+            storage=FolderStorage(data),
             crypto=crypto,
             uplink=uplink(settings, base, MqttUplink),
             modems=modems(settings, clock, open_port, UdpPort.open),
-            board_key=board_key(settings, base, random, private, storage),
+            board_key=board_key(settings, base, random, private),
             watchdog=watchdog,
             local=local_port(settings, base, clock, open_port, random, private),
         )

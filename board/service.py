@@ -14,7 +14,6 @@ from board.wiring import board_key, check_uarts, local_port, modems, own_data, u
 from gateway.app import Gateway, Ports
 from gateway.settings import Settings, SettingsError, parse
 from gateway.version import VERSION
-from hal.cpython import journal
 from hal.cpython.clock import SystemClock
 from hal.cpython.crypto import SystemCrypto
 from hal.cpython.datagrams import UdpPort
@@ -98,18 +97,17 @@ def _ports(
     watchdog: SystemdWatchdog | DeviceWatchdog | None,
 ) -> Ports:
     log.set_level(settings.log_level)
-    log.set_journal(journal.reads_stderr())
     clock, crypto = SystemClock(), SystemCrypto()
     log.set_clock(clock.unix_time)
     open_port = opener(dict(uarts))
-    random, private, storage = crypto.random, make_private_file, FolderStorage(str(data))
+    random, private = crypto.random, make_private_file
     return Ports(
         clock=clock,
-        storage=storage,
+        storage=FolderStorage(str(data)),
         crypto=crypto,
         uplink=uplink(settings, str(base), MqttUplink),
         modems=modems(settings, clock, open_port, UdpPort.open),
-        board_key=board_key(settings, str(base), random, private, storage),
+        board_key=board_key(settings, str(base), random, private),
         watchdog=watchdog,
         local=local_port(settings, str(base), clock, open_port, random, private),
     )

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import hashlib
 
-from gateway.contract.fields import decoded
+from gateway.contract.fields import no_memory
 from gateway.contract.refused import Refused
 from hal.ports import CryptoError
 from hal.rt import cbor
@@ -41,7 +41,10 @@ def verify(raw: bytes, trust: Sequence[tuple[bytes, bytes]], crypto: Crypto) -> 
     keys = [key for known, key in trust if known == kid]
     if not keys:
         raise Refused("unknown-signer", "key id %s is not in the trust store" % kid.hex())
-    structure = sign_structure(payload)
+    try:
+        structure = sign_structure(payload)
+    except MemoryError:
+        raise no_memory("envelope", raw)
     for key in keys:
         try:
             if crypto.ecdsa_verify("P-256", key, structure, signature):
@@ -63,25 +66,50 @@ def verify_package(raw: bytes, trust: Sequence[tuple[bytes, bytes]], crypto: Cry
 
 
 def split(raw: bytes) -> tuple[bytes, bytes, bytes]:
-    """(kid, payload, signature) of an envelope, nothing proven. Refused `malformed`."""
+    """(kid, payload, signature) of an envelope, nothing proven. Refused `malformed`.
+
+    Heads and sizes alone are looked at, so what is no envelope costs the same whatever its size.
+    """
     if bytes(raw[:1]) != TAG_SIGN1:
         raise Refused("malformed", "envelope: expected COSE_Sign1 with its tag 18")
-    item = decoded(raw[1:], "envelope")
-    if not isinstance(item, list) or len(item) != 4:
+    try:
+        kid, payload, signature = _places(raw)
+    except cbor.CborError as error:
+        raise Refused("malformed", "envelope: not one well-formed CBOR item: %s" % error)
+    return raw[kid[0] : kid[1]], raw[payload[0] : payload[1]], raw[signature[0] : signature[1]]
+
+
+def _places(raw: bytes) -> list[tuple[int, int]]:
+    """Where kid, payload and signature begin and end."""
+    if cbor.head(raw, 1)[:2] != (cbor.ARRAY, 4):
         raise Refused("malformed", "envelope: expected an array of 4")
-    protected, unprotected, payload, signature = item
-    if protected != PROTECTED:
+    start, end = _octets(raw, 2, "the protected header {1: -7} (ES256) alone")
+    if raw[start:end] != PROTECTED:
         raise Refused("malformed", "envelope: expected the protected header {1: -7} (ES256) alone")
-    if not isinstance(unprotected, dict) or len(unprotected) != 1:
+    major, pairs, pos = cbor.head(raw, end)
+    if (major, pairs) != (cbor.MAP, 1):
         raise Refused("malformed", "envelope: expected the unprotected header {4: key id} alone")
-    kid = unprotected.get(KEY_ID)
-    if not isinstance(kid, bytes) or not 1 <= len(kid) <= MAX_KEY_ID:
-        raise Refused("malformed", "envelope: expected a key id of 1..%d octets" % MAX_KEY_ID)
-    if not isinstance(payload, bytes):
-        raise Refused("malformed", "envelope: expected the payload inside, as octets")
-    if not isinstance(signature, bytes) or len(signature) != SIGNATURE_SIZE:
-        raise Refused("malformed", "envelope: expected a signature of %d octets" % SIGNATURE_SIZE)
-    return kid, payload, signature
+    major, key, pos = cbor.head(raw, pos)
+    what = "a key id of 1..%d octets" % MAX_KEY_ID
+    if (major, key) != (cbor.UINT, KEY_ID):
+        raise Refused("malformed", "envelope: expected " + what)
+    kid = _octets(raw, pos, what)
+    if not 1 <= kid[1] - kid[0] <= MAX_KEY_ID:
+        raise Refused("malformed", "envelope: expected " + what)
+    payload = _octets(raw, kid[1], "the payload inside, as octets")
+    what = "a signature of %d octets" % SIGNATURE_SIZE
+    signature = _octets(raw, payload[1], what)
+    if signature[1] - signature[0] != SIGNATURE_SIZE:
+        raise Refused("malformed", "envelope: expected " + what)
+    if signature[1] != len(raw):
+        raise cbor.CborError("CBOR: %d bytes follow" % (len(raw) - signature[1]))
+    return [kid, payload, signature]
+
+
+def _octets(raw: bytes, pos: int, what: str) -> tuple[int, int]:
+    if cbor.head(raw, pos)[0] != cbor.BYTES:
+        raise Refused("malformed", "envelope: expected " + what)
+    return cbor.string(raw, pos)
 
 
 def digest_of(raw: bytes) -> bytes:

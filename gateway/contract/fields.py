@@ -15,7 +15,7 @@ from __future__ import annotations
 
 from gateway.contract.limits import MAX_MESSAGE
 from gateway.contract.refused import Refused
-from gateway.contract.rules import VERSION, Rule, came, exactly
+from gateway.contract.rules import HEAD, VERSION, Rule, came, exactly, largest, times, together
 from hal.rt import cbor
 
 TYPE_CHECKING = False
@@ -92,6 +92,9 @@ class _Shape:
             self.defaults = defaults
         if [each for _, each in fields if each.within]:
             self.groups = _groups(len(head), fields)
+        octets, items, levels = together(rules) if rules else (HEAD, 1, 1)
+        inner = len({each.within for _, each in fields if each.within})
+        self.size = octets + HEAD * inner, items + inner, levels + (inner > 0)
         late = [each for _, each in fields if each.late]
         if late:
             self.late = [e.rule.dump(e.default) if e.rule.dump else e.default for e in late]
@@ -171,6 +174,24 @@ class Record:
         return self
 
     @classmethod
+    def of_octets(cls, payload: bytes) -> Self:
+        """Of one CBOR item. Refused for REASON, `oversized` where there is no memory for it now,
+        and as agree() refuses. What is larger than any of them is not looked at."""
+        try:
+            return cls.of(cls.item(payload))
+        except MemoryError:
+            raise no_memory(cls.SHAPE.what, payload)
+
+    @classmethod
+    def item(cls, payload: bytes) -> Any:
+        """The CBOR item that may be one of them. Refused for REASON."""
+        what, (most, items, levels) = cls.SHAPE.what, cls.SHAPE.size
+        if len(payload) > most:
+            text = "%s: expected at most %d octets, came %d" % (what, most, len(payload))
+            raise Refused(cls.REASON, text)
+        return decoded(payload, what, cls.REASON, items, levels)
+
+    @classmethod
     def of(cls, item: Any) -> Self:
         """Of a decoded item, whatever it is. Refused for REASON, and as agree() refuses."""
         shape = cls.SHAPE
@@ -212,7 +233,8 @@ class Message(Record):
         if len(payload) > MAX_MESSAGE:
             what = cls.SHAPE.what
             raise Refused("oversized", "%s: more than %d octets" % (what, MAX_MESSAGE))
-        return cls.of(decoded(payload, cls.SHAPE.what))
+        _check_count(cls.SHAPE, payload)
+        return cls.of_octets(payload)
 
 
 def message(what: str, *words: str) -> Callable[[R], R]:
@@ -240,7 +262,7 @@ def record_rule(kind: type[Record]) -> Rule:
     """One of them."""
     shape = kind.SHAPE
     name = "[" + ", ".join([shape.name_of(i) for i in range(len(shape.rules))]) + "]"
-    return Rule(name, lambda v: _fits(shape, v), kind.from_array, kind.to_array)
+    return Rule(name, lambda v: _fits(shape, v), kind.from_array, kind.to_array, size=shape.size)
 
 
 def one_of(*kinds: type[Record]) -> Rule:
@@ -258,6 +280,7 @@ def one_of(*kinds: type[Record]) -> Rule:
         fits,
         lambda v: by_head[v[0]].from_array(v),
         lambda v: v.to_array(),
+        size=largest([record_rule(kind) for kind in kinds]),
     )
 
 
@@ -270,26 +293,39 @@ def list_of(rule: Rule, most: int, least: int = 0) -> Rule:
         lambda v: isinstance(v, list) and least <= len(v) <= most and all(fits(e) for e in v),
         lambda v: [load(e) for e in v],
         lambda v: [dump(e) for e in v],
+        size=times(most, rule),
     )
 
 
-def decoded(data: bytes, what: str, reason: str = "malformed") -> Any:
-    """The one CBOR item that `data` is, else Refused(`reason`)."""
+def decoded(data: bytes, what: str, reason: str, items: int, levels: int) -> Any:
+    """The one CBOR item that `data` is, as cbor.decode(), else Refused(`reason`)."""
     try:
-        return cbor.decode(data)
+        return cbor.decode(data, (), items, levels)
     except cbor.CborError:
         pass
-    raise _no_cbor(data, what, reason)
+    raise _no_cbor(data, what, reason, items, levels)
 
 
-def _no_cbor(data: bytes, what: str, reason: str) -> Refused:
+def _no_cbor(data: bytes, what: str, reason: str, items: int, levels: int) -> Refused:
     # Once more, for the text: an `except ... as` above would cost every good message, see below.
     try:
-        cbor.decode(data)
+        cbor.decode(data, (), items, levels)
         error = ""
     except cbor.CborError as found:
         error = str(found)
     return Refused(reason, "%s: not one well-formed CBOR item: %s" % (what, error))
+
+
+def no_memory(what: str, payload: bytes) -> Refused:
+    return Refused("oversized", "%s: no memory for its %d octets now" % (what, len(payload)))
+
+
+def _check_count(shape: _Shape, payload: bytes) -> None:
+    """Refused if the first octet tells already that it is an array of too many or too few."""
+    count = payload[0] - 0x80 if payload else -1
+    most = len(shape.groups) or len(shape.rules)
+    if 0 <= count < 24 and not most - len(shape.late) <= count <= most:
+        raise _not_an_array(shape.what, most, [None] * count, "malformed")
 
 
 # MicroPython keeps what a function holds on the C stack only if it is little (11 words, a `for`

@@ -12,7 +12,7 @@ from __future__ import annotations
 import hashlib
 
 from gateway.contract import envelope
-from gateway.contract.fields import Record, decoded, field, message
+from gateway.contract.fields import Record, field, message
 from gateway.contract.limits import MAX_IMAGE
 from gateway.contract.package import TARGETS
 from gateway.contract.refused import Refused
@@ -87,7 +87,7 @@ class ImageFile(Record):
     @classmethod
     def from_payload(cls, payload: bytes) -> ImageFile:
         """The manifest inside the envelope. Refused `bad-package`."""
-        return cls.of(decoded(payload, "image", cls.REASON))
+        return cls.of_octets(payload)
 
     def to_payload(self) -> bytes:
         """The CBOR that goes into the envelope."""

@@ -19,7 +19,7 @@ succeed the others have their turn. `retry_of` is the job that this one orders a
 
 from __future__ import annotations
 
-from gateway.contract.fields import Message, Record, decoded, field, message, record, record_rule
+from gateway.contract.fields import Message, Record, field, message, no_memory, record, record_rule
 from gateway.contract.kinds import BY_NUMBER, KINDS, OBJECTS
 from gateway.contract.limits import (
     MAX_ATTEMPTS,
@@ -149,9 +149,12 @@ class Job(Message):
     @classmethod
     def decode(cls, payload: bytes) -> Job:
         """Refused, with the job's id if that much could be read."""
-        item = decoded(payload, "job")
+        item = None
         try:
+            item = cls.item(payload)
             return cls.of(item)
+        except MemoryError:
+            raise no_memory("job", payload)
         except Refused as refused:
             if isinstance(item, list) and len(item) > 1 and ID.fits(item[1]):
                 refused.job_id = item[1]

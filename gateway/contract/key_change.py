@@ -10,6 +10,7 @@ from gateway.contract.fields import Message, field, message
 from gateway.contract.limits import MAX_KEYED
 from gateway.contract.meter_keys import WRAPPED_SECRET, WRAPPED_SIZES
 from gateway.contract.rules import (
+    HEAD,
     SERIAL,
     TIME,
     UINT32,
@@ -31,10 +32,12 @@ _NO_KEYS = called("0 octets", octets(0))
 _WRAPPED = Rule(
     "wrapped keys of %d or %d octets" % WRAPPED_SIZES,
     lambda v: isinstance(v, bytes) and len(v) in WRAPPED_SIZES,
+    size=(HEAD + WRAPPED_SIZES[1], 1, 0),
 )
 _SECRET = Rule(
     "a wrapped secret of %d..%d octets" % WRAPPED_SECRET,
     lambda v: isinstance(v, bytes) and WRAPPED_SECRET[0] <= len(v) <= WRAPPED_SECRET[1],
+    size=(HEAD + WRAPPED_SECRET[1], 1, 0),
 )
 _KEYS = row(SERIAL, _WRAPPED)
 _MORE = row(SERIAL, either(_WRAPPED, _NO_KEYS), uint(UINT32), either(_SECRET, _NO_KEYS))

@@ -9,7 +9,7 @@ puts back an old one.
 
 from __future__ import annotations
 
-from gateway.contract.fields import Record, decoded, field, message, record_rule
+from gateway.contract.fields import Record, field, message, record_rule
 from gateway.contract.model_name import NAME, OWN
 from gateway.contract.own_model import (
     MASTER_KEY,
@@ -130,7 +130,7 @@ class Model(Record):
     @classmethod
     def from_payload(cls, payload: bytes) -> Model:
         """The model of the CBOR inside the envelope. Refused `bad-model`."""
-        return cls.of(decoded(payload, "model", cls.REASON))
+        return cls.of_octets(payload)
 
     def to_payload(self) -> bytes:
         """The CBOR that goes into the envelope."""

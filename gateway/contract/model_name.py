@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from gateway.contract.rules import Rule, either, exactly
+from gateway.contract.rules import HEAD, Rule, either, exactly
 
 OWN = "ami"
 
@@ -13,5 +13,5 @@ def _fits(value: object) -> bool:
     return all(c in "abcdefghijklmnopqrstuvwxyz0123456789-" for c in value)
 
 
-NAME = Rule("1..32 of a-z, 0-9 and -", _fits)
+NAME = Rule("1..32 of a-z, 0-9 and -", _fits, size=(HEAD + 32, 1, 0))
 NAME_OR_NONE = either(exactly(""), NAME)

@@ -12,7 +12,6 @@ from __future__ import annotations
 from gateway.contract import envelope
 from gateway.contract.fields import (
     Record,
-    decoded,
     field,
     list_of,
     message,
@@ -102,7 +101,7 @@ class Package(Record):
     @classmethod
     def from_payload(cls, payload: bytes) -> Package:
         """The package of the CBOR inside the envelope. Refused `bad-package`."""
-        return cls.of(decoded(payload, "package", cls.REASON))
+        return cls.of_octets(payload)
 
     def to_payload(self) -> bytes:
         """The CBOR that goes into the envelope: envelope.sign(package.to_payload(), kid,

@@ -11,6 +11,7 @@ from gateway.contract.rules import (
     array_of,
     row,
     text,
+    times,
     uint,
 )
 
@@ -38,8 +39,10 @@ def _are_counters(value: Any) -> bool:
     )
 
 
+_PAIRS = times(MAX_COUNTERS, row(_COUNTER, _COUNT))  # a map's are no arrays: a bit less
+_COUNTERS = Rule("a map of counters", _are_counters, size=_PAIRS)
 # [kind of path, whether it is up, nodes, {counter: count}]; a counter that is not there is 0.
-MODEM = row(_KIND, BOOL, uint(UINT32), Rule("a map of counters", _are_counters))
+MODEM = row(_KIND, BOOL, uint(UINT32), _COUNTERS)
 MODEMS = array_of(MODEM, MAX_MODEMS)
 
 # [kind, state (0 unknown, 1 reachable, 2 unreachable), since, before, heard, delivery in percent,

@@ -84,6 +84,7 @@ DAILY = otherwise(
         lambda v: _STEADY.fits(v) or _SHIFTING.fits(v),
         lambda v: Daily(*v),
         lambda daily: daily.to_array(),
+        size=_SHIFTING.size,
     ),
     lambda v: v[2] == 0,
     [0, 0, 0],

@@ -5,6 +5,10 @@ from __future__ import annotations
 import gc
 import sys
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
 MICROPYTHON = sys.implementation.name == "micropython"
 
 if not MICROPYTHON:
@@ -31,3 +35,22 @@ class Measured:
             used: int = gc.mem_alloc()  # type: ignore[attr-defined]
             return used
         return tracemalloc.get_traced_memory()[0]
+
+
+def taken(work: Callable[[], None]) -> int:
+    """Octets of memory that work() takes: on CPython those in use at once at most, on MicroPython
+    all that it allocates, garbage too."""
+    gc.collect()
+    if MICROPYTHON:
+        gc.disable()
+        before: int = gc.mem_alloc()  # type: ignore[attr-defined]
+        work()
+        used: int = gc.mem_alloc() - before  # type: ignore[attr-defined]
+        gc.enable()
+        return used
+    tracemalloc.start()
+    try:
+        work()
+        return tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()

@@ -51,13 +51,7 @@ class GatewayEnd:
         self._topics: list[str] = []
         self._will: Message | None = None
 
-    async def connect(
-        self,
-        will: Message | None,
-        topics: list[str],
-        timeout_ms: int,
-        bounds: tuple[int, int] = (0, 0xFFFFFFFF),
-    ) -> None:
+    async def connect(self, will: Message | None, topics: list[str], timeout_ms: int) -> None:
         self.cut()
         if not self._broker.up:
             await asyncio.sleep(timeout_ms / 1000)

@@ -37,11 +37,14 @@ def dumps(obj) -> bytes:
 
 def loads(data):
     """The item that `data` is; CBORDecodeError for anything else."""
-    data = bytes(data)
+    if not isinstance(data, bytes):
+        data = bytes(data)
     try:
         obj, pos = _get(data, 0)
     except IndexError:
         raise CBORDecodeError("CBOR: ends inside an item")
+    except RuntimeError:
+        raise CBORDecodeError("CBOR: nested too deep")
     if pos != len(data):
         raise CBORDecodeError("CBOR: %d trailing bytes" % (len(data) - pos))
     return obj
@@ -125,13 +128,13 @@ def _get(data: bytes, pos: int):
         return _take(data, pos, argument).decode(), pos + argument
     if major == 4:
         items = []
-        for _ in range(argument):
+        for _ in range(_there(data, pos, argument)):
             item, pos = _get(data, pos)
             items.append(item)
         return items, pos
     if major == 5:
         pairs = {}
-        for _ in range(argument):
+        for _ in range(_there(data, pos, 2 * argument) // 2):
             key, pos = _get(data, pos)
             pairs[key], pos = _get(data, pos)
         return pairs, pos
@@ -139,6 +142,13 @@ def _get(data: bytes, pos: int):
         value, pos = _get(data, pos)
         return CBORTag(argument, value), pos
     return _simple_or_float(data, info, pos), pos
+
+
+def _there(data: bytes, pos: int, items: int) -> int:
+    """Each has one byte at least."""
+    if items > len(data) - pos:
+        raise CBORDecodeError("CBOR: %d items announced before byte %d" % (items, pos))
+    return items
 
 
 def _take(data: bytes, pos: int, size: int) -> bytes:

@@ -186,3 +186,19 @@ def test_sequences() -> None:
     assert decode_sequence(memoryview(b"\x01\xf5"), 2) == [1, True]
     for bad in (b"\x01\x02\x03\x04\x05", b"\x01\x42\x00", b"\x01\xd2\x80", b"\x01\xff", b"\x1f"):
         raises(CborError, decode_sequence, bad, 4)
+
+
+def test_what_claims_more_than_is_there_makes_nothing_below_either() -> None:
+    """In the package under hal.rt.cbor: CPython's own, or ours for MicroPython."""
+    import cbor2
+
+    for raw in (
+        b"\x9a\xff\xff\xff\xff\x00",
+        b"\xba\xff\xff\xff\xff\x00\x00",
+        b"\x5a\xff\xff\xff\xff\x00",
+        b"\x7a\xff\xff\xff\xff\x00",
+        b"\x82\x00",
+        b"\xa1\x00",
+    ):
+        error = raises(Exception, cbor2.loads, raw)
+        assert not isinstance(error, MemoryError), raw.hex()

@@ -47,3 +47,15 @@ def test_what_is_no_text():
         error = raises(CborError, cbor.decode, text(raw))
         assert str(error) == "CBOR: text at byte 0 is not UTF-8", raw
         raises(CborError, cbor.decode, b"\x82\x01" + text(raw))
+
+
+def test_long_text_with_characters_of_each_length_anywhere():
+    for character in ("\x80", "\u0800", "\U00010000"):
+        raw = character.encode()
+        for before in range(4090, 4100):
+            whole = b"a" * before + raw * 5
+            head = b"\x79" + len(whole).to_bytes(2, "big")
+            assert len(cbor.decode(head + whole)) == before + 5
+            for bad in (whole[:-1] + b"a", b"a" * before + raw[1:] + raw * 4 + b"a"):
+                raises(CborError, cbor.decode, head + bad)
+    raises(CborError, cbor.decode, b"\x79\x20\x00" + b"\x80" * 8192)

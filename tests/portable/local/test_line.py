@@ -162,7 +162,7 @@ class Scene:
         reach = Reach(
             network=self.network,
             inventory=self.inventory,
-            counters=Counters(storage, bytes),
+            counters=Counters(storage),
             clock=self.clock,
             crypto=crypto(),
             system_title=OURS,

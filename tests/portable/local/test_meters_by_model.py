@@ -45,7 +45,7 @@ def test_where_the_link_leads():
     reach = Reach(
         network=roads,
         inventory=inventory,
-        counters=Counters(storage, bytes),
+        counters=Counters(storage),
         clock=ManualClock(),
         crypto=crypto(),
         system_title=OURS,

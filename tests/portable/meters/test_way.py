@@ -106,7 +106,7 @@ def conversation(work, lost=(), hops=0, last=0, then=None, model=OWN_MODEL, turn
         reach = Reach(
             network=network,
             inventory=Inventory(storage),
-            counters=Counters(storage, bytes),
+            counters=Counters(storage),
             clock=clock,
             crypto=crypto(),
             system_title=OURS,

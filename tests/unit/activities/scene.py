@@ -172,7 +172,7 @@ class Scene:
         reach = Reach(
             network=network,
             inventory=Inventory(self.storage),
-            counters=Counters(self.storage, bytes),
+            counters=Counters(self.storage),
             clock=self.clock,
             crypto=SystemCrypto(),
             system_title=b"AMI\x00\x00\x00\x00\x01",

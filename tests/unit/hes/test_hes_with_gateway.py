@@ -15,7 +15,6 @@ from gateway.contract.meter_keys import Vault
 from gateway.contract.result import KO, OK, VALUE, Result
 from gateway.jobs.ledger import Ledger
 from gateway.jobs.queue import Queue
-from gateway.kept_clock import KeptClock
 from gateway.meters.inventory import Inventory
 from gateway.uplink.session import Session
 from hal.cpython.clock import SystemClock
@@ -72,7 +71,7 @@ class Gateway:
         self.inventory = Inventory(storage, Vault(crypto, BOARD_KEY))
         self.session = Session(
             uplink=uplink,
-            clock=KeptClock(clock, storage),
+            clock=clock,
             crypto=crypto,
             storage=storage,
             ledger=self.ledger,

@@ -38,7 +38,7 @@ def signed(compiled: Compiled, key: SigningKey) -> bytes:
 def split(raw: bytes) -> tuple[bytes, bytes]:
     """(signed model, signed tables). Refused `bad-model`."""
     try:
-        parts = decoded(raw, "model file", Model.REASON)
+        parts = decoded(raw, "model file", Model.REASON, 3, 1)
     except Refused:
         parts = None
     if not isinstance(parts, list) or [type(each) for each in parts] != [bytes, bytes]:

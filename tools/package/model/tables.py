@@ -8,7 +8,7 @@ meters.
 
 from __future__ import annotations
 
-from gateway.contract.fields import Record, decoded, field, list_of, message, record, record_rule
+from gateway.contract.fields import Record, field, list_of, message, record, record_rule
 from gateway.contract.model import MAX_OBJECTS, NAME
 from gateway.contract.rules import UINT32, array_of, octets, row, text, tuples, uint
 from gateway.dlms.data import axdr
@@ -115,7 +115,7 @@ class Tables(Record):
     @classmethod
     def from_payload(cls, payload: bytes) -> Tables:
         """Of the CBOR inside the envelope. Refused `bad-model`."""
-        return cls.of(decoded(payload, "model tables", cls.REASON))
+        return cls.of_octets(payload)
 
     def to_payload(self) -> bytes:
         return cbor.encode(self.to_array())
