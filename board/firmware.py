@@ -48,14 +48,14 @@ def run(
         log.set_clock(clock.unix_time)
         own_data(data, OwnFolder)
         open_port = opener(uarts)
-        random, private = crypto.random, make_private_file
+        random, private, storage = crypto.random, make_private_file, FolderStorage(data)
         ports = Ports(
             clock=clock,
-            storage=FolderStorage(data),
+            storage=storage,
             crypto=crypto,
             uplink=uplink(settings, base, MqttUplink),
             modems=modems(settings, clock, open_port, UdpPort.open),
-            board_key=board_key(settings, base, random, private),
+            board_key=board_key(settings, base, random, private, storage),
             watchdog=watchdog,
             local=local_port(settings, base, clock, open_port, random, private),
         )

@@ -14,6 +14,7 @@ from board.wiring import board_key, check_uarts, local_port, modems, own_data, u
 from gateway.app import Gateway, Ports
 from gateway.settings import Settings, SettingsError, parse
 from gateway.version import VERSION
+from hal.cpython import journal
 from hal.cpython.clock import SystemClock
 from hal.cpython.crypto import SystemCrypto
 from hal.cpython.datagrams import UdpPort
@@ -97,17 +98,18 @@ def _ports(
     watchdog: SystemdWatchdog | DeviceWatchdog | None,
 ) -> Ports:
     log.set_level(settings.log_level)
+    log.set_journal(journal.reads_stderr())
     clock, crypto = SystemClock(), SystemCrypto()
     log.set_clock(clock.unix_time)
     open_port = opener(dict(uarts))
-    random, private = crypto.random, make_private_file
+    random, private, storage = crypto.random, make_private_file, FolderStorage(str(data))
     return Ports(
         clock=clock,
-        storage=FolderStorage(str(data)),
+        storage=storage,
         crypto=crypto,
         uplink=uplink(settings, str(base), MqttUplink),
         modems=modems(settings, clock, open_port, UdpPort.open),
-        board_key=board_key(settings, str(base), random, private),
+        board_key=board_key(settings, str(base), random, private, storage),
         watchdog=watchdog,
         local=local_port(settings, str(base), clock, open_port, random, private),
     )

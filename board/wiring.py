@@ -6,6 +6,7 @@ import errno
 import os
 
 from gateway.contract.limits import MAX_MESSAGE
+from gateway.folder import NEW_KEY, has_past
 from gateway.settings import SettingsError
 from hal.modem.drivers import DRIVERS, LINE, TCP
 from hal.rt import log, port_url
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
 
     from gateway.local.access import LocalPort
     from gateway.settings import ModemSettings, Settings
-    from hal.ports import BytePort, Clock, Datagrams, Modem
+    from hal.ports import BytePort, Clock, Datagrams, Modem, Storage
 
     OpenPort = Callable[[str, Clock], Awaitable[BytePort]]
     OpenUdp = Callable[[], Awaitable[Datagrams]]
@@ -129,10 +130,18 @@ def board_key(
     folder: str,
     random: Callable[[int], bytes],
     make_private_file: Callable[[str, bytes], None],
+    storage: Storage,
 ) -> bytes:
     """The key that wraps the meters' keys, from its file in `folder`, made if absent.
-    SettingsError when others than its owner may read it, or it holds no key.
+    SettingsError when others than its owner may read it, or it holds no key, or it is gone and
+    there are secrets in the `storage` that were wrapped under it.
     """
+    if not _is_there(folder + "/" + settings.board_key) and has_past(storage):
+        raise SettingsError(
+            "board_key: %s is gone, and what is in the data folder is wrapped under it; put its"
+            " copy back, with mode 600 (the HES has one). If it is lost for good, %s"
+            % (settings.board_key, NEW_KEY)
+        )
     return _secret(folder, "board_key", settings.board_key, (32, 64), random, make_private_file)
 
 
@@ -164,12 +173,10 @@ def _secret(
     make_private_file: Callable[[str, bytes], None],
 ) -> bytes:
     path = folder + "/" + name
-    try:
-        mode = os.stat(path)[0]
-    except OSError:
+    if not _is_there(path):
         make_private_file(path, (random(32).hex() + "\n").encode())
         log.warning("gateway", "%s made; %s" % (name, _NEEDS_A_COPY[setting]))
-        mode = os.stat(path)[0]
+    mode = os.stat(path)[0]
     if mode & 0o077:
         raise SettingsError(
             "%s: expected a file that only its owner may read, came mode %o for %s;"
@@ -180,6 +187,14 @@ def _secret(
         expected = " or ".join(["%d" % count for count in digits])
         raise SettingsError("%s: expected %s hex digits in %s" % (setting, expected, name))
     return bytes.fromhex(text.decode())
+
+
+def _is_there(path: str) -> bool:
+    try:
+        os.stat(path)
+    except OSError:
+        return False
+    return True
 
 
 def _read(folder: str, key: str, name: str) -> bytes:

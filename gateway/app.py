@@ -12,13 +12,16 @@ from __future__ import annotations
 
 from gateway.audit import Audit
 from gateway.contract.meter_keys import Vault
+from gateway.folder import COUNTERS, Folder
 from gateway.jobs.forecast import Durations
 from gateway.jobs.ledger import Ledger
 from gateway.jobs.queue import Queue
 from gateway.jobs.remaining import Standing
+from gateway.kept_clock import KeptClock
 from gateway.liveness import Liveness
 from gateway.meters.counters import Counters
-from gateway.meters.inventory import Inventory
+from gateway.meters.inventory import KEYS, Inventory
+from gateway.meters.key_lines import opens
 from gateway.meters.network import Network
 from gateway.meters.reach import Reach
 from gateway.meters.reachability import Reachability
@@ -44,6 +47,7 @@ if TYPE_CHECKING:
 WHERE = "gateway"
 
 WINDOW_MS = 1000  # how often windows are checked
+SETTLE_TURNS = 60  # of these, until what is in the data folder is looked at again
 
 # Vital tasks may go so long without a sign of progress; a worker for an attempt on top. The longest
 # the session waits for is the broker's word on a large message over a slow line.
@@ -90,36 +94,41 @@ class Ports:
 
 
 class Gateway:
-    """Reads ledger, inventory and counters from the storage; OSError when that fails."""
+    """Reads ledger, inventory and counters from the storage; OSError when that fails, SettingsError
+    when the board's key is not the one that is needed."""
 
     def __init__(self, settings: Settings, ports: Ports) -> None:
-        self._clock = ports.clock
+        clock = self._clock = KeptClock(ports.clock, ports.storage)
+        log.set_clock(clock.doubtful_time)
         self._workers = settings.workers
         self._attempt_ms = settings.attempt_s * 1000
-        self._inventory = Inventory(ports.storage, Vault(ports.crypto, ports.board_key))
+        storage, vault = ports.storage, Vault(ports.crypto, ports.board_key)
+        self._folder = Folder(storage, vault, lambda: opens(storage, KEYS, vault))
+        self._inventory = Inventory(storage, vault)
         for problem in self._inventory.problems:
             log.warning(WHERE, problem)
-        trail = Audit(ports.storage, ports.clock, settings.storage.audit_bytes)
-        self._ledger = Ledger(
-            ports.storage, ports.clock, ports.crypto.random, settings.storage, trail
-        )
+        trail = Audit(ports.storage, clock, settings.storage.audit_bytes)
+        self._ledger = Ledger(ports.storage, clock, ports.crypto.random, settings.storage, trail)
         self._ledger.note_if_possible("start", [VERSION])
+        self._tell_of_losses()
         self._watch_meters(ports)
+        lost = COUNTERS in self._folder.missing
+        self._counters = Counters(ports.storage, ports.crypto.random, lost)
         reach = self._reach(settings, ports)
         self._queue = Queue(
             self._ledger,
-            ports.clock,
+            clock,
             ports.crypto.random,
-            durations=Durations(ports.clock, ports.storage),
+            durations=Durations(clock, ports.storage),
             cost=self._cost,
             standing=self._standing,
         )
         status = Status(self._inventory, self._network)
-        self._liveness = Liveness(ports.clock, ports.watchdog, status.summary)
+        self._liveness = Liveness(clock, ports.watchdog, status.summary)
         self._local = self._local_access(settings, ports, reach, status)
         self._session = Session(
             uplink=ports.uplink,
-            clock=ports.clock,
+            clock=clock,
             crypto=ports.crypto,
             storage=ports.storage,
             ledger=self._ledger,
@@ -131,6 +140,7 @@ class Gateway:
             heartbeat=self._liveness.task("session", SESSION_STUCK_MS),
         )
         self._worker = Worker(reach, self._queue, self._session.files, self._attempt_ms)
+        self._settle_folder()
         log.info(
             WHERE,
             "%s, firmware %s on %s, %d meters, %d jobs"
@@ -143,22 +153,33 @@ class Gateway:
             ),
         )
 
+    def _tell_of_losses(self) -> None:
+        folder, ledger = self._folder, self._ledger
+        try:
+            if folder.lost:
+                ledger.event("files-lost", ", ".join(folder.lost))
+                folder.told()
+            if folder.adopted:
+                ledger.event("folder-adopted", "the data folder had no record of its own past")
+        except OSError as error:
+            log.error(WHERE, "storage: no report of what is lost: %s" % error)
+
     def _watch_meters(self, ports: Ports) -> None:
         """The modems, and what is learned of the meters behind them."""
-        reachability = Reachability(ports.clock, ports.storage, self._inventory.serials())
-        self._network = Network(ports.clock, reachability, ports.crypto.random, self._tell)
+        reachability = Reachability(self._clock, ports.storage, self._inventory.serials())
+        self._network = Network(self._clock, reachability, ports.crypto.random, self._tell)
         for modem, meters_at_once in ports.modems:
             self._network.add(modem, meters_at_once)
-        strangers = Strangers(ports.clock, ports.storage, self._tell)
-        survey = Survey(self._network, self._inventory, strangers, ports.clock)
-        self._upkeep = Upkeep(survey, reachability, ports.clock)
+        strangers = Strangers(self._clock, ports.storage, self._tell)
+        survey = Survey(self._network, self._inventory, strangers, self._clock)
+        self._upkeep = Upkeep(survey, reachability, self._clock)
 
     def _reach(self, settings: Settings, ports: Ports) -> Reach:
         return Reach(
             network=self._network,
             inventory=self._inventory,
-            counters=Counters(ports.storage),
-            clock=ports.clock,
+            counters=self._counters,
+            clock=self._clock,
             crypto=ports.crypto,
             system_title=settings.system_title,
             patience={kind: (path.timeout_ms, path.tries) for kind, path in settings.paths.items()},
@@ -192,6 +213,7 @@ class Gateway:
             await tasks.wait()
         finally:
             self._upkeep.save()
+            self._clock.keep()
             await self._session.farewell()
 
     def _cost(self, serial: str) -> int:
@@ -216,11 +238,22 @@ class Gateway:
         except OSError as error:
             log.error(WHERE, "storage: no report of %s: %s" % (name, error))
 
+    def _settle_folder(self) -> None:
+        try:
+            self._folder.settle()
+        except OSError as error:
+            log.error(WHERE, "storage: what is in the data folder is not on record: %s" % error)
+
     async def _watch_windows(self, heartbeat: Callable[[], None]) -> None:
+        turns = 0
         while True:
             heartbeat()
+            turns += 1
+            if turns % SETTLE_TURNS == 0:
+                self._settle_folder()
             try:
                 self._queue.expire()
             except OSError as error:
                 log.error(WHERE, "storage: cannot close a window: %s" % error)
+            self._clock.keep()
             await self._clock.sleep_ms(WINDOW_MS)

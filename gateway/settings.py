@@ -7,6 +7,8 @@
              "username": "santiago-0042", "password_file": "uplink.password",
              "ca": "ca.pem", "certificate": "client.pem", "key": "client.key"},
   "signers": [{"kid": "<hex>", "key": "<x||y, 128 hex digits>"}],
+  "hes_keys": [{"kid": "<hex>", "key": "<x||y, 128 hex digits>"}],
+  "plain": false,
   "board_key": "board.key",
   "modems": [{"kind": "plc", "driver": "prime-usi", "meters_at_once": 8,
               "url": "uart:plc?baud=115200"},
@@ -22,7 +24,10 @@
 concentrator, system_title, uplink.host and signers must be there; everything else has a default. A
 key nobody knows is an error, not ignored: a misspelt limit must not silently become the default.
 Secrets stand in files, never here. The signers count until the first signed change of the trust
-store. The board's key, 32 or 64 hex digits in a file that only its owner may read, wraps the
+store. The keys of the HES are those of its line, with which the keys of each connection are made;
+they count until a signed change brings the first one for the line. With `plain` there are none, and
+nothing on the line is encrypted or proven but the signed orders: for a broker that is trusted. The
+board's key, 32 or 64 hex digits in a file that only its owner may read, wraps the
 meters' keys; it is made if absent, and the HES needs a copy to send new keys. URLs of ports are
 those of hal/rt/port_url.py. With `local` the board serves local access (gateway/local), to whoever
 has the key in its file.
@@ -183,21 +188,24 @@ class PathSettings:
 class Settings:
     """Everything, checked.
 
-    signers: [(kid, x||y 64 bytes)]. system_title: the client's own, 8 bytes. board_key: a file.
-    paths: kind -> PathSettings. attempt_s: how long one attempt on a meter may take over all its
-    paths; a path has its share of what is left. workers: how many executions are in hand at once;
-    by default as many as all modems can serve side by side, and one more for a transfer to all.
-    local: None when the board serves no local access.
+    signers, hes_keys: [(kid, x||y 64 bytes)]. plain: nothing on the line is encrypted.
+    system_title: the client's own, 8 bytes. board_key: a file. paths: kind -> PathSettings.
+    attempt_s: how long one attempt on a meter may take over all its paths; a path has its share of
+    what is left. workers: how many executions are in hand at once; by default as many as all modems
+    can serve side by side, and one more for a transfer to all. local: None when the board serves no
+    local access.
     """
 
     __slots__ = (
         "attempt_s",
         "board_key",
         "concentrator",
+        "hes_keys",
         "local",
         "log_level",
         "modems",
         "paths",
+        "plain",
         "signers",
         "storage",
         "system_title",
@@ -209,10 +217,11 @@ class Settings:
         self.concentrator = fields.identifier("concentrator", 32)
         self.system_title = fields.hex("system_title", 8, 8)
         self.uplink = UplinkSettings(fields.object("uplink"))
-        self.signers = []
-        for signer in fields.objects("signers", 1, 16):
-            self.signers.append((signer.hex("kid", 1, 32), signer.hex("key", 64, 64)))
-            signer.done()
+        self.signers = fields.keys("signers", 1)
+        self.hes_keys = fields.keys("hes_keys", 0)
+        self.plain = fields.boolean("plain", True)
+        if not self.plain and not self.hes_keys:
+            raise fields.error("hes_keys", "the HES's key of the line, or plain: true", "nothing")
         self.board_key = fields.text("board_key", 1, 255, "board.key")
         self.modems = [ModemSettings(modem, drivers) for modem in fields.objects("modems", 0, 8)]
         self.local = None
@@ -351,6 +360,14 @@ class _Fields:
             count = "%d" % (2 * most) if least == most else "%d to %d" % (2 * least, 2 * most)
             raise self.error(key, count + " hex digits", _came(value))
         return bytes.fromhex(value)
+
+    def keys(self, key: str, least: int) -> list[tuple[bytes, bytes]]:
+        """Public keys of P-256 with their ids."""
+        found = []
+        for one in self.objects(key, least, 16):
+            found.append((one.hex("kid", 1, 32), one.hex("key", 64, 64)))
+            one.done()
+        return found
 
     def object(self, key: str) -> _Fields:
         """An absent object is an empty one: its own keys have their own defaults."""

@@ -220,6 +220,30 @@ class AesGcm(Protocol):
         changes the plaintext unnoticed."""
 
 
+class AesCcm(Protocol):
+    """AES-CCM (NIST SP 800-38C, RFC 3610) under one key. Nonces are 7 to 13 bytes, and the longer
+    they are the shorter is the data: below 64 KiB with 13 bytes. Tags are 4, 6, .. 16 bytes."""
+
+    def encrypt(
+        self,
+        nonce: bytes,
+        data: bytes | bytearray | memoryview,
+        aad: bytes | memoryview,
+        tag_size: int,
+    ) -> bytes:
+        """Ciphertext followed by the tag of `tag_size` bytes."""
+
+    def decrypt(
+        self,
+        nonce: bytes,
+        data: bytes | bytearray | memoryview,
+        aad: bytes | memoryview,
+        tag_size: int,
+    ) -> bytes:
+        """`data` ends with the tag; CryptoError before any plaintext is given out if the tag is
+        wrong."""
+
+
 class Crypto(Protocol):
     """All secrets are bytes; nothing here logs or keeps them.
 
@@ -233,7 +257,13 @@ class Crypto(Protocol):
     def digest(self, name: str, data: bytes) -> bytes:
         """The hash of data by "md5", "sha1", "sha256" or "sha384"."""
 
+    def hmac(self, name: str, key: bytes, data: bytes) -> bytes:
+        """HMAC (RFC 2104) of data with the hash `name`, as long as the hash."""
+
     def aes_gcm(self, key: bytes) -> AesGcm:
+        """For a key of 16 or 32 bytes."""
+
+    def aes_ccm(self, key: bytes) -> AesCcm:
         """For a key of 16 or 32 bytes."""
 
     def aes_ecb(self, key: bytes, data: bytes) -> bytes:
@@ -252,6 +282,10 @@ class Crypto(Protocol):
 
     def ec_public(self, curve: str, private_key: bytes) -> bytes:
         """The public key of a private key."""
+
+    def ec_point(self, curve: str, x: bytes) -> bytes:
+        """A public key with this x coordinate (32 or 48 bytes), of the two there are: which of them
+        makes no difference to ecdh(). CryptoError if there is none."""
 
     def ecdsa_sign(self, curve: str, private_key: bytes, message: bytes) -> bytes:
         """ECDSA (FIPS 186-5) with SHA-256 on P-256 (ES256, RFC 9053 2.1), SHA-384 on P-384."""
@@ -506,9 +540,18 @@ class Uplink(Protocol):
     """One MQTT 3.1.1 connection at a time. Everything is QoS 1; nothing here is kept over a
     disconnection (safety lives in the uplink protocol's own acknowledgements)."""
 
-    async def connect(self, will: Message | None, topics: list[str], timeout_ms: int) -> None:
+    async def connect(
+        self,
+        will: Message | None,
+        topics: list[str],
+        timeout_ms: int,
+        bounds: tuple[int, int] = (0, 0xFFFFFFFF),
+    ) -> None:
         """Connect with a clean session and subscribe (QoS 1). OSError or PortError with the reason
-        when it fails."""
+        when it fails.
+
+        `bounds`: seconds since 1970 UTC that now is not before, and not after. The certificates of
+        TLS are judged by them, whatever the machine's own date, before anything of MQTT is sent."""
 
     async def publish(self, message: Message, timeout_ms: int) -> None:
         """QoS 1; returns at the broker's PUBACK. OSError when the connection is gone,

@@ -40,6 +40,7 @@ PROGRAMS = (
     Program("head", "coreutils", ("--version",), "head"),
     Program("sleep", "coreutils", ("--version",), "sleep"),
     Program("git", "git", ("--version",), "git version"),
+    Program("openssl", "openssl", ("version",), "openssl"),
     Program("mosquitto", "mosquitto", ("-h",), "mosquitto version 2"),
     Program("mosquitto_passwd", "mosquitto", (), "password files"),
     Program("mosquitto_pub", "mosquitto-clients", ("--help",), "mosquitto_pub version 2"),
@@ -61,6 +62,8 @@ PROGRAMS = (
     Program(
         "postgres", "postgresql", ("--version",), "postgres (postgresql)", HES_DATABASE, POSTGRESQL
     ),
+    # With its driver for TLS by OpenSSL, which brings rsyslog itself.
+    Program("rsyslogd", "rsyslog-openssl", ("-v",), "rsyslogd", "security events to a syslog"),
     Program("unshare", "util-linux", ("--version",), "util-linux", "meters behind IPv6 links"),
     Program("nsenter", "util-linux", ("--version",), "util-linux", "meters behind IPv6 links"),
     Program("ip", "iproute2", ("-V",), "iproute2", "meters behind IPv6 links"),

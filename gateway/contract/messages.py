@@ -7,6 +7,8 @@ arrays whose first element is the version, 1.
 up     | message | purpose
 -------|---------|---------------------------------------------------------------------------------
 state  | State   | Retained. Birth at each connection (online); the will is the same, offline.
+edhoc  | EDHOC   | message_1 and message_3 of the handshake (RFC 9528) that makes the keys of a
+       |         | connection, each behind what A.2 there has it begin with.
 hello  | Hello   | After each birth and every few minutes: the jobs the gateway has. The HES
        |         | answers with `time` and `ack`, and publishes again each `job`, `cancel`, `trust`,
        |         | `keys` and `model` of which it has no word yet: a lost one is lost only until
@@ -19,6 +21,7 @@ progress | Progress | While jobs are open, at most once a minute: how far they a
 
 down   | message | purpose
 -------|---------|---------------------------------------------------------------------------------
+edhoc  | EDHOC   | message_2 of the handshake, or an error of EDHOC.
 job    | signed  | envelope.py over the payload of gateway/contract/job.py. Answered by a JobReport,
        |         | or by a Refusal.
 cancel | signed  | envelope.py over Cancel. Answered likewise.
@@ -55,6 +58,7 @@ from gateway.contract.limits import (
     REPORTS_SIZE,
 )
 from gateway.contract.model_name import NAME
+from gateway.contract.refused import Refused
 from gateway.contract.reports import Report
 from gateway.contract.rules import (
     BOOL,
@@ -78,6 +82,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
+HANDSHAKE = "edhoc"  # both ways
 UP_TOPICS = ("state", "hello", "report", "pull", "meters", "progress")
 DOWN_TOPICS = (
     "job",
@@ -148,7 +153,10 @@ class Hello(Message):
     finished here. `nonce`: 16 octets drawn for this hello, which a SignedTime repeats. `trust` and
     `keys`: the numbers of the last such messages taken. `records` and `head`: how many records the
     audit trail has ever had, and the hash of the last (gateway/audit.py). `models`: [name, number]
-    of the models that were sent here (gateway/contract/model.py).
+    of the models that were sent here (gateway/contract/model.py). `epoch`, `first` and `next` as in
+    State, which is not as well protected; epoch 0: the firmware is older, and State alone tells.
+    `starts`: how often a gateway was started on this data folder; `used`: how many invocation
+    counters it has ever given out, of all meters together; 0: it does not count them.
     """
 
     session: int = field(_COUNT)
@@ -162,6 +170,20 @@ class Hello(Message):
     models: list[tuple[str, int]] = field(
         tuples(row(NAME, uint(UINT32, 1)), MAX_MODELS), default=[], late=True
     )
+    epoch: int = field(_COUNT, default=0, late=True)
+    first: int = field(uint(), default=0, late=True)
+    next: int = field(uint(), default=0, late=True)
+    starts: int = field(_COUNT, default=0, late=True)
+    used: int = field(uint(), default=0, late=True)
+
+    def agree(self) -> None:
+        numbered = 1 <= self.first <= self.next if self.epoch else self.first == self.next == 0
+        if not numbered:
+            raise Refused(
+                "malformed",
+                "hello: expected 1 <= first <= next in an epoch, came %d, %d, epoch %d"
+                % (self.first, self.next, self.epoch),
+            )
 
 
 @message("report")

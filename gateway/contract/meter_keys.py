@@ -22,6 +22,7 @@ _BOUND = 8
 WRAPPED_SIZES = (48, 80)  # of suites 0 and 1, of suite 2
 MAX_SECRET = 64
 WRAPPED_SECRET = (24, 88)  # bytes, at least and at most
+_CHECK = b"the board's key."
 
 
 class MeterKeys:
@@ -96,6 +97,10 @@ class Vault:
         if plain[-_BOUND:] != _bound_to(serial, "lls") or len(secret) != plain[0]:
             raise CryptoError("the wrapped secret is that of another meter")
         return secret
+
+    def check(self) -> bytes:
+        """24 bytes that tell this board's key from another, and nothing of it."""
+        return self._crypto.aes_wrap(self._board_key, _CHECK)
 
     def __repr__(self) -> str:
         return "Vault(...)"

@@ -159,6 +159,7 @@ MEANINGS = {
     "out-of-order": (FIX_ORDER, "an earlier message of this kind is missing"),
     "unknown-key": (FIX_ORDER, "the key to be removed is not in the trust store"),
     "last-trust-key": (FIX_ORDER, "nobody would be left who may change the trust store"),
+    "last-line-key": (FIX_ORDER, "no key of the HES would be left for the handshake of the line"),
     "unwrap-failed": (FIX_KEYS, "the meters' keys are not wrapped under this board's key"),
     "unsigned-time": (FIX_TRUST, "the clock is set this far only by a signed time"),
     "stale-time": (RETRY, "the signed time answers no hello of just now"),

@@ -117,6 +117,7 @@ OF_MESSAGES = (
     "out-of-order",
     "unknown-key",
     "last-trust-key",
+    "last-line-key",
     "unwrap-failed",
     "unsigned-time",
     "stale-time",

@@ -2,7 +2,9 @@
 
 The messages to one concentrator are numbered 1, 2, 3 ...; each number is taken once and in order,
 so neither a replay nor a rollback gets anywhere. Purposes are bits: ORDERS jobs, cancels, commands
-and the time; PACKAGES; TRUST the trust store; KEYS the meters' keys.
+and the time; PACKAGES; TRUST the trust store; KEYS the meters' keys; LINE the handshake with the
+HES. What a key for LINE does is no signature, so it serves nothing else, and EVERYTHING is without
+it.
 """
 
 from __future__ import annotations
@@ -16,18 +18,19 @@ PACKAGES = 2
 TRUST = 4
 KEYS = 8
 EVERYTHING = ORDERS | PACKAGES | TRUST | KEYS
-NAMES = {ORDERS: "orders", PACKAGES: "packages", TRUST: "trust", KEYS: "keys"}
+LINE = 16
+NAMES = {ORDERS: "orders", PACKAGES: "packages", TRUST: "trust", KEYS: "keys", LINE: "line"}
 
 _KID = octets(32, 1)
 
 
 @record()
 class TrustKey(Record):
-    """`public` x||y, 64 octets; `purposes` the bits above."""
+    """`public` x||y, 64 octets; `purposes` the bits above, or LINE alone."""
 
     kid: bytes = field(_KID)
     public: bytes = field(octets(64, 64))
-    purposes: int = field(uint(EVERYTHING, 1))
+    purposes: int = field(uint(LINE, 1))
 
 
 @message("trust", "trust")

@@ -12,6 +12,14 @@ A meter may ask for a higher number, and nobody has proven that it is the meter 
 is asked for it in a day raises its numbers by MAX_JUMP at most: more than a year of busy reading,
 so whoever has lost so few goes on, and whoever lies needs eleven years to use up a key.
 
+The flash may be older than it seems: a copy of the data folder that somebody has put back, or one
+of two that both go on. So each start skips, for each meter, a random stride of up to 1/65536 of the
+numbers that are left: 32768 on average at first, less later, so that no number of starts uses up a
+key. With a start a day a tenth of the numbers is gone after 38 years, with one an hour half of them
+after ten; busy reading takes a thousand a day. Two lives from the same copy that use n numbers
+each overlap by chance with 2n in 65536. What that leaves is for the HES, which remembers how many
+numbers were ever `used`, of all meters together, strides left out: skip().
+
 Records, each of them the last reserved number (4 bytes, big-endian) and then
 
   serial                              of which key is not known; no serial: the floor for
@@ -19,6 +27,7 @@ Records, each of them the last reserved number (4 bytes, big-endian) and then
   00 key(4) serial                    `key`: 30 bits of a hash
   01 key(4) since(4) raised(4) serial and raised by so much since then (unix time)
   02 key(4) serial                    this key of the meter is not taken any more
+  03 used(8)                          so many were used
 """
 
 from __future__ import annotations
@@ -31,7 +40,7 @@ from hal.rt import log
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from hal.ports import Storage
 
@@ -46,7 +55,9 @@ DAY_S = 86400
 HALF = 1 << 31
 # Skipped for every meter when the journal was damaged: more than the lost records can reserve.
 SKIP = 1 << 16
-_OF_KEY, _RAISED, _SPENT = 0, 1, 2  # no serial begins so
+# Skipped where the journal is gone altogether: more than strides and reading take in twenty years.
+LOST = 1 << 28
+_OF_KEY, _RAISED, _SPENT, _USED = 0, 1, 2, 3  # no serial begins so
 
 
 class CounterError(Exception):
@@ -58,10 +69,18 @@ class NotStored(CounterError):
 
 
 class Counters:
-    """The next invocation counter of every meter, durable."""
+    """The next invocation counter of every meter, durable. `random(n)` gives n random bytes.
+    `lost`: there was a journal, and it is gone. OSError of the storage.
 
-    def __init__(self, storage: Storage) -> None:
+    `used`: how many were ever reserved, or left out for what a meter is said to want.
+    """
+
+    def __init__(
+        self, storage: Storage, random: Callable[[int], bytes], lost: bool = False
+    ) -> None:
         self._journal = Journal(storage, JOURNAL, JOURNAL_SIZE)
+        self._random = random
+        self.used = 0
         self._reserved: dict[str, int] = {}  # serial -> first number not reserved
         self._next: dict[str, int] = {}  # serial -> next number, below the reserved end
         self._key: dict[str, int] = {}  # serial -> the key they are of
@@ -71,11 +90,9 @@ class Counters:
         recovery = self._journal.recover(self._apply)
         for note in recovery.notes:
             log.warning(WHERE, note)
-        if recovery.cut:
-            self._floor = min(self._floor + SKIP, LAST + 1)
-            for serial in list(self._reserved):
-                self._reserved[serial] = min(self._reserved[serial] + SKIP, LAST + 1)
-            self._journal.rewrite(self._records())
+        self.used_before = self.used  # this start
+        if recovery.cut or lost:
+            self.skip(LOST if lost else SKIP)
 
     def next(self, serial: str) -> int:
         """FIRST..LAST, each once. CounterError when all are used up, OSError of the storage."""
@@ -104,7 +121,17 @@ class Counters:
                 % (serial, value, number, MAX_JUMP)
             )
         self._raised[serial] = since, raised
+        self.used += value - number
         self._next[serial] = value
+
+    def skip(self, count: int) -> None:
+        """Leave out so many numbers of every meter, also of those that come later. Durable when it
+        returns; OSError of the storage."""
+        self._floor = min(self._floor + count, LAST + 1)
+        for numbers in (self._reserved, self._next):
+            for serial in list(numbers):
+                numbers[serial] = min(numbers[serial] + count, LAST + 1)
+        self._journal.rewrite(self._records())
 
     def begin_at(self, serial: str, key: bytes, value: int) -> None:
         """The meter's key is this one (b"": none), and next() gives at least `value`, however far
@@ -112,13 +139,15 @@ class Counters:
         that is not taken any more; OSError of the storage."""
         if key:
             self._belong(serial, _short(key))
-        if value > self._peek(serial):
+        # What was skipped for all is skipped here too: it may have begun there before.
+        begin = value + self._floor - FIRST
+        if value and begin > self._peek(serial):
             if value > MAX_COUNTER:
                 raise CounterError(
                     "%s: told to begin at invocation counter %d, %d at most; correct it where its"
                     " keys or its model are" % (serial, value, MAX_COUNTER)
                 )
-            self._next[serial] = value
+            self._next[serial] = begin + self._stride(begin)
 
     def _belong(self, serial: str, key: int) -> None:
         old = self._key.get(serial)
@@ -136,22 +165,32 @@ class Counters:
                 self._spent.append((serial, old))
             self._raised.pop(serial, None)
             # The floor, and not FIRST: damage may have taken away what this key has used.
-            self._next[serial] = self._reserved[serial] = self._floor
+            self._reserved[serial] = self._floor
+            self._next.pop(serial, None)
             log.warning(WHERE, "%s has a new key: its invocation counters begin anew" % serial)
         self._key[serial] = key
 
     def _peek(self, serial: str) -> int:
         number = self._next.get(serial)
-        return self._reserved_end(serial) if number is None else number
+        if number is None:  # the first time in this life
+            end = self._reserved_end(serial)
+            number = self._next[serial] = end + self._stride(end)
+        return number
+
+    def _stride(self, number: int) -> int:
+        left = LAST + 1 - number
+        return int.from_bytes(self._random(4), "big") % ((left >> 16) + 1) if left > 0 else 0
 
     def _reserved_end(self, serial: str) -> int:
         return self._reserved.get(serial, self._floor)
 
     def _reserve(self, serial: str, number: int) -> None:
         end = min(number + BLOCK, LAST + 1)
+        used = self.used + end - number
         self._journal.append(self._of_meter(serial, end))
+        self._journal.append(_used(used))
         self._journal.commit()
-        self._reserved[serial] = end
+        self._reserved[serial], self.used = end, used
         if self._journal.full():
             self._journal.rewrite(self._records())
 
@@ -160,7 +199,9 @@ class Counters:
         form = record[4] if len(record) > 4 else -1
         if form == -1:
             self._floor = max(self._floor, end)
-        elif form > _SPENT:
+        elif form == _USED:
+            self.used = max(self.used, int.from_bytes(record[5:], "big"))
+        elif form > _USED:
             self._take(str(record[4:], "utf-8"), None, end)
         else:
             key = int.from_bytes(record[5:9], "big")
@@ -184,6 +225,7 @@ class Counters:
 
     def _records(self) -> Iterator[bytes]:
         yield _record(self._floor)
+        yield _used(self.used)
         for serial, end in self._reserved.items():
             yield self._of_meter(serial, end)
         # Behind the meters: the number of one whose key is spent counts until it has another.
@@ -215,6 +257,10 @@ def _record(
         since, by = raised
         record += since.to_bytes(4, "big") + by.to_bytes(4, "big")
     return record + serial.encode()
+
+
+def _used(count: int) -> bytes:
+    return bytes((0, 0, 0, 0, _USED)) + count.to_bytes(8, "big")
 
 
 def _short(key: bytes) -> int:

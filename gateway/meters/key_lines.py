@@ -11,13 +11,25 @@ from gateway.contract.meter_keys import (
     WRAPPED_SIZES,
     MeterKeys,
 )
-from gateway.meters.line_fields import fields_of, hex_digits, hex_within, number_of, serial_of
+from gateway.meters.json_lines import lines
+from gateway.meters.line_fields import (
+    InventoryError,
+    fields_of,
+    hex_digits,
+    hex_within,
+    number_of,
+    serial_of,
+)
+from hal.ports import CryptoError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
     from gateway.contract.meter_keys import Vault
+    from hal.ports import Storage
+
+MOST_TRIED = 20  # one line may be damaged, or another board's
 
 
 class KeyRow:
@@ -81,3 +93,24 @@ def parse_keys(line: bytes) -> KeyRow:
         digits = 2 * KEY_SIZES[row.suite]
         row.ek, row.ak = hex_digits(fields, "ek", digits), hex_digits(fields, "ak", digits)
     return row
+
+
+def opens(storage: Storage, name: str, vault: Vault) -> bool:
+    """Whether the vault opens one of the first wrapped keys of this file, or there are none."""
+    tried = 0
+    for _, _, line in lines(storage, name, lambda name, number, text: None):
+        try:
+            row = parse_keys(line)
+            if row.wrapped:
+                vault.unwrap(row.serial, row.wrapped)
+                return True
+            if row.wrapped_lls:
+                vault.unwrap_secret(row.serial, row.wrapped_lls)
+                return True
+        except InventoryError:
+            continue
+        except CryptoError:
+            tried += 1
+            if tried == MOST_TRIED:
+                break
+    return tried == 0

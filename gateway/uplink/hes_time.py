@@ -2,9 +2,10 @@
 
 A plain Time corrects a clock that runs a little wrong (STG-DC TimeDev, TimeDevOver). Whoever holds
 the broker could move the clock with it, and by that open and close windows; so all plain
-corrections of one day together stay within FORCED_S. A clock that is unset, or wrong by more, takes
-a SignedTime, which answers the last hello (its nonce), once and soon: it can be neither replayed
-nor held back for later.
+corrections of one day together stay within FORCED_S, and none goes below the floor of the kept
+clock. A plain Time that came sealed is of the HES, and of now: it also sets a clock that is unset.
+A clock that is wrong by more takes a SignedTime, which answers the last hello (its nonce), once and
+soon: it can be neither replayed nor held back for later. It alone may lower the floor.
 """
 
 from __future__ import annotations
@@ -19,7 +20,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from gateway.jobs.ledger import Ledger
-    from hal.ports import Clock, Crypto
+    from gateway.kept_clock import KeptClock
+    from hal.ports import Crypto
 
 DEVIATION_S = 30  # of the clock, before it is set (STG-DC TimeDev)
 FORCED_S = 3600  # of all plain corrections in a day; further steps are signed (TimeDevOver)
@@ -35,7 +37,7 @@ class HesTime:
         self,
         concentrator: str,
         signers: Sequence[tuple[bytes, bytes]],
-        clock: Clock,
+        clock: KeptClock,
         crypto: Crypto,
         ledger: Ledger,
     ) -> None:
@@ -56,29 +58,38 @@ class HesTime:
         self._asked = self._clock.ticks_ms()
         return self._nonce
 
-    def take(self, payload: bytes) -> None:
-        """Refused: `unsigned-time`, `stale-time`, `wrong-concentrator`, and as the decoders and
-        envelope.verify() do; then the clock is as it was."""
+    def take(self, payload: bytes, sealed: bool = False) -> None:
+        """`sealed`: it came inside a message of the HES's session. Refused: `unsigned-time`,
+        `stale-time`, `wrong-concentrator`, and as the decoders and envelope.verify() do; then the
+        clock is as it was."""
         if payload[:1] == envelope.TAG_SIGN1:
             content, _ = envelope.verify(payload, self._signers, self._crypto)
             self._take_signed(SignedTime.decode(content))
         else:
-            self._take_plain(Time.decode(payload).time)
+            self.correct(Time.decode(payload).time, sealed)
 
-    def _take_plain(self, date: int) -> None:
+    def correct(self, date: int, vouched: bool, source: str = "the HES's") -> None:
+        """By a date that is not signed. `vouched`: who says it has proven himself, and may set a
+        clock that is unset. `source` is for the log. Refused `unsigned-time`."""
         here, now = self._clock.unix_time(), self._clock.ticks_ms()
+        if here == 0 and vouched and date >= self._clock.floor:
+            self._set(date, source)
+            self._ledger.note_if_possible("clock", [here, date])
+            return
         deviation = abs(date - here)
         if deviation <= DEVIATION_S:
+            self._clock.confirm()
             return
         if now - self._day >= DAY_MS:
             self._day, self._moved = now, 0
-        if here == 0 or self._moved + deviation > FORCED_S:
+        if here == 0 or date < self._clock.floor or self._moved + deviation > FORCED_S:
             raise Refused(
                 "unsigned-time",
-                "from %d to %d; plain times move it by %d s a day" % (here, date, FORCED_S),
+                "from %d to %d; plain times move it by %d s a day, not below %d"
+                % (here, date, FORCED_S, self._clock.floor),
             )
         self._moved += deviation
-        self._set(date)
+        self._set(date, source)
 
     def _take_signed(self, message: SignedTime) -> None:
         if message.concentrator != self._concentrator:
@@ -95,13 +106,16 @@ class HesTime:
         here = self._clock.unix_time()
         deviation = abs(message.time - here)
         if deviation <= DEVIATION_S:
+            self._clock.confirm()
             return
         self._moved = 0
-        self._set(message.time)
+        self._clock.lower(message.time)
+        self._set(message.time, "the HES's")
         self._ledger.note_if_possible("clock", [here, message.time])
         if here and deviation > FORCED_S:
             self._ledger.event("clock-set", "from %d to %d" % (here, message.time))
 
-    def _set(self, date: int) -> None:
+    def _set(self, date: int, source: str) -> None:
         self._clock.set_unix_time(date)
-        log.info(_WHERE, "clock set to the HES's")
+        self._clock.confirm()
+        log.info(_WHERE, "clock set to %s" % source)

@@ -1,8 +1,8 @@
 """What comes from the HES: each message to whom it is for. Bad ones are refused, which is reported
 and on record, and change nothing.
 
-What is judged by the date waits while the clock is unset: setting it brings a hello, and that the
-message again.
+While the clock is unset nothing but the time is taken. Setting it brings a hello, and that brings
+the other messages again.
 """
 
 from __future__ import annotations
@@ -26,11 +26,12 @@ if TYPE_CHECKING:
 
     from gateway.contract.job import Job
     from gateway.jobs.ledger import Ledger
+    from gateway.kept_clock import KeptClock
     from gateway.meters.inventory import Inventory
     from gateway.uplink.outbox import Outbox
     from gateway.uplink.provision import Provision
     from gateway.uplink.trust import TrustStore
-    from hal.ports import Clock, Crypto, Message
+    from hal.ports import Crypto, Message
 
 _WHERE = "uplink"
 _OVERSIZED = "oversized/"  # before the topic of what the line did not take in for its size
@@ -44,7 +45,7 @@ class Inbox:
     def __init__(
         self,
         concentrator: str,
-        clock: Clock,
+        clock: KeptClock,
         crypto: Crypto,
         ledger: Ledger,
         trust: TrustStore,
@@ -69,7 +70,7 @@ class Inbox:
         self._meters_asked = meters_asked
         signers = trust.of(ORDERS)
         self._orders = Orders(concentrator, signers, clock, crypto, ledger, knows, forecast)
-        self._time = HesTime(concentrator, signers, clock, crypto, ledger)
+        self.time = HesTime(concentrator, signers, clock, crypto, ledger)
         self._takers: dict[str, Callable[[bytes], None]] = {
             "job": self._job,
             "cancel": self._orders.cancel,
@@ -86,7 +87,7 @@ class Inbox:
 
     def nonce(self) -> bytes:
         """For the hello that is sent now: a signed time answers it."""
-        return self._time.nonce()
+        return self.time.nonce()
 
     def take(self, message: Message) -> None:
         """Do what a message asks. Nothing raises but faults of ours."""
@@ -101,7 +102,8 @@ class Inbox:
             try:
                 if oversized or len(message.payload) > MAX_MESSAGE:
                     raise Refused("oversized", "at most %d octets" % MAX_MESSAGE)
-                self._takers[name](message.payload)
+                if name == "time" or not self._dateless(name):
+                    self._takers[name](message.payload)
             except Refused as refused:
                 self._refused(name, message.payload, refused)
         except OSError as error:
@@ -114,16 +116,14 @@ class Inbox:
         if recorded:
             log.warning(_WHERE, "%s refused: %s" % (name, refused))
 
-    def _dateless(self, what: str) -> bool:
-        """Whether it cannot be judged yet, for want of a date."""
+    def _dateless(self, name: str) -> bool:
+        """Whether it has to wait, for want of a date."""
         if self._clock.unix_time():
             return False
-        log.info(_WHERE, "%s to wait until the clock is set" % what)
+        log.info(_WHERE, "%s: not taken until the clock is set" % name)
         return True
 
     def _job(self, payload: bytes) -> None:
-        if self._dateless("a job has"):
-            return
         entry = self._orders.job(payload)
         if entry is not None:
             log.info(_WHERE, "job %s: %d meters" % (entry.job.id.hex(), len(entry.job.serials)))
@@ -143,13 +143,11 @@ class Inbox:
 
     def _take_time(self, payload: bytes) -> None:
         unset = self._clock.unix_time() == 0
-        self._time.take(payload)
+        self.time.take(payload)
         if unset and self._clock.unix_time():
             self._hello_soon()
 
     def _take_trust(self, payload: bytes) -> None:
-        if self._dateless("a change of the trust store has"):
-            return
         what = self._trust.change(payload, self._concentrator, self._clock, self._crypto)
         self._provision.prove_anew()
         log.warning(_WHERE, "trust store: " + what)
@@ -158,8 +156,6 @@ class Inbox:
         self._hello_soon()  # with the new number
 
     def _take_keys(self, payload: bytes) -> None:
-        if self._dateless("meters' keys have"):
-            return
         content, kid = envelope.verify(payload, self._trust.of(KEYS), self._crypto)
         from gateway.contract.key_change import KeyChange  # seldom
 

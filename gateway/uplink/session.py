@@ -30,8 +30,9 @@ if TYPE_CHECKING:
 
     from gateway.jobs.ledger import Ledger
     from gateway.jobs.queue import Queue
+    from gateway.kept_clock import KeptClock
     from gateway.meters.inventory import Inventory
-    from hal.ports import Clock, Crypto, Storage, Uplink
+    from hal.ports import Crypto, Storage, Uplink
 
     class Status(Protocol):
         """What the birth message tells: texts of at most 64 bytes, counts of this moment."""
@@ -78,7 +79,7 @@ class Session:
         self,
         *,
         uplink: Uplink,
-        clock: Clock,
+        clock: KeptClock,
         crypto: Crypto,
         storage: Storage,
         ledger: Ledger,
@@ -102,7 +103,7 @@ class Session:
         self._status = status
         self._outbox = Outbox(ledger)
         self._provision = Provision(ledger, queue, self.files)
-        self._inbox = Inbox(
+        self.inbox = Inbox(
             concentrator=concentrator,
             clock=clock,
             crypto=crypto,
@@ -166,7 +167,7 @@ class Session:
         self._session = int.from_bytes(self._crypto.random(4), "big")
         will = Message(self._topic("state"), self._state(False).encode(), True)
         topics = [self._topic(name) for name in messages.DOWN_TOPICS]
-        await self._uplink.connect(will, topics, CONNECT_MS)
+        await self._uplink.connect(will, topics, CONNECT_MS, self._clock.bounds())
         waiting = self._ledger.last_number - self._ledger.acknowledged
         log.info(_WHERE, "connected, %d reports wait" % waiting)
         self.online = True
@@ -183,7 +184,7 @@ class Session:
         while True:
             message = await self._uplink.receive()
             self._heard = self._clock.ticks_ms()
-            self._inbox.take(message)
+            self.inbox.take(message)
             self._wake.set()
 
     async def _send(self) -> None:
@@ -275,12 +276,15 @@ class Session:
             self._session,
             self._clock.unix_time(),
             jobs[:MAX_JOBS_IN_HELLO],
-            self._inbox.nonce(),
+            self.inbox.nonce(),
             self.trust.number,
             self.trust.keys_number,
             self._ledger.trail.records,
             self._ledger.trail.head,
             self._models_sent(),
+            self._ledger.epoch,
+            self._ledger.acknowledged + 1,
+            self._ledger.last_number + 1,
         )
 
     def _models_sent(self) -> list[tuple[str, int]]:
@@ -294,7 +298,7 @@ class Session:
 
     def take(self, message: Message) -> None:
         """Do what a message asks; see inbox.py."""
-        self._inbox.take(message)
+        self.inbox.take(message)
 
     def _hello_soon(self) -> None:
         self._hello_due = self._clock.ticks_ms()

@@ -2,8 +2,10 @@
 
 It begins as the settings' signers, each trusted for everything. From then on only a signed message
 changes it (topic `trust`, contract/trust_change.py, by a key trusted for TRUST). Once the first is
-taken, the settings' signers no longer count: what was removed stays removed. The numbers of the
-messages with meters' keys (contract/key_change.py) are kept here, too.
+taken, the settings' signers no longer count: what was removed stays removed. The settings' keys of
+the HES, with whom the handshake of the line is made, count until a message brings the first one for
+LINE; from then on there is always one. The numbers of the messages with meters' keys
+(contract/key_change.py) are kept here, too.
 
 Flash: the same content in `trust.0` and `trust.1`, so that one may be damaged:
 
@@ -20,6 +22,7 @@ from gateway.contract.limits import MAX_TRUST_KEYS
 from gateway.contract.refused import Refused
 from gateway.contract.trust_change import (
     EVERYTHING,
+    LINE,
     NAMES,
     TRUST,
     TrustChange,
@@ -46,10 +49,17 @@ _WHERE = "trust"
 
 
 class TrustStore:
-    """`signers`: the settings' (kid, public key x||y 64 octets). OSError of the storage."""
+    """`signers`, `hes_keys`: the settings' (kid, public key x||y 64 octets). OSError of the
+    storage."""
 
-    def __init__(self, storage: Storage, signers: Sequence[tuple[bytes, bytes]]) -> None:
+    def __init__(
+        self,
+        storage: Storage,
+        signers: Sequence[tuple[bytes, bytes]],
+        hes_keys: Sequence[tuple[bytes, bytes]] = (),
+    ) -> None:
         self._storage = storage
+        self._hes_keys = hes_keys
         self.number = 0  # of the last message taken
         self.damaged = False
         self._last = b""  # its digest
@@ -101,6 +111,8 @@ class TrustStore:
         for bit in self._lists:
             # In place: others hold these lists.
             self._lists[bit][:] = [(k.kid, k.public) for k in self._keys if k.purposes & bit]
+        if not self._lists[LINE] and not self.damaged:
+            self._lists[LINE][:] = self._hes_keys
 
     def _load(self) -> None:
         best: Content | None = None
@@ -175,7 +187,18 @@ def _changed(keys: list[TrustKey], change: TrustChange) -> list[TrustKey]:
         raise Refused("malformed", "trust: %d keys, at most %d" % (len(left), MAX_TRUST_KEYS))
     if not [key for key in left if key.purposes & TRUST]:
         raise Refused("last-trust-key", "nobody would be left who may change the trust store")
+    _check_line(keys, left)
     return left
+
+
+def _check_line(keys: list[TrustKey], left: list[TrustKey]) -> None:
+    """One use for a key: what makes the handshake signs nothing. And no way back to the settings'
+    keys, of which one may have been removed because it is known to others."""
+    line = [key.public for key in left if key.purposes == LINE]
+    if not line and [key for key in keys if key.purposes == LINE]:
+        raise Refused("last-line-key", "no key for the handshake with the HES would be left")
+    if [key for key in left if key.purposes != LINE and key.public in line]:
+        raise Refused("malformed", "trust: a key for the line is for nothing else")
 
 
 def _check_point(key: TrustKey, crypto: Crypto) -> None:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import hashlib
+import hmac
 import os
-from hmac import compare_digest
 
-from cryptography.exceptions import InvalidSignature
+from cryptography.exceptions import InvalidSignature, InvalidTag
 from cryptography.hazmat.primitives import hashes, keywrap
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.asymmetric.utils import (
@@ -14,11 +14,12 @@ from cryptography.hazmat.primitives.asymmetric.utils import (
     encode_dss_signature,
 )
 from cryptography.hazmat.primitives.ciphers import Cipher
-from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from cryptography.hazmat.primitives.ciphers.aead import AESCCM, AESGCM
 from cryptography.hazmat.primitives.ciphers.algorithms import AES
 from cryptography.hazmat.primitives.ciphers.modes import ECB
 
 from hal.ports import CryptoError
+from hal.rt.ccm_arguments import check_ccm_key, check_ccm_sizes
 from hal.rt.ec_arguments import check_ec_key, ec_size
 from hal.rt.ecb_arguments import check_ecb_sizes
 from hal.rt.gcm_arguments import check_gcm_key, check_gcm_sizes
@@ -71,13 +72,49 @@ class Gcm:
             raise CryptoError("AES-GCM: %d bytes are too few for a tag" % len(data))
         encrypt = self._encrypt
         plain = encrypt(nonce, data, None)[:size]  # what becomes of the tag is of no interest
-        if compare_digest(encrypt(nonce, plain, aad)[size : size + tag_size], data[size:]):
+        if hmac.compare_digest(encrypt(nonce, plain, aad)[size : size + tag_size], data[size:]):
             return plain
         raise CryptoError("AES-GCM: the tag is wrong")
 
     def crypt(self, nonce: bytes, data: bytes | bytearray | memoryview) -> bytes:
         check_gcm_sizes(nonce, _FULL_TAG)
         return self._encrypt(nonce, data, None)[:-_FULL_TAG]
+
+
+class Ccm:
+    """See hal.ports.AesCcm."""
+
+    __slots__ = ("_key",)
+
+    def __init__(self, key: bytes) -> None:
+        check_ccm_key(key)
+        self._key = key
+
+    def encrypt(
+        self,
+        nonce: bytes,
+        data: bytes | bytearray | memoryview,
+        aad: bytes | memoryview,
+        tag_size: int,
+    ) -> bytes:
+        check_ccm_sizes(nonce, len(data), tag_size)
+        return AESCCM(self._key, tag_size).encrypt(nonce, data, aad)
+
+    def decrypt(
+        self,
+        nonce: bytes,
+        data: bytes | bytearray | memoryview,
+        aad: bytes | memoryview,
+        tag_size: int,
+    ) -> bytes:
+        size = len(data) - tag_size
+        if size < 0:
+            raise CryptoError("AES-CCM: %d bytes are too few for a tag" % len(data))
+        check_ccm_sizes(nonce, size, tag_size)
+        try:
+            return AESCCM(self._key, tag_size).decrypt(nonce, data, aad)
+        except InvalidTag:
+            raise CryptoError("AES-CCM: the tag is wrong") from None
 
 
 class SystemCrypto:
@@ -89,8 +126,14 @@ class SystemCrypto:
     def digest(self, name: str, data: bytes) -> bytes:
         return hashlib.new(name, data).digest()
 
+    def hmac(self, name: str, key: bytes, data: bytes) -> bytes:
+        return hmac.digest(key, data, name)
+
     def aes_gcm(self, key: bytes) -> Gcm:
         return Gcm(key)
+
+    def aes_ccm(self, key: bytes) -> Ccm:
+        return Ccm(key)
 
     def aes_ecb(self, key: bytes, data: bytes) -> bytes:
         check_ecb_sizes(key, data)
@@ -135,6 +178,14 @@ class SystemCrypto:
             return False
         return True
 
+    def ec_point(self, curve: str, x: bytes) -> bytes:
+        check_ec_key(curve, "public", x + bytes(ec_size(curve)))
+        try:
+            key = ec.EllipticCurvePublicKey.from_encoded_point(_CURVES[curve][0], b"\x02" + x)
+        except ValueError:
+            raise CryptoError("%s public key: no point of the curve has this x" % curve) from None
+        return _point_bytes(key, len(x))
+
     def ecdh(self, curve: str, private_key: bytes, public_key: bytes) -> bytes:
         theirs = _public(curve, public_key)
         return _private(curve, private_key).exchange(ec.ECDH(), theirs)
@@ -160,5 +211,9 @@ def _public(curve: str, key: bytes) -> ec.EllipticCurvePublicKey:
 
 
 def _public_bytes(key: ec.EllipticCurvePrivateKey, size: int) -> bytes:
-    numbers = key.public_key().public_numbers()
+    return _point_bytes(key.public_key(), size)
+
+
+def _point_bytes(key: ec.EllipticCurvePublicKey, size: int) -> bytes:
+    numbers = key.public_numbers()
     return numbers.x.to_bytes(size, "big") + numbers.y.to_bytes(size, "big")

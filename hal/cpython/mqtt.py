@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import errno
-import ssl
 import time
 from collections import deque
 
@@ -12,6 +11,7 @@ from paho.mqtt.client import error_string
 from paho.mqtt.enums import MQTTErrorCode
 
 from hal.cpython.mqtt_line import Line, Paho, dial
+from hal.cpython.tls import Tls
 from hal.ports import TOPICS_AT_ONCE, Message, PortError
 
 TYPE_CHECKING = False
@@ -53,18 +53,25 @@ class MqttUplink:
         self._client_id = client_id
         self._username = username
         self._password = password
-        self._tls = tls
+        self.tls = tls
         self._limit = limit
         self._keepalive_s = keepalive_s
         self._connection: _Connection | None = None
+        self.ends: list[tuple[str, int]] = []
 
-    async def connect(self, will: Message | None, topics: list[str], timeout_ms: int) -> None:
+    async def connect(
+        self,
+        will: Message | None,
+        topics: list[str],
+        timeout_ms: int,
+        bounds: tuple[int, int] = (0, 0xFFFFFFFF),
+    ) -> None:
         self._drop()
         # asyncio.wait_for of Python 3.11 loses a cancellation that comes with the end.
         patience = asyncio.timeout(timeout_ms / 1000)
         try:
             async with patience:
-                await self._connect(will, topics)
+                await self._connect(will, topics, bounds)
         except OSError as error:
             self._drop()
             if patience.expired():
@@ -98,9 +105,15 @@ class MqttUplink:
             await self._connection.goodbye()
         self._drop()
 
-    async def _connect(self, will: Message | None, topics: list[str]) -> None:
-        tls = None if self._tls is None else _tls_context(self._tls)
-        line = Line(await dial(self._host, self._port, tls), self._limit)
+    async def _connect(
+        self, will: Message | None, topics: list[str], bounds: tuple[int, int]
+    ) -> None:
+        if self.tls is None:
+            line = Line(await dial(self._host, self._port, None), self._limit)
+        else:
+            tls = Tls(self.tls, self._host, bounds)
+            line = Line(await dial(self._host, self._port, tls), self._limit, tls.words)
+            self.ends = tls.ends
         client = Paho(line, self._client_id)
         if self._username is not None:
             client.username_pw_set(self._username, self._password)
@@ -180,7 +193,8 @@ class _Connection:
         try:
             (reason,) = await self._answer(0)
         except OSError:
-            raise self._ended("; the broker may refuse our certificate or address")
+            told = (self._reason or "").startswith("TLS: ")
+            raise self._ended("" if told else "; the broker may refuse our certificate or address")
         return str(reason) if reason.is_failure else ""
 
     async def subscribe(self, topics: list[str]) -> list[int]:
@@ -363,12 +377,3 @@ class _Connection:
             self._loop.remove_writer(self._line.fileno())
             self._unsent = 0
             self._pause_or_go_on()
-
-
-def _tls_context(files: TlsFiles) -> ssl.SSLContext:
-    """The server must show a certificate of this authority for the host name we dialled."""
-    context = ssl.create_default_context(cafile=files.ca)
-    context.minimum_version = ssl.TLSVersion.TLSv1_2
-    if files.certificate is not None:
-        context.load_cert_chain(files.certificate, files.key)
-    return context

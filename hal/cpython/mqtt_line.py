@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
     from paho.mqtt.client import SocketLike
 
+    from hal.cpython.tls import Tls
+
 _TCP_S = 5  # for each address of the broker
 _AT_ONCE = 65536  # octets
 _MAX_TOPIC = 65535
@@ -59,10 +61,17 @@ class Line:
     MQTT lets a broker send packets of 256 MB, and paho would gather them whole. `limit`: of the
     largest payload wanted, in octets. Of what is too long for it, paho sees the beginning, and of
     the rest one octet in so many: the message is still too large, and the line still lives.
+    `words` makes a text of what the socket fails with.
     """
 
-    def __init__(self, sock: socket.socket, limit: int) -> None:
+    def __init__(
+        self,
+        sock: socket.socket,
+        limit: int,
+        words: Callable[[OSError], str] = lambda error: error.strerror or str(error),
+    ) -> None:
         self._sock = sock
+        self._words = words
         self._whole = limit + _MAX_TOPIC + 8  # octets of a packet that paho gets as they are
         self._head = bytearray()  # of the packet that comes
         self._told = b""  # of it, for paho to take
@@ -99,7 +108,7 @@ class Line:
         except _LATER:
             raise
         except OSError as error:
-            self.fault = error.strerror or str(error)
+            self.fault = self._words(error)
             raise
 
     def close(self) -> None:
@@ -150,18 +159,18 @@ class Line:
         except _LATER:
             raise
         except OSError as error:
-            self.fault = error.strerror or str(error)
+            self.fault = self._words(error)
             raise
         self.heard = time.monotonic()
         return octets
 
 
-async def dial(host: str, port: int, tls: ssl.SSLContext | None) -> socket.socket:
-    """A connected, non-blocking socket; with TLS, after its handshake. The caller limits the
-    time."""
+async def dial(host: str, port: int, tls: Tls | None) -> socket.socket:
+    """A connected, non-blocking socket; with TLS, once the broker has proven itself. The caller
+    limits the time."""
     line = await _connected(host, port)
     try:
-        return line if tls is None else await _secured(line, host, tls)
+        return line if tls is None else await tls.secured(line)
     except BaseException:
         line.close()
         raise
@@ -188,36 +197,6 @@ async def _connected(host: str, port: int) -> socket.socket:
             line.close()
             raise
     raise fault
-
-
-async def _secured(line: socket.socket, host: str, tls: ssl.SSLContext) -> ssl.SSLSocket:
-    loop = asyncio.get_running_loop()
-    secured = tls.wrap_socket(line, server_hostname=host, do_handshake_on_connect=False)
-    try:
-        while True:
-            try:
-                secured.do_handshake()
-                return secured
-            except ssl.SSLWantReadError:
-                await _ready(secured, loop.add_reader, loop.remove_reader)
-            except ssl.SSLWantWriteError:
-                await _ready(secured, loop.add_writer, loop.remove_writer)
-    except BaseException:
-        secured.close()
-        raise
-
-
-async def _ready(
-    line: socket.socket,
-    watch: Callable[[int, Callable[[], None]], None],
-    leave: Callable[[int], bool],
-) -> None:
-    ready = asyncio.Event()
-    watch(line.fileno(), ready.set)
-    try:
-        await ready.wait()
-    finally:
-        leave(line.fileno())
 
 
 def _remaining_length(size: int) -> bytes:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import time
 
+from hal.micropython import rtc
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Awaitable
@@ -12,8 +14,6 @@ if TYPE_CHECKING:
 
     T = TypeVar("T")
 
-# Some ports count from 2000 (seconds from 1970 to there).
-_EPOCH = 0 if time.gmtime(0)[0] == 1970 else 946684800
 # A board without a battery wakes up in 1970 or 2000: before this date nobody has set its clock.
 NOT_BEFORE = 1735689600  # 2025-01-01
 # Ticks wrap at 2**30 ms on a 32-bit board, and a difference is right up to half of it (6.2 days).
@@ -39,12 +39,14 @@ class SystemClock:
     def unix_time(self) -> int:
         if self._set_to is not None:
             return self._set_to + (self.ticks_ms() - self._set_at) // 1000
-        now = int(time.time()) + _EPOCH
+        now = 0 if rtc.lent else rtc.date()
         return now if now >= NOT_BEFORE else 0
 
     def set_unix_time(self, seconds: int) -> None:
+        """Of the chip too: its date outlives a reset."""
         self._set_to = seconds
         self._set_at = self.ticks_ms()
+        rtc.put(seconds)
 
     async def sleep_ms(self, duration: int) -> None:
         while duration > _LONGEST_MS:

@@ -1,5 +1,5 @@
-"""Crypto from cryptolib's AES, hashlib, and the pieces that MicroPython lacks: of these, the curves
-and SHA-384 are imported on use.
+"""Crypto from cryptolib's AES, hashlib, and the pieces that MicroPython lacks: of these, the
+curves, AES-CCM, HMAC and SHA-384 are imported on use.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from hal.rt.ecb_arguments import check_ecb_sizes
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from hal.micropython.ccm import Ccm
     from hal.micropython.ec import Curve
 
 
@@ -38,8 +39,20 @@ class SystemCrypto:
         digest: bytes = found(data).digest()
         return digest
 
+    def hmac(self, name: str, key: bytes, data: bytes) -> bytes:
+        from hal.micropython.hmac import hmac
+
+        return hmac(
+            lambda data: self.digest(name, data), 128 if name == "sha384" else 64, key, data
+        )
+
     def aes_gcm(self, key: bytes) -> Gcm:
         return Gcm(key)
+
+    def aes_ccm(self, key: bytes) -> Ccm:
+        from hal.micropython.ccm import Ccm
+
+        return Ccm(key)
 
     def aes_ecb(self, key: bytes, data: bytes) -> bytes:
         check_ecb_sizes(key, data)
@@ -79,6 +92,14 @@ class SystemCrypto:
         r = int.from_bytes(signature[:size], "big")
         s = int.from_bytes(signature[size:], "big")
         return _curve(curve).verify(x, y, digest, r, s)
+
+    def ec_point(self, curve: str, x: bytes) -> bytes:
+        size = ec_size(curve)
+        check_ec_key(curve, "public", x + bytes(size))
+        y = _curve(curve).y_of(int.from_bytes(x, "big"))
+        if y is None:
+            raise CryptoError("%s public key: no point of the curve has this x" % curve)
+        return x + y.to_bytes(size, "big")
 
     def ecdh(self, curve: str, private_key: bytes, public_key: bytes) -> bytes:
         x, y = _point(curve, public_key)

@@ -8,6 +8,8 @@ board's weak random numbers cannot give a private key away.
 
 from __future__ import annotations
 
+from hal.micropython.hmac import hmac
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -33,6 +35,12 @@ class Curve:
     def is_on_curve(self, x: int, y: int) -> bool:
         p = self.p
         return x < p and y < p and (y * y - (x * x - 3) * x - self.b) % p == 0
+
+    def y_of(self, x: int) -> int | None:
+        """One of the two y of the points that have this x; None if there are none. p % 4 is 3 for
+        both curves, so that (SP 800-186 D.1.4) a root, if there is one, is a power."""
+        y = pow((x * x - 3) * x + self.b, (self.p + 1) // 4, self.p)
+        return y if self.is_on_curve(x, y) else None
 
     def multiple(self, k: int, x: int, y: int) -> tuple[int, int]:
         """k times the point (x, y), which must be on the curve, for 0 < k < n."""
@@ -146,6 +154,7 @@ class _Nonces:
     def __init__(self, secret: int, digest: bytes, n: int, size: int, hashed: Hash) -> None:
         self._n = n
         self._hash = hashed
+        self._size = size
         seed = secret.to_bytes(size, "big") + (int.from_bytes(digest, "big") % n).to_bytes(
             size, "big"
         )
@@ -166,8 +175,4 @@ class _Nonces:
                 return k
 
     def _hmac(self, message: bytes) -> bytes:
-        """HMAC (RFC 2104) under a key as long as the hash."""
-        block = 64 if len(self._k) <= 32 else 128
-        key = self._k + bytes(block - len(self._k))
-        inner = self._hash(bytes([byte ^ 0x36 for byte in key]) + message)
-        return self._hash(bytes([byte ^ 0x5C for byte in key]) + inner)
+        return hmac(self._hash, 64 if self._size == 32 else 128, self._k, message)

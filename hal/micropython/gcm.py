@@ -57,21 +57,7 @@ class Gcm:
     def crypt(self, nonce: bytes, data: bytes | bytearray | memoryview) -> bytes:
         """The key stream of counters 2, 3, ... over data."""
         check_gcm_sizes(nonce, 16)
-        data = memoryview(data)
-        out = bytearray(len(data))
-        counter = 2
-        for start in range(0, len(data), _CHUNK):
-            piece = data[start : start + _CHUNK]
-            size = len(piece)
-            blocks = bytearray()
-            for _ in range((size + 15) // 16):
-                blocks.extend(nonce)
-                blocks.extend(counter.to_bytes(4, "big"))
-                counter += 1
-            stream = int.from_bytes(self._encrypt(blocks)[:size], "big")
-            piece_number = int.from_bytes(bytes(piece), "big")
-            out[start : start + size] = (stream ^ piece_number).to_bytes(size, "big")
-        return bytes(out)
+        return counter_mode(self._encrypt, nonce, 2, data)
 
     def _tag(
         self, nonce: bytes, ciphertext: memoryview, aad: bytes | memoryview, size: int
@@ -97,6 +83,31 @@ class Gcm:
                 product = product >> 4 ^ remainders[product & 15] ^ multiples[byte >> 4]
             state = product
         return state
+
+
+def counter_mode(
+    encrypt: Callable[[bytes | bytearray], bytes],
+    prefix: bytes,
+    counter: int,
+    data: bytes | bytearray | memoryview,
+) -> bytes:
+    """data xor the key stream (SP 800-38A 6.5): blocks of `prefix` and the counter, which fills
+    what that leaves of 16 bytes."""
+    data = memoryview(data)
+    out = bytearray(len(data))
+    digits = 16 - len(prefix)
+    for start in range(0, len(data), _CHUNK):
+        piece = data[start : start + _CHUNK]
+        size = len(piece)
+        blocks = bytearray()
+        for _ in range((size + 15) // 16):
+            blocks.extend(prefix)
+            blocks.extend(counter.to_bytes(digits, "big"))
+            counter += 1
+        stream = int.from_bytes(encrypt(blocks)[:size], "big")
+        piece_number = int.from_bytes(bytes(piece), "big")
+        out[start : start + size] = (stream ^ piece_number).to_bytes(size, "big")
+    return bytes(out)
 
 
 def same(a: bytes, b: bytes) -> bool:

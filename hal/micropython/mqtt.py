@@ -13,8 +13,6 @@ from hal.ports import TOPICS_AT_ONCE, PortError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from tls import SSLContext
-
     from hal.ports import Message
     from hal.rt.tls_files import TlsFiles
 
@@ -42,15 +40,22 @@ class MqttUplink:
         self._client_id = client_id
         self._username = username
         self._password = password
-        self._tls = tls
+        self.tls = tls
         self._limit = limit
         self._keepalive_s = keepalive_s
         self._connection: Connection | None = None
+        self.ends: list[tuple[str, int]] = []
 
-    async def connect(self, will: Message | None, topics: list[str], timeout_ms: int) -> None:
+    async def connect(
+        self,
+        will: Message | None,
+        topics: list[str],
+        timeout_ms: int,
+        bounds: tuple[int, int] = (0, 0xFFFFFFFF),
+    ) -> None:
         await self._drop()
         try:
-            await wait_for_ms(self._connect(will, topics), timeout_ms)
+            await wait_for_ms(self._connect(will, topics, bounds), timeout_ms)
         except asyncio.TimeoutError:
             await self._drop()
             raise OSError(
@@ -84,26 +89,17 @@ class MqttUplink:
                 pass  # the broker will notice
         await self._drop()
 
-    async def _connect(self, will: Message | None, topics: list[str]) -> None:
-        context = _tls_context(self._tls) if self._tls is not None else None
-        line = await connect(self._host, self._port)
-        if context is not None:
-            try:
-                line = context.wrap_socket(
-                    line, server_hostname=self._host, do_handshake_on_connect=False
-                )
-                line.setblocking(False)
-            except BaseException:
-                line.close()
-                raise
-        stream = asyncio.StreamWriter(line, {})
-        # From here on a failure finds the connection where _drop() looks for it.
-        self._connection = connection = Connection(stream, self._limit, self._keepalive_s)
-        code = await connection.open(
-            packets.connect(
-                self._client_id, self._username, self._password, self._keepalive_s, will
-            )
+    async def _connect(
+        self, will: Message | None, topics: list[str], bounds: tuple[int, int]
+    ) -> None:
+        packet = packets.connect(
+            self._client_id, self._username, self._password, self._keepalive_s, will
         )
+        if self.tls is None:
+            code = await self._opened(await connect(self._host, self._port), packet)
+        else:
+            code = await self._opened_with_tls(self.tls, packet, bounds)
+        connection = self._connected()
         if code:
             reason = packets.REFUSALS[code] if code < len(packets.REFUSALS) else "code %d" % code
             raise PortError("%s: %s; check the settings" % (self._name(), reason))
@@ -117,6 +113,34 @@ class MqttUplink:
                 % (self._name(), ", ".join(refused or topics))
             )
 
+    async def _opened_with_tls(
+        self, files: TlsFiles, packet: bytes, bounds: tuple[int, int]
+    ) -> int:
+        from hal.micropython.tls_client import Tls  # not without TLS
+
+        tls = Tls(files, self._host, bounds)
+        believed = bounds[0]
+        while True:
+            try:
+                line = tls.begin(await connect(self._host, self._port), believed)
+                code = await self._opened(line, packet)
+                self.ends = tls.ends()
+                return code
+            except (OSError, ValueError) as error:  # ValueError: of mbedTLS, on certificates
+                before, believed = believed, tls.valid_from()
+                if believed <= before:
+                    raise tls.words(error)
+                await self._drop()
+            finally:
+                tls.end()
+
+    async def _opened(self, line, packet: bytes) -> int:  # type: ignore[no-untyped-def]
+        """CONNACK's code."""
+        stream = asyncio.StreamWriter(line, {})
+        # From here on a failure finds the connection where _drop() looks for it.
+        self._connection = Connection(stream, self._limit, self._keepalive_s)
+        return await self._connection.open(packet)
+
     async def _drop(self) -> None:
         connection = self._connection
         self._connection = None
@@ -129,29 +153,8 @@ class MqttUplink:
         return self._connection
 
     def _gone(self, error: OSError) -> OSError:
-        return OSError(errno.ENOTCONN, "%s: %s" % (self._name(), error))
+        reason = error.args[1] if error.args[1:] else error
+        return OSError(errno.ENOTCONN, "%s: %s" % (self._name(), reason))
 
     def _name(self) -> str:
         return "MQTT %s:%d" % (self._host, self._port)
-
-
-def _tls_context(files: TlsFiles) -> SSLContext:
-    """The server must show a certificate of this authority for the host name we dialled."""
-    import tls  # not on boards built without it
-
-    context = tls.SSLContext(tls.PROTOCOL_TLS_CLIENT)
-    context.verify_mode = (  # pyright: ignore[reportAttributeAccessIssue]
-        tls.CERT_REQUIRED
-    )
-    try:
-        context.load_verify_locations(_content(files.ca))
-        if files.certificate is not None and files.key is not None:
-            context.load_cert_chain(_content(files.certificate), _content(files.key))
-    except ValueError as error:
-        raise PortError("TLS files %s: %s; put right ones in place" % (files.ca, error))
-    return context
-
-
-def _content(path: str) -> bytes:
-    with open(path, "rb") as file:
-        return file.read()

@@ -49,12 +49,9 @@ class Connection:
 
     async def open(self, connect: bytes) -> int:
         """Send CONNECT; returns CONNACK's code, and lives on if it is 0."""
-        try:
-            self._stream.write(connect)
-            await self._stream.drain()
-            first, size = await self._head()
-        except ValueError as error:  # how mbedTLS reports a certificate that does not fit
-            raise OSError(errno.EACCES, "TLS: " + str(error).strip())
+        self._stream.write(connect)
+        await self._stream.drain()
+        first, size = await self._head()
         if first >> 4 != packets.CONNACK or size != 2:
             raise OSError(errno.EIO, "expected CONNACK, got packet type %d" % (first >> 4))
         code = (await self._exactly(2))[1]

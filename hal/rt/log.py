@@ -1,4 +1,8 @@
-"""The log: one line to stderr each: date, level, where, text. Never raises; never holds secrets."""
+"""The log: one line to stderr each: date, level, where, text. Never raises; never holds secrets.
+
+Where systemd's journal reads stderr, each line begins with its priority (sd-daemon(3)) instead of
+the date, which the journal writes itself.
+"""
 
 from __future__ import annotations
 
@@ -11,11 +15,13 @@ if TYPE_CHECKING:
 
 DEBUG, INFO, WARNING, ERROR = range(4)
 _NAMES = ("debug", "info", "warning", "error")
+_PRIORITIES = (7, 6, 4, 3)  # of syslog
 _MAX_TEXT = 1000
 # Some MicroPython ports count from 2000.
 _EPOCH = 0 if time.gmtime(0)[0] == 1970 else 946684800
 
 _level = INFO
+_journal = False
 
 
 def _has_stderr() -> bool:
@@ -49,6 +55,12 @@ def set_level(name: str) -> None:
     _level = _NAMES.index(name)
 
 
+def set_journal(reads: bool) -> None:
+    """Whether it is systemd's journal that reads stderr."""
+    global _journal
+    _journal = reads
+
+
 def set_clock(unix_time: Callable[[], int]) -> None:
     """Take dates from here (a Clock's `unix_time`) instead of the runtime."""
     global _unix_time
@@ -74,7 +86,11 @@ def error(where: str, text: str) -> None:
 def _write(level: int, where: str, text: str) -> None:
     if level < _level or not _heard:
         return
-    line = "%s %-7s %s: %s\n" % (_date(_unix_time()), _NAMES[level], _line(where), _line(text))
+    told = "%s: %s\n" % (_line(where), _line(text))
+    if _journal:
+        line = "<%d>%s" % (_PRIORITIES[level], told)
+    else:
+        line = "%s %-7s %s" % (_date(_unix_time()), _NAMES[level], told)
     try:
         sys.stderr.write(line)
     except (OSError, ValueError, AttributeError, TypeError):

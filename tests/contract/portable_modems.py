@@ -82,7 +82,7 @@ async def configure() -> None:
     reach = Reach(
         network=network,
         inventory=inventory,
-        counters=Counters(storage),
+        counters=Counters(storage, bytes),
         clock=CLOCK,
         crypto=SystemCrypto(),
         system_title=b"AMI\x00\x00\x00\x00\x01",

@@ -17,7 +17,10 @@ import pytest
 from hal.cpython import mqtt
 from hal.cpython.mqtt import MqttUplink
 from hal.cpython.mqtt_line import Line, Paho, dial
+from hal.cpython.tls import Tls
 from hal.ports import Message
+from hal.rt.tls_files import TlsFiles
+from hal.rt.tls_words import ANY_TIME
 
 LIMIT = 4096
 SOON = 60_000
@@ -160,7 +163,7 @@ def test_a_handshake_leaves_the_line_to_its_caller(certificates: Path) -> None:
     async def body() -> None:
         listener = await asyncio.start_server(serve, "127.0.0.1", 0, ssl=server)
         port = listener.sockets[0].getsockname()[1]
-        ours = ssl.create_default_context(cafile=str(certificates / "ca.pem"))
+        ours = Tls(TlsFiles(str(certificates / "ca.pem")), "localhost", ANY_TIME)
         line = await asyncio.wait_for(dial("localhost", port, ours), 60)
         assert still_watched(line.fileno()) == (False, False)
         line.close()

@@ -48,6 +48,12 @@ class OpenCrypto:
     def aes_gcm(self, key: bytes) -> _OpenGcm:
         return _OpenGcm()
 
+    def aes_ccm(self, key: bytes) -> _OpenGcm:
+        return _OpenGcm()
+
+    def hmac(self, name: str, key: bytes, data: bytes) -> bytes:
+        return bytes(hashlib.new(name).digest_size)
+
     def ecdsa_verify(self, curve: str, public_key: bytes, message: bytes, signature: bytes) -> bool:
         return True
 
@@ -64,6 +70,11 @@ class OpenCrypto:
 
     def ec_generate(self, curve: str) -> tuple[bytes, bytes]:
         return bytes(32), bytes(64)
+
+    def ec_point(self, curve: str, x: bytes) -> bytes:
+        if len(x) != 32:
+            raise CryptoError("no x of a public key")
+        return x + bytes(32)
 
     def ecdsa_sign(self, curve: str, private_key: bytes, message: bytes) -> bytes:
         return bytes(64)

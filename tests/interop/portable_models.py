@@ -69,7 +69,7 @@ async def work(folder: str, signer: str) -> None:
     reach = Reach(
         network=network,
         inventory=inventory,
-        counters=Counters(storage),
+        counters=Counters(storage, bytes),
         clock=CLOCK,
         crypto=SystemCrypto(),
         system_title=b"AMI\x00\x00\x00\x00\x01",

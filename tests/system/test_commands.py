@@ -24,6 +24,7 @@ GOOD_SETTINGS: dict[str, Any] = {
     "system_title": "414d490000000001",
     "uplink": {"host": "127.0.0.1"},
     "signers": [{"kid": "0102030405060708", "key": "00" * 64}],
+    "plain": True,
 }
 
 

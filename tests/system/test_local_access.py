@@ -77,6 +77,7 @@ def scene(request: pytest.FixtureRequest, micropython: str, tmp_path: Path) -> I
                     "system_title": "414d490000000001",
                     "uplink": {"host": "127.0.0.1", "port": find_free_port()},
                     "signers": [{"kid": "01", "key": "ab" * 64}],
+                    "plain": True,
                     "modems": [
                         {"driver": "prime-usi", "url": "serial:%s" % (tmp_path / "plc")},
                     ],

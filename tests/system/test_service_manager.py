@@ -44,6 +44,7 @@ def settings_in(folder: Path) -> Path:
         "system_title": "414d490000000001",
         "uplink": {"host": "127.0.0.1", "port": find_free_port()},
         "signers": [{"kid": "01", "key": "ab" * 64}],
+        "plain": True,
         "modems": [{"driver": "ip"}, {"driver": "udp", "kind": "plc"}],
     }
     path = folder / "gateway.json"

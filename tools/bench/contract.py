@@ -3,11 +3,7 @@
 from __future__ import annotations
 
 import argparse
-import errno
 import json
-import os
-import subprocess
-import sys
 from pathlib import Path
 from statistics import median
 from typing import TYPE_CHECKING, Any
@@ -15,12 +11,11 @@ from typing import TYPE_CHECKING, Any
 from rich.console import Console
 from rich.table import Table
 
-from tools.bench.wrong import WrongWork
+from tools.bench.worker import ROOT, in_turns, runtimes
 
 if TYPE_CHECKING:
     Commands = argparse._SubParsersAction[argparse.ArgumentParser]
 
-ROOT = Path(__file__).resolve().parents[2]
 OURS = Path(__file__).with_name("contract_ours.py")
 HELD = ROOT / "tests" / "data" / "golden" / "messages.json"
 WAYS = ("decode", "encode")
@@ -44,29 +39,14 @@ def add_command(commands: Commands) -> None:
 
 def run(options: argparse.Namespace) -> int:
     trees = [ROOT] + ([options.against.resolve()] if options.against else [])
-    micropython = Path(sys.prefix) / "bin" / "micropython"
-    if not micropython.exists():
-        why = "not there; ./tools/test fetches it"
-        raise FileNotFoundError(errno.ENOENT, why, str(micropython))
     console, report = Console(), {}
-    for runtime, program in (("cpython", sys.executable), ("micropython", str(micropython))):
-        rounds = measure(program, trees, max(1, options.repeat))
+    for runtime, program in runtimes():
+        rounds = in_turns(program, OURS, [str(HELD)], trees, max(1, options.repeat))
         report[runtime] = rows(rounds)
         console.print(_table(runtime, report[runtime], len(trees) > 1))
     if options.json:
         options.json.write_text(json.dumps(report, indent=2) + "\n")
     return 0
-
-
-def measure(program: str, trees: list[Path], repeat: int) -> list[list[dict[str, Any]]]:
-    """For each tree what contract_ours told, round by round. In a round each has its turn."""
-    workers = [_Worker(program, tree) for tree in trees]
-    try:
-        rounds = [[worker.round() for worker in workers] for _ in range(repeat)]
-    finally:
-        for worker in workers:
-            worker.close()
-    return [[each[place] for each in rounds] for place in range(len(trees))]
 
 
 def rows(trees: list[list[dict[str, Any]]]) -> list[dict[str, Any]]:
@@ -106,40 +86,3 @@ def _table(runtime: str, found: list[dict[str, Any]], compared: bool) -> Table:
                 cells.append("%.2f" % row[way + "_ratio"])
         table.add_row(*cells)
     return table
-
-
-class _Worker:
-    """contract_ours as a process of its own, of one checkout."""
-
-    def __init__(self, program: str, tree: Path) -> None:
-        paths = [str(tree), str(tree / "hal" / "micropython" / "lib"), ".frozen"]
-        environment = dict(os.environ, PYTHONPATH=str(tree), MICROPYPATH=":".join(paths))
-        self._process = subprocess.Popen(
-            [program, str(OURS), str(HELD)],
-            cwd=tree,
-            env=environment,
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-
-    def round(self) -> dict[str, Any]:
-        assert self._process.stdin is not None and self._process.stdout is not None
-        try:
-            self._process.stdin.write("\n")
-            self._process.stdin.flush()
-        except BrokenPipeError:
-            pass  # it says why
-        line = self._process.stdout.readline()
-        if not line:
-            assert self._process.stderr is not None
-            raise WrongWork("messages: %s" % self._process.stderr.read()[-2000:])
-        told: dict[str, Any] = json.loads(line)
-        return told
-
-    def close(self) -> None:
-        for pipe in (self._process.stdin, self._process.stdout, self._process.stderr):
-            if pipe is not None:
-                pipe.close()
-        self._process.wait()

@@ -107,6 +107,7 @@ def _settings(modems: list[dict[str, Any]], local: str, line: str) -> dict[str, 
         "system_title": "414d490000000001",
         "uplink": {"host": "127.0.0.1", "port": 1},
         "signers": [{"kid": "01", "key": "02" * 64}],
+        "plain": True,
         "modems": [one if one["driver"] in without else {**one, "url": line} for one in modems],
     }
     if local:

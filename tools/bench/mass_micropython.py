@@ -63,6 +63,7 @@ class _Stage(Stage):
             "system_title": "414d490000000001",
             "uplink": {"host": self._broker.hostname, "port": self._broker.port},
             "signers": [{"kid": self.key.kid.hex(), "key": self.key.public.hex()}],
+            "plain": True,
             "modems": [{"driver": "prime-usi", "url": url}],
         }
         path = self.folder / "gateway.json"

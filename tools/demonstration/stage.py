@@ -115,6 +115,7 @@ class Stage:
             "system_title": "414d490000000001",
             "uplink": uplink,
             "signers": [{"kid": self.key.kid.hex(), "key": self.key.public.hex()}],
+            "plain": True,
             "modems": [
                 {"driver": "prime-usi", "url": "serial:%s?baud=115200" % (self.folder / "plc")},
                 {"driver": "imst", "url": "serial:%s?baud=57600" % (self.folder / "rf")},

@@ -73,6 +73,11 @@ class SigningKey:
     def public_json(self) -> str:
         return json.dumps({"kid": self.kid.hex(), "key": self.public.hex()}) + "\n"
 
+    @property
+    def scalar(self) -> bytes:
+        """The private half, 32 bytes: for a key that agrees on keys, and signs nothing."""
+        return self._private.private_numbers().private_value.to_bytes(32, "big")
+
     def sign(self, message: bytes) -> bytes:
         """ES256 (RFC 9053 2.1): r||s, 64 bytes."""
         r, s = utils.decode_dss_signature(self._private.sign(message, ec.ECDSA(hashes.SHA256())))

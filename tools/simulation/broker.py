@@ -51,7 +51,13 @@ class GatewayEnd:
         self._topics: list[str] = []
         self._will: Message | None = None
 
-    async def connect(self, will: Message | None, topics: list[str], timeout_ms: int) -> None:
+    async def connect(
+        self,
+        will: Message | None,
+        topics: list[str],
+        timeout_ms: int,
+        bounds: tuple[int, int] = (0, 0xFFFFFFFF),
+    ) -> None:
         self.cut()
         if not self._broker.up:
             await asyncio.sleep(timeout_ms / 1000)

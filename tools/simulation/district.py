@@ -284,6 +284,7 @@ class District:
             "system_title": "414d490000000001",
             "uplink": {"host": "memory"},
             "signers": [{"kid": self.key.kid.hex(), "key": self.key.public.hex()}],
+            "plain": True,
             "modems": modems,
             **more,
         }

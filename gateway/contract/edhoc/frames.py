@@ -4,18 +4,24 @@
 
 from __future__ import annotations
 
-from gateway.contract.edhoc.sequence import items
+from gateway.contract.edhoc.sequence import MAX_HANDSHAKE, items
 from gateway.contract.refused import Refused
 from gateway.contract.sealed import CONNECTION_SIZE
 from hal.rt import cbor
 
-MAX_HANDSHAKE = 1024  # octets of any message of the handshake, its framing included
+METHOD = 3  # both sides prove themselves by static Diffie-Hellman keys (RFC 9528 3.2)
 SUITE = 2  # AES-CCM-16-64-128, SHA-256, 8, P-256, ES256, AES-CCM-16-64-128, SHA-256 (RFC 9528 3.6)
 
+SIGN_KEY = (
+    32768  # label, for private use, of the key in EAD_3 that the concentrator signs with: x||y
+)
 UNSPECIFIED, WRONG_SUITE, UNKNOWN_CREDENTIAL = 1, 2, 3  # ERR_CODE (RFC 9528 6)
 
 _TRUE = b"\xf5"
 _CONNECTION_HEAD = bytes([0x40 | CONNECTION_SIZE])
+# With these a message of the concentrator begins, and none of the HES: on one topic each side hears
+# what it sends itself.
+HEADS_UP = (_TRUE, _CONNECTION_HEAD)
 _MAX_TEXT = 256  # octets of an error's text that are of interest
 
 
@@ -40,8 +46,8 @@ def unframed(payload: bytes) -> tuple[bytes | None, bytes]:
     if len(payload) <= MAX_HANDSHAKE:
         if payload[:1] == _TRUE:
             return None, payload[1:]
-        if payload[:1] == _CONNECTION_HEAD:
-            end = 1 + CONNECTION_SIZE
+        end = 1 + CONNECTION_SIZE
+        if payload[:1] == _CONNECTION_HEAD and len(payload) > end:
             return payload[1:end], payload[end:]
     raise Refused(
         "malformed",

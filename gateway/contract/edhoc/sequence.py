@@ -14,21 +14,29 @@ if TYPE_CHECKING:
     # (label, value or b"" where there is none)
     Ead = tuple[int, bytes]
 
-_MAX_OCTETS = 1024  # of any message: ours have below 300
+MAX_HANDSHAKE = 1024  # octets of any message of the handshake, its framing included
+
 _MAX_ITEMS = 16  # of any message; external authorization data takes two each
 _MAX_LABEL = 65535
 _PADDING = 0  # RFC 9528 3.8.1
 
 
 def items(data: bytes, what: str) -> list[Any]:
-    """Refused `malformed` if it is no sequence of a few items, or long."""
-    if len(data) > _MAX_OCTETS:
-        text = "%s: expected at most %d octets, came %d" % (what, _MAX_OCTETS, len(data))
-        raise Refused("malformed", text)
+    """Refused `malformed` if it is no short sequence of a few items."""
+    if len(data) > MAX_HANDSHAKE:
+        raise Refused("malformed", "%s: expected %d octets at most" % (what, MAX_HANDSHAKE))
     try:
         return cbor.decode_sequence(data, _MAX_ITEMS)
     except cbor.CborError as error:
         raise Refused("malformed", "%s: %s" % (what, error))
+
+
+def string_in(data: bytes, what: str) -> bytes:
+    """The one byte string that a message is. Refused `malformed`."""
+    found = items(data, what)
+    if len(found) != 1 or not isinstance(found[0], bytes):
+        raise Refused("malformed", "%s: expected one byte string" % what)
+    return found[0]
 
 
 def identifier(octets: bytes) -> bytes:

@@ -4,6 +4,6 @@ again."""
 from __future__ import annotations
 
 from tests.fuzz.target import TARGETS
-from tests.fuzz.targets import dlms, lines, uplink
+from tests.fuzz.targets import dlms, lines, session, uplink
 
-__all__ = ("TARGETS", "dlms", "lines", "uplink")
+__all__ = ("TARGETS", "dlms", "lines", "session", "uplink")

@@ -90,7 +90,7 @@ def attempt(
         reach = Reach(
             network=network,
             inventory=Inventory(storage),
-            counters=Counters(storage),
+            counters=Counters(storage, bytes),
             clock=clock,
             crypto=CRYPTO,
             system_title=b"AMI\x00\x00\x00\x00\x01",
@@ -356,7 +356,7 @@ def test_a_meter_that_wants_ever_higher_counters():
     result, _, storage = attempt(plc, AnsweringModem("rf", silent))
     assert (result.outcome, result.reason) == ("KO", "security-failed")
     assert len(plc.sent) == 2
-    assert Counters(storage).next("M1") > 0x4000
+    assert Counters(storage, bytes).next("M1") > 0x4000
 
 
 def test_a_meter_that_takes_nobody_now_is_tried_later():
@@ -374,7 +374,7 @@ def test_a_demand_beyond_belief():
     plc = AnsweringModem("plc", lambda data: b"\xd8\x01\x06\xff\xff\xff\xf0")
     result, _, storage = attempt(plc, AnsweringModem("rf", silent))
     assert result.reason == "security-failed" and "not believed" in result.detail
-    assert Counters(storage).next("M1") < 1000
+    assert Counters(storage, bytes).next("M1") < 1000
 
 
 class Countless:
@@ -417,7 +417,7 @@ def test_a_counter_the_meter_does_not_tell_is_read_by_the_public_client():
         kinds = [data[0] for _, data, _, _ in plc.sent]
         assert kinds == [0x60, 0x60, 0xC0, 0x62, 0x60]
         assert meter.used[0] < 0x4000 < meter.used[1]
-        assert Counters(storage).next("M1") > meter.used[1]
+        assert Counters(storage, bytes).next("M1") > meter.used[1]
 
 
 def test_a_counter_read_is_of_no_use_when_low_and_not_believed_when_far():
@@ -427,7 +427,7 @@ def test_a_counter_read_is_of_no_use_when_low_and_not_believed_when_far():
             plc = AnsweringModem("plc", meter)
             result, _, storage = attempt(plc, AnsweringModem("rf", silent))
             assert result.outcome == "KO" and len(meter.used) == 1
-            assert Counters(storage).next("M1") < 1000
+            assert Counters(storage, bytes).next("M1") < 1000
             if counted:
                 assert result.reason == "security-failed"
                 assert "4294967281" in result.detail and "with that counter" in result.detail

@@ -92,7 +92,8 @@ def test_missing_and_further_fields_are_malformed() -> None:
         shape = type(message).SHAPE
         least = len(shape.rules) - len(shape.late)  # without what older versions do not know
         bad: Any
-        for bad in (fields[: least - 1], fields + [0], [], [2] + fields[1:]):
+        further = fields + list(shape.late[len(fields) - least :]) + [0]
+        for bad in (fields[: least - 1], further, [], [2] + fields[1:]):
             refused = raises(Refused, type(message).decode, cbor.encode(bad))
             assert refused.reason == "malformed"
 
@@ -140,5 +141,14 @@ def test_what_older_versions_do_not_know_is_left_out_where_it_is_not_used() -> N
     used = Hello(1, 2, [bytes(16)], models=[("idis", 2)])
     assert cbor.decode(used.encode()) == old + [[["idis", 2]]]
     assert Hello.decode(used.encode()) == used
+    numbered = Hello(1, 2, [bytes(16)], epoch=5, first=3, next=9)
+    assert cbor.decode(numbered.encode()) == old + [[], 5, 3, 9]
+    counted = Hello(1, 2, [bytes(16)], epoch=5, first=3, next=9, starts=1, used=70000)
+    assert cbor.decode(counted.encode()) == old + [[], 5, 3, 9, 1, 70000]
+    assert Hello.decode(counted.encode()) == counted and Hello.decode(numbered.encode()).used == 0
+    for numbers in ([5, 3, 2], [5, 0, 9], [0, 1, 1], [0, 0, 1], [5]):
+        assert (
+            raises(Refused, Hello.decode, cbor.encode(old + [[]] + numbers)).reason == "malformed"
+        )
     for bad in ([["IDIS", 2]], [["idis", 0]], [["idis"]], None):
         assert raises(Refused, Hello.decode, cbor.encode(old + [bad])).reason == "malformed"

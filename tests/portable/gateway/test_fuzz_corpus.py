@@ -4,10 +4,15 @@ on both runtimes, and nothing else."""
 from __future__ import annotations
 
 from gateway.contract import envelope, messages, trust_change
+from gateway.contract.edhoc import frames
+from gateway.contract.edhoc.credential import Credential
+from gateway.contract.edhoc.initiator import Initiator
+from gateway.contract.edhoc.responder import Responder
 from gateway.contract.job import Job
 from gateway.contract.model import Model
 from gateway.contract.package import Package
 from gateway.contract.refused import Refused
+from gateway.contract.sealed import Opener
 from gateway.dlms import apdu
 from gateway.dlms.data import axdr
 from gateway.dlms.errors import ProtocolError
@@ -19,6 +24,7 @@ from hal.modem.wmbus import hci
 from hal.modem.wmbus.amber import Amber
 from hal.modem.wrapper import Unwrapper
 from hal.rt import cbor
+from tests.contract.here import SystemCrypto
 
 CORPUS = __file__[: __file__.rindex("/")] + "/../../fuzz/corpus/"
 MESSAGES = (
@@ -134,6 +140,36 @@ def test_drivers() -> None:
 
 def test_cbor() -> None:
     play("cbor_item", lambda data: cbor.decode(data, (18,)), cbor.CborError)
+
+
+def test_sessions() -> None:
+    crypto = SystemCrypto()
+    private, public = crypto.ec_generate("P-256")
+    credential = Credential("c", b"k", public)
+
+    def sealed(data):
+        opener = Opener(crypto, bytes(16), bytes(12), bytes(4))
+        for piece in pieces(data):
+            opener.open("topic", piece)
+
+    def initiator(data):
+        side = Initiator(crypto, credential, private, bytes(4))
+        for piece in pieces(data):
+            frames.error_in(piece)
+            side.message_3(piece, [(b"k", public)])
+
+    def responder(data):
+        side = Responder(crypto, credential, private, bytes(4))
+        for piece in pieces(data):
+            connection, message = frames.unframed(piece)
+            if connection is None:
+                side.message_2(message)
+            else:
+                side.finished(message, [credential])
+
+    play("sealed_message", sealed, Refused)
+    play("edhoc_initiator", initiator, Refused)
+    play("edhoc_responder", responder, Refused)
 
 
 def test_uplink() -> None:

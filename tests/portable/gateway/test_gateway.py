@@ -59,7 +59,7 @@ class Street:
         self.modem = ScriptedModem(nodes=(ADDRESS,))
         settings = parse(
             '{"concentrator": "%s", "system_title": "414d490000000001", "attempt_s": 60,'
-            ' "uplink": {"host": "x"}, "workers": 2,'
+            ' "uplink": {"host": "x"}, "workers": 2, "plain": true,'
             ' "signers": [{"kid": "6865732d31", "key": "%s"}]}' % (HERE, PUBLIC.hex()),
             DRIVERS,
         )

@@ -23,6 +23,7 @@ def minimal():
         "system_title": "414d490000000001",
         "uplink": {"host": "localhost"},
         "signers": [{"kid": "0102030405060708", "key": "ab" * 64}],
+        "plain": True,
     }
 
 
@@ -134,8 +135,24 @@ def test_half_a_client_certificate_is_an_error():
     assert "uplink.username" in refusal(changed(uplink={"host": "h", "password_file": "p"}))
 
 
+def test_the_line_is_plain_or_has_a_key_of_the_hes():
+    keys = [{"kid": "0a", "key": "cd" * 64}]
+    settings = parse(changed(plain=False, hes_keys=keys))
+    assert not settings.plain and settings.hes_keys == [(b"\n", b"\xcd" * 64)]
+    assert parse(changed()).plain and parse(changed()).hes_keys == []
+    assert refusal(changed(plain=False)) == (
+        "hes_keys: expected the HES's key of the line, or plain: true, came nothing"
+    )
+    assert refusal(changed(plain=0)) == "plain: expected true or false, came 0"
+    assert refusal(changed(hes_keys=[{"kid": "0a", "key": "cd"}])) == (
+        "hes_keys[0].key: expected 128 hex digits, came 'cd'"
+    )
+
+
 def test_missing_keys():
     for key in minimal():
+        if key == "plain":
+            continue
         content = minimal()
         del content[key]
         expected = "uplink.host: missing" if key == "uplink" else key + ": missing"

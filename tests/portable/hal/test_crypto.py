@@ -132,6 +132,157 @@ def test_gcm_refuses_wrong_sizes() -> None:
         raises(CryptoError, gcm.crypt, bytes(nonce), b"data")
 
 
+# RFC 3610 8 (packet vectors 1, 2 and 7) and SP 800-38C C.1 to C.4: key, nonce, AAD, plaintext, tag
+# size, ciphertext and tag
+RFC_KEY = "c0c1c2c3c4c5c6c7c8c9cacbcccdcecf"
+NIST_KEY = "404142434445464748494a4b4c4d4e4f"
+COUNTED = bytes(range(256)).hex()
+CCM = [
+    (
+        RFC_KEY,
+        "00000003020100a0a1a2a3a4a5",
+        COUNTED[:16],
+        COUNTED[16:62],
+        8,
+        "588c979a61c663d2f066d0c2c0f989806d5f6b61dac38417e8d12cfdf926e0",
+    ),
+    (
+        RFC_KEY,
+        "00000004030201a0a1a2a3a4a5",
+        COUNTED[:16],
+        COUNTED[16:64],
+        8,
+        "72c91a36e135f8cf291ca894085c87e3cc15c439c9e43a3ba091d56e10400916",
+    ),
+    (NIST_KEY, COUNTED[32:46], COUNTED[:16], COUNTED[64:72], 4, "7162015b4dac255d"),
+    (
+        NIST_KEY,
+        COUNTED[32:48],
+        COUNTED[:32],
+        COUNTED[64:96],
+        6,
+        "d2a1f0e051ea5f62081a7792073d593d1fc64fbfaccd",
+    ),
+    (
+        NIST_KEY,
+        COUNTED[32:56],
+        COUNTED[:40],
+        COUNTED[64:112],
+        8,
+        "e3b201a9f5b71a7a9b1ceaeccd97e70b6176aad9a4428aa5484392fbc1b09951",
+    ),
+    (
+        NIST_KEY,
+        COUNTED[32:58],
+        COUNTED * 256,
+        COUNTED[64:128],
+        14,
+        "69915dad1e84c6376a68c2967e4dab615ae0fd1faec44cc484828529463ccf72"
+        "b4ac6bec93e8598e7f0dadbcea5b",
+    ),
+]
+
+
+def test_ccm_vectors() -> None:
+    for key, nonce, aad, plain, size, cipher in CCM:
+        ccm = CRYPTO.aes_ccm(hex_(key))
+        assert ccm.encrypt(hex_(nonce), hex_(plain), hex_(aad), size).hex() == cipher
+        sealed = memoryview(hex_(cipher))
+        assert ccm.decrypt(hex_(nonce), sealed, memoryview(hex_(aad)), size) == hex_(plain)
+
+
+def test_ccm_every_length() -> None:
+    """Around blocks, and around the pieces that MicroPython takes."""
+    nonce = random_bytes(2, 13)
+    for key in (random_bytes(1, 16), random_bytes(1, 32)):
+        ccm = CRYPTO.aes_ccm(key)
+        for size in list(range(34)) + [1008, 1009, 1021, 1022, 1023, 1024, 1025, 2500]:
+            data = random_bytes(size, size)
+            for aad in (b"", random_bytes(size + 1, size)):
+                sealed = ccm.encrypt(nonce, data, aad, 8)
+                assert len(sealed) == size + 8
+                assert ccm.decrypt(nonce, sealed, aad, 8) == data
+    zeros = CRYPTO.aes_ccm(bytes(16)).encrypt(bytes(13), bytes(2500), bytes(1025), 16)
+    digest = "0c3a0ec517c20f286d8bf1ab84181d77320e2e8b762811111f9ec0f33332d255"
+    assert CRYPTO.digest("sha256", zeros).hex() == digest  # of `cryptography`
+
+
+def test_ccm_refuses_every_change() -> None:
+    key = random_bytes(1, 16)
+    nonce = random_bytes(2, 13)
+    ccm = CRYPTO.aes_ccm(key)
+    sealed = ccm.encrypt(nonce, b"sixteen and more", b"aad", 8)
+    for position in range(len(sealed)):
+        changed = bytearray(sealed)
+        changed[position] ^= 1 << position % 8
+        error = raises(CryptoError, ccm.decrypt, nonce, bytes(changed), b"aad", 8)
+        assert key.hex() not in str(error) and "sixteen" not in str(error)
+    for size in range(len(sealed)):
+        raises(CryptoError, ccm.decrypt, nonce, sealed[:size], b"aad", 8)
+    raises(CryptoError, ccm.decrypt, nonce, sealed, b"aad\x00", 8)
+    raises(CryptoError, ccm.decrypt, nonce, sealed, b"", 8)
+    raises(CryptoError, ccm.decrypt, bytes(13), sealed, b"aad", 8)
+    raises(CryptoError, CRYPTO.aes_ccm(bytes(16)).decrypt, nonce, sealed, b"aad", 8)
+
+
+def test_ccm_refuses_wrong_sizes() -> None:
+    for size in (0, 15, 17, 24, 31, 33):
+        raises(CryptoError, CRYPTO.aes_ccm, bytes(size))
+    ccm = CRYPTO.aes_ccm(bytes(16))
+    for nonce, tag in ((0, 8), (6, 8), (14, 8), (13, 0), (13, 2), (13, 5), (13, 18), (13, -2)):
+        raises(CryptoError, ccm.encrypt, bytes(nonce), b"", b"", tag)
+        raises(CryptoError, ccm.decrypt, bytes(nonce), bytes(32), b"", tag)
+    raises(CryptoError, ccm.encrypt, bytes(13), bytes(0x10000), b"", 8)
+    raises(CryptoError, ccm.decrypt, bytes(13), bytes(0x10008), b"", 8)
+
+
+# RFC 4231 4.2 to 4.4, 4.7 and 4.8: key, data, HMAC-SHA-256, HMAC-SHA-384
+HMAC = [
+    (
+        "0b" * 20,
+        b"Hi There",
+        "b0344c61d8db38535ca8afceaf0bf12b881dc200c9833da726e9376c2e32cff7",
+        "afd03944d84895626b0825f4ab46907f15f9dadbe4101ec682aa034c7cebc59c"
+        "faea9ea9076ede7f4af152e8b2fa9cb6",
+    ),
+    (
+        b"Jefe".hex(),
+        b"what do ya want for nothing?",
+        "5bdcc146bf60754e6a042426089575c75a003f089d2739839dec58b964ec3843",
+        "af45d2e376484031617f78d2b58a6b1b9c7ef464f5a01b47e42ec3736322445e"
+        "8e2240ca5e69e2c78b3239ecfab21649",
+    ),
+    (
+        "aa" * 20,
+        b"\xdd" * 50,
+        "773ea91e36800e46854db8ebd09181a72959098b3ef8c122d9635514ced565fe",
+        "88062608d3e6ad8a0aa2ace014c8a86f0aa635d947ac9febe83ef4e55966144b"
+        "2a5ab39dc13814b94e3ab6e101a34f27",
+    ),
+    (
+        "aa" * 131,
+        b"Test Using Larger Than Block-Size Key - Hash Key First",
+        "60e431591ee0b67f0d8a26aacbf5b77f8e0bc6213728c5140546040f0ee37f54",
+        "4ece084485813e9088d2c63a041bc5b44f9ef1012a2b588f3cd11f05033ac4c6"
+        "0c2ef6ab4030fe8296248df163f44952",
+    ),
+    (
+        "aa" * 131,
+        b"This is a test using a larger than block-size key and a larger than block-size data."
+        b" The key needs to be hashed before being used by the HMAC algorithm.",
+        "9b09ffa71b942fcb27635fbcd5b0e944bfdc63644f0713938a7f51535c3a35e2",
+        "6617178e941f020d351e2f254e8fd32c602420feb0b8fb9adccebb82461e99c5"
+        "a678cc31e799176d3860e6110c46523e",
+    ),
+]
+
+
+def test_hmac_vectors() -> None:
+    for key, data, short, long in HMAC:
+        assert CRYPTO.hmac("sha256", hex_(key), data).hex() == short
+        assert CRYPTO.hmac("sha384", hex_(key), data).hex() == long
+
+
 def test_digests() -> None:
     """FIPS 180-4 and RFC 1321: "abc", nothing, and lengths around a block's end."""
     known = {
@@ -364,6 +515,18 @@ def test_ecdh_vectors() -> None:
         off[-1] ^= 1
         raises(CryptoError, CRYPTO.ecdh, curve, hex_(private), bytes(off))
         raises(CryptoError, CRYPTO.ecdh, curve, hex_(private), bytes(len(off)))
+
+
+def test_points_by_their_x() -> None:
+    for curve, private, public, theirs, shared in CDH:
+        size = len(theirs) // 4
+        for point in (hex_(public), hex_(theirs)):
+            found = CRYPTO.ec_point(curve, point[:size])
+            assert len(found) == 2 * size and found[:size] == point[:size]
+        assert CRYPTO.ecdh(curve, hex_(private), found).hex() == shared
+        # no x with a point; one that is not below p; wrong sizes
+        for x in (bytes(size - 1) + b"\x01", b"\xff" * size, b"", bytes(size + 1)):
+            raises(CryptoError, CRYPTO.ec_point, curve, x)
 
 
 def test_private_keys_out_of_range_are_refused() -> None:

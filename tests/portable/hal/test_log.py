@@ -52,6 +52,23 @@ def test_one_line() -> None:
     assert paper.text == "2026-07-14T15:00:00Z info    meters: AMI1 joined\n", paper.text
 
 
+def test_the_journal_is_told_the_priority() -> None:
+    """As sd-daemon(3) has it; it writes the date itself."""
+    paper = Paper()
+    levels = (log.debug, log.info, log.warning, log.error)
+    log.set_journal(True)
+    try:
+        written(
+            paper,
+            lambda: log.set_level("debug"),
+            *[lambda at=at: at("meters", "x\n<0>y") for at in levels],  # type: ignore[misc]
+        )
+    finally:
+        log.set_journal(False)
+    expected = ["<%d>meters: x\\x0a<0>y\n" % priority for priority in (7, 6, 4, 3)]
+    assert paper.text == "".join(expected), paper.text
+
+
 def test_levels() -> None:
     paper = Paper()
     written(

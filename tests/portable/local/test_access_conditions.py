@@ -263,7 +263,7 @@ def assembled(settings, clock, storage, port=None, records=None):
     reach = Reach(
         network=Network(clock),
         inventory=Inventory(storage),
-        counters=Counters(storage),
+        counters=Counters(storage, bytes),
         clock=clock,
         crypto=crypto(),
         system_title=OURS,
@@ -292,8 +292,8 @@ def test_the_key_is_ek_and_then_ak():
         await client.associate()
         assert bench.records == [["local", "in", THEIRS.hex()]]
         # Its own invocation counters go on after a restart.
-        used = Counters(storage).next(COUNTER)
-        assert used > 2 and Counters(storage).next("another") == 1
+        used = Counters(storage, bytes).next(COUNTER)
+        assert used > 2 and Counters(storage, bytes).next("another") == 1
 
     run(play())
 

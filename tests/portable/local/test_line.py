@@ -162,7 +162,7 @@ class Scene:
         reach = Reach(
             network=self.network,
             inventory=self.inventory,
-            counters=Counters(storage),
+            counters=Counters(storage, bytes),
             clock=self.clock,
             crypto=crypto(),
             system_title=OURS,

@@ -45,7 +45,7 @@ def test_where_the_link_leads():
     reach = Reach(
         network=roads,
         inventory=inventory,
-        counters=Counters(storage),
+        counters=Counters(storage, bytes),
         clock=ManualClock(),
         crypto=crypto(),
         system_title=OURS,

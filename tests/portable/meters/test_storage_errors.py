@@ -46,13 +46,13 @@ def tried(call, error, *arguments):
 def test_no_counter_is_given_out_that_is_not_stored_and_none_twice():
     def play(storage, error):
         used = []
-        counters = tried(Counters, error, storage)
+        counters = tried(Counters, error, storage, bytes)
         for _ in range(2 * BLOCK + 2):
             used.append(tried(counters.next, error, A))
         counters.begin_at(A, bytes(16), 5000)
         used.append(tried(counters.next, error, A))
         for _ in range(2):
-            counters = Counters(storage.after_cut())
+            counters = Counters(storage.after_cut(), bytes)
             used.append(counters.next(A))
         assert used[:-1] == sorted(used[:-1]) and len(set(used[:-1])) == len(used) - 1
         # Both restarts are of the same medium.
@@ -63,7 +63,7 @@ def test_no_counter_is_given_out_that_is_not_stored_and_none_twice():
 
 def test_a_counter_that_cannot_be_stored_is_an_error_each_time():
     storage = FailingStorage()
-    counters = Counters(storage)
+    counters = Counters(storage, bytes)
     storage.broken = True
     for _ in range(3):
         raises(OSError, counters.next, A)

@@ -106,7 +106,7 @@ def conversation(work, lost=(), hops=0, last=0, then=None, model=OWN_MODEL, turn
         reach = Reach(
             network=network,
             inventory=Inventory(storage),
-            counters=Counters(storage),
+            counters=Counters(storage, bytes),
             clock=clock,
             crypto=crypto(),
             system_title=OURS,

@@ -30,9 +30,10 @@ from gateway.contract.messages import (
 from gateway.contract.meter_keys import Vault
 from gateway.contract.package import Action, Check, Package, Set
 from gateway.contract.reports import Dropped, Event, JobReport, MeterReport, Refusal, Report
-from gateway.contract.trust_change import EVERYTHING, TrustChange, TrustKey
+from gateway.contract.trust_change import EVERYTHING, LINE, TrustChange, TrustKey
 from gateway.jobs.ledger import Ledger
 from gateway.jobs.queue import Queue as JobQueue
+from gateway.kept_clock import KeptClock
 from gateway.meters.inventory import Inventory
 from gateway.uplink.hes_time import FORCED_S
 from gateway.uplink.session import Session
@@ -155,6 +156,9 @@ def every_message() -> list[Any]:
         Hello(0, 0, []),
         Hello(1, NOW, [], bytes(range(16)), 3, 4, 1 << 40, bytes(range(32))),
         Hello(1, NOW, [], bytes(16), 0, 0, 0, bytes(32), [("idis", 2), ("x", 0xFFFFFFFF)]),
+        Hello(1, NOW, [], epoch=5, first=3, next=9),
+        Hello(1, NOW, [], models=[("idis", 2)], epoch=5, first=3, next=9, starts=2),
+        Hello(1, NOW, [], epoch=5, first=1, next=1, starts=0xFFFFFFFF, used=1 << 40),
         Reports(5, every_report()),
         Pull(digest, 0, 4096),
         Cancel(bytes(16), HERE, NOW),
@@ -168,6 +172,7 @@ def every_message() -> list[Any]:
         Time(NOW),
         SignedTime(HERE, bytes(range(16)), NOW),
         TrustChange(HERE, NOW, NOW + HOUR, 1, [TrustKey(KID, PUBLIC, EVERYTHING)], [b"gone"]),
+        TrustChange(HERE, NOW, NOW + HOUR, 2, [TrustKey(b"line-1", PUBLIC, LINE)], []),
         TrustChange(HERE, NOW, NOW + HOUR, 0xFFFFFFFF, [], []),
         KeyChange(HERE, NOW, NOW + HOUR, 1, [("AMI1", bytes(48)), ("AMI2", bytes(range(48)))]),
         KeyChange(
@@ -300,7 +305,13 @@ class Line:
         self._kept: list[Message] = []
         hes.line = self
 
-    async def connect(self, will: Message | None, topics: list[str], timeout_ms: int) -> None:
+    async def connect(
+        self,
+        will: Message | None,
+        topics: list[str],
+        timeout_ms: int,
+        bounds: tuple[int, int] = (0, 0xFFFFFFFF),
+    ) -> None:
         self.attempts.append(self._clock.ticks_ms())
         self.cut()
         if not self.up:
@@ -403,13 +414,14 @@ class World:
 
     def boot(self) -> None:
         """What a start of the gateway makes from the storage."""
+        self.kept = KeptClock(self.clock, self.storage)
         self.audit = Audit(self.storage, self.clock, 1 << 16)
         self.ledger = Ledger(self.storage, self.clock, self.crypto.random, Limits(), self.audit)
         self.queue = JobQueue(self.ledger, self.clock, self.crypto.random)
         self.inventory = Inventory(self.storage, Vault(self.crypto, BOARD_KEY))
         self.session = Session(
             uplink=self.line,
-            clock=self.clock,
+            clock=self.kept,
             crypto=self.crypto,
             storage=self.storage,
             ledger=self.ledger,

@@ -12,7 +12,7 @@ from gateway.meters.inventory import METERS, MODEL_FILES
 from hal.rt import log
 from tests.portable.jobs.support import done
 from tests.portable.support import run
-from tests.portable.uplink.support import KNOWN, World, read_job, signed
+from tests.portable.uplink.support import KNOWN, NOW, World, read_job, signed
 from tests.portable.uplink.test_trust import change, new_key, signed_by_new
 
 log.set_level("error")
@@ -84,8 +84,11 @@ def test_who_may_bring_packages_may_bring_models() -> None:
     assert world.inventory.models_sent() == [("x", 1)]
 
 
-def test_a_model_may_come_while_the_clock_is_unset() -> None:
+def test_a_model_waits_while_the_clock_is_unset() -> None:
     world = World(0)
+    world.give("model", signed(model()))
+    assert world.refusals() == [] and world.inventory.models_sent() == []
+    world.clock.set_unix_time(NOW)
     world.give("model", signed(model()))
     assert world.refusals() == [] and world.inventory.models_sent() == [("x", 1)]
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from gateway.contract.messages import SignedTime, Time
+from gateway.contract.refused import Refused
 from gateway.contract.reports import Event
 from gateway.uplink.hes_time import ANSWER_MS, DAY_MS
 from hal.rt import log
@@ -100,5 +101,59 @@ def test_refused_signed_times() -> None:
         world.give("time", signed(good))
         assert world.refusals()[-1:] == ["stale-time"]
         await world.stop()
+
+    run(scenario())
+
+
+def sealed(world: World, date: int) -> str:
+    """The reason for which a plain time in a session's message is refused, or ""."""
+    try:
+        world.session.inbox.time.take(Time(date).encode(), True)
+    except Refused as refused:
+        return refused.reason
+    return ""
+
+
+def test_a_sealed_plain_time_sets_an_unset_clock_but_not_below_the_floor() -> None:
+    world = World()
+    assert sealed(world, NOW + 10) == ""  # confirms what the clock says
+    floor = world.kept.floor
+    assert NOW - 3 * HOUR < floor < NOW
+    world.clock.set_unix_time(0)
+    world.boot()
+    assert world.kept.unix_time() == 0 and world.kept.floor == floor
+    assert sealed(world, floor - 1) == "unsigned-time" and world.kept.unix_time() == 0
+    assert sealed(world, NOW + 50 * HOUR) == "" and world.clock.unix_time() == NOW + 50 * HOUR
+    # Once it is set, an hour a day is all, sealed or not.
+    assert sealed(world, NOW) == "unsigned-time"
+    assert sealed(world, NOW + 49 * HOUR) == ""
+
+
+def test_plain_times_do_not_go_below_the_floor() -> None:
+    world = World()
+    world.kept.confirm()
+    for _ in range(3):  # days, of which each lets it go back by an hour
+        assert plain(world, -3600)
+        assert world.kept.unix_time() == world.clock.unix_time()
+        world.clock.advance(DAY_MS)
+    assert NOW < world.kept.floor < NOW + 3 * 24 * HOUR
+
+
+def test_a_floor_in_the_future_comes_back_by_a_signed_time_alone() -> None:
+    async def scenario() -> None:
+        world = World()
+        world.hes.lose = ["time"]
+        world.clock.set_unix_time(NOW + 1000 * HOUR)
+        world.kept.confirm()
+        world.clock.set_unix_time(0)
+        await world.start()
+        assert sealed(world, NOW) == "unsigned-time"
+        nonce = world.hes.heard[-1][1].nonce
+        world.give("time", signed(SignedTime(HERE, nonce, NOW).encode()))
+        assert world.kept.unix_time() == NOW and world.kept.floor < NOW
+        await world.stop()
+        world.clock.set_unix_time(0)
+        world.boot()
+        assert world.kept.floor < NOW
 
     run(scenario())

@@ -9,9 +9,18 @@ from gateway.contract.meter_keys import MeterKeys, Vault
 from gateway.contract.package import Package
 from gateway.contract.refused import Refused
 from gateway.contract.reports import Event
-from gateway.contract.trust_change import EVERYTHING, ORDERS, PACKAGES, TRUST, TrustChange, TrustKey
+from gateway.contract.trust_change import (
+    EVERYTHING,
+    LINE,
+    ORDERS,
+    PACKAGES,
+    TRUST,
+    TrustChange,
+    TrustKey,
+)
 from gateway.uplink.trust import TrustStore
 from hal.rt import log
+from hal.sim.clock import ManualClock
 from hal.sim.storage import MemoryStorage, PowerCut
 from tests.portable.jobs.told import told
 from tests.portable.support import raises, run
@@ -149,7 +158,9 @@ def test_changes_that_make_no_sense() -> None:
         change(1, [new_key(ORDERS)], [NEW]),
         change(1, many),
         change(1, [new_key(0)]),
-        change(1, [new_key(16)]),
+        change(1, [new_key(32)]),
+        change(1, [new_key(ORDERS | LINE)]),
+        change(1, [new_key(LINE), new_key(ORDERS, b"twin")]),
         read_job().encode(),
         package().to_payload(),
         b"",
@@ -158,6 +169,42 @@ def test_changes_that_make_no_sense() -> None:
     assert reason(world, change(1)) == "malformed"
     assert reason(world, signed(change(1))[:-1] + b"x") == "bad-signature"
     assert world.session.trust.number == 0
+
+
+def test_the_settings_keys_of_the_line_count_until_a_message_brings_one() -> None:
+    storage = MemoryStorage()
+    settings = [(b"old", PUBLIC)]
+    first, second = new_key(LINE), TrustKey(b"second", PUBLIC, LINE)
+
+    def kids() -> list[bytes]:
+        store = TrustStore(storage, SIGNERS, settings)
+        return [kid for kid, _ in store.of(LINE)]
+
+    def give(number: int, add: list[TrustKey] | None, remove: list[bytes] | None = None) -> None:
+        store = TrustStore(storage, SIGNERS, settings)
+        raw = signed(change(number, add, remove))
+        store.change(raw, HERE, ManualClock(NOW), crypto())
+        assert [kid for kid, _ in store.of(LINE)] == kids()
+
+    assert kids() == [b"old"]
+    give(1, [new_key(PACKAGES)])
+    assert kids() == [b"old"]
+    give(2, [first])
+    assert kids() == [NEW]
+    assert raises(Refused, give, 3, [], [NEW]).reason == "last-line-key"
+    assert raises(Refused, give, 3, [new_key(ORDERS)]).reason == "last-line-key"
+    assert raises(Refused, give, 3, [second]).reason == "malformed"  # the key of a signer
+    assert kids() == [NEW]
+    other = TrustKey(b"second", crypto().ec_generate("P-256")[1], LINE)
+    give(3, [other], [NEW])
+    assert kids() == [b"second"]
+
+
+def test_a_damaged_store_does_not_go_back_to_the_settings_key_of_the_line() -> None:
+    storage = MemoryStorage()
+    for name in ("trust.0", "trust.1"):
+        storage.replace(name, b"x" * 50)
+    assert not TrustStore(storage, SIGNERS, [(b"old", PUBLIC)]).of(LINE)
 
 
 # Meters' keys, numbered by the same store.

@@ -172,7 +172,7 @@ class Scene:
         reach = Reach(
             network=network,
             inventory=Inventory(self.storage),
-            counters=Counters(self.storage),
+            counters=Counters(self.storage, bytes),
             clock=self.clock,
             crypto=SystemCrypto(),
             system_title=b"AMI\x00\x00\x00\x00\x01",

@@ -85,7 +85,7 @@ async def _population() -> None:
     reach = Reach(
         network=network,
         inventory=inventory,
-        counters=Counters(storage),
+        counters=Counters(storage, bytes),
         clock=clock,
         crypto=SystemCrypto(),
         system_title=b"AMI\x00\x00\x00\x00\x01",

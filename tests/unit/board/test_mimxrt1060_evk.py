@@ -52,6 +52,7 @@ def settings_with(*modems: dict[str, str]) -> dict[str, object]:
         "system_title": "414d490000000001",
         "uplink": {"host": "127.0.0.1", "port": find_free_port()},
         "signers": [{"kid": "01", "key": "ab" * 64}],
+        "plain": True,
         "modems": list(modems),
     }
 

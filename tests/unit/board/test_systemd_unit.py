@@ -17,6 +17,7 @@ SETTINGS = {
     "system_title": "414d490000000001",
     "uplink": {"host": "127.0.0.1"},
     "signers": [{"kid": "01", "key": "ab" * 64}],
+    "plain": True,
 }
 ANALYZE = programs.find("systemd-analyze")
 

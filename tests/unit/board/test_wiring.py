@@ -20,6 +20,7 @@ BASIS = {
     "system_title": "414d490000000001",
     "uplink": {"host": "127.0.0.1"},
     "signers": [{"kid": "01", "key": "02" * 64}],
+    "plain": True,
 }
 
 

@@ -22,7 +22,7 @@ class Concentrator:
         self.name = name
         self.session = session
         self.inbox: dict[str, asyncio.Queue[bytes]] = {
-            each: asyncio.Queue() for each in messages.DOWN_TOPICS
+            each: asyncio.Queue() for each in {*messages.DOWN_TOPICS, "edhoc"}
         }
         will = aiomqtt.Will(self._topic("state"), self._state(False, 1), 1, True)
         self._client = aiomqtt.Client("127.0.0.1", port, will=will, clean_session=True)
@@ -86,4 +86,7 @@ class Concentrator:
             name = str(message.topic).rsplit("/", 1)[1]
             if name in self.inbox:
                 assert isinstance(message.payload, bytes)
-                self.inbox[name].put_nowait(message.payload)
+                self._take(name, message.payload)
+
+    def _take(self, name: str, payload: bytes) -> None:
+        self.inbox[name].put_nowait(payload)

@@ -22,9 +22,9 @@ from tools.hes.store.store import Store
 class Served:
     """What a Service was made with, and that it ran."""
 
-    def __init__(self, store: Any, broker: Any, time_key: Any = None, plain: bool = False) -> None:
+    def __init__(self, store: Any, broker: Any, time_key: Any, sessions: Any) -> None:
         Served.last = self
-        self.store, self.broker, self.time_key, self.plain = store, broker, time_key, plain
+        self.store, self.broker, self.time_key, self.sessions = store, broker, time_key, sessions
         self.ran = False
 
     last: Served

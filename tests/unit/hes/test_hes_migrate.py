@@ -1,7 +1,8 @@
 """Databases that earlier versions of ami-hes made: `data/database-N.sql` are dumps of theirs.
 
 1 and 2 hold a configuration that ended (one meter OK, one KO) and a reading whose cancel waits to
-be sent. 3 is of the last version before there were migrations, and holds something in every table.
+be sent. 3 is of the last version before there were migrations, and holds something in every table;
+4 is the same after migration 0001, 5 after 0002.
 """
 
 from __future__ import annotations
@@ -165,7 +166,7 @@ def test_the_rest_of_the_last_version_before_migrations(last: Store, key: Signin
     last.close()
 
 
-@pytest.mark.parametrize("name", [*OLD, "database-3.sql", ""])
+@pytest.mark.parametrize("name", [*OLD, "database-3.sql", "database-4.sql", "database-5.sql", ""])
 def test_all_lead_to_the_same_tables(name: str, tmp_path: Path) -> None:
     path = tmp_path / "a.sqlite"
     if name:

@@ -31,10 +31,12 @@ def test_every_command_has_an_example() -> None:
     (commands,) = [action.choices for action in parser._actions if isinstance(action.choices, dict)]
     shown = {shlex.split(command)[1] for command in COMMANDS}
     assert shown == set(commands)
-    (actions,) = [
-        action.choices for action in commands["trust"]._actions if isinstance(action.choices, dict)
-    ]
-    assert {shlex.split(each)[2] for each in COMMANDS if " trust " in each} == set(actions)
+    for name in ("trust", "concentrator"):
+        (actions,) = [
+            action.choices for action in commands[name]._actions if isinstance(action.choices, dict)
+        ]
+        words = [shlex.split(command)[1:3] for command in COMMANDS]
+        assert {each[1] for each in words if each[0] == name} == set(actions)
 
 
 def test_what_the_screen_says_is_what_we_write() -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import time
-from collections.abc import AsyncIterator, Callable, Coroutine
+from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -20,7 +20,9 @@ from tests.mosquitto import Authority, Mosquitto
 from tests.unit.hes.concentrator import PATIENCE, Concentrator
 from tests.unit.hes.orders import CONCENTRATOR, METERS, accepted, configure, ended, ok
 from tools.hes.line.broker import Broker, BrokerProblem
+from tools.hes.line.handshakes import LineKey
 from tools.hes.line.service import Service
+from tools.hes.line.sessions import Sessions
 from tools.hes.orders import order
 from tools.hes.store.store import Store
 
@@ -28,11 +30,16 @@ BOTH = True  # engines, see conftest.py
 
 
 @asynccontextmanager
-async def serving(store: Store, url: str, wait: bool = True) -> AsyncIterator[None]:
+async def serving(
+    store: Store, url: str, wait: bool = True, keys: Sequence[LineKey] = (), plain: bool = True
+) -> AsyncIterator[None]:
     """The service on a connection of its own to the database, as in real life."""
     own = Store(store.where)
     own.line.beat("", "starting")
-    task = asyncio.create_task(Service(own.line, Broker.parse(url), poll=0.02, plain=True).run())
+    sessions = Sessions(own.enrolment, keys, plain)
+    task = asyncio.create_task(
+        Service(own.line, Broker.parse(url), poll=0.02, sessions=sessions).run()
+    )
     try:
         if wait:
             await until(lambda: status_of(store) == "connected")
@@ -269,8 +276,8 @@ def test_mutual_tls(tmp_path, store) -> None:
 
     async def scenario() -> None:
         assert await status(broker("ca", "ca-hes")) == "connected"
-        assert "certificate verify failed" in await status(broker("other-ca", "ca-hes"))
-        assert "not connected" in await status(broker("ca", "other-ca-hes"))
+        assert "wrong authority" in await status(broker("other-ca", "ca-hes"))
+        assert "refuses our certificate" in await status(broker("ca", "other-ca-hes"))
 
     try:
         run(scenario())
@@ -295,7 +302,7 @@ def test_pauses_grow_until_a_connection_has_held(store, monkeypatch: pytest.Monk
     lasts = [0.0] * 8 + [30.0, 30.5] + [0.0]
     clock, pauses = [1000.0], []
 
-    class Enough(Exception):
+    class Enough(BaseException):
         pass
 
     class Impatient(Service):

@@ -15,6 +15,7 @@ from gateway.contract.meter_keys import Vault
 from gateway.contract.result import KO, OK, VALUE, Result
 from gateway.jobs.ledger import Ledger
 from gateway.jobs.queue import Queue
+from gateway.kept_clock import KeptClock
 from gateway.meters.inventory import Inventory
 from gateway.uplink.session import Session
 from hal.cpython.clock import SystemClock
@@ -71,7 +72,7 @@ class Gateway:
         self.inventory = Inventory(storage, Vault(crypto, BOARD_KEY))
         self.session = Session(
             uplink=uplink,
-            clock=clock,
+            clock=KeptClock(clock, storage),
             crypto=crypto,
             storage=storage,
             ledger=self.ledger,

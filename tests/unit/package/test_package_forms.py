@@ -186,6 +186,7 @@ WRONG = [
     (TARIFF.replace("{00:00: normal}", "{}"), "expected at least `00:00:` and the tariff"),
     (TARIFF.replace("{00:00: normal}", "{24:00: normal}"), "hour '24' in '24:00' is not 0..23"),
     (TARIFF.replace("from: 04-01", "from: 11-01"), "expected seasons in the order of their starts"),
+    (TARIFF.replace("from: 04-01", "from: 02-29"), "expected a day that every year has"),
     (TARIFF.replace("from: 04-01", "from: spring"), "a date is YEAR-MONTH-DAY"),
     (
         TARIFF.replace("22:00: normal", "22:00: script 9"),
@@ -214,7 +215,9 @@ WRONG = [
     ('clock: {zone: "-04:00 dst"}\n', "expected an offset from UTC"),
     ("clock: {}\n", "expected `zone:` or `summer:`"),
     (CLOCK.replace("60 min", "60"), "expected a number with its unit, such as 60 min, got '60'"),
-    (CLOCK.replace("60 min", "90 s"), "expected minutes, at most 120 min, got '90 s'"),
+    (CLOCK.replace("60 min", "90 s"), "expected 1 min to 120 min, or `summer: none`, got '90 s'"),
+    (CLOCK.replace("60 min", "0 min"), "expected 1 min to 120 min, or `summer: none`"),
+    (CLOCK.replace("*-04-02-sun 00:00", "*-04-02-sun 00:00 Z"), "expected local time without an"),
     (CLOCK.replace("*-09-02-sun", "*-13-02-sun"), "month '13'"),
     (CLOCK.replace("*-09-02-sun", "*-04-02-sun"), "expected summer time to end at another moment"),
     (LIMITER.replace("permits: [switch]\n", ""), "this touches the meter's switch"),

@@ -138,7 +138,7 @@ async def _trace(name: str, path: Path, count: int) -> tuple[dict[str, str], lis
         reach = Reach(
             network=network,
             inventory=Inventory(storage),
-            counters=Counters(storage),
+            counters=Counters(storage, bytes),
             clock=clock,
             crypto=SystemCrypto(),
             system_title=TITLE,

@@ -43,7 +43,6 @@ from tests.portable.uplink.support import (
 TEXT = Path(gateway.contract.messages.__file__).with_name("messages.cddl").read_text()
 RULE = {
     Birth: "state",
-    Hello: "hello",
     Reports: "report",
     Pull: "pull",
     Cancel: "cancel-payload",
@@ -61,6 +60,22 @@ RULE = {
 }
 
 
+# By the number of elements. pycddl judges a choice between five arrays of one beginning wrongly.
+HELLOS = {
+    9: "hello-without-models",
+    10: "hello-with-models",
+    13: "hello-with-numbers",
+    14: "hello-with-starts",
+    15: "hello-with-counts",
+}
+
+
+def rule_of(message: Any) -> str:
+    if isinstance(message, Hello):
+        return HELLOS[len(message.to_array())]
+    return RULE[type(message)]
+
+
 def schema(rule: str) -> Schema:
     """The first rule of a CDDL text is the one that counts."""
     return Schema("whole = %s\n%s" % (rule, TEXT))
@@ -68,12 +83,12 @@ def schema(rule: str) -> Schema:
 
 @pytest.mark.parametrize("message", every_message(), ids=lambda m: type(m).__name__)
 def test_each_message_is_what_its_rule_says(message: Any) -> None:
-    schema(RULE[type(message)]).validate_cbor(message.encode())
+    schema(rule_of(message)).validate_cbor(message.encode())
 
 
 @pytest.mark.parametrize("message", every_message(), ids=lambda m: type(m).__name__)
 def test_the_rule_takes_nothing_else(message: Any) -> None:
-    rule = schema(RULE[type(message)])
+    rule = schema(rule_of(message))
     fields = cbor.decode(message.encode())
     for place in range(len(fields)):
         bad = list(fields)

@@ -14,6 +14,7 @@ from gateway.contract.limits import MAX_MESSAGE
 from gateway.contract.result import OK, Result
 from gateway.jobs.ledger import Ledger
 from gateway.jobs.queue import Queue
+from gateway.kept_clock import KeptClock
 from gateway.meters.inventory import Inventory
 from gateway.uplink.session import Session
 from hal.cpython.clock import SystemClock
@@ -67,7 +68,7 @@ class Gateway:
         trust = [(key.kid, key.public)]
         self.session = Session(
             uplink=uplink,
-            clock=clock,
+            clock=KeptClock(clock, storage),
             crypto=crypto,
             storage=storage,
             ledger=self.ledger,

@@ -102,4 +102,4 @@ def _retry(options: argparse.Namespace) -> int:
     store = Store(options.db)
     key = SigningKey.load(options.key)
     job_id = order.retry(store.orders, key, store.orders.find_job(options.job), time.time())
-    return kept(store.reports, job_id, options.watch)
+    return kept(store, job_id, options.watch)

@@ -7,9 +7,21 @@ import os
 import sys
 
 from gateway.version import VERSION
-from tools.hes.cli import jobs, listing, meters, models, security, serve, submit
+from tools.hes.cli import (
+    concentrator,
+    jobs,
+    listing,
+    meters,
+    models,
+    monitoring,
+    security,
+    serve,
+    submit,
+)
 from tools.hes.cli.arguments import add_key
 from tools.hes.line.broker import BrokerProblem
+from tools.hes.monitoring.syslog import SyslogProblem
+from tools.hes.orders.fingerprint import FingerprintProblem
 from tools.hes.orders.security import SecurityProblem
 from tools.hes.orders.typed import OrderProblem
 from tools.hes.store.problems import StoreProblem
@@ -45,8 +57,10 @@ def main(arguments: list[str] | None = None) -> int:
         StoreProblem,
         OrderProblem,
         SecurityProblem,
+        FingerprintProblem,
         KeyProblem,
         BrokerProblem,
+        SyslogProblem,
     ) as error:
         print("ami-hes: %s" % error, file=sys.stderr)
     except BrokenPipeError:  # who read our output has seen enough
@@ -76,10 +90,12 @@ def _parser() -> argparse.ArgumentParser:
     )
     commands = parser.add_subparsers(metavar="COMMAND", required=True)
     serve.add_parser(commands)
+    concentrator.add_parsers(commands)
     submit.add_parser(commands)
     jobs.add_parsers(commands)
     security.add_parsers(commands, add_key)
     models.add_parsers(commands)
     meters.add_parser(commands)
     listing.add_parser(commands)
+    monitoring.add_parsers(commands)
     return parser

@@ -13,7 +13,7 @@ from rich.text import Text
 
 from gateway.contract.refused import Refused
 from tools.hes.cli import show
-from tools.hes.cli.watch import service_problem
+from tools.hes.cli.watch import problems
 from tools.hes.orders import security
 from tools.hes.store.line import MODEL
 from tools.hes.store.states import REJECTED, TAKEN, UNANSWERED
@@ -54,9 +54,9 @@ def _send(options: argparse.Namespace) -> int:
         _check_number(store, options.concentrator, name, number)
         store.trust.add_numbered(MODEL, options.concentrator, number, name, signed)
         print("model %s %d for %s is kept" % (name, number, options.concentrator))
-    problem = service_problem(store.reports)
-    if problem:
-        print(problem)
+    for problem in problems(store, options.concentrator):
+        if problem:
+            print(problem)
     return 0
 
 

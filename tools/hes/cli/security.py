@@ -18,7 +18,7 @@ from rich.text import Text
 from gateway.contract import envelope
 from gateway.contract.trust_change import NAMES, purposes_text
 from tools.hes.cli import show
-from tools.hes.cli.watch import service_problem
+from tools.hes.cli.watch import problems
 from tools.hes.orders import security
 from tools.hes.store.states import REJECTED, TAKEN, UNANSWERED
 from tools.hes.store.store import Store
@@ -102,9 +102,9 @@ def _keys(options: argparse.Namespace) -> int:
     )
     for number in numbers:
         print("keys message %d for %s is kept" % (number, options.concentrator))
-    problem = service_problem(store.reports)
-    if problem:
-        print(problem)
+    for problem in problems(store, options.concentrator):
+        if problem:
+            print(problem)
     return 0
 
 
@@ -142,9 +142,9 @@ def _send(options: argparse.Namespace) -> int:
     key = SigningKey.load(options.key)
     number = security.send_trust(store.trust, key, options.concentrator, int(time.time()))
     print("trust message %d for %s is kept" % (number, options.concentrator))
-    problem = service_problem(store.reports)
-    if problem:
-        print(problem)
+    for problem in problems(store, options.concentrator):
+        if problem:
+            print(problem)
     return 0
 
 

@@ -5,14 +5,19 @@ from __future__ import annotations
 import argparse
 import asyncio
 import os
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
+from hal.cpython import journal
 from hal.rt import log
 from tools.hes.line.broker import Broker
+from tools.hes.line.handshakes import MOST_LINE_KEYS, LineKey
 from tools.hes.line.service import Service
+from tools.hes.line.sessions import Sessions
+from tools.hes.monitoring import metrics
 from tools.hes.store.store import Store
-from tools.package.keys import SigningKey
+from tools.package.keys import KeyProblem, SigningKey
 
 
 def add_parser(commands: Any) -> None:
@@ -37,9 +42,28 @@ def add_parser(commands: Any) -> None:
         help="signs the time for a concentrator whose clock is unset or off by more than an hour",
     )
     serve.add_argument(
+        "--line-key",
+        dest="line_keys",
+        type=Path,
+        action="append",
+        default=[],
+        metavar="KEY.pem",
+        help="protects the line to the enrolled concentrators, which trust its public half for the"
+        " line; from `ami-package keygen`. Twice while one key takes the place of another: the new"
+        " one first",
+    )
+    serve.add_argument(
         "--plain",
         action="store_true",
-        help="take messages that nothing protects: for a broker that only we can use",
+        help="also speak with those who are not enrolled, with nothing that protects the line: for"
+        " a broker that only we can use",
+    )
+    serve.add_argument(
+        "--metrics",
+        metavar="HOST:PORT",
+        type=_address,
+        help="figures for Prometheus over HTTP there, such as 127.0.0.1:%d; they name every"
+        " concentrator, so let only your collector reach it" % metrics.PORT,
     )
     serve.add_argument("--log-level", default="info", choices=("debug", "info", "warning", "error"))
     serve.set_defaults(run=_run)
@@ -54,7 +78,33 @@ def _run(options: argparse.Namespace) -> int:
     )
     time_key = None if options.time_key is None else SigningKey.load(options.time_key)
     log.set_level(options.log_level)
+    log.set_journal(journal.reads_stderr())
+    keys = [_line_key(path) for path in options.line_keys]
+    if len({key.kid for key in keys}) != len(keys) or len(keys) > MOST_LINE_KEYS:
+        raise KeyProblem("expected --line-key once, or twice with different keys")
+    if time_key is not None and time_key.kid in [key.kid for key in keys]:
+        raise KeyProblem("expected a line key that signs nothing, got the key for the time")
     store = Store(options.db)
-    with store.line.alone():
-        asyncio.run(Service(store.line, broker, time_key=time_key, plain=True).run())
+    sessions = Sessions(store.enrolment, keys, plain=options.plain or not keys)
+    service = Service(store.line, broker, time_key=time_key, sessions=sessions)
+    with store.line.alone(), ExitStack() as ends:
+        if options.metrics is not None:
+            host, port = options.metrics
+            told = metrics.Collector(store.reports, store.street, lambda: service.counts)
+            ends.callback(metrics.serve_metrics(host, port, told))
+            log.info("hes", "figures for Prometheus: http://%s:%d/metrics" % (host, port))
+        store.security.note("service-started", "broker %s" % broker.name)
+        asyncio.run(service.run())
     return 0
+
+
+def _address(text: str) -> tuple[str, int]:
+    host, _, port = text.rpartition(":")
+    if not host or not port.isdigit() or not 0 < int(port) < 65536:
+        raise argparse.ArgumentTypeError("expected HOST:PORT, such as 127.0.0.1:%d" % metrics.PORT)
+    return host.strip("[]"), int(port)
+
+
+def _line_key(path: Path) -> LineKey:
+    key = SigningKey.load(path)
+    return LineKey(key.kid, key.scalar, key.public)

@@ -125,7 +125,7 @@ def _run(options: argparse.Namespace) -> int:
     else:
         attributes = [typed.parse_attribute(text) for text in options.read]
         job_id = order.read(store.orders, key, options.concentrator, meters, terms, attributes)
-    return kept(store.reports, job_id, options.watch)
+    return kept(store, job_id, options.watch)
 
 
 def _daily(options: argparse.Namespace, not_after: int) -> Daily | None:

@@ -14,7 +14,9 @@ from rich.text import Text
 
 from tools.hes import report
 from tools.hes.cli import show
+from tools.hes.cli.concentrator import unheard
 from tools.hes.store.reports import Reports
+from tools.hes.store.store import Store
 
 EVERY = 0.25  # seconds
 LAST = 12  # meters shown, those that changed last
@@ -110,14 +112,20 @@ def service_problem(store: Reports) -> str | None:
     return None
 
 
-def kept(store: Reports, job_id: bytes, watched: bool) -> int:
+def problems(store: Store, concentrator: str) -> tuple[str | None, str | None]:
+    """Why what is kept for the concentrator does not reach it: nobody knows it; `serve` does not
+    work. None: it is not so.
+    """
+    return unheard(store.enrolment, concentrator), service_problem(store.reports)
+
+
+def kept(store: Store, job_id: bytes, watched: bool) -> int:
     print(uuid.UUID(bytes=job_id))
-    if watched:
-        return follow(store, job_id)
-    problem = service_problem(store)
-    if problem:
-        print("ami-hes: the job is kept. %s" % problem, file=sys.stderr)
-    return 0
+    unknown, idle = problems(store, store.reports.job(job_id).concentrator)
+    for problem in (unknown, idle if not watched else None):
+        if problem:
+            print("ami-hes: the job is kept. %s" % problem, file=sys.stderr)
+    return follow(store.reports, job_id) if watched else 0
 
 
 def follow(store: Reports, job_id: bytes) -> int:

@@ -7,6 +7,8 @@ import urllib.parse
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from hal.rt.tls_files import TlsFiles
+
 
 class BrokerProblem(Exception):
     """The broker's URL or the TLS files are not usable; the text says what was expected."""
@@ -21,6 +23,7 @@ class Broker:
     username: str | None = None
     password: str | None = field(default=None, repr=False)
     tls: ssl.SSLContext | None = None
+    files: TlsFiles | None = None  # of which `tls` is made
 
     @classmethod
     def parse(
@@ -49,6 +52,9 @@ class Broker:
             urllib.parse.unquote(parts.username) if parts.username else None,
             urllib.parse.unquote(parts.password) if parts.password else None,
             context,
+            None
+            if context is None
+            else TlsFiles(str(ca or ""), str(cert) if cert else None, str(key) if key else None),
         )
 
     @property

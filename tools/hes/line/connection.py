@@ -9,6 +9,7 @@ from typing import Any
 import aiomqtt
 
 from gateway.contract import messages
+from tools.hes.line.sessions import Sessions
 
 
 class Deaf(aiomqtt.MqttError):
@@ -26,9 +27,30 @@ async def subscribe(client: aiomqtt.Client, topics: list[str]) -> None:
             )
 
 
-async def publish(client: aiomqtt.Client, concentrator: str, name: str, payload: bytes) -> None:
-    await client.publish(messages.topic(concentrator, name), payload, qos=1)
-    stop_if_cancelled()
+class Sender:
+    """What goes down to the concentrators over one connection, each in its session."""
+
+    def __init__(self, client: aiomqtt.Client, sessions: Sessions) -> None:
+        self._client = client
+        self._sessions = sessions
+
+    async def publish(self, concentrator: str, name: str, payload: bytes) -> None:
+        """Nothing goes to who cannot be spoken to: it is said again when he can."""
+        topic = messages.topic(concentrator, name)
+        # Handed to the client before anything else is sealed: numbers only rise.
+        sealed = self._sessions.sealed(concentrator, topic, payload)
+        if sealed is not None:
+            await self._published(topic, sealed)
+
+    async def handshake(self, concentrator: str, payload: bytes) -> None:
+        await self._published(messages.topic(concentrator, "edhoc"), payload)
+
+    async def subscribe(self, topics: list[str]) -> None:
+        await subscribe(self._client, topics)
+
+    async def _published(self, topic: str, payload: bytes) -> None:
+        await self._client.publish(topic, payload, qos=1)
+        stop_if_cancelled()
 
 
 def stop_if_cancelled() -> None:

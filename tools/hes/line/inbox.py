@@ -7,8 +7,6 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any, TypeAlias
 
-import aiomqtt
-
 from gateway.contract import envelope
 from gateway.contract.messages import (
     Ack,
@@ -26,8 +24,9 @@ from gateway.contract.messages import (
 from gateway.contract.refused import Refused
 from gateway.uplink.hes_time import FORCED_S
 from hal.rt import log
-from tools.hes.line.connection import publish
+from tools.hes.line.connection import Sender
 from tools.hes.line.outgoing import mark, send, send_numbered
+from tools.hes.line.sessions import Sessions
 from tools.hes.store.line import Line
 from tools.hes.store.records import Numbered, Order, Taken
 from tools.package.keys import SigningKey
@@ -54,9 +53,14 @@ class Inbox:
     """Of one `serve`; `heard` are the concentrators whose state came over this connection."""
 
     def __init__(
-        self, store: Line, now: Callable[[], float], time_key: SigningKey | None = None
+        self,
+        store: Line,
+        sessions: Sessions,
+        now: Callable[[], float],
+        time_key: SigningKey | None = None,
     ) -> None:
         self._store = store
+        self._sessions = sessions
         self._now = now
         self._time_key = time_key
         self.heard: set[str] = set()
@@ -70,7 +74,7 @@ class Inbox:
         self._told.clear()
 
     def understood(
-        self, client: aiomqtt.Client, concentrator: str, name: str, payload: bytes, retained: bool
+        self, sender: Sender, concentrator: str, name: str, payload: bytes, retained: bool
     ) -> tuple[Work, Answer | None]:
         """What the store is to do, and what is answered with its result. Refused."""
         store, who = self._store, concentrator
@@ -79,22 +83,23 @@ class Inbox:
             if state.concentrator != who:
                 raise Refused("malformed", "state: speaks of concentrator %s" % state.concentrator)
             self.heard.add(who)
+            answer = self._answer_state
             log.info(_WHERE, "%s is %s" % (who, "online" if state.online else "offline"))
             return (
                 partial(self._take_state, who, state, retained),
-                partial(self._answer_state, client, who, state),
+                None if self._sessions.protects(who) else partial(answer, sender, who, state),
             )
         if name == "hello":
             hello = Hello.decode(payload)
             return (
                 partial(self._take_hello, who, hello),
-                partial(self._answer_hello, client, who, hello),
+                partial(self._answer_hello, sender, who, hello),
             )
         if name == "report":
             reports = Reports.decode(payload)
             return (
                 partial(store.take_reports, who, reports),
-                partial(self._answer_reports, client, who, reports.epoch),
+                partial(self._answer_reports, sender, who, reports.epoch),
             )
         if name == "meters":
             return partial(store.take_meters, who, Meters.decode(payload)), None
@@ -103,7 +108,7 @@ class Inbox:
         pull = Pull.decode(payload)
         return (
             partial(store.package_piece, pull.digest, pull.offset, pull.size),
-            partial(self._answer_pull, client, who, pull),
+            partial(self._answer_pull, sender, who, pull),
         )
 
     def _take_state(self, concentrator: str, state: State, retained: bool) -> int:
@@ -112,13 +117,13 @@ class Inbox:
         return self._store.position(concentrator, state.epoch)
 
     async def _answer_state(
-        self, client: aiomqtt.Client, concentrator: str, state: State, safe: int
+        self, sender: Sender, concentrator: str, state: State, safe: int
     ) -> None:
         if state.online:
-            await publish(client, concentrator, "ack", Ack(state.epoch, safe).encode())
+            await sender.publish(concentrator, "ack", Ack(state.epoch, safe).encode())
             # What it sent while nobody listened here is lost, and need not wait for its patience.
             resend = Resend(state.epoch, safe + 1)
-            await publish(client, concentrator, "resend", resend.encode())
+            await sender.publish(concentrator, "resend", resend.encode())
 
     def _take_hello(self, concentrator: str, hello: Hello) -> Greeted:
         store = self._store
@@ -132,16 +137,20 @@ class Inbox:
         return greeted
 
     async def _answer_hello(
-        self, client: aiomqtt.Client, concentrator: str, hello: Hello, greeted: Greeted
+        self, sender: Sender, concentrator: str, hello: Hello, greeted: Greeted
     ) -> None:
-        await self._tell_time(client, concentrator, hello)
+        await self._tell_time(sender, concentrator, hello)
         if greeted.safe is not None:
-            await publish(client, concentrator, "ack", greeted.safe.encode())
-        await send_numbered(client, greeted.numbered)
-        await send(client, concentrator, greeted.orders)
+            await sender.publish(concentrator, "ack", greeted.safe.encode())
+        await send_numbered(sender, greeted.numbered)
+        await send(sender, concentrator, greeted.orders)
+        if self._sessions.first_hello(concentrator) and greeted.safe is not None:
+            # What it sent in a session that is not known here any more.
+            resend = Resend(greeted.safe.epoch, greeted.safe.number + 1)
+            await sender.publish(concentrator, "resend", resend.encode())
 
     async def _answer_reports(
-        self, client: aiomqtt.Client, concentrator: str, epoch: int, taken: Taken
+        self, sender: Sender, concentrator: str, epoch: int, taken: Taken
     ) -> None:
         if not taken.gap:
             self._asked.pop(concentrator, None)
@@ -149,24 +158,26 @@ class Inbox:
             self._asked[concentrator] = self._now()
             missing = taken.number + 1
             log.warning(_WHERE, "%s: report %d is missing, asked for it" % (concentrator, missing))
-            await publish(client, concentrator, "resend", Resend(epoch, missing).encode())
-        await publish(client, concentrator, "ack", Ack(epoch, taken.number).encode())
+            await sender.publish(concentrator, "resend", Resend(epoch, missing).encode())
+        await sender.publish(concentrator, "ack", Ack(epoch, taken.number).encode())
         if self._now() - self._told.get(concentrator, 0) >= TIME_EVERY:
-            await self._tell_time(client, concentrator)
+            await self._tell_time(sender, concentrator)
 
     async def _answer_pull(
-        self, client: aiomqtt.Client, concentrator: str, pull: Pull, piece: tuple[int, bytes]
+        self, sender: Sender, concentrator: str, pull: Pull, piece: tuple[int, bytes]
     ) -> None:
         chunk = Chunk(pull.digest, pull.offset, *piece)
-        await publish(client, concentrator, "chunk", chunk.encode())
+        await sender.publish(concentrator, "chunk", chunk.encode())
 
     async def _tell_time(
-        self, client: aiomqtt.Client, concentrator: str, hello: Hello | None = None
+        self, sender: Sender, concentrator: str, hello: Hello | None = None
     ) -> None:
         now = self._told[concentrator] = self._now()
         payload = Time(int(now)).encode()
         if hello is not None and abs(hello.time - now) > FORCED_S:
-            if self._time_key is None:
+            if hello.time == 0 and self._sessions.protects(concentrator):
+                pass  # it takes the time from us as it is
+            elif self._time_key is None:
                 log.warning(
                     _WHERE,
                     "%s: its clock is unset or far off; `ami-hes serve --time-key KEY.pem` sets it"
@@ -175,4 +186,4 @@ class Inbox:
             else:
                 answer = SignedTime(concentrator, hello.nonce, int(now))
                 payload = envelope.sign(answer.encode(), self._time_key.kid, self._time_key.sign)
-        await publish(client, concentrator, "time", payload)
+        await sender.publish(concentrator, "time", payload)

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
-import aiomqtt
-
 from hal.rt import log
-from tools.hes.line.connection import publish
+from tools.hes.line.connection import Sender
 from tools.hes.store.line import Line
 from tools.hes.store.records import Numbered, Order
 from tools.hes.store.states import SUBMITTED
@@ -24,17 +23,17 @@ class Due:
     asks: list[tuple[str, str]]
 
 
-def due(store: Line, states: tuple[str, ...]) -> Due:
-    """What is to be sent now, marked as sent: should it get lost, it is unanswered, and comes
-    again with the next connection or hello.
+def due(store: Line, states: tuple[str, ...], stands: Callable[[str], bool]) -> Due:
+    """What is to be sent now to those who can be spoken to, marked as sent: should it get lost, it
+    is unanswered, and comes again with the next connection or hello.
     """
     if not store.anything_due(states):
         return Due([], [], [])
     names = store.concentrators_with_orders(states)
     found = Due(
-        store.numbered(None, states),
-        [(name, store.orders(name, states)) for name in names],
-        store.asks(),
+        [each for each in store.numbered(None, states) if stands(each.concentrator)],
+        [(name, store.orders(name, states)) for name in names if stands(name)],
+        [(name, after) for name, after in store.asks() if stands(name)],
     )
     mark(store, found.numbered, [order for _, orders in found.orders for order in orders])
     for concentrator, _ in found.asks:
@@ -50,13 +49,13 @@ def mark(store: Line, numbered: list[Numbered], orders: list[Order]) -> None:
         store.sent(order)
 
 
-async def send(client: aiomqtt.Client, concentrator: str, orders: list[Order]) -> None:
+async def send(sender: Sender, concentrator: str, orders: list[Order]) -> None:
     for order in orders:
-        await publish(client, concentrator, order.kind, order.envelope)
+        await sender.publish(concentrator, order.kind, order.envelope)
         log.info(_WHERE, "%s %s sent to %s" % (order.kind, order.job.hex(), concentrator))
 
 
-async def send_numbered(client: aiomqtt.Client, found: list[Numbered]) -> None:
+async def send_numbered(sender: Sender, found: list[Numbered]) -> None:
     for each in found:
-        await publish(client, each.concentrator, each.topic, each.envelope)
+        await sender.publish(each.concentrator, each.topic, each.envelope)
         log.info(_WHERE, "%s %d sent to %s" % (each.topic, each.number, each.concentrator))

@@ -12,6 +12,7 @@ import asyncio
 import logging
 import random
 import time
+from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import Executor
 from typing import Any, TypeAlias
@@ -24,9 +25,12 @@ from gateway.contract.refused import Refused
 from hal.ports import TOPICS_AT_ONCE
 from hal.rt import log
 from tools.hes.line import outgoing
+from tools.hes.line.backlog import Backlog
 from tools.hes.line.broker import Broker
-from tools.hes.line.connection import Deaf, publish, stop_if_cancelled, subscribe, together
+from tools.hes.line.connection import Deaf, Sender, stop_if_cancelled, together
 from tools.hes.line.inbox import Answer, Inbox
+from tools.hes.line.sessions import Heard, Sessions
+from tools.hes.line.tls_fault import tls_fault
 from tools.hes.line.writer import Writer
 from tools.hes.store.line import Line
 from tools.hes.store.problems import StoreProblem
@@ -34,10 +38,10 @@ from tools.hes.store.states import SUBMITTED, UNANSWERED
 from tools.package.keys import SigningKey
 
 KEEPALIVE = 20  # seconds
-BACKLOG = 10000  # messages received and not yet handled
 UNANSWERED_AT_ONCE = 256  # messages handed to the store whose answer is not sent yet
 BACKOFF = (0.5, 30.0)  # seconds before connecting again: the first time, at most
 BEAT_EVERY = 2  # seconds between two signs of life in the store
+ENROLLED_EVERY = 1  # seconds between two looks for who is enrolled
 STATES_EVERY = 2  # seconds between two looks for concentrators whose retained state did not come
 
 PLAIN = (
@@ -46,6 +50,8 @@ PLAIN = (
 )
 
 _WHERE = "hes"
+# The connection's faults; any other is one message's.
+_OF_THE_LINE = (aiomqtt.MqttError, OSError)
 # What aiomqtt and paho log reaches us as an exception.
 _SILENT = logging.getLogger("tools.hes")
 _SILENT.addHandler(logging.NullHandler())
@@ -53,13 +59,14 @@ _SILENT.propagate = False
 
 
 # concentrator, topic, the store's result, what to answer with it
-Taken: TypeAlias = "asyncio.Queue[tuple[str, str, asyncio.Future[Any], Answer | None]]"
+Taking: TypeAlias = "tuple[str, str, asyncio.Future[Any], Answer | None]"
+Taken: TypeAlias = "asyncio.Queue[Taking]"
 
 
 class Service:
     """`poll` is how often (seconds) the store is looked at for new orders; `time_key` signs the
-    time for a concentrator whose clock is unset or far off. `plain`: take messages that nothing
-    protects.
+    time for a concentrator whose clock is unset or far off. Without `sessions` the line is `plain`:
+    nothing protects it.
     """
 
     def __init__(
@@ -70,21 +77,27 @@ class Service:
         poll: float = 0.25,
         time_key: SigningKey | None = None,
         thread: Executor | None = None,
+        sessions: Sessions | None = None,
         plain: bool = True,
     ) -> None:
+        if sessions is None and not plain:
+            raise ValueError("expected sessions, or plain")
         self._store = store
-        self._writer = Writer(store.together, thread)
+        self._writer = Writer(store.together, thread, store.works)
         self._broker = broker
         self._poll = poll
         self._status = "connecting"
-        self._plain = plain
-        self._inbox = Inbox(store, now, time_key)
+        self._backlog = Backlog()
+        self._sessions = sessions or Sessions(None, [], True, now)
+        self._inbox = Inbox(store, self._sessions, now, time_key)
+        # messages since the start, by topic and what became of them
+        self.counts: Counter[tuple[str, str]] = Counter()
 
     async def run(self) -> None:
         """Serves until cancelled. A broker that is away is tried again, with growing, jittered
         pauses; so is a database.
         """
-        if self._plain:
+        if self._sessions.plain:
             log.warning(_WHERE, PLAIN)
         try:
             await together(self._beat(), self._stay_connected())
@@ -93,8 +106,23 @@ class Service:
 
     async def _beat(self) -> None:
         while True:
-            await self._writer.do(self._store.beat, self._broker.name, self._status)
+            try:
+                await self._writer.do(self._store.beat, self._broker.name, self._status)
+            except Exception as error:  # without it we seem to be away, which is no reason to go
+                log.error(_WHERE, "sign of life: %s" % told(error))
+            self._tell_dropped()
             await asyncio.sleep(BEAT_EVERY)
+
+    def _tell_dropped(self) -> None:
+        for concentrator, count in self._backlog.taken_dropped().items():
+            text = "%d messages of it were dropped unread: too large, or too many at once" % count
+            self._tell(concentrator, "flooding", text)
+        for concentrator, event, text in self._sessions.complaints.due():
+            self._tell(concentrator, event, text)
+
+    def _tell(self, concentrator: str, event: str, text: str) -> None:
+        log.warning(_WHERE, "%s: %s" % (concentrator, text))
+        self._writer.post(self._store.add_event, concentrator, event, text)
 
     def _now_is(self, status: str, tell: Callable[[str, str], None] = log.info) -> None:
         if status != self._status:
@@ -110,8 +138,10 @@ class Service:
                 await self._session()
             except Deaf as error:
                 self._now_is("not connected (%s)" % error, log.error)
-            except (aiomqtt.MqttError, OSError) as error:
-                self._now_is("not connected (%s)" % error)
+            except _OF_THE_LINE as error:
+                self._now_is("not connected (%s)" % (await tls_fault(self._broker) or error))
+            except Exception as error:  # a fault of ours: the next connection may be free of it
+                self._now_is("not connected (%s)" % told(error), log.error)
             stop_if_cancelled()
             if time.monotonic() - started > BACKOFF[1]:
                 pause = BACKOFF[0]
@@ -120,6 +150,7 @@ class Service:
 
     async def _session(self) -> None:
         """One connection, from its beginning to its end."""
+        self._backlog = Backlog()
         client = aiomqtt.Client(
             self._broker.host,
             self._broker.port,
@@ -129,7 +160,7 @@ class Service:
             keepalive=KEEPALIVE,
             timeout=10,
             tls_context=self._broker.tls,
-            max_queued_incoming_messages=BACKLOG,
+            queue_type=lambda maxsize: self._backlog,  # type: ignore[arg-type]
             logger=_SILENT,
         )
         async with client:
@@ -137,18 +168,42 @@ class Service:
 
     async def converse(self, client: aiomqtt.Client) -> None:
         """Over this connection, until it breaks."""
-        await subscribe(client, ["ami/v1/+/%s" % name for name in messages.UP_TOPICS])
+        sender = Sender(client, self._sessions)
+        await self._learn()
+        names = {*messages.UP_TOPICS, "edhoc"}
+        await sender.subscribe(["ami/v1/+/%s" % name for name in sorted(names)])
         self._now_is("connected")
         self._inbox.begin()
         taken: Taken = asyncio.Queue(UNANSWERED_AT_ONCE)
         await together(
-            self._send_orders(client),
-            self._take_messages(client, taken),
+            self._send_orders(sender),
+            self._take_messages(client, sender, taken),
             self._answer_messages(taken),
-            self._ask_states(client),
+            self._ask_states(sender),
+            self._invite(sender),
         )
 
-    async def _ask_states(self, client: aiomqtt.Client) -> None:
+    async def _learn(self) -> list[str]:
+        """Who is enrolled; gives those who were not before."""
+        if self._sessions.enrolment is None:
+            return []
+        return self._sessions.learn(await self._writer.do(self._sessions.enrolment.all))
+
+    async def _invite(self, sender: Sender) -> None:
+        """Those who can have a session and seem to have none to begin a handshake."""
+        while True:
+            await asyncio.sleep(ENROLLED_EVERY)
+            try:
+                waiting = await self._learn() + self._sessions.due_invitations()
+            except StoreProblem as error:
+                log.error(_WHERE, "who is enrolled: %s" % error)
+                continue
+            for concentrator in waiting:
+                invitation = self._sessions.invitation(concentrator)
+                if invitation is not None:
+                    await sender.handshake(concentrator, invitation)
+
+    async def _ask_states(self, sender: Sender) -> None:
         """RabbitMQ gives retained messages to subscriptions by full name only. With other brokers
         the states are there before this looks for them.
         """
@@ -158,53 +213,99 @@ class Service:
             silent = [name for name in addressed if name not in self._inbox.heard]
             for first in range(0, len(silent), TOPICS_AT_ONCE):
                 some = silent[first : first + TOPICS_AT_ONCE]
-                await subscribe(client, [messages.topic(name, "state") for name in some])
+                await sender.subscribe([messages.topic(name, "state") for name in some])
                 self._inbox.heard.update(some)
 
-    async def _send_orders(self, client: aiomqtt.Client) -> None:
+    async def _send_orders(self, sender: Sender) -> None:
         """What was never answered, once at the start; from then on whatever is new in the store."""
         states: tuple[str, ...] = UNANSWERED
         while True:
-            due = await self._writer.do(outgoing.due, self._store, states)
-            # Trust and keys first: orders may stand on them.
-            await outgoing.send_numbered(client, due.numbered)
-            for concentrator, orders in due.orders:
-                await outgoing.send(client, concentrator, orders)
-            for concentrator, after in due.asks:
-                await publish(client, concentrator, "ask", Ask(after).encode())
+            try:
+                await self._send_due(sender, states)
+            except _OF_THE_LINE:
+                raise
+            except Exception as error:  # of what is sent; the concentrators are heard meanwhile
+                log.error(_WHERE, "orders: %s" % told(error))
             states = (SUBMITTED,)
             await asyncio.sleep(self._poll)
 
-    async def _take_messages(self, client: aiomqtt.Client, taken: Taken) -> None:
-        """Hand each to the store; its answer waits for the commit, the next message does not."""
+    async def _send_due(self, sender: Sender, states: tuple[str, ...]) -> None:
+        due = await self._writer.do(outgoing.due, self._store, states, self._sessions.stands)
+        # Trust and keys first: orders may stand on them.
+        await outgoing.send_numbered(sender, due.numbered)
+        for concentrator, orders in due.orders:
+            await outgoing.send(sender, concentrator, orders)
+        for concentrator, after in due.asks:
+            await sender.publish(concentrator, "ask", Ask(after).encode())
+
+    async def _take_messages(self, client: aiomqtt.Client, sender: Sender, taken: Taken) -> None:
+        """Hand each to the store; its answer waits for the commit, the next message does not.
+        Whatever goes wrong with a message concerns that message alone.
+        """
         async for message in client.messages:
-            _, _, concentrator, name = str(message.topic).split("/")
-            payload = bytes(message.payload) if isinstance(message.payload, bytes) else b""
-            if name == "state" and not payload:
-                continue  # somebody cleared the retained state
+            concentrator = name = ""
             try:
+                _, _, concentrator, name = str(message.topic).split("/")
+                payload = bytes(message.payload) if isinstance(message.payload, bytes) else b""
+                if name == "state" and not payload:
+                    continue  # somebody cleared the retained state
                 messages.topic(concentrator, name)  # checks the id
+                heard = self._sessions.heard(concentrator, name, payload)
+                if heard.answers or heard.work or heard.state_again:
+                    await taken.put(self._agreeing(sender, concentrator, heard))
+                if heard.payload is None:
+                    continue
                 work, answer = self._inbox.understood(
-                    client, concentrator, name, payload, bool(message.retain)
+                    sender, concentrator, name, heard.payload, bool(message.retain)
                 )
-            except (Refused, ValueError) as error:
-                log.warning(_WHERE, "%s from %s: %s" % (name, concentrator, error))
+            except Exception as error:
                 self._note(concentrator, name, error)
                 continue
             await taken.put((concentrator, name, self._writer.do(work), answer))
+
+    def _agreeing(self, sender: Sender, concentrator: str, heard: Heard) -> Taking:
+        """What a handshake brings with it."""
+
+        async def answer(_: Any) -> None:
+            for payload in heard.answers:
+                await sender.handshake(concentrator, payload)
+            if heard.state_again:
+                await sender.subscribe([messages.topic(concentrator, "state")])
+
+        done = asyncio.get_running_loop().create_future()
+        done.set_result(None)
+        return concentrator, "edhoc", self._writer.do(heard.work) if heard.work else done, answer
 
     async def _answer_messages(self, taken: Taken) -> None:
         while True:
             concentrator, name, done, answer = await taken.get()
             try:
                 result = await done
-            except StoreProblem as error:  # of this message alone
-                log.error(_WHERE, "%s from %s: %s" % (name, concentrator, error))
+            except Exception as error:
                 self._note(concentrator, name, error)
                 continue
-            if answer is not None:
+            self.counts[name, "taken"] += 1
+            if answer is None:
+                continue
+            try:
                 await answer(result)
+            except _OF_THE_LINE:
+                raise
+            except Exception as error:
+                self._note(concentrator, name, error)
 
     def _note(self, concentrator: str, name: str, error: Exception) -> None:
-        text = "%s: %s" % (name, error)
-        self._writer.post(self._store.add_event, concentrator[:64], "malformed", text)
+        text = told(error)
+        # What is no message of ours is the sender's fault, anything else is ours.
+        bad = isinstance(error, (Refused, ValueError))
+        self.counts[name, "refused" if bad else "failed"] += 1
+        (log.warning if bad else log.error)(_WHERE, "%s from %s: %s" % (name, concentrator, text))
+        event = "malformed" if bad else "message-failed"
+        self._writer.post(self._store.add_event, concentrator[:64], event, "%s: %s" % (name, text))
+
+
+def told(error: Exception) -> str:
+    """What went wrong, for people: ours say it themselves, of others the kind is told too."""
+    if isinstance(error, (Refused, StoreProblem)):
+        return str(error)
+    return "%s: %s" % (type(error).__name__, error)

@@ -3,7 +3,8 @@
 The calls are made in the order they were handed in; those that wait are committed together, and
 nobody hears of a call before it is committed. While the database is in trouble (locked, full,
 away) the same calls are made again and again, and all others wait: nothing is answered that is not
-safe, and nothing is lost that was handed in.
+safe, and nothing is lost that was handed in. A call that the database refuses again and again while
+it works otherwise is given up: the fault is the call's, and those behind it need not wait.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from tools.hes.store.problems import DatabaseTrouble, StoreProblem
 
 TOGETHER = 64  # calls committed as one, at most
 PAUSE = (0.5, 15.0)  # seconds before trying again: the first time, at most
+TRIES = 4  # of one call, before it is asked whether the database works otherwise
 
 _WHERE = "hes"
 
@@ -28,13 +30,18 @@ T = TypeVar("T")
 
 class Writer:
     """`together` is the store's: what is done within is one transaction. `thread` is where the
-    calls are made, one after the other; a thread of its own if None.
+    calls are made, one after the other; a thread of its own if None. `works()` writes something
+    small, so that it fails if the database is in trouble; without it no call is given up.
     """
 
     def __init__(
-        self, together: Callable[[], AbstractContextManager[None]], thread: Executor | None = None
+        self,
+        together: Callable[[], AbstractContextManager[None]],
+        thread: Executor | None = None,
+        works: Callable[[], None] | None = None,
     ) -> None:
         self._together = together
+        self._works = works
         self._thread = thread or ThreadPoolExecutor(1, "store")
         self._waiting: deque[tuple[Callable[[], Any], asyncio.Future[Any]]] = deque()
         self._at_work: asyncio.Task[None] | None = None
@@ -73,12 +80,17 @@ class Writer:
                     future.set_exception(error)
 
     async def _until_committed(self, calls: list[Callable[[], Any]]) -> list[Any]:
-        pause = PAUSE[0]
+        pause, tries = PAUSE[0], 0
         while True:
             try:
-                made = self._thread.submit(self._commit, calls)
-                outcomes = await asyncio.wrap_future(made)
+                outcomes = await self._in_thread(self._commit, calls)
             except DatabaseTrouble as trouble:
+                if len(calls) > 1:  # each by itself: one of them may be the reason
+                    return [(await self._until_committed([call]))[0] for call in calls]
+                tries += 1
+                if tries >= TRIES and await self._in_thread(self._is_well):
+                    self._in_trouble = False
+                    return [(None, StoreProblem("given up after %d tries: %s" % (tries, trouble)))]
                 text = "database %s; nothing is acknowledged, it is tried again in %g s"
                 log.error(_WHERE, text % (trouble, pause))
                 self._in_trouble = True
@@ -89,6 +101,20 @@ class Writer:
                 log.info(_WHERE, "database: works again")
                 self._in_trouble = False
             return outcomes
+
+    async def _in_thread(self, call: Callable[..., T], *arguments: Any) -> T:
+        return await asyncio.wrap_future(self._thread.submit(call, *arguments))
+
+    def _is_well(self) -> bool:
+        """In the thread: whether something else can be written."""
+        if self._works is None:
+            return False
+        try:
+            with self._together():
+                self._works()
+        except StoreProblem:
+            return False
+        return True
 
     def _commit(self, calls: list[Callable[[], Any]]) -> list[tuple[Any, Exception | None]]:
         """In the thread: (value, None) or (None, what it raised) of each. DatabaseTrouble: nothing

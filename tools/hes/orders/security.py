@@ -17,7 +17,7 @@ from gateway.contract.key_change import KeyChange
 from gateway.contract.limits import MAX_COUNTER, MAX_KEYED
 from gateway.contract.meter_keys import MeterKeys, Vault
 from gateway.contract.rules import SERIAL, uint
-from gateway.contract.trust_change import NAMES, TrustChange, TrustKey, purposes_text
+from gateway.contract.trust_change import LINE, NAMES, TrustChange, TrustKey, purposes_text
 from hal.cpython.crypto import SystemCrypto
 from tools.hes.orders.typed import text_of
 from tools.hes.store.records import StagedKey
@@ -41,6 +41,11 @@ def parse_purposes(text: str) -> int:
                 "expected any of %s for --for, got '%s'" % (", ".join(bits), name.strip())
             )
         purposes |= bits[name.strip()]
+    if purposes & LINE and purposes != LINE:
+        raise SecurityProblem(
+            "expected %s alone for --for: a key for the line agrees on keys, and signs nothing"
+            % NAMES[LINE]
+        )
     return purposes
 
 

@@ -340,6 +340,11 @@ class Line(Jobs):
         with self._db.writing() as connection:
             rows.upsert(connection, service, [row])
 
+    def works(self) -> None:
+        """Writes what changes nothing. DatabaseTrouble."""
+        with self._db.writing() as connection:
+            connection.execute(update(service).values(beat=service.c.beat))
+
 
 def _taken(connection: Connection, now: int, *which: ColumnElement[bool]) -> None:
     states.advance(

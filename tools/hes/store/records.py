@@ -166,6 +166,21 @@ class Event:
 
 
 @dataclass(frozen=True)
+class SecurityEvent:
+    """`sequence` counts without a gap from 1. `name` and `reason` are the words of the contract
+    ("refused", "bad-signature"). `concentrator` is "" for what happened at the head-end itself.
+    `detail` is for people, and holds no secret.
+    """
+
+    sequence: int
+    time: int
+    concentrator: str
+    name: str
+    reason: str
+    detail: str
+
+
+@dataclass(frozen=True)
 class Service:
     """`silent` is how many seconds ago `serve` was last heard of; `broker` holds no credentials."""
 
@@ -234,6 +249,31 @@ class Numbered:
     reason: str
     detail: str
     submitted: int
+
+
+@dataclass(frozen=True)
+class Enrolled:
+    """Which board a concentrator is. `sign` x||y and `line_key`, the id of the key of ours that the
+    last session is by, are None before the first; `agreed`: when that was, 0: never.
+    """
+
+    concentrator: str
+    fingerprint: bytes
+    sign: bytes | None
+    line_key: bytes | None
+    since: int
+    agreed: int
+
+
+@dataclass(frozen=True)
+class Knock:
+    """Somebody who holds the keys of `fingerprint`, and is not the board enrolled by this name."""
+
+    concentrator: str
+    fingerprint: bytes
+    first: int
+    last: int
+    times: int
 
 
 @dataclass(frozen=True)

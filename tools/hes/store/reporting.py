@@ -97,7 +97,7 @@ def _take_refusal(
     fitted = known(connection, concentrator, at, body) if known else 0
     if not fitted and body.reason != DUPLICATE:
         text = "%s: %s, %s" % (body.topic, body.reason, body.detail)
-        note(connection, now, concentrator, "refused", text)
+        note(connection, now, concentrator, "refused", text, body.reason)
 
 
 def _job_refused(connection: Connection, concentrator: str, at: int, body: Refusal) -> int:

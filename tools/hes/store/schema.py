@@ -211,6 +211,27 @@ events = Table(
     words("detail"),
 )
 
+# What whoever watches over security is told; `sequence` has no gaps.
+security_events = Table(
+    "security_events",
+    metadata,
+    count("sequence", primary_key=True, autoincrement=False),
+    count("time"),
+    words("concentrator"),
+    words("name"),
+    words("reason"),
+    words("detail"),
+)
+
+# How far each receiver of them has been told, by its address.
+told_security = Table(
+    "told_security",
+    metadata,
+    key(words, "receiver"),
+    count("sequence"),
+    sqlite_with_rowid=False,
+)
+
 # What the last hello said of numbers taken and of the audit trail.
 standing = Table(
     "standing",
@@ -301,6 +322,32 @@ asks = Table(
     key(words, "concentrator"),
     words("after"),
     count("sent"),
+    sqlite_with_rowid=False,
+)
+
+# Which board each concentrator is: the fingerprint of its identity, its key for signatures x||y
+# and which of our line keys its last session is by (none before the first), when it was enrolled,
+# and when it last agreed on a session (0: never).
+enrolled = Table(
+    "enrolled",
+    metadata,
+    key(words, "concentrator"),
+    octets("fingerprint", unique=True),
+    octets("sign", nullable=True),
+    octets("line_key", nullable=True),
+    count("since"),
+    count("agreed"),
+)
+
+# Who was not let in: the latest of each name, and how often that one came.
+knocks = Table(
+    "knocks",
+    metadata,
+    key(words, "concentrator"),
+    octets("fingerprint"),
+    count("first"),
+    count("last"),
+    count("times"),
     sqlite_with_rowid=False,
 )
 

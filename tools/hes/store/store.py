@@ -12,16 +12,19 @@ from collections.abc import Callable
 from pathlib import Path
 
 from tools.hes.store.database import Database
+from tools.hes.store.enrolment import Enrolment
 from tools.hes.store.line import Line
 from tools.hes.store.ordering import Orders
 from tools.hes.store.reports import Reports
+from tools.hes.store.security import Security
 from tools.hes.store.street import Street
 from tools.hes.store.trust import Trust
 
 
 class Store:
     """`line` is for `serve`, `orders` for who orders, `reports` for who follows, `street` for the
-    view of meters, `trust` for trust and keys.
+    view of meters, `trust` for trust and keys, `enrolment` for which board each concentrator
+    is, `security` for who watches over security.
     """
 
     def __init__(self, where: Path | str, now: Callable[[], float] = time.time) -> None:
@@ -33,7 +36,9 @@ class Store:
         self.line = Line(database)
         self.orders = Orders(database)
         self.reports = Reports(database)
+        self.security = Security(database)
         self.street = Street(database)
         self.trust = Trust(database)
+        self.enrolment = Enrolment(database)
         self.now = database.now
         self.close = database.close

@@ -44,8 +44,8 @@ def compile(item: Item, known: Words) -> None:
         shift = words.seconds(parts["shift"])
         if parts["shift"].raw.isdigit():  # of seconds, and hardly meant
             raise parts["shift"].expected("a number with its unit, such as 60 min")
-        if shift % 60 or shift > 120 * 60:
-            raise parts["shift"].expected("minutes, at most 120 min")
+        if shift % 60 or not 0 < shift <= 120 * 60:
+            raise parts["shift"].expected("1 min to 120 min, or `summer: none`")
         found += [
             (BEGIN, (axdr.OCTET_STRING, _change(parts["begin"])), parts["begin"]),
             (END, (axdr.OCTET_STRING, _change(parts["end"])), parts["end"]),
@@ -72,9 +72,12 @@ def _zone(item: Item) -> int:
 def _change(item: Item) -> bytes:
     text = item.text('a date and time such as "*-09-02-sun 00:00"')
     try:
-        return datetime.parse_date_time(text)
+        octets = datetime.parse_date_time(text)
     except ValueError as error:
         raise item.problem(str(error))
+    if octets[9:11] != bytes((0x80, 0)):
+        raise item.expected('local time without an offset, such as "*-09-02-sun 00:00"')
+    return octets
 
 
 def lines(values: Mapping[Key, Typed], known: Words) -> list[str]:

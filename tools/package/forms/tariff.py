@@ -355,9 +355,12 @@ def _date(item: Item) -> bytes:
 def _start(item: Item) -> bytes:
     text = _whole(item.text("a date, such as 04-01"))
     try:
-        return datetime.parse_date_time(text if " " in text else text + " 00:00")
+        start = datetime.parse_date_time(text if " " in text else text + " 00:00")
     except ValueError as error:
         raise item.problem(str(error))
+    if start[:2] == b"\xff\xff" and start[2:4] == bytes((2, 29)):
+        raise item.problem("expected a day that every year has, got 29 February")
+    return start
 
 
 def _moment(item: Item) -> bytes:

@@ -1,0 +1,227 @@
+"""`ami-hes concentrator`: which board each concentrator is."""
+
+from __future__ import annotations
+
+import argparse
+import difflib
+from dataclasses import dataclass
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from gateway.contract.identity import shown
+from tools.hes.cli import show
+from tools.hes.orders import fingerprint, security
+from tools.hes.store.enrolment import Enrolment
+from tools.hes.store.problems import StoreProblem
+from tools.hes.store.records import Concentrator, Enrolled, Knock
+from tools.hes.store.store import Store
+
+NAME = "its id, as in its settings: small letters, digits and -"
+FINGERPRINT = "of its board, which says it at each start: 8 groups of 4 hex digits"
+
+
+def add_parsers(commands: Any) -> None:
+    concentrator = commands.add_parser(
+        "concentrator",
+        help="which board each concentrator is",
+        description="A concentrator is enrolled by its id and by the fingerprint of its board."
+        " Only an enrolled one gets orders, and is believed, over a protected line.",
+    )
+    actions = concentrator.add_subparsers(metavar="ACTION", required=True)
+    for name, run, what in (
+        ("add", _add, "enrol a concentrator"),
+        ("list", _list, "all that are enrolled, and who knocks without being it"),
+        ("show", _show, "one concentrator"),
+        ("replace", _replace, "its board was exchanged: enrol the new one instead"),
+        ("remove", _remove, "it is enrolled no longer; its jobs and reports stay"),
+    ):
+        action = actions.add_parser(name, help=what, description=what)
+        action.set_defaults(run=run)
+        if name != "list":
+            action.add_argument("concentrator", metavar="NAME", help=NAME)
+        if name in ("add", "replace"):
+            action.add_argument("fingerprint", nargs="+", metavar="FINGERPRINT", help=FINGERPRINT)
+
+
+def unheard(enrolment: Enrolment, concentrator: str) -> str | None:
+    """What to say to who orders something for it, if nobody of that name is known."""
+    known = enrolment.named()
+    if concentrator in known:
+        return None
+    meant = difflib.get_close_matches(concentrator, known, 1)
+    return "no concentrator %s is enrolled, and none has been heard of%s" % (
+        concentrator,
+        "; did you mean %s?" % meant[0]
+        if meant
+        else "; `ami-hes concentrator add` enrols a new one",
+    )
+
+
+def _add(options: argparse.Namespace) -> int:
+    name, typed = _typed(options)
+    enrolment = Store(options.db).enrolment
+    there = enrolment.get(name)
+    if there is not None and there.fingerprint != typed:
+        raise StoreProblem(
+            "%s is enrolled as %s; if its board was exchanged: ami-hes concentrator replace %s %s"
+            % (name, shown(there.fingerprint), name, shown(typed))
+        )
+    knocked = [each for each in enrolment.knocks() if each.concentrator == name]
+    if there is None:
+        enrolment.add(name, typed)
+    print("%s is enrolled as %s" % (name, shown(typed)))
+    if knocked and knocked[0].fingerprint != typed:
+        print(
+            "what has knocked by this name is another board, %s; compare the two"
+            % shown(knocked[0].fingerprint)
+        )
+    return 0
+
+
+def _replace(options: argparse.Namespace) -> int:
+    name, typed = _typed(options)
+    enrolment = Store(options.db).enrolment
+    there = enrolment.get(name)
+    if there is None:
+        raise StoreProblem("%s is not enrolled; `ami-hes concentrator add` does that" % name)
+    if there.fingerprint != typed:
+        enrolment.replace(name, typed)
+    print("%s is enrolled as %s" % (name, shown(typed)))
+    return 0
+
+
+def _remove(options: argparse.Namespace) -> int:
+    Store(options.db).enrolment.remove(options.concentrator)
+    print("%s is enrolled no longer" % options.concentrator)
+    return 0
+
+
+def _typed(options: argparse.Namespace) -> tuple[str, bytes]:
+    security.check(options.concentrator)
+    return options.concentrator, fingerprint.parse(" ".join(options.fingerprint))
+
+
+@dataclass(frozen=True)
+class _Place:
+    """What is known of a concentrator of this name."""
+
+    name: str
+    enrolled: Enrolled | None
+    knock: Knock | None
+    heard: Concentrator | None
+
+    def line(self) -> Text:
+        """How its line stands, in a few words."""
+        if self.enrolled is None:
+            return Text("plain, not enrolled" if self.heard else "not enrolled", "yellow")
+        if not self.enrolled.agreed:
+            return Text("never heard of", "yellow")
+        if self.heard is None or not self.heard.online:
+            return Text("offline", "red")
+        return Text("online", "green")
+
+    def line_key(self) -> str:
+        """The key of ours that it last agreed on a session with."""
+        key = self.enrolled.line_key if self.enrolled else None
+        return key.hex() if key else "-"
+
+    def hints(self) -> list[str]:
+        """What is not as it should be, and what to do."""
+        said = []
+        if self.knock is not None:
+            came = "%s, last at %s" % (times(self.knock.times), show.date(self.knock.last))
+            who = shown(self.knock.fingerprint)
+            if self.enrolled is None:
+                said.append(
+                    "%s is not enrolled and knocks (%s). If this is what its board shows:"
+                    " ami-hes concentrator add %s %s" % (self.name, came, self.name, who)
+                )
+            else:
+                said.append(
+                    "%s: another board than the enrolled one knocks (%s). If its board was"
+                    " exchanged, and the new one shows this: ami-hes concentrator replace %s %s"
+                    % (self.name, came, self.name, who)
+                )
+        elif self.enrolled is not None and not self.enrolled.agreed:
+            said.append(
+                "%s was never heard of since it was enrolled: does it run, is its id %s, do its"
+                " settings name this broker, and our line key under hes_keys?"
+                % (self.name, self.name)
+            )
+        if self.enrolled is None and self.heard is not None:
+            said.append(
+                "%s speaks in plain: whoever may use the broker can read and forge what it"
+                " reports. Enrol it by the fingerprint that its board shows" % self.name
+            )
+        return said
+
+
+def times(count: int) -> str:
+    return "once" if count == 1 else "%d times" % count
+
+
+def _places(store: Store) -> list[_Place]:
+    """By name."""
+    enrolled = {each.concentrator: each for each in store.enrolment.all()}
+    knocks = {each.concentrator: each for each in store.enrolment.knocks()}
+    heard = {each.id: each for each in store.reports.concentrators()}
+    return [
+        _Place(name, enrolled.get(name), knocks.get(name), heard.get(name))
+        for name in sorted({*enrolled, *knocks, *heard})
+    ]
+
+
+def hints(store: Store) -> list[str]:
+    """Of all concentrators: what is not as it should be, and what to do."""
+    return [hint for place in _places(store) for hint in place.hints()]
+
+
+def _list(options: argparse.Namespace) -> int:
+    console, places = Console(), _places(Store(options.db))
+    columns = ("Concentrator", "Fingerprint", "Line", "Line key", "Last heard", "Enrolled")
+    table = show.table("Concentrators", *columns)
+    for place in places:
+        table.add_row(
+            place.name,
+            shown(place.enrolled.fingerprint) if place.enrolled else "-",
+            place.line(),
+            place.line_key(),
+            show.date(place.heard.seen if place.heard else 0),
+            show.date(place.enrolled.since if place.enrolled else 0),
+        )
+    if places:
+        console.print(table)
+    else:
+        print("no concentrator is enrolled; `ami-hes concentrator add` enrols one")
+    for place in places:
+        for hint in place.hints():
+            console.print(hint, markup=False, soft_wrap=True, highlight=False)
+    return 0
+
+
+def _show(options: argparse.Namespace) -> int:
+    found = [each for each in _places(Store(options.db)) if each.name == options.concentrator]
+    if not found:
+        raise StoreProblem(
+            "no concentrator %s is enrolled, and none has been heard of; `ami-hes concentrator"
+            " list` shows those that are" % options.concentrator
+        )
+    place, rows = found[0], Table.grid(padding=(0, 2))
+    rows.add_row("Concentrator", place.name)
+    rows.add_row("Line", place.line())
+    if place.enrolled is not None:
+        rows.add_row("Fingerprint", shown(place.enrolled.fingerprint))
+        rows.add_row("Enrolled", show.date(place.enrolled.since))
+        rows.add_row("Last session agreed", show.date(place.enrolled.agreed))
+        rows.add_row("With the line key", place.line_key())
+    if place.heard is not None:
+        rows.add_row("Last heard", show.date(place.heard.seen))
+        rows.add_row("Firmware", Text("%s, %s" % (place.heard.firmware, place.heard.runtime)))
+    console = Console()
+    console.print(rows)
+    for hint in place.hints():
+        console.print(hint, markup=False, soft_wrap=True, highlight=False)
+    return 0

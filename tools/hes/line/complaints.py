@@ -1,0 +1,45 @@
+"""What was dropped unread, counted and told of now and then: a flood of it is one line."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+EVERY = 600.0  # seconds between two times that the same is told of the same concentrator
+MOST = 1000  # concentrators and reasons that are counted apart
+
+
+@dataclass
+class _Count:
+    why: str
+    dropped: int = 0
+    told: float | None = None
+
+
+class Complaints:
+    """`now` in seconds."""
+
+    def __init__(self, now: Callable[[], float]) -> None:
+        self._now = now
+        self._counts: dict[tuple[str, str], _Count] = {}
+
+    def add(self, concentrator: str, event: str, why: str) -> None:
+        """A message of this concentrator was dropped. `event` is a word, `why` is for people."""
+        key = concentrator, event
+        if key not in self._counts and len(self._counts) >= MOST:
+            key = "", event
+        self._counts.setdefault(key, _Count(why)).dropped += 1
+
+    def due(self) -> list[tuple[str, str, str]]:
+        """[(concentrator, event, text)] to be told of now."""
+        found = []
+        for (concentrator, event), count in list(self._counts.items()):
+            if count.told is not None and 0 <= self._now() - count.told < EVERY:
+                continue
+            if not count.dropped:
+                del self._counts[concentrator, event]
+                continue
+            many = "a message was" if count.dropped == 1 else "%d messages were" % count.dropped
+            found.append((concentrator, event, "%s dropped: %s" % (many, count.why)))
+            count.dropped, count.told = 0, self._now()
+        return found

@@ -1,0 +1,102 @@
+"""What each security event means to who watches: how grave it is, what kind, and what happened in
+one sentence. The one table; all renderings take it from here.
+
+Severities are those of RFC 5424 6.2.1. A refusal is judged by its reason. What is not in the table
+is a notice.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from tools.hes.store.records import SecurityEvent
+
+ALERT, CRITICAL, ERROR, WARNING, NOTICE = range(1, 6)
+NAMES = ("emergency", "alert", "critical", "error", "warning", "notice")
+
+# `event.category` and `event.outcome` of the Elastic Common Schema
+AUTHENTICATION, CONFIGURATION, INTRUSION, HOST = (
+    "authentication",
+    "configuration",
+    "intrusion_detection",
+    "host",
+)
+SUCCESS, FAILURE, UNKNOWN = "success", "failure", "unknown"
+
+
+class Meaning(NamedTuple):
+    severity: int
+    category: str
+    outcome: str
+    sentence: str
+
+
+_REFUSALS = {
+    "bad-signature": Meaning(
+        CRITICAL, INTRUSION, FAILURE, "A message had a signature that is not its signer's."
+    ),
+    "unknown-signer": Meaning(
+        CRITICAL, INTRUSION, FAILURE, "A message was signed by a key that is not trusted."
+    ),
+    "replayed": Meaning(CRITICAL, INTRUSION, FAILURE, "An old message was sent again."),
+    "out-of-order": Meaning(
+        WARNING, INTRUSION, FAILURE, "A numbered message came out of its turn."
+    ),
+    "unwrap-failed": Meaning(
+        CRITICAL, AUTHENTICATION, FAILURE, "Keys of meters did not open under the board's key."
+    ),
+    "unsigned-time": Meaning(
+        ERROR, INTRUSION, FAILURE, "Somebody tried to move the clock without a signature."
+    ),
+    "stale-time": Meaning(ERROR, INTRUSION, FAILURE, "An old signed time was sent again."),
+    "wrong-concentrator": Meaning(
+        ERROR, INTRUSION, FAILURE, "An order for another concentrator was sent to this one."
+    ),
+    "last-trust-key": Meaning(
+        WARNING, CONFIGURATION, FAILURE, "A change would have left nobody who may change the trust."
+    ),
+    "unknown-key": Meaning(
+        WARNING, CONFIGURATION, FAILURE, "A change of the trust spoke of a key that is not there."
+    ),
+    "malformed": Meaning(WARNING, INTRUSION, FAILURE, "Something came that is no message of ours."),
+    "oversized": Meaning(WARNING, INTRUSION, FAILURE, "A message was larger than any may be."),
+    "bad-digest": Meaning(ERROR, INTRUSION, FAILURE, "A file was not the one that was ordered."),
+    "bad-package": Meaning(ERROR, INTRUSION, FAILURE, "A package was not what its order said."),
+    "conflicting-duplicate": Meaning(
+        ERROR, INTRUSION, FAILURE, "Two different orders had the same id."
+    ),
+}
+
+_EVENTS = {
+    "service-started": Meaning(NOTICE, HOST, SUCCESS, "The head-end was started."),
+    "trust-changed": Meaning(
+        WARNING, CONFIGURATION, SUCCESS, "Who is trusted, and for what, was changed."
+    ),
+    "keys-changed": Meaning(WARNING, CONFIGURATION, SUCCESS, "Keys of meters were changed."),
+    "model-taken": Meaning(NOTICE, CONFIGURATION, SUCCESS, "A model of meter was changed."),
+    "trust-damaged": Meaning(
+        ALERT, HOST, FAILURE, "The trust store is damaged; the concentrator trusts nobody."
+    ),
+    "clock-set": Meaning(WARNING, CONFIGURATION, SUCCESS, "The clock was set by a large step."),
+    "ledger-cut": Meaning(ALERT, HOST, FAILURE, "Records on the flash were lost or changed."),
+    "storage-low": Meaning(WARNING, HOST, UNKNOWN, "The flash is nearly full."),
+    "stranger": Meaning(WARNING, HOST, UNKNOWN, "A meter that nobody ordered is on the network."),
+    "reports-dropped": Meaning(ALERT, HOST, FAILURE, "Reports of a concentrator are lost."),
+    "reports-lost": Meaning(ALERT, HOST, FAILURE, "Reports are not in the head-end's database."),
+    "audit-trail-cut": Meaning(
+        ALERT, INTRUSION, FAILURE, "The audit trail of a concentrator is not the one it was."
+    ),
+    "unknown-report": Meaning(
+        WARNING, INTRUSION, UNKNOWN, "A concentrator told of an order that is not known here."
+    ),
+    "late-report": Meaning(NOTICE, HOST, UNKNOWN, "A concentrator told of a job that is over."),
+    "malformed": Meaning(WARNING, INTRUSION, FAILURE, "Something came that is no message of ours."),
+}
+
+
+def meaning(event: SecurityEvent) -> Meaning:
+    if event.name == "refused" and event.reason in _REFUSALS:
+        return _REFUSALS[event.reason]
+    if event.name in _EVENTS:
+        return _EVENTS[event.name]
+    return Meaning(NOTICE, HOST, UNKNOWN, "Something worth a note happened.")
