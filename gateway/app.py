@@ -29,6 +29,7 @@ from gateway.meters.strangers import Strangers
 from gateway.meters.survey import Survey
 from gateway.meters.upkeep import Upkeep
 from gateway.status import Status
+from gateway.uplink.past import Past
 from gateway.uplink.session import Session
 from gateway.version import VERSION
 from gateway.work.worker import Worker
@@ -137,6 +138,7 @@ class Gateway:
             status=status,
             concentrator=settings.concentrator,
             signers=settings.signers,
+            past=Past(self._folder, self._counters, self._ledger),
             heartbeat=self._liveness.task("session", SESSION_STUCK_MS),
         )
         self._worker = Worker(reach, self._queue, self._session.files, self._attempt_ms)

@@ -17,6 +17,7 @@ pause   | job id, key id, whether paused
 trust   | number, text
 keys    | number, text
 model   | name, number, text
+older   | text: the HES knows of more than is here, the data folder is an old copy
 clock   | date before, date after: by a signed time
 done    | job id, serial, attempt, outcome, reason, path
 local   | of a technician at the board's port, by his system title: "in", title; "refused", title;
@@ -34,7 +35,7 @@ from __future__ import annotations
 
 import hashlib
 
-from gateway.journal import Journal, segment_of
+from gateway.journal import Journal, beginning_of, segment_of
 from hal.rt import cbor, log
 
 TYPE_CHECKING = False
@@ -55,7 +56,7 @@ class AuditBroken(Exception):
 
 
 class Audit:
-    """`size`: bytes the trail may take. Never raises OSError but in sync().
+    """`size`: bytes the trail may take. Never raises OSError but in sync() and hash_of().
 
     Each record reaches the flash in the ledger first, with what it tells of, so one sync serves
     both: draft() gives what the ledger is to carry, adopt() says that it is durable there. The
@@ -121,6 +122,21 @@ class Audit:
     def sync(self) -> None:
         """All records are durable in the trail's own file. Not while it is `behind`."""
         self._journal.commit()
+
+    def hash_of(self, number: int) -> bytes | None:
+        """The hash of the record with this number; None where it cannot be told (any more)."""
+        if number == self.records:
+            return self.head
+        begins = [one for one in self._starts if self._starts[one][0] <= number + 1]
+        if self.behind or not begins or not 0 < number < self.records:
+            return None
+        self._journal.commit()
+        for _, record in self._journal.records(beginning_of(max(begins))):
+            found: list[Any] = cbor.decode(record)
+            if found[0] == number + 1:
+                previous: bytes = found[1]
+                return previous
+        return None
 
     def _add(self, number: int, record: bytes) -> None:
         if not self.behind:

@@ -62,6 +62,11 @@ def segment_of(position: int) -> int:
     return position >> _OFFSET_BITS
 
 
+def beginning_of(segment: int) -> int:
+    """Where records() begins to read it."""
+    return segment << _OFFSET_BITS
+
+
 class Recovery:
     """What recovery found: `records` good ones, `cut` bytes not readable, `notes` one line each for
     the log. `damaged`: records that were durable once are lost, by more than a power cut.

@@ -35,6 +35,8 @@ time   | signed  | envelope.py over SignedTime, by a key trusted for orders: the
        |         | hello, for a clock that is unset or further off.
 trust  | signed  | envelope.py over TrustChange (trust.py), by a key trusted for trust.
 keys   | signed  | envelope.py over KeyChange (key_change.py), by a key trusted for keys.
+memory | Memory  | The answer to hello: what the HES remembers of this data folder. Where that is
+       |         | more than is here, the folder is an old copy.
 model  | signed  | envelope.py over Model (model.py), by a key trusted for packages: it is for
        |         | any concentrator, and one takes it only with a higher number than it has.
 
@@ -96,6 +98,7 @@ DOWN_TOPICS = (
     "keys",
     "ask",
     "model",
+    "memory",
 )
 
 _NONCE = octets(16, 16)
@@ -306,3 +309,15 @@ class SignedTime(Message):
     concentrator: str = field(_CONCENTRATOR)
     nonce: bytes = field(_NONCE)
     time: int = field(uint(UINT32, 1))
+
+
+@message("memory")
+class Memory(Message):
+    """Down. What the HES remembers of the hellos before this one, not lowered by it: the most
+    `starts` and `used`, and the last `records` with their `head`. 0: of none.
+    """
+
+    starts: int = field(_COUNT)
+    used: int = field(uint())
+    records: int = field(uint())
+    head: bytes = field(DIGEST)

@@ -57,6 +57,7 @@ HALF = 1 << 31
 SKIP = 1 << 16
 # Skipped where the journal is gone altogether: more than strides and reading take in twenty years.
 LOST = 1 << 28
+MOST_USED = 0xFFFFFFFFFFFFFFFF
 _OF_KEY, _RAISED, _SPENT, _USED = 0, 1, 2, 3  # no serial begins so
 
 
@@ -81,6 +82,7 @@ class Counters:
         self._journal = Journal(storage, JOURNAL, JOURNAL_SIZE)
         self._random = random
         self.used = 0
+        self._left_out = 0  # not yet in `used`
         self._reserved: dict[str, int] = {}  # serial -> first number not reserved
         self._next: dict[str, int] = {}  # serial -> next number, below the reserved end
         self._key: dict[str, int] = {}  # serial -> the key they are of
@@ -121,12 +123,13 @@ class Counters:
                 % (serial, value, number, MAX_JUMP)
             )
         self._raised[serial] = since, raised
-        self.used += value - number
+        self._left_out += value - number
         self._next[serial] = value
 
-    def skip(self, count: int) -> None:
-        """Leave out so many numbers of every meter, also of those that come later. Durable when it
-        returns; OSError of the storage."""
+    def skip(self, count: int, used: int = 0) -> None:
+        """Leave out so many numbers of every meter, also of those that come later; at least `used`
+        were used. Durable when it returns; OSError of the storage."""
+        self.used = max(self.used, min(used, MOST_USED))
         self._floor = min(self._floor + count, LAST + 1)
         for numbers in (self._reserved, self._next):
             for serial in list(numbers):
@@ -186,11 +189,11 @@ class Counters:
 
     def _reserve(self, serial: str, number: int) -> None:
         end = min(number + BLOCK, LAST + 1)
-        used = self.used + end - number
+        used = self.used + self._left_out + end - number
         self._journal.append(self._of_meter(serial, end))
         self._journal.append(_used(used))
         self._journal.commit()
-        self._reserved[serial], self.used = end, used
+        self._reserved[serial], self.used, self._left_out = end, used, 0
         if self._journal.full():
             self._journal.rewrite(self._records())
 

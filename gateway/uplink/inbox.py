@@ -1,7 +1,8 @@
 """What comes from the HES: each message to whom it is for. Bad ones are refused, which is reported
 and on record, and change nothing.
 
-While the clock is unset nothing but the time is taken. Setting it brings a hello, and that brings
+While the clock is unset nothing but the time is taken, and what the HES remembers of us: no meter
+may be spoken to with counters that it knows to be used. Setting it brings a hello, and that brings
 the other messages again.
 """
 
@@ -29,11 +30,13 @@ if TYPE_CHECKING:
     from gateway.kept_clock import KeptClock
     from gateway.meters.inventory import Inventory
     from gateway.uplink.outbox import Outbox
+    from gateway.uplink.past import Past
     from gateway.uplink.provision import Provision
     from gateway.uplink.trust import TrustStore
     from hal.ports import Crypto, Message
 
 _WHERE = "uplink"
+_TIMELESS = ("time", "memory")  # taken while the clock is unset
 _OVERSIZED = "oversized/"  # before the topic of what the line did not take in for its size
 
 
@@ -56,6 +59,7 @@ class Inbox:
         forecast: Callable[[Job], tuple[str, str]],
         hello_soon: Callable[[], None],
         meters_asked: Callable[[str], None],
+        past: Past | None = None,
     ) -> None:
         self._concentrator = concentrator
         self._prefix = messages.topic(concentrator, "")
@@ -84,6 +88,8 @@ class Inbox:
             "keys": self._take_keys,
             "model": self._take_model,
         }
+        if past is not None:
+            self._takers["memory"] = past.take
 
     def nonce(self) -> bytes:
         """For the hello that is sent now: a signed time answers it."""
@@ -102,7 +108,7 @@ class Inbox:
             try:
                 if oversized or len(message.payload) > MAX_MESSAGE:
                     raise Refused("oversized", "at most %d octets" % MAX_MESSAGE)
-                if name == "time" or not self._dateless(name):
+                if name in _TIMELESS or not self._dateless(name):
                     self._takers[name](message.payload)
             except Refused as refused:
                 self._refused(name, message.payload, refused)

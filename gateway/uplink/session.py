@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from gateway.jobs.queue import Queue
     from gateway.kept_clock import KeptClock
     from gateway.meters.inventory import Inventory
+    from gateway.uplink.past import Past
     from hal.ports import Crypto, Storage, Uplink
 
     class Status(Protocol):
@@ -88,6 +89,7 @@ class Session:
         status: Status,
         concentrator: str,
         signers: Sequence[tuple[bytes, bytes]],
+        past: Past | None = None,
         heartbeat: Callable[[], None] | None = None,
     ) -> None:
         self.online = False
@@ -116,7 +118,9 @@ class Session:
             forecast=queue.forecast,
             hello_soon=self._hello_soon,
             meters_asked=self._meters_asked,
+            past=past,
         )
+        self._past = past
         self._progress_pace = ProgressPace(queue, clock)
         self._session = 0
         self._hello_due = 0
@@ -272,6 +276,8 @@ class Session:
 
     def _hello(self) -> Hello:
         jobs = [entry.job.id for entry in self._ledger.open_jobs()]
+        if self._past is not None:
+            self._past.told(self._ledger.trail.records, self._ledger.trail.head)
         return Hello(
             self._session,
             self._clock.unix_time(),
@@ -285,6 +291,8 @@ class Session:
             self._ledger.epoch,
             self._ledger.acknowledged + 1,
             self._ledger.last_number + 1,
+            self._past.starts if self._past is not None else 0,
+            self._past.used if self._past is not None else 0,
         )
 
     def _models_sent(self) -> list[tuple[str, int]]:

@@ -35,6 +35,7 @@ CLASSES: dict[str, Any] = {
     "Ack": messages.Ack,
     "Resend": messages.Resend,
     "Ask": messages.Ask,
+    "Memory": messages.Memory,
     "Time": messages.Time,
     "SignedTime": messages.SignedTime,
     "TrustChange": TrustChange,

@@ -31,11 +31,14 @@ from gateway.contract.meter_keys import Vault
 from gateway.contract.package import Action, Check, Package, Set
 from gateway.contract.reports import Dropped, Event, JobReport, MeterReport, Refusal, Report
 from gateway.contract.trust_change import EVERYTHING, LINE, TrustChange, TrustKey
+from gateway.folder import Folder
 from gateway.jobs.ledger import Ledger
 from gateway.jobs.queue import Queue as JobQueue
 from gateway.kept_clock import KeptClock
+from gateway.meters.counters import Counters
 from gateway.meters.inventory import Inventory
 from gateway.uplink.hes_time import FORCED_S
+from gateway.uplink.past import Past
 from gateway.uplink.session import Session
 from hal.ports import Message
 from hal.rt.queue import Queue
@@ -430,7 +433,12 @@ class World:
             status=self.status,
             concentrator=HERE,
             signers=TRUST,
+            past=self.past(),
         )
+
+    def past(self) -> Past:
+        folder = Folder(self.storage, Vault(self.crypto, BOARD_KEY), lambda: True)
+        return Past(folder, Counters(self.storage, bytes), self.ledger)
 
     async def start(self) -> None:
         self._task = asyncio.create_task(self.session.run())
