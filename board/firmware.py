@@ -58,6 +58,7 @@ def run(
             board_key=board_key(settings, base, random, private, storage),
             watchdog=watchdog,
             local=local_port(settings, base, clock, open_port, random, private),
+            udp=UdpPort.open,
         )
         gateway = Gateway(settings, ports)
     except SettingsError as error:

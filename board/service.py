@@ -112,6 +112,7 @@ def _ports(
         board_key=board_key(settings, str(base), random, private, storage),
         watchdog=watchdog,
         local=local_port(settings, str(base), clock, open_port, random, private),
+        udp=UdpPort.open,
     )
 
 

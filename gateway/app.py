@@ -38,12 +38,15 @@ from hal.rt.group import Group
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Awaitable, Callable
 
     from gateway.contract.job import Job
     from gateway.local.access import LocalAccess, LocalPort
     from gateway.settings import Settings
-    from hal.ports import Clock, Crypto, Modem, Storage, Uplink, Watchdog
+    from gateway.uplink.ntp import Ntp
+    from hal.ports import Clock, Crypto, Datagrams, Modem, Storage, Uplink, Watchdog
+
+    OpenUdp = Callable[[], Awaitable[Datagrams]]
 
 WHERE = "gateway"
 
@@ -59,6 +62,7 @@ SESSION_STUCK_MS = 1800000
 class Ports:
     """What a board provides. modems: [(Modem, how many meters are served over it at once)].
     board_key: 16 or 32 bytes, wraps the meters' keys. watchdog, local: None where there is none.
+    udp: opens a UDP port, for NTP.
     """
 
     __slots__ = (
@@ -68,6 +72,7 @@ class Ports:
         "local",
         "modems",
         "storage",
+        "udp",
         "uplink",
         "watchdog",
     )
@@ -83,6 +88,7 @@ class Ports:
         board_key: bytes,
         watchdog: Watchdog | None = None,
         local: LocalPort | None = None,
+        udp: OpenUdp | None = None,
     ) -> None:
         self.board_key = board_key
         self.clock = clock
@@ -92,6 +98,7 @@ class Ports:
         self.modems = modems
         self.watchdog = watchdog
         self.local = local
+        self.udp = udp
 
 
 class Gateway:
@@ -126,7 +133,6 @@ class Gateway:
         )
         status = Status(self._inventory, self._network)
         self._liveness = Liveness(clock, ports.watchdog, status.summary)
-        self._local = self._local_access(settings, ports, reach, status)
         self._session = Session(
             uplink=ports.uplink,
             clock=clock,
@@ -141,6 +147,8 @@ class Gateway:
             past=Past(self._folder, self._counters, self._ledger),
             heartbeat=self._liveness.task("session", SESSION_STUCK_MS),
         )
+        self._local = self._local_access(settings, ports, reach, status)
+        self._ntp = self._ntp_client(settings, ports)
         self._worker = Worker(reach, self._queue, self._session.files, self._attempt_ms)
         self._settle_folder()
         log.info(
@@ -195,7 +203,20 @@ class Gateway:
             return None
         from gateway.local.assemble import local_access
 
-        return local_access(settings, ports.local, reach, status, self._ledger.note_if_possible)
+        note = self._ledger.note_if_possible
+        times = self._session.inbox.times()
+        return local_access(settings, ports.local, reach, status, note, self._clock, times)
+
+    def _ntp_client(self, settings: Settings, ports: Ports) -> Ntp | None:
+        """As _local_access()."""
+        one = settings.ntp
+        if one is None or ports.udp is None:
+            return None
+        from gateway.uplink.ntp import Ntp
+
+        correct = self._session.inbox.correct_clock
+        clock, crypto = self._clock, ports.crypto
+        return Ntp(ports.udp, one.host, one.port, one.trusted, clock, crypto, correct)
 
     async def run(self) -> None:
         """Until cancelled, then says goodbye to the HES. Raises what a task died of."""
@@ -206,6 +227,8 @@ class Gateway:
         tasks.start(self._session.run())
         if self._local is not None:
             tasks.start(self._local.run())
+        if self._ntp is not None:
+            tasks.start(self._ntp.run())
         tasks.start(self._watch_windows(liveness.task("windows", STUCK_MS)))
         for number in range(self._workers):
             heartbeat = liveness.task("worker %d" % number, self._attempt_ms + STUCK_MS)

@@ -14,6 +14,7 @@
               "url": "uart:plc?baud=115200"},
              {"driver": "udp", "kind": "plc", "group": "[ff03::1]:4059"}, {"driver": "ip"}],
   "local": {"url": "uart:optical", "mode_e": true, "baud": 9600, "key": "local.key"},
+  "ntp": {"host": "192.0.2.1", "port": 123, "trusted": false},
   "paths": {"plc": {"timeout_ms": 6000, "tries": 4}},
   "attempt_s": 900,
   "storage": {"jobs": 64, "ledger_bytes": 4194304, "audit_bytes": 1048576, "free_bytes": 262144},
@@ -30,7 +31,8 @@ nothing on the line is encrypted or proven but the signed orders: for a broker t
 board's key, 32 or 64 hex digits in a file that only its owner may read, wraps the
 meters' keys; it is made if absent, and the HES needs a copy to send new keys. URLs of ports are
 those of hal/rt/port_url.py. With `local` the board serves local access (gateway/local), to whoever
-has the key in its file.
+has the key in its file. With `ntp` the clock is corrected by that server too; an address is better
+than a name, for looking up a name holds everything up on MicroPython.
 """
 
 from __future__ import annotations
@@ -174,6 +176,19 @@ class LocalSettings:
         fields.done()
 
 
+class NtpSettings:
+    """A server of NTP. trusted: it may set a clock that is unset, which else it may only correct,
+    by an hour a day: NTP proves nothing (gateway/uplink/ntp.py)."""
+
+    __slots__ = ("host", "port", "trusted")
+
+    def __init__(self, fields: _Fields) -> None:
+        self.host = fields.text("host", 1, 255)
+        self.port = fields.integer("port", 1, 65535, 123)
+        self.trusted = fields.boolean("trusted", False)
+        fields.done()
+
+
 class PathSettings:
     """How patient a DLMS request is on one kind of path: timeout_ms for each try, tries in all."""
 
@@ -193,7 +208,7 @@ class Settings:
     attempt_s: how long one attempt on a meter may take over all its paths; a path has its share of
     what is left. workers: how many executions are in hand at once; by default as many as all modems
     can serve side by side, and one more for a transfer to all. local: None when the board serves no
-    local access.
+    local access. ntp: None when it asks no server for the time.
     """
 
     __slots__ = (
@@ -204,6 +219,7 @@ class Settings:
         "local",
         "log_level",
         "modems",
+        "ntp",
         "paths",
         "plain",
         "signers",
@@ -227,6 +243,7 @@ class Settings:
         self.local = None
         if fields.has("local"):
             self.local = LocalSettings(fields.object("local"))
+        self.ntp = NtpSettings(fields.object("ntp")) if fields.has("ntp") else None
         self.storage = StorageSettings(fields.object("storage"))
         paths = fields.object("paths")
         # PRIME: an ARQ round takes a second a hop. RF: 250 bytes at 2.4 kbit/s take nearly one too.

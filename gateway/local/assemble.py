@@ -13,8 +13,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any
 
+    from gateway.kept_clock import KeptClock
     from gateway.local.access import LocalPort
-    from gateway.local.objects import Status
+    from gateway.local.objects import Status, Times
     from gateway.meters.reach import Reach
     from gateway.settings import Settings
 
@@ -28,6 +29,8 @@ def local_access(
     reach: Reach,
     status: Status,
     note: Callable[[str, list[Any]], None],
+    clock: KeptClock,
+    times: Times,
 ) -> LocalAccess:
     """note(kind, details) puts a record into the audit trail; it never raises."""
     assert settings.local is not None
@@ -39,7 +42,7 @@ def local_access(
         return reach.counters.next(COUNTER)
 
     server = LocalServer(
-        Objects(settings.concentrator, status, reach.clock),
+        Objects(settings.concentrator, status, clock, times),
         keys,
         reach.crypto,
         reach.clock,

@@ -1,8 +1,8 @@
 """The concentrator as a DLMS server, sans-IO: one APDU in, one out.
 
 Nobody does anything here without an association by HLS with GMAC (mechanism 5) and the local key;
-all after it is ciphered by service. It offers GET, and the ACTION that ends the authentication;
-answers are short enough for one APDU.
+all after it is ciphered by service. It offers GET, SET of the clock, and the ACTION that ends the
+authentication; answers are short enough for one APDU.
 
 Whoever guesses keys is slowed down: after a few refusals in a row AARQs are refused unread for a
 second, then two, up to a quarter of an hour. A right key takes that back.
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from hal.ports import Clock, Crypto
 
 MAX_PDU = 1024
-CONFORMANCE = acse.GET | acse.ACTION
+CONFORMANCE = acse.GET | acse.SET | acse.ACTION
 REPLY_TO_HLS = 1  # method of the association
 FREE_REFUSALS = 3
 FIRST_LOCK_MS = 1000
@@ -223,6 +223,13 @@ class LocalServer:
         if isinstance(request, apdu.GetRequest) and request.selection is None:
             result, value = self._objects.get(request.class_id, request.obis, request.attribute)
             return apdu.GetResponse(request.invoke, result, value).encode()
+        if isinstance(request, apdu.SetRequest) and request.selection is None:
+            result = self._objects.set(
+                request.class_id, request.obis, request.attribute, request.data
+            )
+            what = [hexed(request.obis), result]
+            self._note("local", ["set", session.ciphering.peer_title.hex()] + what)
+            return apdu.SetResponse(request.invoke, result).encode()
         return exception(UNKNOWN, NOT_SUPPORTED)
 
 

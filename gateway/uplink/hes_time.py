@@ -27,6 +27,8 @@ DEVIATION_S = 30  # of the clock, before it is set (STG-DC TimeDev)
 FORCED_S = 3600  # of all plain corrections in a day; further steps are signed (TimeDevOver)
 DAY_MS = 86_400_000
 ANSWER_MS = 120_000  # how long after the hello its answer counts
+CARRIED_MS = 3_600_000  # the same, where a technician carries it to the local port
+LINE, LOCAL = "line", "local"
 _WHERE = "uplink"
 
 
@@ -46,17 +48,17 @@ class HesTime:
         self._clock = clock
         self._crypto = crypto
         self._ledger = ledger
-        self._nonce = b""
+        self._asked: dict[str, tuple[bytes, int]] = {}  # LINE, LOCAL: nonce, until which ticks
         self._answered = b""  # the nonce of the last answer taken
-        self._asked = 0  # ticks
         self._moved = 0  # seconds, by plain corrections since `_day` began
         self._day = clock.ticks_ms()
 
-    def nonce(self) -> bytes:
-        """A new one, 16 octets, for the hello that is sent now."""
-        self._nonce = self._crypto.random(16)
-        self._asked = self._clock.ticks_ms()
-        return self._nonce
+    def nonce(self, where: str = LINE) -> bytes:
+        """A new one, 16 octets: for the hello that is sent now, or for the technician who asks."""
+        nonce = self._crypto.random(16)
+        patience = ANSWER_MS if where == LINE else CARRIED_MS
+        self._asked[where] = (nonce, self._clock.ticks_ms() + patience)
+        return nonce
 
     def take(self, payload: bytes, sealed: bool = False) -> None:
         """`sealed`: it came inside a message of the HES's session. Refused: `unsigned-time`,
@@ -68,17 +70,21 @@ class HesTime:
         else:
             self.correct(Time.decode(payload).time, sealed)
 
-    def correct(self, date: int, vouched: bool, source: str = "the HES's") -> None:
+    def correct(
+        self, date: int, vouched: bool, source: str = "the HES's", confirms: bool = True
+    ) -> None:
         """By a date that is not signed. `vouched`: who says it has proven himself, and may set a
-        clock that is unset. `source` is for the log. Refused `unsigned-time`."""
+        clock that is unset. `source` is for the log. `confirms`: the floor may follow. Refused
+        `unsigned-time`."""
         here, now = self._clock.unix_time(), self._clock.ticks_ms()
         if here == 0 and vouched and date >= self._clock.floor:
-            self._set(date, source)
+            self._set(date, source, confirms)
             self._ledger.note_if_possible("clock", [here, date])
             return
         deviation = abs(date - here)
         if deviation <= DEVIATION_S:
-            self._clock.confirm()
+            if confirms:
+                self._clock.confirm()
             return
         if now - self._day >= DAY_MS:
             self._day, self._moved = now, 0
@@ -89,7 +95,7 @@ class HesTime:
                 % (here, date, FORCED_S, self._clock.floor),
             )
         self._moved += deviation
-        self._set(date, source)
+        self._set(date, source, confirms)
 
     def _take_signed(self, message: SignedTime) -> None:
         if message.concentrator != self._concentrator:
@@ -99,10 +105,11 @@ class HesTime:
             )
         if message.nonce == self._answered:
             return  # the line brought it twice
-        late = self._clock.ticks_ms() - self._asked > ANSWER_MS
-        if message.nonce != self._nonce or late:
+        now = self._clock.ticks_ms()
+        open_ = [n for n, until in self._asked.values() if now <= until]
+        if message.nonce not in open_:
             raise Refused("stale-time", "it answers another hello, or comes too late")
-        self._nonce, self._answered = b"", message.nonce
+        self._asked, self._answered = {}, message.nonce
         here = self._clock.unix_time()
         deviation = abs(message.time - here)
         if deviation <= DEVIATION_S:
@@ -110,12 +117,13 @@ class HesTime:
             return
         self._moved = 0
         self._clock.lower(message.time)
-        self._set(message.time, "the HES's")
+        self._set(message.time, "the HES's", True)
         self._ledger.note_if_possible("clock", [here, message.time])
         if here and deviation > FORCED_S:
             self._ledger.event("clock-set", "from %d to %d" % (here, message.time))
 
-    def _set(self, date: int, source: str) -> None:
+    def _set(self, date: int, source: str, confirms: bool) -> None:
         self._clock.set_unix_time(date)
-        self._clock.confirm()
+        if confirms:
+            self._clock.confirm()
         log.info(_WHERE, "clock set to %s" % source)

@@ -16,7 +16,7 @@ from gateway.contract.refused import Refused
 from gateway.contract.signed_model import proven
 from gateway.contract.trust_change import KEYS, ORDERS, PACKAGES
 from gateway.meters.line_fields import InventoryError
-from gateway.uplink.hes_time import HesTime
+from gateway.uplink.hes_time import LOCAL, HesTime
 from gateway.uplink.orders import Orders
 from gateway.uplink.trust import check_address
 from hal.rt import log
@@ -82,7 +82,7 @@ class Inbox:
             "chunk": self._chunk,
             "ack": self._ack,
             "resend": self._resend,
-            "time": self._take_time,
+            "time": self.take_time,
             "ask": self._ask,
             "trust": self._take_trust,
             "keys": self._take_keys,
@@ -147,7 +147,19 @@ class Inbox:
     def _ask(self, payload: bytes) -> None:
         self._meters_asked(Ask.decode(payload).after)
 
-    def _take_time(self, payload: bytes) -> None:
+    def correct_clock(self, date: int, vouched: bool, source: str, confirms: bool) -> None:
+        """By somebody else than the HES; as HesTime.correct()."""
+        unset = self._clock.unix_time() == 0
+        self.time.correct(date, vouched, source, confirms)
+        if unset:
+            self._hello_soon()
+
+    def times(self) -> LocalTimes:
+        """What the local port may do to the clock."""
+        return LocalTimes(self)
+
+    def take_time(self, payload: bytes) -> None:
+        """As HesTime.take()."""
         unset = self._clock.unix_time() == 0
         self.time.take(payload)
         if unset and self._clock.unix_time():
@@ -189,3 +201,19 @@ class Inbox:
         self._ledger.event("model-taken", what)
         self._provision.model_taken()
         self._hello_soon()
+
+
+class LocalTimes:
+    """The clock for a technician, who has proven himself: as gateway/local/objects.py needs it."""
+
+    def __init__(self, inbox: Inbox) -> None:
+        self._inbox = inbox
+
+    def nonce(self) -> bytes:
+        return self._inbox.time.nonce(LOCAL)
+
+    def date(self, seconds: int) -> None:
+        self._inbox.correct_clock(seconds, True, "a technician's", True)
+
+    def signed(self, payload: bytes) -> None:
+        self._inbox.take_time(payload)

@@ -10,7 +10,8 @@ import errno
 from hal.micropython.rtc import Lent, date
 from hal.ports import PortError
 from hal.rt import tls_words
-from hal.rt.certificate import Certificate, day_text
+from hal.rt.calendar import day_text
+from hal.rt.certificate import Certificate
 from hal.rt.der import DerError
 from hal.rt.tls_files import content
 

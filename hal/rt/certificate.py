@@ -6,6 +6,7 @@ from __future__ import annotations
 import binascii
 
 from hal.rt import der
+from hal.rt.calendar import days_to
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -75,23 +76,6 @@ def pem(raw: bytes, label: str = CERTIFICATE) -> bytes:
     return (_BEGIN % label).encode() + b"\n" + body + (_END % label).encode() + b"\n"
 
 
-def day_text(seconds: int) -> str:
-    """Such as 2026-11-30, in UTC; of any year."""
-    # Civil from days: the year begins in March, so that the leap day is its last.
-    days = seconds // 86400 + 719468
-    era, day_of_era = days // 146097, days % 146097
-    leap = day_of_era // 1460 - day_of_era // 36524 + day_of_era // 146096
-    year_of_era = (day_of_era - leap) // 365
-    day = day_of_era - (365 * year_of_era + year_of_era // 4 - year_of_era // 100)
-    month = (5 * day + 2) // 153
-    year = era * 400 + year_of_era + (month >= 10)
-    return "%04d-%02d-%02d" % (
-        year,
-        month + 3 if month < 10 else month - 9,
-        day - (153 * month + 2) // 5 + 1,
-    )
-
-
 def _name(raw: bytes) -> str:
     for _, _, relative in der.elements(raw):
         for _, _, pair in der.elements(relative, der.SET):
@@ -110,8 +94,5 @@ def _date(tag: int, text: bytes) -> int:
     if not good or [c for c in digits if not 48 <= c <= 57]:
         raise der.DerError("certificate: no date")
     year, month, day = int(digits[:4]), int(digits[4:6]), int(digits[6:8])
-    if month < 3:
-        year, month = year - 1, month + 12
-    days = 365 * year + year // 4 - year // 100 + year // 400 + (153 * (month - 3) + 2) // 5 + day
     clock = int(digits[8:10]) * 3600 + int(digits[10:12]) * 60 + int(digits[12:14])
-    return (days - 719469) * 86400 + clock
+    return days_to(year, month, day) * 86400 + clock

@@ -4,7 +4,8 @@ neither for a wrong authority."""
 
 from __future__ import annotations
 
-from hal.rt.certificate import Certificate, day_text
+from hal.rt.calendar import day_text
+from hal.rt.certificate import Certificate
 from hal.rt.der import DerError
 
 TYPE_CHECKING = False

@@ -18,6 +18,7 @@ from hal.cpython.crypto import SystemCrypto
 from hal.modem.udp import Udp
 from hal.modem.wrapper import wrap
 from hal.sim.clock import ManualClock
+from tests.portable.local.support import Times, kept
 from tests.portable.local.test_server import AK, EK, OURS, THEIRS, Status
 from tests.portable.modem.test_udp import Air
 
@@ -51,7 +52,7 @@ def server_with(counters: dict[bytes, int]) -> LocalServer:
         return counters[OURS]
 
     clock = ManualClock(1800000000)
-    objects = Objects("street-1", Status(), clock)
+    objects = Objects("street-1", Status(), kept(clock), Times())
     keys = Keys(OURS, EK, AK)
     return LocalServer(objects, keys, SystemCrypto(), clock, next_counter, lambda *_: None)
 

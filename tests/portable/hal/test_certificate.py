@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from hal.rt import certificate, der
-from hal.rt.certificate import Certificate, day_text
+from hal.rt.calendar import day_text
+from hal.rt.certificate import Certificate
 from hal.rt.tls_words import ANY_TIME, chain_fault
 
 EC_PUBLIC = certificate.EC_P256

@@ -19,6 +19,7 @@ from gateway.meters.reach import Reach
 from hal.rt import log
 from hal.sim.clock import ManualClock
 from hal.sim.storage import MemoryStorage
+from tests.portable.local.support import Times, kept
 from tests.portable.local.test_server import AK, EK, OURS, THEIRS, Bench, Status
 from tests.portable.support import run
 from tests.portable.uplink.support import crypto
@@ -276,6 +277,8 @@ def assembled(settings, clock, storage, port=None, records=None):
         reach,
         Status(),
         lambda kind, details: records.append([kind] + details),
+        kept(ManualClock()),
+        Times(),
     )
 
 

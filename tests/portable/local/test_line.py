@@ -24,6 +24,7 @@ from hal.ports import Capabilities, NoRoute, Quality, Rx, TooLong, TxDone
 from hal.rt import log
 from hal.sim.clock import ManualClock
 from hal.sim.storage import MemoryStorage
+from tests.portable.local.support import Times, kept
 from tests.portable.support import run
 from tests.portable.uplink.support import crypto
 
@@ -151,7 +152,7 @@ class Scene:
         self.network.add(modem, 1)
         self._counters = {OURS: 0, THEIRS: 0}
         self.server = LocalServer(
-            Objects("street-1", self.status, self.clock),
+            Objects("street-1", self.status, kept(self.clock), Times()),
             Keys(OURS, EK, AK),
             crypto(),
             self.clock,

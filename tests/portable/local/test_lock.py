@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from gateway.dlms.data import obis
-from gateway.dlms.errors import ActionRefused, AssociationRefused, NotSupported
+from gateway.dlms.errors import AccessRefused, ActionRefused, AssociationRefused
 from gateway.local.server import FIRST_LOCK_MS, LONGEST_LOCK_MS
 from tests.portable.local.test_server import Bench, refused
 from tests.portable.support import run
@@ -47,7 +47,7 @@ def test_what_a_technician_may_not_ask_for_is_refused_by_its_kind():
         bench = Bench()
         client = bench.client()
         await client.associate()
-        await refused(NotSupported, client.set(8, obis.parse("0.0.1.0.0.255"), 2, b"\0"))
+        await refused(AccessRefused, client.set(8, obis.parse("0.0.1.0.0.255"), 1, b"\0"))
         error = await refused(
             ActionRefused, client.action(8, obis.parse("0.0.1.0.0.255"), 1, b"\x0f\0")
         )

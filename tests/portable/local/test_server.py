@@ -13,6 +13,7 @@ from gateway.local.objects import Objects
 from gateway.local.server import FREE_REFUSALS, LocalServer
 from hal.rt.hexed import hexed
 from hal.sim.clock import ManualClock
+from tests.portable.local.support import NONCE, Times, kept
 from tests.portable.support import raises, random_bytes, run
 from tests.portable.uplink.support import crypto
 
@@ -38,11 +39,12 @@ class Bench:
 
     def __init__(self):
         self.clock = ManualClock(1800000000)
+        self.times = Times()
         self.records = []
         self.sent = []
         self._counters = {}
         self.server = LocalServer(
-            Objects("street-1", Status(), self.clock),
+            Objects("street-1", Status(), kept(self.clock), self.times),
             Keys(OURS, EK, AK),
             crypto(),
             self.clock,
@@ -100,7 +102,7 @@ def test_a_technician_sees_the_concentrator():
         _, date = await bench.get(client, 8, "0.0.1.0.0.255", 2)
         assert date == bytes.fromhex("07eb010fff08000000000000")  # 2027-01-15 08:00:00 UTC
         _, rows = await bench.get(client, 15, "0.0.40.0.0.255", 2)
-        assert len(rows) == 6
+        assert len(rows) == 7
         await client.release()
         assert not bench.server.proven(1)
 
@@ -237,7 +239,7 @@ def test_what_is_served_before_and_after_the_proof():
     for request, before, after in (
         (apdu.GetRequest(0x41, 8, clock, 3), not_allowed, "c401410103"),
         (apdu.GetRequest(0x41, 8, clock, 2, (2, b"\x00")), not_allowed, unsupported),
-        (apdu.SetRequest(0x41, 8, clock, 2, None, b"\x00"), not_allowed, unsupported),
+        (apdu.SetRequest(0x41, 8, clock, 2, None, b"\x00"), not_allowed, "c501410c"),
         (apdu.ActionRequest(0x41, 8, clock, 1, b"\x00"), not_allowed, denied),
         (apdu.ActionRequest(0x41, 15, association, 2, b"\x00"), not_allowed, denied),
         (apdu.ActionRequest(0x41, 15, association, 1, b"\x00"), "c70141fa00", denied),
@@ -347,3 +349,82 @@ def test_the_gateway_header():
         "e60000c0",
     ):
         raises(ProtocolError, header.decode, bytes.fromhex(bad))
+
+
+def test_a_technician_sets_the_clock():
+    async def play():
+        bench = Bench()
+        client = bench.client()
+        await client.associate()
+        at = obis.parse("0.0.1.0.0.255")
+        for date, seconds in (
+            ("07eb010f05080000000000 00", 1800000000),
+            ("07eb010fff080000ff000000", 1800000000),
+            ("07eb010f0509000000ffc400", 1800000000),  # an hour ahead of UTC: deviation -60
+            ("07eb010f0507000000003c00", 1800000000),
+        ):
+            raw = bytes.fromhex(date.replace(" ", ""))
+            await client.set(8, at, 2, axdr.encode((axdr.OCTET_STRING, raw)))
+            assert bench.times.taken[-1] == seconds, date
+        await client.set(8, at, 2, axdr.encode((axdr.DATE_TIME, raw)))
+        assert bench.records[-1] == ["local", "set", THEIRS.hex(), at.hex(), 0]
+        count = len(bench.times.taken)
+        for data in (
+            (axdr.OCTET_STRING, bytes.fromhex("07eb010f0508000000800000")),  # no deviation
+            (axdr.OCTET_STRING, bytes.fromhex("ffff010f0508000000000000")),
+            (axdr.OCTET_STRING, bytes.fromhex("07ebff0f0508000000000000")),
+            (axdr.OCTET_STRING, bytes.fromhex("07eb010f0518000000000000")),
+            (axdr.OCTET_STRING, bytes(11)),
+            (axdr.UNSIGNED, 1),
+        ):
+            error = await refused(AccessRefused, client.set(8, at, 2, axdr.encode(data)))
+            assert "type-unmatched" in str(error), error
+        bench.times.refuses = True
+        good = axdr.encode((axdr.OCTET_STRING, raw))
+        error = await refused(AccessRefused, client.set(8, at, 2, good))
+        assert "read-write-denied" in str(error) and len(bench.times.taken) == count
+        assert bench.records[-1][-1] == 3
+
+    run(play())
+
+
+def test_nothing_else_can_be_written():
+    async def play():
+        bench = Bench()
+        client = bench.client()
+        await client.associate()
+        data = axdr.encode((axdr.OCTET_STRING, bytes(12)))
+        for class_id, name, attribute, result in (
+            (1, "0.0.42.0.0.255", 2, "read-write-denied"),
+            (8, "0.0.1.0.0.255", 1, "read-write-denied"),
+            (15, "0.0.40.0.0.255", 2, "read-write-denied"),
+            (1, "0.0.96.1.0.255", 2, "object-undefined"),
+            (3, "0.0.1.0.0.255", 2, "object-class-inconsistent"),
+        ):
+            wanted = client.set(class_id, obis.parse(name), attribute, data)
+            assert result in str(await refused(AccessRefused, wanted)), name
+        assert bench.times.taken == []
+
+    run(play())
+
+
+def test_a_signed_time_is_carried_to_the_local_port():
+    async def play():
+        bench = Bench()
+        client = bench.client()
+        await client.associate()
+        at = obis.parse("0.0.96.52.0.255")
+        assert await bench.get(client, 1, "0.0.96.52.0.255", 2) == (axdr.OCTET_STRING, NONCE)
+        await client.set(1, at, 2, axdr.encode((axdr.OCTET_STRING, b"signed")))
+        assert bench.times.taken == [b"signed"]
+
+    run(play())
+
+
+def test_a_guess_is_shown_as_doubtful():
+    clock = kept(ManualClock())
+    objects = Objects("street-1", Status(), clock, Times())
+    assert objects.get(8, obis.parse("0.0.1.0.0.255"), 2)[1][-1] == 1  # invalid
+    clock.guess(1800000000)
+    _, value = objects.get(8, obis.parse("0.0.1.0.0.255"), 2)
+    assert value == b"\x09\x0c" + bytes.fromhex("07eb010fff08000000000002")

@@ -40,9 +40,11 @@ class Recorded(World):
             self.told.append((at, name, timeout_ms, len(message.payload)))
             await publish(message, timeout_ms)
 
-        async def connected(will: Message | None, topics: list[str], timeout_ms: int) -> None:
+        async def connected(
+            will: Message | None, topics: list[str], timeout_ms: int, bounds: tuple[int, int]
+        ) -> None:
             self.connecting.append(timeout_ms)
-            await connect(will, topics, timeout_ms)
+            await connect(will, topics, timeout_ms, bounds)
 
         self.line.publish = recorded  # type: ignore[method-assign]
         self.line.connect = connected  # type: ignore[method-assign]

@@ -15,6 +15,7 @@ from gateway.local.objects import Objects
 from gateway.local.server import LocalServer
 from hal.cpython.crypto import SystemCrypto
 from hal.sim.clock import ManualClock
+from tests.portable.local.support import Times, kept
 from tests.portable.local.test_server import AK, EK, OURS, THEIRS, Status
 from tools.dlms.__main__ import main
 from tools.dlms.via import LocalKey, ViaLink
@@ -46,7 +47,7 @@ class Concentrator:
     def __init__(self, last: int) -> None:
         self._last = last
         self._server = LocalServer(
-            Objects("street-1", Status(), ManualClock()),
+            Objects("street-1", Status(), kept(ManualClock()), Times()),
             Keys(THEIRS, EK, AK),
             SystemCrypto(),
             ManualClock(),

@@ -16,6 +16,7 @@ from tools.hes.cli import (
     monitoring,
     security,
     serve,
+    signed_time,
     submit,
 )
 from tools.hes.cli.arguments import add_key
@@ -95,6 +96,7 @@ def _parser() -> argparse.ArgumentParser:
     jobs.add_parsers(commands)
     security.add_parsers(commands, add_key)
     models.add_parsers(commands)
+    signed_time.add_parser(commands, add_key)
     meters.add_parser(commands)
     listing.add_parser(commands)
     monitoring.add_parsers(commands)
