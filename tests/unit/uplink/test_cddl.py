@@ -6,9 +6,21 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from cddl_verifier import Validator
 from pycddl import Schema, ValidationError
 
 import gateway.contract.messages
+from gateway.contract.edhoc.claim import encoded
+from gateway.contract.edhoc.credential import Credential
+from gateway.contract.edhoc.frames import (
+    SIGN_KEY,
+    WrongSuite,
+    error_message,
+    framed_1,
+    framed_3,
+)
+from gateway.contract.edhoc.initiator import Initiator
+from gateway.contract.edhoc.responder import Responder
 from gateway.contract.job import Canary, State
 from gateway.contract.key_change import KeyChange
 from gateway.contract.kinds import COMPARE, IMAGE
@@ -29,11 +41,14 @@ from gateway.contract.messages import (
 )
 from gateway.contract.messages import State as Birth
 from gateway.contract.model import Model
+from gateway.contract.refused import Refused
+from gateway.contract.sealed import Sealer
 from gateway.contract.trust_change import TrustChange
 from gateway.contract.window import Daily
 from hal.rt import cbor
 from tests.portable.uplink.support import (
     configure_job,
+    crypto,
     every_message,
     package,
     read_job,
@@ -97,6 +112,50 @@ def test_the_rule_takes_nothing_else(message: Any) -> None:
             rule.validate_cbor(cbor.encode(bad))
     with pytest.raises(ValidationError):
         rule.validate_cbor(cbor.encode(fields + [0]))
+
+
+def test_sealed_messages() -> None:
+    rule, header = schema("sealed"), schema("sealed-header")
+    validator = Validator("whole = sealed\n" + TEXT)
+    for number in (0, 255, 65535, 1 << 24):
+        sealer = Sealer(crypto(), bytes(16), bytes(12), b"\x00\x01\x02\x03")
+        sealer.number = number
+        sealed = sealer.seal("ami/v1/c/ack", Ack(5, 1).encode())
+        rule.validate_cbor(sealed)
+        assert validator.validate(sealed).valid
+        protected = cbor.decode(sealed, (16,)).value[0]
+        header.validate_cbor(protected)
+        with pytest.raises(ValidationError):
+            header.validate_cbor(protected[:1] + b"\x01\x02" + protected[3:])
+        with pytest.raises(ValidationError):
+            rule.validate_cbor(b"\xd1" + sealed[1:])
+
+
+def test_the_handshake() -> None:
+    """Each message as the sequence that it is, and what is inside."""
+    private, public = crypto().ec_generate("P-256")
+    cabinet = Credential("cabinet-7", bytes(8), public)
+    hes = Credential("hes", b"line-1", public)
+    ours = Initiator(crypto(), cabinet, private, b"\x00\x00\x00\x07", [(SIGN_KEY, bytes(64))])
+    theirs = Responder(crypto(), hes, private, b"\x12\x34\x56\x78")
+    message_2 = theirs.message_2(ours.message_1())
+    message_3, session = ours.message_3(message_2, [(hes.kid, public)])
+    assert theirs._schedule is not None
+    of_sequence("handshake-1", 5, framed_1(ours.message_1()))
+    of_sequence("handshake-2", 1, message_2)
+    of_sequence("handshake-3", 2, framed_3(session.sealer.kid, message_3))
+    of_sequence("plaintext-3", 4, theirs._schedule.open_3(message_3[2:]))
+    mac = bytes(8)
+    of_sequence("plaintext-2", 3, b"\x44\x12\x34\x56\x78" + encoded(b"\x46line-1", mac, b""))
+    schema("ccs").validate_cbor(cabinet.ccs())
+    for error in (None, Refused("malformed"), Refused("unknown-signer"), WrongSuite("")):
+        of_sequence("edhoc-error", 2, error_message(error))
+
+
+def of_sequence(rule: str, items: int, octets: bytes) -> None:
+    schema(rule).validate_cbor(bytes([0x80 | items]) + octets)
+    with pytest.raises(ValidationError):
+        schema(rule).validate_cbor(bytes([0x80 | items + 1]) + octets + b"\xf4")
 
 
 def test_jobs() -> None:
