@@ -206,6 +206,11 @@ def test_what_is_not_as_it_should_be_is_said_with_what_to_do(desk: Store, capsys
     assert hints["new"].endswith("ami-hes concentrator add new " + OTHER_SHOWN)
     assert "speaks in plain" in hints["plain"]
 
+    assert main(["list"]) == 0
+    text = capsys.readouterr().out
+    for name in ("silent", "exchanged", "new"):
+        assert "\n" + name in text and "never heard" in text
+    assert "speaks in plain" not in text  # who runs with --plain knows
     text = said(capsys, "show", "exchanged")
     assert "Fingerprint" in text and "another board than the enrolled one knocks" in text
     assert "no concentrator nobody is enrolled" in said(capsys, "show", "nobody", status=1)

@@ -175,8 +175,11 @@ def _places(store: Store) -> list[_Place]:
 
 
 def hints(store: Store) -> list[str]:
-    """Of all concentrators: what is not as it should be, and what to do."""
-    return [hint for place in _places(store) for hint in place.hints()]
+    """Of all concentrators that are enrolled, or knock: what is not as it should be, and what to
+    do.
+    """
+    places = [place for place in _places(store) if place.enrolled or place.knock]
+    return [hint for place in places for hint in place.hints()]
 
 
 def _list(options: argparse.Namespace) -> int:

@@ -11,6 +11,7 @@ from rich.console import Console
 from rich.text import Text
 
 from tools.hes.cli import show
+from tools.hes.cli.concentrator import hints
 from tools.hes.cli.watch import service_problem
 from tools.hes.store.records import Counted
 from tools.hes.store.states import REJECTED
@@ -25,7 +26,8 @@ def add_parser(commands: Any) -> None:
 
 
 def _run(options: argparse.Namespace) -> int:
-    store = Store(options.db).reports
+    everything = Store(options.db)
+    store = everything.reports
     console = Console()
     wide = console.width >= WIDE
     jobs = show.table(
@@ -61,6 +63,10 @@ def _run(options: argparse.Namespace) -> int:
             str(place.jobs_open),
             "%d of %d reachable" % (place.meters_reachable, place.meters_known),
         )
+    heard = [place.id for place in store.concentrators()]
+    for enrolled in everything.enrolment.all():
+        if enrolled.concentrator not in heard:
+            places.add_row(enrolled.concentrator, Text("never heard", "yellow"), *["-"] * 5)
     events = show.table("Last events", "When", "Concentrator", "What")
     for event in reversed(store.events(10)):
         what = Text("%s: %s" % (event.name, event.detail))
@@ -70,6 +76,8 @@ def _run(options: argparse.Namespace) -> int:
             console.print(table)
             if not table.show_edge:
                 console.print()
+    for hint in hints(everything):
+        console.print(hint, markup=False, soft_wrap=True, highlight=False)
     problem = service_problem(store)
     console.print(problem or "`ami-hes serve` is connected to the broker.", markup=False)
     return 0
