@@ -5,7 +5,15 @@ from __future__ import annotations
 import asyncio
 import sys
 
-from board.wiring import board_key, check_uarts, local_port, modems, own_data, uplink
+from board.wiring import (
+    board_key,
+    check_uarts,
+    fingerprint,
+    local_port,
+    modems,
+    own_data,
+    uplink,
+)
 from gateway.app import Gateway, Ports
 from gateway.settings import SettingsError, parse
 from hal.micropython.clock import SystemClock
@@ -24,6 +32,16 @@ if TYPE_CHECKING:
     from typing import Any
 
     from hal.ports import Watchdog
+
+
+def identity(data: str) -> int:
+    """Print the fingerprint by which the HES enrols this concentrator; 2 where it has none yet."""
+    try:
+        print(fingerprint(data, SystemCrypto()))
+    except (SettingsError, OSError) as error:
+        print("gateway: %s: %s" % (data, error), file=sys.stderr)
+        return 2
+    return 0
 
 
 def run(

@@ -10,7 +10,15 @@ from collections.abc import Callable, Mapping
 from contextlib import closing
 from pathlib import Path
 
-from board.wiring import board_key, check_uarts, local_port, modems, own_data, uplink
+from board.wiring import (
+    board_key,
+    check_uarts,
+    fingerprint,
+    local_port,
+    modems,
+    own_data,
+    uplink,
+)
 from gateway.app import Gateway, Ports
 from gateway.settings import Settings, SettingsError, parse
 from gateway.version import VERSION
@@ -52,6 +60,11 @@ def parser(name: str, description: str) -> argparse.ArgumentParser:
         metavar="DEVICE",
         help="feed the kernel's watchdog, e.g. /dev/watchdog, where no systemd does it",
     )
+    parser.add_argument(
+        "--identity",
+        action="store_true",
+        help="print the fingerprint by which the HES enrols this concentrator, and end",
+    )
     return parser
 
 
@@ -74,6 +87,9 @@ def main(
         check_uarts(settings, sorted(uarts))
         if show is not None:
             print(show(settings, uarts), end="")
+            return 0
+        if options.identity:
+            print(fingerprint(str(data), SystemCrypto()))
             return 0
         with closing(own_data(str(data), OwnFolder)):
             watchdog = _watchdog(options.watchdog)

@@ -11,13 +11,15 @@ from board import firmware
 from gateway.version import VERSION
 
 HELP = """\
-usage: micropython -m board.unix [--version] [SETTINGS [FOLDER]]
+usage: micropython -m board.unix [--version | --identity] [SETTINGS [FOLDER]]
 
 The firmware of the concentrator under MicroPython, on this machine.
 
   SETTINGS  a JSON file; gateway/settings.py shows all settings (default: gateway.json here)
   FOLDER    what the gateway keeps: the ledger, packages, invocation counters, and the inventory
             (meters.jsonl, keys.jsonl) that commissioning put there (default: data beside SETTINGS)
+
+With --identity it prints the fingerprint by which the HES enrols this concentrator, and ends.
 """
 
 
@@ -31,12 +33,15 @@ def main(arguments: list[str]) -> int:
     if "--version" in arguments:
         print("gateway", VERSION)
         return 0
+    only_identity = "--identity" in arguments
+    arguments = [argument for argument in arguments if argument != "--identity"]
     if len(arguments) > 2:
         print("gateway: expected SETTINGS and FOLDER at most; --help says more", file=sys.stderr)
         return 2
     path = arguments[0] if arguments else "gateway.json"
     base = path[: path.rfind("/")] if "/" in path else "."
-    return firmware.run("gateway", path, arguments[1] if arguments[1:] else base + "/data", {})
+    data = arguments[1] if arguments[1:] else base + "/data"
+    return firmware.identity(data) if only_identity else firmware.run("gateway", path, data, {})
 
 
 if __name__ == "__main__":

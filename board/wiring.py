@@ -5,9 +5,12 @@ from __future__ import annotations
 import errno
 import os
 
-from gateway.contract.limits import MAX_MESSAGE
+from gateway.contract.identity import shown
+from gateway.contract.limits import MAX_SEALED
 from gateway.folder import NEW_KEY, has_past
 from gateway.settings import SettingsError
+from gateway.uplink.identity import FILE as IDENTITY
+from gateway.uplink.identity import fingerprint_of_file
 from hal.modem.drivers import DRIVERS, LINE, TCP
 from hal.rt import log, port_url
 from hal.rt.tls_files import TlsFiles
@@ -24,7 +27,7 @@ if TYPE_CHECKING:
 
     from gateway.local.access import LocalPort
     from gateway.settings import ModemSettings, Settings
-    from hal.ports import BytePort, Clock, Datagrams, Modem, Storage
+    from hal.ports import BytePort, Clock, Crypto, Datagrams, Modem, Storage
 
     OpenPort = Callable[[str, Clock], Awaitable[BytePort]]
     OpenUdp = Callable[[], Awaitable[Datagrams]]
@@ -120,7 +123,7 @@ def uplink(settings: Settings, folder: str, make: Callable[..., U]) -> U:
         one.username,
         password,
         tls,
-        MAX_MESSAGE,
+        MAX_SEALED,
         one.keepalive_s,
     )
 
@@ -143,6 +146,18 @@ def board_key(
             % (settings.board_key, NEW_KEY)
         )
     return _secret(folder, "board_key", settings.board_key, (32, 64), random, make_private_file)
+
+
+def fingerprint(data: str, crypto: Crypto) -> str:
+    """By which the HES enrols the concentrator that keeps its data in this folder, where another
+    gateway may be running. SettingsError where there is none yet."""
+    try:
+        with open(data + "/" + IDENTITY, "rb") as file:
+            return shown(fingerprint_of_file(file.read(), crypto))
+    except OSError as error:
+        raise SettingsError(
+            "no identity yet in %s: %s. The gateway makes it at its first start" % (data, error)
+        )
 
 
 def local_port(

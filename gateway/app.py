@@ -11,6 +11,7 @@ watchdog is fed no more, which comes to the same.
 from __future__ import annotations
 
 from gateway.audit import Audit
+from gateway.contract.identity import shown
 from gateway.contract.meter_keys import Vault
 from gateway.folder import COUNTERS, Folder
 from gateway.jobs.forecast import Durations
@@ -29,6 +30,7 @@ from gateway.meters.strangers import Strangers
 from gateway.meters.survey import Survey
 from gateway.meters.upkeep import Upkeep
 from gateway.status import Status
+from gateway.uplink.identity import identity_of
 from gateway.uplink.past import Past
 from gateway.uplink.session import Session
 from gateway.version import VERSION
@@ -133,20 +135,7 @@ class Gateway:
         )
         status = Status(self._inventory, self._network)
         self._liveness = Liveness(clock, ports.watchdog, status.summary)
-        self._session = Session(
-            uplink=ports.uplink,
-            clock=clock,
-            crypto=ports.crypto,
-            storage=ports.storage,
-            ledger=self._ledger,
-            queue=self._queue,
-            inventory=self._inventory,
-            status=status,
-            concentrator=settings.concentrator,
-            signers=settings.signers,
-            past=Past(self._folder, self._counters, self._ledger),
-            heartbeat=self._liveness.task("session", SESSION_STUCK_MS),
-        )
+        self._session = self._make_session(settings, ports, status)
         self._local = self._local_access(settings, ports, reach, status)
         self._ntp = self._ntp_client(settings, ports)
         self._worker = Worker(reach, self._queue, self._session.files, self._attempt_ms)
@@ -161,6 +150,28 @@ class Gateway:
                 len(self._inventory),
                 len(self._ledger.jobs()),
             ),
+        )
+
+    def _make_session(self, settings: Settings, ports: Ports, status: Status) -> Session:
+        identity = identity_of(ports.storage, ports.crypto, ports.board_key)
+        log.info(WHERE, "fingerprint %s" % shown(identity.fingerprint))
+        if settings.plain:
+            log.warning(WHERE, "the line is plain: whoever holds the broker reads and forges on it")
+        return Session(
+            uplink=ports.uplink,
+            clock=self._clock,
+            crypto=ports.crypto,
+            storage=ports.storage,
+            ledger=self._ledger,
+            queue=self._queue,
+            inventory=self._inventory,
+            status=status,
+            concentrator=settings.concentrator,
+            signers=settings.signers,
+            hes_keys=settings.hes_keys,
+            identity=None if settings.plain else identity,
+            past=Past(self._folder, self._counters, self._ledger),
+            heartbeat=self._liveness.task("session", SESSION_STUCK_MS),
         )
 
     def _tell_of_losses(self) -> None:

@@ -21,6 +21,7 @@ MAX_DATA = 65535  # octets of one A-XDR value
 
 # of a message
 MAX_MESSAGE = 128 * 1024 - 1  # octets: AWS IoT's limit is 128 KiB
+MAX_SEALED = MAX_MESSAGE + 64  # octets of one that is sealed
 MAX_CHUNK = 16384  # octets of package in one Chunk
 REPORTS_SIZE = 16384  # octets of reports in one message, unless a single one is larger
 MAX_JOBS_IN_HELLO = 4096

@@ -3,6 +3,9 @@ interruption, proven by SHA-256.
 
 Sans-IO: pulls() says which chunks to ask for now, take() receives one. What is on the flash is
 durable up to the size of the part file, so the flash itself remembers how far a pull got.
+
+A chunk proves nothing, on a plain line anybody can send one. One that does not fit is dropped, and
+its place asked for again; only the SHA-256 of the whole judges, and it says no only after TRIES.
 """
 
 from __future__ import annotations
@@ -11,6 +14,7 @@ import hashlib
 
 from gateway.contract.kinds import IMAGE_FILE
 from gateway.contract.messages import Pull
+from hal.rt import log
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -25,6 +29,7 @@ CHUNK = 4096
 WINDOW = 4  # chunks asked for and not here yet
 PATIENCE_MS = 30_000  # without any chunk, before asking again; doubles up to MAX_PATIENCE_MS
 MAX_PATIENCE_MS = 480_000
+TRIES = 3  # whole pulls, before the HES has another file than the job says
 _PREFIX = "package-"
 _PART = ".part"
 
@@ -155,6 +160,8 @@ class _Transfer:
         self._early: dict[int, bytes] = {}
         self._durable = 0
         self._resumed = False
+        self._tries = 0
+        self._told = False  # that chunks of a file of another size come
         self._go_by_the_flash()
         self._patience_ms = PATIENCE_MS
         self._deadline_ms: int | None = None  # when what was asked counts as lost
@@ -189,8 +196,8 @@ class _Transfer:
 
     def take(self, chunk: Chunk, now_ms: int) -> str | None:
         if chunk.total != self._size:
-            self._storage.remove(self._part)
-            return BAD_DIGEST
+            self._tell_other_size(chunk.total)
+            return None
         if chunk.offset not in self._asked or len(chunk.data) != self._chunk_at(chunk.offset):
             return None  # late, twice, or never asked for
         self._asked.remove(chunk.offset)
@@ -204,6 +211,15 @@ class _Transfer:
             self.pause(now_ms)
             self._go_by_the_flash()
             raise
+
+    def _tell_other_size(self, total: int) -> None:
+        if not self._told:
+            self._told = True
+            log.warning(
+                "uplink",
+                "package %s: expected a chunk of a file of %d octets, came one of %d octets"
+                % (self.digest.hex()[:16], self._size, total),
+            )
 
     def _chunk_at(self, offset: int) -> int:
         return min(CHUNK, self._size - offset)
@@ -235,12 +251,11 @@ class _Transfer:
             self._storage.rename(self._part, _name(self.digest))
             return COMPLETE
         self._storage.remove(self._part)
-        if not self._resumed:
-            return BAD_DIGEST
-        # A power cut may have left octets that nobody sent: the flash, not the HES, is at fault.
+        # Of one that was resumed, a power cut may have left octets that nobody sent.
+        self._tries += 0 if self._resumed else 1
         self._resumed = False
         self._durable = 0
-        return None
+        return BAD_DIGEST if self._tries >= TRIES else None
 
     def _sha256(self) -> bytes:
         state = hashlib.sha256()

@@ -75,6 +75,7 @@ class Inbox:
         signers = trust.of(ORDERS)
         self._orders = Orders(concentrator, signers, clock, crypto, ledger, knows, forecast)
         self.time = HesTime(concentrator, signers, clock, crypto, ledger)
+        self._sealed = False  # of the message in hand
         self._takers: dict[str, Callable[[bytes], None]] = {
             "job": self._job,
             "cancel": self._orders.cancel,
@@ -95,13 +96,15 @@ class Inbox:
         """For the hello that is sent now: a signed time answers it."""
         return self.time.nonce()
 
-    def take(self, message: Message) -> None:
-        """Do what a message asks. Nothing raises but faults of ours."""
+    def take(self, message: Message, sealed: bool = False) -> None:
+        """Do what a message asks. `sealed`: it came inside the HES's session. Nothing raises but
+        faults of ours."""
         topic = message.topic
         oversized = topic.startswith(_OVERSIZED)
         if oversized:
             topic = topic[len(_OVERSIZED) :]
         name = topic[len(self._prefix) :]
+        self._sealed = sealed
         if not topic.startswith(self._prefix) or name not in self._takers:
             return
         try:
@@ -161,7 +164,7 @@ class Inbox:
     def take_time(self, payload: bytes) -> None:
         """As HesTime.take()."""
         unset = self._clock.unix_time() == 0
-        self.time.take(payload)
+        self.time.take(payload, self._sealed)
         if unset and self._clock.unix_time():
             self._hello_soon()
 

@@ -31,7 +31,7 @@ class Outbox:
     def connected(self) -> None:
         """A new connection: whatever is not acknowledged is sent anew."""
         self._ends: list[int] = []  # last number of each message in flight
-        self._sent = self._ledger.acknowledged
+        self._sent = self._most = self._ledger.acknowledged
         self._deadline_ms = 0
 
     def batch(self, now_ms: int) -> Reports | None:
@@ -54,6 +54,7 @@ class Outbox:
         if not reports:
             return None
         self._sent = last
+        self._most = max(self._most, last)
         self._ends.append(self._sent)
         return Reports(self._ledger.epoch, reports)
 
@@ -62,15 +63,18 @@ class Outbox:
         self._deadline_ms = now_ms + self._patience_ms
 
     def acknowledged(self, ack: Ack, now_ms: int) -> None:
-        """Ignored: those of another epoch, and of numbers not given out yet."""
+        """Ignored: those of another epoch, and of numbers not given out yet. Of the others, only
+        what was sent over this connection counts as acknowledged. So what the HES had before is
+        sent once more, and nobody can make us forget what it has not."""
         if ack.epoch != self._ledger.epoch or ack.number > self._ledger.last_number:
             return
-        if ack.number > self._ledger.acknowledged:
-            self._ledger.acknowledge(ack.number)
+        number = min(ack.number, self._most)
+        if number > self._ledger.acknowledged:
+            self._ledger.acknowledge(number)
             self._patience_ms = PATIENCE_MS
             self._deadline_ms = now_ms + self._patience_ms
-        self._ends = [end for end in self._ends if end > ack.number]
-        self._sent = max(self._sent, ack.number)
+        self._ends = [end for end in self._ends if end > number]
+        self._sent = max(self._sent, number)
 
     def resend(self, resend: Resend) -> None:
         if resend.epoch == self._ledger.epoch and resend.number <= self._sent:

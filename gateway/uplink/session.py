@@ -3,6 +3,9 @@ ever.
 
 Nothing is lost with a connection: what matters is in the ledger and on the flash, and each
 connection begins by telling the HES where things stand. While there is none, the gateway works on.
+
+Where the line is not plain nothing but `state`, signed, and the handshake (line.py) is sent before
+a session with the HES stands; then all is sealed, both ways, and what came otherwise is dropped.
 """
 
 from __future__ import annotations
@@ -11,8 +14,10 @@ import asyncio
 
 from gateway.contract import messages
 from gateway.contract.limits import MAX_JOBS_IN_HELLO
-from gateway.contract.messages import Hello, State
-from gateway.contract.trust_change import PACKAGES
+from gateway.contract.messages import HANDSHAKE, Hello, State
+from gateway.contract.refused import Refused
+from gateway.contract.trust_change import LINE, PACKAGES
+from gateway.uplink.counted import Counted
 from gateway.uplink.files import Files
 from gateway.uplink.inbox import Inbox
 from gateway.uplink.outbox import Outbox
@@ -32,6 +37,8 @@ if TYPE_CHECKING:
     from gateway.jobs.queue import Queue
     from gateway.kept_clock import KeptClock
     from gateway.meters.inventory import Inventory
+    from gateway.uplink.identity import Identity
+    from gateway.uplink.line import Line
     from gateway.uplink.past import Past
     from hal.ports import Crypto, Storage, Uplink
 
@@ -66,14 +73,16 @@ LAST_PAUSE_MS = 60_000
 HELLO_MS = 300_000
 POLL_MS = 250  # how soon a new report is seen
 ASK_MS = 1_000  # between two pages of meters
+FRESH_MS = 60_000  # a state that was signed so lately need not be told again with the hello
 _WHERE = "uplink"
 
 
 class Session:
     """`run()` it as one task; `files` serves the activities.
 
-    `signers`: the settings', whom the trust store (trust.py) begins with. `heartbeat` is called
-    at each step: at least every few minutes, while connected or not.
+    `signers`, `hes_keys`: the settings', with which the trust store (trust.py) begins. `identity`:
+    None for a plain line. `heartbeat` is called at each step: at least every few minutes, while
+    connected or not.
     """
 
     def __init__(
@@ -89,11 +98,13 @@ class Session:
         status: Status,
         concentrator: str,
         signers: Sequence[tuple[bytes, bytes]],
+        hes_keys: Sequence[tuple[bytes, bytes]] = (),
+        identity: Identity | None = None,
         past: Past | None = None,
         heartbeat: Callable[[], None] | None = None,
     ) -> None:
         self.online = False
-        self.trust = TrustStore(storage, signers)
+        self.trust = TrustStore(storage, signers, hes_keys)
         self.files = Files(storage, crypto, self.trust.of(PACKAGES))
         self._uplink = uplink
         self._clock = clock
@@ -123,6 +134,16 @@ class Session:
         self._past = past
         self._progress_pace = ProgressPace(queue, clock)
         self._session = 0
+        self._identity = identity
+        self._line: Line | None = None
+        if identity is not None:
+            from gateway.uplink.line import Line  # a plain line has no use for it
+
+            self._line = Line(concentrator, identity, self.trust.of(LINE), crypto)
+        self._agreed = 0  # sessions of the line so far
+        self._told_state: int | None = None  # ticks, in this connection
+        self._faults = Counted(clock, log.error)
+        self._dropped = Counted(clock, log.warning)
         self._hello_due = 0
         self._heard = 0  # ticks
         self._wake = asyncio.Event()
@@ -160,7 +181,7 @@ class Session:
         if self.online:
             self.online = False
             try:
-                await self._publish("state", self._state(False).encode(), True)
+                await self._tell_state(False)
             except (OSError, PortError, asyncio.TimeoutError):
                 pass
         await self._uplink.disconnect()
@@ -169,16 +190,19 @@ class Session:
 
     async def _connection(self) -> None:
         self._session = int.from_bytes(self._crypto.random(4), "big")
-        will = Message(self._topic("state"), self._state(False).encode(), True)
+        will = Message(self._topic("state"), self._signed_state(False), True)
         topics = [self._topic(name) for name in messages.DOWN_TOPICS]
+        if self._line is not None:
+            topics.append(self._topic(HANDSHAKE))
         await self._uplink.connect(will, topics, CONNECT_MS, self._clock.bounds())
         waiting = self._ledger.last_number - self._ledger.acknowledged
         log.info(_WHERE, "connected, %d reports wait" % waiting)
         self.online = True
-        self._outbox.connected()
-        self._progress_pace.connected()
-        self.files.disconnected()
-        self._hello_due = self._heard = self._clock.ticks_ms()
+        self._told_state = None
+        self._heard = self._clock.ticks_ms()
+        self._begin()
+        if self._line is not None:
+            self._line.connected(self._session, self._heard)
         group = Group()
         group.start(self._receive())
         group.start(self._send())
@@ -188,8 +212,15 @@ class Session:
         while True:
             message = await self._uplink.receive()
             self._heard = self._clock.ticks_ms()
-            self.inbox.take(message)
+            self.take(message)
             self._wake.set()
+
+    def _begin(self) -> None:
+        """Of what was on its way, nothing counts as arrived."""
+        self._outbox.connected()
+        self._progress_pace.connected()
+        self.files.disconnected()
+        self._hello_due = self._clock.ticks_ms()
 
     async def _send(self) -> None:
         while True:
@@ -203,38 +234,74 @@ class Session:
 
     async def _send_what_is_due(self) -> bool:
         now = self._clock.ticks_ms()
+        if self._line is not None and not await self._protected(self._line, now):
+            return False
         sent = False
         if now >= self._hello_due:
             self._hello_due = now + HELLO_MS
             self._provision.tidy()
             self._tell_dropped()
-            await self._publish("state", self._state(True).encode(), True)
-            await self._publish("hello", self._hello().encode())
-            sent = True
+            if not self._state_is_fresh(now):
+                await self._tell_state(True)
+            sent |= await self._tell("hello", self._hello)
         held = [job.package.digest for job in self._queue.held() if job.package is not None]
         for pull in self.files.pulls(now, held):
-            await self._publish("pull", pull.encode())
-            sent = True
-        batch = self._next_batch(now)
-        if batch is not None:
-            await self._publish("report", batch.encode())
+            sent |= await self._tell("pull", lambda one: one, pull)
+        if await self._tell("report", self._outbox.batch, now):
             self._outbox.published(self._clock.ticks_ms())
             sent = True
-        told = self._progress_pace.message()
-        if told is not None:
-            await self._publish("progress", told.encode())
-            sent = True
+        sent |= await self._tell("progress", self._progress_pace.message)
         if self._asked is not None and now - self._answered >= ASK_MS:
             after, self._asked, self._answered = self._asked, None, now
             if not after:
-                await self._publish("state", self._state(True).encode(), True)
-            await self._publish("meters", self._status.meters(after).encode())
-            sent = True
+                await self._tell_state(True)
+            sent |= await self._tell("meters", self._status.meters, after)
         return sent
+
+    async def _protected(self, line: Line, now: int) -> bool:
+        """Whether a session with the HES stands. What it takes to come to one is sent here."""
+        if self._told_state is None:
+            await self._tell_state(True)
+        message = line.due(now)
+        if message is not None:
+            await self._publish(HANDSHAKE, message)
+        if line.agreed != self._agreed:
+            self._agreed = line.agreed
+            self._begin()
+        return line.ready
 
     def _go_on(self) -> None:
         if self._heartbeat is not None:
             self._heartbeat()
+
+    async def _tell(self, name: str, make: Callable[..., Any], *given: Any) -> bool:
+        """Whether there was something to send: what `make` gives, None for nothing. What cannot be
+        made is left out, and the rest goes on."""
+        try:
+            content = make(*given)
+            if content is None:
+                return False
+            payload = content.encode()
+            if self._line is not None:
+                payload = self._line.seal(self._topic(name), payload)
+        except OSError as error:
+            log.error(_WHERE, "storage: cannot send %s: %s" % (name, error))
+            return False
+        except Exception as error:
+            self._faults.note(_WHERE, "no %s sent: %s: %s" % (name, type(error).__name__, error))
+            return False
+        await self._publish(name, payload)
+        return True
+
+    async def _tell_state(self, online: bool) -> None:
+        await self._publish("state", self._signed_state(online), True)
+        self._told_state = self._clock.ticks_ms()
+
+    def _state_is_fresh(self, now: int) -> bool:
+        """Signing it takes time, and each one is some hundred octets more."""
+        if self._line is None or self._told_state is None:
+            return False
+        return now - self._told_state < FRESH_MS
 
     async def _publish(self, name: str, payload: bytes, retain: bool = False) -> None:
         """Returns when the broker has it. asyncio.TimeoutError only if meanwhile nothing at all was
@@ -248,14 +315,11 @@ class Session:
                 raise
             log.warning(_WHERE, "%s: no confirmation by the broker" % name)
 
-    def _next_batch(self, now: int) -> messages.Reports | None:
-        try:
-            return self._outbox.batch(now)
-        except OSError as error:
-            log.error(_WHERE, "storage: cannot read the reports: %s" % error)
-            return None
-
     # What the gateway tells of itself.
+
+    def _signed_state(self, online: bool) -> bytes:
+        payload = self._state(online).encode()
+        return payload if self._identity is None else self._identity.signed(payload)
 
     def _state(self, online: bool) -> State:
         return State(
@@ -305,8 +369,28 @@ class Session:
     # What comes from the HES.
 
     def take(self, message: Message) -> None:
-        """Do what a message asks; see inbox.py."""
-        self.inbox.take(message)
+        """Do what a message asks (inbox.py), if it is the HES's. Whatever is wrong with it ends
+        this message, and nothing else."""
+        try:
+            if self._line is None:
+                self.inbox.take(message)
+            else:
+                self._take_protected(self._line, message)
+        except Exception as error:
+            what = "%s: given up: %s: %s" % (message.topic, type(error).__name__, error)
+            self._faults.note(_WHERE, what)
+
+    def _take_protected(self, line: Line, message: Message) -> None:
+        topic, payload = message.topic, message.payload
+        if topic == self._topic(HANDSHAKE):
+            line.take(payload, self._clock.ticks_ms())
+            return
+        try:
+            plain = line.open(topic, payload)
+        except Refused as refused:
+            self._dropped.note(_WHERE, "%s: dropped: %s" % (topic, refused))
+            return
+        self.inbox.take(Message(topic, plain, False), True)
 
     def _hello_soon(self) -> None:
         self._hello_due = self._clock.ticks_ms()

@@ -9,8 +9,9 @@ SURVIVALS = ("lost", "half", "whole", "garbage", "zeros", "last-block-only")
 _BLOCK = 64
 
 
-class PowerCut(Exception):
-    """The power is gone: from here on every call raises this. Go on with `after_cut()`."""
+class PowerCut(BaseException):
+    """The power is gone: from here on every call raises this. Go on with `after_cut()`. No
+    Exception, for nothing that goes on after faults goes on after this one."""
 
 
 class _File:

@@ -82,14 +82,15 @@ def measure(modems: list[dict[str, Any]], local: bool, tree: Path = ROOT) -> dic
             path.write_text(json.dumps(_settings(modems, line if local else "", line)))
             command = [str(micropython), "-X", "heapsize=" + HEAP, str(OURS)]
             environment = {"MICROPYPATH": "%s:%s/hal/micropython/lib:.frozen" % (tree, tree)}
-            ran = subprocess.run(
-                [*command, str(path), folder + "/data"],
-                capture_output=True,
-                text=True,
-                check=False,
-                timeout=LIMIT_S,
-                env={**os.environ, **environment},
-            )
+            for _ in range(2):  # at the first start there is more to do: keys are made
+                ran = subprocess.run(
+                    [*command, str(path), folder + "/data"],
+                    capture_output=True,
+                    text=True,
+                    check=False,
+                    timeout=LIMIT_S,
+                    env={**os.environ, **environment},
+                )
         finally:
             os.close(near)
             os.close(far)

@@ -8,6 +8,7 @@ import sys
 
 from gateway.audit import Audit
 from gateway.contract import envelope, messages
+from gateway.contract.edhoc.frames import error_message
 from gateway.contract.job import Job, PackageRef
 from gateway.contract.key_change import KeyChange
 from gateway.contract.kinds import CONFIGURE, READ
@@ -38,6 +39,7 @@ from gateway.kept_clock import KeptClock
 from gateway.meters.counters import Counters
 from gateway.meters.inventory import Inventory
 from gateway.uplink.hes_time import FORCED_S
+from gateway.uplink.identity import identity_of
 from gateway.uplink.past import Past
 from gateway.uplink.session import Session
 from hal.ports import Message
@@ -45,6 +47,7 @@ from hal.rt.queue import Queue
 from hal.sim.clock import ManualClock
 from hal.sim.storage import MemoryStorage
 from tests.portable.jobs.told import told
+from tests.portable.uplink.protected import Guard
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -192,11 +195,13 @@ class Hes:
     """As messages.py describes it, in RAM.
 
     packages: by digest. orders: (topic, envelope) not answered yet. lose: names of the topics whose
-    messages vanish, either way. heard: (topic, message) of what came, in order.
+    messages vanish, either way. heard: (topic, message) of what came, in order. guard: its half of
+    the line's protection; None: the line is plain.
     """
 
-    def __init__(self, clock: ManualClock) -> None:
+    def __init__(self, clock: ManualClock, guard: Guard | None = None) -> None:
         self.clock = clock
+        self.guard = guard
         self.packages: dict[bytes, bytes] = {}
         self.orders: list[tuple[str, bytes]] = []
         self.lose: list[str] = []
@@ -210,7 +215,12 @@ class Hes:
 
     def tell(self, name: str, payload: bytes) -> None:
         if self.line is not None and name not in self.lose:
-            self.line.deliver(Message("ami/v1/%s/%s" % (HERE, name), payload))
+            topic = "ami/v1/%s/%s" % (HERE, name)
+            whole: bytes | None = payload
+            if self.guard is not None and name != messages.HANDSHAKE:
+                whole = self.guard.sealed(topic, payload)
+            if whole is not None:
+                self.line.deliver(Message(topic, whole))
 
     def order(self, name: str, raw: bytes) -> None:
         self.orders.append((name, raw))
@@ -228,9 +238,12 @@ class Hes:
             "meters": Meters,
             "progress": messages.Progress,
         }
-        content = kinds[name].decode(message.payload)
         assert message.retain == (name == "state")
-        assert len(message.payload) <= MAX_MESSAGE
+        payload = message.payload if self.guard is None else self._unguarded(name, message)
+        if payload is None:
+            return
+        content = kinds[name].decode(payload)
+        assert len(payload) <= MAX_MESSAGE
         self.heard.append((name, content))
         if name == "state":
             self.state = content
@@ -245,6 +258,23 @@ class Hes:
             whole = self.packages.get(content.digest, b"")
             data = whole[content.offset : content.offset + content.size]
             self.tell("chunk", Chunk(content.digest, content.offset, len(whole), data).encode())
+
+    def _unguarded(self, name: str, message: Message) -> bytes | None:
+        """None: nothing more is to be done with it."""
+        guard = self.guard
+        assert guard is not None
+        if name == messages.HANDSHAKE:
+            answer = guard.handshake(message.payload)
+            if answer is not None:
+                self.tell(name, answer)
+            return None
+        if name == "state":
+            return guard.state(message.payload)
+        unknown = guard.unknown
+        plain = guard.opened(message.topic, message.payload)
+        if guard.unknown > unknown and not guard.away:
+            self.tell(messages.HANDSHAKE, error_message())
+        return plain
 
     def _tell_time(self, hello: Hello) -> None:
         time = Time(self.clock_time()).encode()
@@ -395,7 +425,7 @@ class World:
     """A gateway's uplink with its real ledger and queue, a line, and a HES.
 
     `start()`, let `clock.run()`, `stop()`; `boot()` in between is a restart. `known`: the serials
-    in the inventory, KNOWN if None.
+    in the inventory, KNOWN if None. `protected`: the line is not plain.
     """
 
     def __init__(
@@ -403,15 +433,16 @@ class World:
         unix: int = NOW,
         storage: Storage | None = None,
         known: list[str] | None = None,
+        protected: bool = False,
     ) -> None:
         self.clock = ManualClock(unix, 1000)
         self.storage: Any = storage or MemoryStorage()
         self.status = Status()
         if known is not None:
             self.status.knows = lambda serial: serial in known  # type: ignore[method-assign]
-        self.hes = Hes(self.clock)
-        self.line = Line(self.hes, self.clock)
         self.crypto = crypto()
+        self.hes = Hes(self.clock, Guard(self.crypto) if protected else None)
+        self.line = Line(self.hes, self.clock)
         self._task: asyncio.Task[None] | None = None
         self.boot()
 
@@ -422,6 +453,10 @@ class World:
         self.ledger = Ledger(self.storage, self.clock, self.crypto.random, Limits(), self.audit)
         self.queue = JobQueue(self.ledger, self.clock, self.crypto.random)
         self.inventory = Inventory(self.storage, Vault(self.crypto, BOARD_KEY))
+        identity, hes_keys = None, []
+        if self.hes.guard is not None:
+            identity = identity_of(self.storage, self.crypto, BOARD_KEY)
+            hes_keys = self.hes.guard.peers
         self.session = Session(
             uplink=self.line,
             clock=self.kept,
@@ -433,6 +468,8 @@ class World:
             status=self.status,
             concentrator=HERE,
             signers=TRUST,
+            hes_keys=hes_keys,
+            identity=identity,
             past=self.past(),
         )
 
@@ -454,9 +491,27 @@ class World:
             self._task = None
         self.line.cut()
 
+    def agree(self) -> None:
+        """A handshake at once, without a connection."""
+        line, guard = self.session._line, self.hes.guard
+        assert line is not None and guard is not None
+        line.connected(1, 0)
+        for _ in range(2):
+            message = line.due(0)
+            assert message is not None
+            answer = guard.handshake(message)
+            if answer is not None:
+                line.take(answer, 0)
+        guard.opened(HERE, line.seal(HERE, b""))
+
     def give(self, name: str, payload: bytes) -> None:
-        """A message straight into the session."""
-        self.session.take(Message("ami/v1/%s/%s" % (HERE, name), payload))
+        """A message straight into the session; sealed where the line is not plain."""
+        topic = "ami/v1/%s/%s" % (HERE, name)
+        if self.hes.guard is not None:
+            sealed = self.hes.guard.sealed(topic, payload)
+            assert sealed is not None
+            payload = sealed
+        self.session.take(Message(topic, payload))
 
     def refusals(self) -> list[str]:
         """Reasons of the refusals in the outbox, oldest first."""

@@ -4,14 +4,17 @@ that the HES sends again does what it would have done."""
 from __future__ import annotations
 
 from gateway.contract.messages import Cancel, Chunk, Pause
+from gateway.uplink.identity import identity_of
 from hal.rt import log
 from hal.sim.storage import EACCES, EIO, ENOSPC, MemoryStorage
 from tests.portable.uplink.support import (
+    BOARD_KEY,
     HERE,
     KNOWN,
     NOW,
     World,
     configure_job,
+    crypto,
     package,
     read_job,
     signed,
@@ -63,8 +66,10 @@ STEPS: list[tuple[str, bytes, Callable[[World], object]]] = [
 ]
 
 
-def live(storage: MemoryStorage) -> World:
-    world = World(storage=storage)
+def live(storage: MemoryStorage, protected: bool) -> World:
+    world = World(storage=storage, protected=protected)
+    if protected:
+        world.agree()
     for topic, payload, done in STEPS:
         for _ in range(3):
             if topic != "chunk":
@@ -79,6 +84,7 @@ def live(storage: MemoryStorage) -> World:
 def flash() -> MemoryStorage:
     storage = MemoryStorage()
     storage.replace("meters.jsonl", METER.encode())
+    identity_of(storage, crypto(), BOARD_KEY)
     return storage
 
 
@@ -95,16 +101,25 @@ def check(world: World) -> None:
 
 
 def test_every_message_has_its_effect_whatever_call_fails() -> None:
+    whatever_call_fails(False, 1)
+
+
+def test_the_same_over_a_protected_line() -> None:
+    whatever_call_fails(True, 7)
+
+
+def whatever_call_fails(protected: bool, each: int) -> None:
+    """`each` so-manieth call."""
     storage = flash()
     before = storage.operations
-    live(storage)
+    live(storage, protected)
     count = storage.operations - before
     assert count > 30
     for which, errno in enumerate((EIO, EACCES, ENOSPC)):
-        for at in range(which, count, 3):
+        for at in range(which, count, 3 * each):
             failing = flash()
             failing.fail_at(at, errno)
-            world = live(failing)
+            world = live(failing, protected)
             assert failing.failed(), "call %d was not made" % at
             check(world)
             world.storage = failing.after_cut()

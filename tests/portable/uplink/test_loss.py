@@ -44,11 +44,11 @@ class Sometimes:
         return lose
 
 
-async def suffer(seed: int, of_256: int, most_hours: int) -> int:
+async def suffer(seed: int, of_256: int, most_hours: int, protected: bool = False) -> int:
     """Configure, read and cancel over a line that loses `of_256` of its messages; how many it lost.
     All must be well within `most_hours`.
     """
-    world = World()
+    world = World(protected=protected)
     losing = Sometimes(seed, of_256)
     world.hes.lose = losing  # type: ignore[assignment]
     world.line.twice, world.line.backwards = bool(seed & 1), bool(seed & 2)
@@ -110,8 +110,17 @@ def test_a_tenth_lost() -> None:
     assert lost > 10
 
 
+def test_a_tenth_lost_of_a_protected_line() -> None:
+    for seed in (0, 3):
+        assert run(suffer(seed, 26, 6, True)) > 2
+
+
 def test_half_lost() -> None:
     lost = 0
     for seed in range(4):
         lost += run(suffer(seed, 128, 24))
     assert lost > 100
+
+
+def test_half_lost_of_a_protected_line() -> None:
+    assert run(suffer(3, 128, 24, True)) > 25

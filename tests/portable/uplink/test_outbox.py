@@ -141,3 +141,23 @@ def test_a_new_connection_begins_after_what_is_acknowledged() -> None:
     assert outbox.batch(0) is None
     outbox.connected()
     assert numbers(outbox.batch(0)) == [3, 4, 5]
+
+
+def test_nothing_is_forgotten_that_was_not_sent_over_this_connection() -> None:
+    world, outbox = full(5)
+    epoch = world.ledger.epoch
+    outbox.acknowledged(Ack(epoch, 5), 0)
+    assert world.ledger.acknowledged == 0
+    drained(outbox, 0)
+    outbox.acknowledged(Ack(epoch, 2), 0)
+    for _ in range(3):
+        world.ledger.event("later")
+    outbox.acknowledged(Ack(epoch, 8), 0)  # 6 to 8 were not sent
+    assert world.ledger.acknowledged == 5
+    outbox.connected()
+    outbox.resend(Resend(epoch, 7))
+    outbox.acknowledged(Ack(epoch, 8), 0)
+    assert world.ledger.acknowledged == 5
+    assert numbers(outbox.batch(0)) == [6, 7, 8]
+    outbox.acknowledged(Ack(epoch, 8), 0)
+    assert world.ledger.acknowledged == 8

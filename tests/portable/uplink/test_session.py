@@ -466,7 +466,6 @@ def test_wrong_digest() -> None:
     raw = signed(package().to_payload())
     told = [(serial, "failed", "bad-digest") for serial in KNOWN[:2]]
     assert bad_package(raw, raw[:-1] + b"?") == told
-    assert bad_package(raw, raw + b"?") == told
 
 
 def test_bad_packages() -> None:
@@ -668,6 +667,9 @@ def test_acknowledgements_that_cannot_be_are_ignored() -> None:
     world = World()
     world.give("job", signed(read_job().encode()))
     epoch = world.ledger.epoch
+    world.give("ack", Ack(epoch, 1).encode())  # nothing was sent yet
+    assert world.ledger.acknowledged == 0
+    assert world.session._outbox.batch(0) is not None
     world.give("ack", Ack(epoch ^ 1, 1).encode())
     world.give("ack", Ack(epoch, 2).encode())
     world.give("resend", Resend(epoch, 99).encode())

@@ -52,8 +52,16 @@ def work(world: World, attempts: dict[tuple[bytes, str], int], most: int) -> int
 
 
 def test_a_week_without_a_broker() -> None:
+    a_week(False)
+
+
+def test_a_week_without_a_broker_and_then_a_protected_line() -> None:
+    a_week(True)
+
+
+def a_week(protected: bool) -> None:
     async def scenario(folder: str, memory: Measured) -> None:
-        world = World(storage=FolderStorage(folder), known=SERIALS)
+        world = World(storage=FolderStorage(folder), known=SERIALS, protected=protected)
         await world.start()
         for number in range(JOBS):
             changes = {"not_after": NOW + 9 * 24 * HOUR, "max_attempts": FIRMEST}
