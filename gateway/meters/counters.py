@@ -57,7 +57,7 @@ HALF = 1 << 31
 SKIP = 1 << 16
 # Skipped where the journal is gone altogether: more than strides and reading take in twenty years.
 LOST = 1 << 28
-MOST_USED = 0xFFFFFFFFFFFFFFFF
+MOST_USED = 1 << 62  # what anybody may claim; it still counts on from there
 _OF_KEY, _RAISED, _SPENT, _USED = 0, 1, 2, 3  # no serial begins so
 
 

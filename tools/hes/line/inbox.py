@@ -12,6 +12,7 @@ from gateway.contract.messages import (
     Ack,
     Chunk,
     Hello,
+    Memory,
     Meters,
     Progress,
     Pull,
@@ -44,6 +45,7 @@ Answer: TypeAlias = "Callable[[Any], Awaitable[None]]"
 class Greeted:
     """What a concentrator that has said hello is to have."""
 
+    memory: Memory | None
     safe: Ack | None
     numbered: list[Numbered]
     orders: list[Order]
@@ -129,9 +131,10 @@ class Inbox:
         store = self._store
         epoch = store.epoch(concentrator)
         safe = None if epoch is None else Ack(epoch, store.position(concentrator, epoch))
+        memory = store.remember(concentrator, hello)
         store.take_hello(concentrator, hello)
         greeted = Greeted(
-            safe, store.numbered(concentrator), store.missing(concentrator, hello.jobs)
+            memory, safe, store.numbered(concentrator), store.missing(concentrator, hello.jobs)
         )
         mark(store, greeted.numbered, greeted.orders)
         return greeted
@@ -139,6 +142,8 @@ class Inbox:
     async def _answer_hello(
         self, sender: Sender, concentrator: str, hello: Hello, greeted: Greeted
     ) -> None:
+        if greeted.memory is not None:
+            await sender.publish(concentrator, "memory", greeted.memory.encode())
         await self._tell_time(sender, concentrator, hello)
         if greeted.safe is not None:
             await sender.publish(concentrator, "ack", greeted.safe.encode())

@@ -79,6 +79,21 @@ _EVENTS = {
     ),
     "clock-set": Meaning(WARNING, CONFIGURATION, SUCCESS, "The clock was set by a large step."),
     "ledger-cut": Meaning(ALERT, HOST, FAILURE, "Records on the flash were lost or changed."),
+    "files-lost": Meaning(
+        ALERT, HOST, FAILURE, "Files are gone from a concentrator's data folder."
+    ),
+    "folder-adopted": Meaning(
+        NOTICE,
+        HOST,
+        UNKNOWN,
+        "A data folder had no record of its own past; it was taken as it is.",
+    ),
+    "folder-rolled-back": Meaning(
+        ALERT,
+        INTRUSION,
+        FAILURE,
+        "A concentrator goes on from an old copy of its data, or there are two of it.",
+    ),
     "storage-low": Meaning(WARNING, HOST, UNKNOWN, "The flash is nearly full."),
     "stranger": Meaning(WARNING, HOST, UNKNOWN, "A meter that nobody ordered is on the network."),
     "reports-dropped": Meaning(ALERT, HOST, FAILURE, "Reports of a concentrator are lost."),

@@ -21,9 +21,9 @@ from sqlalchemy import (
     update,
 )
 
-from gateway.contract.messages import Hello, Meters, Progress, Reports
+from gateway.contract.messages import Hello, Memory, Meters, Progress, Reports
 from gateway.contract.messages import State as Birth
-from tools.hes.store import pages, reporting, rows, states
+from tools.hes.store import memory, pages, reporting, rows, states
 from tools.hes.store.jobs import Jobs
 from tools.hes.store.notes import note
 from tools.hes.store.records import Numbered, Order, Standing, Taken
@@ -216,6 +216,11 @@ class Line(Jobs):
                     % (safe + 1, state.first - 1, state.epoch),
                 )
                 _move(connection, concentrator, state.epoch, state.first - 1)
+
+    def remember(self, concentrator: str, hello: Hello) -> Memory | None:
+        """See memory.py. Before take_hello()."""
+        with self._db.writing() as connection:
+            return memory.remember(connection, int(self._db.now()), concentrator, hello)
 
     def take_hello(self, concentrator: str, hello: Hello) -> None:
         """Note where it stands. An audit trail that has become shorter, or has another end at the

@@ -243,6 +243,16 @@ standing = Table(
     octets("head"),
 )
 
+# Of its data folder, as it said at most: how often it was started, how many counters were used.
+memories = Table(
+    "memories",
+    metadata,
+    key(words, "concentrator"),
+    count("starts"),
+    count("used"),
+    sqlite_with_rowid=False,
+)
+
 # Signed messages of the topics trust, keys and model; `id` is the order in which they were made.
 numbered = Table(
     "numbered",
