@@ -147,6 +147,11 @@ MEANINGS = {
     "unknown-kind": (FIX_ORDER, "this firmware has no activity of that kind"),
     "no-meters": (FIX_ORDER, "the job names no meter"),
     "duplicate": (NOTHING, "the same job is already here; it runs once"),
+    "too-old": (
+        FIX_ORDER,
+        "the job was issued before the time to which the concentrator remembers jobs: it may have"
+        " run already; if it has not, order it anew",
+    ),
     "conflicting-duplicate": (FIX_ORDER, "another job with this id is already here"),
     "too-many-jobs": (RETRY, "the ledger holds as many jobs as its setting allows"),
     "storage-full": (RETRY, "no room for the job on the flash"),
@@ -163,7 +168,7 @@ MEANINGS = {
     "unwrap-failed": (FIX_KEYS, "the meters' keys are not wrapped under this board's key"),
     "unsigned-time": (FIX_TRUST, "the clock is set this far only by a signed time"),
     "stale-time": (RETRY, "the signed time answers no hello of just now"),
-    "unknown-job": (FIX_ORDER, "no such job here"),
+    "unknown-job": (FIX_ORDER, "the job has ended here, or ends already"),
     "unsealed": (FIX_TRUST, "the message is not sealed by the other side of this session"),
 }
 

@@ -31,7 +31,8 @@ class JobReport(Record):
     """A whole job changed its `state`, a name of State in gateway/contract/job.py.
 
     "queued": accepted (reason `accepted`, `window-not-open` or `window-short`). "in-progress": the
-    reason is `paused`, `resumed`, a canary's verdict, or `canceled` while meters in hand end first.
+    reason is `paused`, `resumed`, a canary's verdict, or `canceled` while meters in hand end first;
+    `paused`, `resumed` and `canceled` also of a job that is not here yet, and is still to be sent.
     Any other: it has ended, `detail` counts its meters by state; a
     job is "succeeded", "rejected" or "timed-out" if every one of its meters is, "canceled" if it
     was, otherwise "failed".

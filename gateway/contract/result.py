@@ -106,6 +106,7 @@ OF_MESSAGES = (
     "unknown-kind",
     "no-meters",
     "duplicate",
+    "too-old",
     "conflicting-duplicate",
     "too-many-jobs",
     "storage-full",

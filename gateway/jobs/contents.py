@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from gateway.contract.job import State
-from gateway.jobs.entry import Entry
+from gateway.jobs.entry import Entry, Pausing
+from gateway.jobs.memory import Memory
 from gateway.jobs.records import (
     ACCEPTED,
     ACKNOWLEDGED,
@@ -11,6 +12,7 @@ from gateway.jobs.records import (
     CANARY,
     CANCELED,
     CHECKPOINT,
+    EARLY,
     ENDED,
     EVENT,
     FINISHED,
@@ -32,8 +34,6 @@ if TYPE_CHECKING:
     from gateway.contract.reports import Report
     from hal.ports import Clock
 
-REMEMBER_S = 30 * 86400
-REMEMBERED_IDS = 1024
 _INDEX_STEP = 32
 _MAX_WAIT_S = 86400
 
@@ -48,7 +48,7 @@ class Contents:
         self.last_number = 0
         self.acknowledged = 0
         self.entries: dict[int, Entry] = {}
-        self.remembered: dict[bytes, bytes] = {}  # job id: digest[:16] and unix time (4 bytes)
+        self.memory = Memory()
         self.routine: list[int] = []  # numbers of refusals and events not acknowledged yet
         self.checkpoint_segment = 0  # the newest that a whole checkpoint begins
         self.read_last = (0, 0)  # (number, position) of the report that was read last
@@ -76,7 +76,8 @@ class Contents:
         """The record that, after a JOB_STATE of every entry since the beginning of `segment`,
         stands for all before that.
         """
-        return [
+        ended = self.memory.ended
+        record = [
             CHECKPOINT,
             1,
             self.epoch,
@@ -84,10 +85,12 @@ class Contents:
             self.last_number,
             self.acknowledged,
             self.routine,
-            [[job_id, self.remembered[job_id]] for job_id in self.remembered],
+            [[job_id, ended[job_id]] for job_id in sorted(ended)],
             sorted(self.entries),
             segment,
         ]
+        late = self.memory.late()
+        return record + [late] if late else record
 
     def job_state(self, entry: Entry, raw: bytes) -> list[Any]:
         now, ticks = self._clock.unix_time(), self._clock.ticks_ms()
@@ -99,8 +102,8 @@ class Contents:
             entry.accepted,
             entry.ended,
             entry.canceled,
-            entry.paused,
-            entry.pause_issued,
+            entry.pausing.paused,
+            entry.pausing.issued,
             entry.canary,
             entry.final_number,
             bytes(entry.states),
@@ -109,8 +112,10 @@ class Contents:
             self._reasons,
             due,
         ]
-        if sum(entry.uncounted):
+        if sum(entry.uncounted) or entry.pausing.before:
             record.append(bytes(entry.uncounted))
+        if entry.pausing.before:
+            record.append(entry.pausing.before)
         return record
 
     def report(self, record: list[Any]) -> Report:
@@ -144,8 +149,16 @@ class Contents:
 
     def _accepted(self, fields: list[Any], position: int) -> None:
         time, seq, raw = fields[1], fields[2], fields[4]
-        self._enter(Entry(raw, seq, time, position))
+        entry = Entry(raw, seq, time, position)
+        early = self.memory.early.pop(entry.job.id, None)
+        if early is not None:
+            entry.canceled, entry.pausing = early.canceled, early.pausing
+        self._enter(entry)
         self.next_seq = seq + 1
+
+    def _early(self, fields: list[Any]) -> None:
+        _, _, job_id, issued, paused = fields
+        self.memory.order_early(job_id, issued, paused)
 
     def _started(self, fields: list[Any]) -> None:
         seq, index, attempt = fields
@@ -186,7 +199,7 @@ class Contents:
     def _paused(self, fields: list[Any]) -> None:
         entry = self.entries.get(fields[2])
         if entry is not None:
-            entry.paused, entry.pause_issued = fields[3], fields[4]
+            entry.pausing.take(fields[3], fields[4])
 
     def _canary(self, fields: list[Any]) -> None:
         entry = self.entries.get(fields[2])
@@ -206,18 +219,15 @@ class Contents:
             self._segment_ends.pop(0)
         for entry in list(self.entries.values()):
             if 0 < entry.final_number <= number:
-                self.remembered[entry.job.id] = entry.digest + entry.ended.to_bytes(4, "big")
+                self.memory.remember(entry)
                 del self.entries[entry.seq]
-        self._forget_ids()
 
     def _checkpoint(self, fields: list[Any]) -> None:
-        _, epoch, next_seq, last_number, acknowledged, routine, remembered, seqs, segment = fields
+        _, epoch, next_seq, last_number, acknowledged, routine, ended, seqs, segment = fields[:9]
         self.epoch, self.next_seq = epoch, next_seq
         self.last_number, self.acknowledged = last_number, acknowledged
         self.routine = list(routine)
-        self.remembered = {}
-        for job_id, what in remembered:
-            self.remembered[job_id] = what
+        self.memory.restore(ended, fields[9] if len(fields) > 9 else [])
         for seq in list(self.entries):
             if seq not in seqs:
                 del self.entries[seq]
@@ -232,7 +242,8 @@ class Contents:
             self._enter(entry)
         entry.position = position
         entry.ended, entry.canceled, entry.final_number = ended, canceled, final_number
-        entry.paused, entry.pause_issued, entry.canary = paused, pause_issued, canary
+        entry.pausing = Pausing(paused, pause_issued, fields[15] if len(fields) > 15 else None)
+        entry.canary = canary
         entry.states, entry.attempts = bytearray(states), bytearray(attempts)
         entry.uncounted = bytearray(fields[14] if len(fields) > 14 else len(attempts))
         codes = [0] + [self._code(name) for name in names]
@@ -240,16 +251,6 @@ class Contents:
         entry.due = {}
         for index, at in due:
             entry.due[index] = self._ticks_at(at)
-
-    def _forget_ids(self) -> None:
-        now = self._clock.unix_time()
-        for job_id in list(self.remembered):
-            ended = _end_of(self.remembered[job_id])
-            if now and ended and now - ended > REMEMBER_S:
-                del self.remembered[job_id]
-        while len(self.remembered) > REMEMBERED_IDS:
-            oldest = min([(_end_of(what), job_id) for job_id, what in self.remembered.items()])
-            del self.remembered[oldest[1]]
 
     def _numbered(self, number: int, position: int) -> None:
         if not isinstance(number, int) or number < 0:
@@ -286,6 +287,7 @@ _STEPS: dict[int, Callable[[Contents, list[Any]], None]] = {
     EVENT: Contents._routine,
     ACKNOWLEDGED: Contents._acknowledged,
     PAUSED: Contents._paused,
+    EARLY: Contents._early,
     CANARY: Contents._canary,
 }
 
@@ -295,7 +297,3 @@ def payload_of(record: bytes) -> bytes:
     fields = cbor.decode(record)
     raw: bytes = fields[5] if fields[0] == ACCEPTED else fields[2]
     return raw
-
-
-def _end_of(what: bytes) -> int:
-    return int.from_bytes(what[16:], "big")

@@ -5,10 +5,45 @@ from __future__ import annotations
 from gateway.contract.envelope import digest_of
 from gateway.contract.job import Job, State
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
 # verdicts on a canary
 UNDECIDED = 0
 PASSED = 1
 FAILED = 2
+
+
+_PAUSES = 8  # so many earlier orders to pause or resume a job are known again
+
+
+class Pausing:
+    """The orders to pause a job or to resume it: of two the one `issued` later counts."""
+
+    __slots__ = ("before", "issued", "paused")
+
+    def __init__(
+        self, paused: bool = False, issued: int = 0, before: list[int] | None = None
+    ) -> None:
+        self.paused = paused
+        self.issued = issued  # unix time of the newest order; 0: there was none
+        self.before = list(before or [])  # of the ones taken before it
+
+    def to_array(self) -> list[Any]:
+        return [self.paused, self.issued, self.before]
+
+    def take(self, paused: bool, issued: int) -> None:
+        if self.issued and issued != self.issued:
+            self.before = (self.before + [self.issued])[-_PAUSES:]
+        self.paused, self.issued = paused, issued
+
+    def why_not(self, paused: bool, issued: int) -> str:
+        """ "" if this order is the newest; "duplicate" if it was taken before; "outdated"."""
+        if issued > self.issued:
+            return ""
+        same = issued == self.issued and paused == self.paused
+        return "duplicate" if same or issued in self.before else "outdated"
 
 
 class Entry:
@@ -27,8 +62,7 @@ class Entry:
         "final_number",
         "job",
         "last",
-        "pause_issued",
-        "paused",
+        "pausing",
         "position",
         "seq",
         "since_ms",
@@ -45,8 +79,7 @@ class Entry:
         self.ended = 0  # unix time
         self.since_ms = 0  # ticks from which the job has been waiting
         self.canceled = False
-        self.paused = False
-        self.pause_issued = 0  # unix time of the newest order to pause or resume
+        self.pausing = Pausing()
         self.canary = UNDECIDED
         self.final_number = 0  # of the report that says it has ended; 0: it has not
         size = len(self.job.serials)
@@ -57,6 +90,10 @@ class Entry:
         self.due: dict[
             int, int
         ] = {}  # index: ticks, only of those that wait after a failed attempt
+
+    @property
+    def paused(self) -> bool:
+        return self.pausing.paused
 
     def count(self, state: int) -> int:
         return self.states.count(bytes([state]))

@@ -18,7 +18,7 @@ from gateway.contract.limits import MAX_VALUE
 from gateway.contract.result import KO, Result
 from gateway.contract.window import opening
 from gateway.jobs import records
-from gateway.jobs.entry import UNDECIDED
+from gateway.jobs.entry import UNDECIDED, Pausing
 from gateway.jobs.report import lost
 from gateway.jobs.routine import Routine
 from gateway.jobs.store import NOT_UNDERSTOOD, Store, decoded
@@ -156,13 +156,14 @@ class Ledger:
         `kid` is the key id of who signed it. Durable at once, within a batch too.
 
         Returns the reason in that answer: one of ACCEPTING, or why not: "duplicate",
-        "conflicting-duplicate", "still-open", "too-many-jobs", "storage-full".
+        "conflicting-duplicate", "too-old", "still-open", "too-many-jobs", "storage-full".
         """
         now = self._clock.unix_time()
         reason = self._why_not(job, raw)
         if not reason:
             reason = warning or _answer(job, now)
             number, seq = self._store.contents.last_number + 1, self._store.contents.next_seq
+            early = self.ordered_early(job.id)
             on_record = [job.id, kid, digest_of(raw), job.kind, len(job.serials)]
             try:
                 with self._store.batch():
@@ -177,6 +178,8 @@ class Ledger:
                         detail[:KEPT_DETAIL],
                     ]
                     self._store.write(accepted)
+                    if early:
+                        self._begin_as_ordered(self._store.contents.entries[seq])
                 self._store.sync()
                 self._changed()
                 return reason
@@ -252,49 +255,61 @@ class Ledger:
             self._end_if_done(entry)
         self._changed()
 
-    def cancel(self, job_id: bytes, kid: bytes = b"") -> bool:
-        """End what is queued of the job as canceled; what is in hand ends by itself. `kid` is the
-        key id of who ordered it. False if there is no such job or it has ended.
+    def ordered_early(self, job_id: bytes) -> bool:
+        """Whether an order to cancel or pause the job has come before it did."""
+        return job_id in self._store.contents.memory.early
+
+    def cancel(self, job_id: bytes, kid: bytes = b"", issued: int = 0) -> bool:
+        """End what is queued of the job as canceled; what is in hand ends by itself. A job that is
+        not here yet is canceled when it comes. `kid` is the key id of who ordered it, `issued` the
+        order's date. False if the job has ended already, and not by a cancel.
         """
-        entry = self.entry(job_id)
-        if entry is None or entry.final_number:
-            return False
-        if not entry.canceled:
-            in_hand = entry.count(State.IN_PROGRESS)
-            detail = "%d canceled" % entry.count(State.QUEUED)
-            if in_hand:
-                detail += ", %d in hand end first" % in_hand
-            now = self._clock.unix_time()
-            with self._store.batch():
-                self.note("cancel", [job_id, kid])
-                self._store.write(
-                    [records.CANCELED, self._store.contents.last_number + 1, now, entry.seq, detail]
-                )
-                self._stop_queued(entry)
-            self._changed()
+        entry, memory = self.entry(job_id), self._store.contents.memory
+        if entry is None:
+            if job_id in memory.ended:
+                return memory.was_canceled(job_id)
+            early = memory.early.get(job_id)
+            if early is None or not early.canceled:
+                with self._store.batch():
+                    self.note("cancel", [job_id, kid])
+                    self._write_early(job_id, issued, None)
+            return True
+        if entry.canceled or entry.final_number:
+            return entry.canceled
+        with self._store.batch():
+            self.note("cancel", [job_id, kid])
+            self._write_canceled(entry)
+            self._stop_queued(entry)
+        self._changed()
         return True
 
     def pause(self, job_id: bytes, paused: bool, issued: int, kid: bytes = b"") -> str:
         """Begin with no further meter of the job, or (False) go on; what is in hand ends by itself.
         `issued` is the order's date: of two orders the later one counts, in whichever order they
-        come; `kid` is the key id of who gave it. Returns "" or why nothing was done: "unknown-job"
-        (none, or it ends already), "outdated", "duplicate".
+        come; `kid` is the key id of who gave it. It counts for a job that is not here yet, too.
+        Returns "" or why nothing was done: "unknown-job" (it has ended, or ends already),
+        "outdated", "duplicate" (taken before).
         """
-        entry = self.entry(job_id)
-        if entry is None or entry.final_number or entry.stopped():
-            return "unknown-job"
-        if issued <= entry.pause_issued:
-            same = issued == entry.pause_issued and paused == entry.paused
-            return "duplicate" if same else "outdated"
-        detail = "%d wait" % entry.count(State.QUEUED)
-        in_hand = entry.count(State.IN_PROGRESS)
-        if in_hand:
-            detail += ", %d in hand%s" % (in_hand, " end first" if paused else "")
-        now = self._clock.unix_time()
-        number = self._store.contents.last_number + 1
+        entry, memory = self.entry(job_id), self._store.contents.memory
+        early = memory.early.get(job_id)
+        if entry is not None:
+            pausing, over = entry.pausing, bool(entry.final_number or entry.stopped())
+        elif early is not None:
+            pausing, over = early.pausing, early.canceled
+        else:
+            pausing, over = Pausing(False, memory.last_pause(job_id)), job_id in memory.ended
+        refused = pausing.why_not(paused, issued)
+        if over:
+            # What is not newer than the last one taken has had its answer, or needs none any more.
+            return "duplicate" if refused else "unknown-job"
+        if refused:
+            return refused
         with self._store.batch():
             self.note("pause", [job_id, kid, paused])
-            self._store.write([records.PAUSED, number, now, entry.seq, paused, issued, detail])
+            if entry is None:
+                self._write_early(job_id, issued, paused)
+            else:
+                self._write_paused(entry, paused, issued)
         self._changed()
         return ""
 
@@ -435,10 +450,12 @@ class Ledger:
 
     def _why_not(self, job: Job, raw: bytes) -> str:
         entry = self.entry(job.id)
-        known = self._store.contents.remembered.get(job.id) if entry is None else entry.digest
+        memory = self._store.contents.memory
+        known = memory.digest(job.id) if entry is None else entry.digest
         if known is not None:
-            same = known[:16] == digest_of(raw)[:16]
-            return "duplicate" if same else "conflicting-duplicate"
+            return "duplicate" if known == digest_of(raw)[:16] else "conflicting-duplicate"
+        if memory.is_too_old(job.id, job.issued):
+            return "too-old"
         original = self.entry(job.retry_of) if job.retry_of is not None else None
         if original is not None and not original.final_number:
             return "still-open"
@@ -477,6 +494,35 @@ class Ledger:
                 )
             )
         return entry
+
+    def _begin_as_ordered(self, entry: Entry) -> None:
+        """The job was canceled or paused before it came: say so again, now that it is here."""
+        if entry.canceled:
+            self._write_canceled(entry)
+            self._stop_queued(entry)
+            self._end_if_done(entry)
+        elif entry.paused:
+            self._write_paused(entry, True, entry.pausing.issued)
+
+    def _write_early(self, job_id: bytes, issued: int, paused: bool | None) -> None:
+        number, now = self._store.contents.last_number + 1, self._clock.unix_time()
+        self._store.write([records.EARLY, number, now, job_id, issued, paused])
+
+    def _write_canceled(self, entry: Entry) -> None:
+        in_hand = entry.count(State.IN_PROGRESS)
+        detail = "%d canceled" % entry.count(State.QUEUED)
+        if in_hand:
+            detail += ", %d in hand end first" % in_hand
+        number, now = self._store.contents.last_number + 1, self._clock.unix_time()
+        self._store.write([records.CANCELED, number, now, entry.seq, detail])
+
+    def _write_paused(self, entry: Entry, paused: bool, issued: int) -> None:
+        detail = "%d wait" % entry.count(State.QUEUED)
+        in_hand = entry.count(State.IN_PROGRESS)
+        if in_hand:
+            detail += ", %d in hand%s" % (in_hand, " end first" if paused else "")
+        number, now = self._store.contents.last_number + 1, self._clock.unix_time()
+        self._store.write([records.PAUSED, number, now, entry.seq, paused, issued, detail])
 
     def _judge_canary(self, entry: Entry) -> None:
         """Once the canary has its verdict, say so, and end what waits if it is a bad one."""

@@ -7,11 +7,12 @@ clock was unset.
 from __future__ import annotations
 
 # kinds of record, and what follows the kind
-# 1, epoch, next seq, last number, acknowledged, routine numbers, remembered, seqs, segment in which
-# it begins
+# 1, epoch, next seq, last number, acknowledged, routine numbers, jobs that have ended, seqs, the
+# segment in which it begins, [floor, early orders] (nothing: none); see memory.py
 CHECKPOINT = 0
 # seq, raw, accepted, ended, canceled, paused, pause issued, canary, final number, states, attempts,
-# last, names, due, attempts that do not count (nothing: none)
+# last, names, due, attempts that do not count (nothing: none), when earlier orders to pause or
+# resume it were issued (nothing: there were none)
 JOB_STATE = 1
 ACCEPTED = 2  # number, time, seq, reason, raw, detail
 STARTED = 3  # seq, index, attempt
@@ -26,5 +27,6 @@ ACKNOWLEDGED = 10  # number
 PAUSED = 11  # number, time, seq, paused, issued, detail
 CANARY = 12  # number, time, seq, verdict, detail
 AUDIT = 13  # number, time, kind, details: a record of the audit trail, see gateway/audit.py
+EARLY = 14  # number, time, id of a job that is not here yet, issued, paused (null: canceled)
 
-WITH_REPORT = (ACCEPTED, FINISHED, ENDED, CANCELED, REFUSED, EVENT, PAUSED, CANARY)
+WITH_REPORT = (ACCEPTED, FINISHED, ENDED, CANCELED, REFUSED, EVENT, PAUSED, CANARY, EARLY)

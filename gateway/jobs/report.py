@@ -5,7 +5,17 @@ from __future__ import annotations
 from gateway.contract.job import State
 from gateway.contract.reports import Dropped, Event, JobReport, MeterReport, Refusal, Report
 from gateway.jobs.entry import PASSED
-from gateway.jobs.records import ACCEPTED, CANARY, CANCELED, ENDED, EVENT, FINISHED, PAUSED, REFUSED
+from gateway.jobs.records import (
+    ACCEPTED,
+    CANARY,
+    CANCELED,
+    EARLY,
+    ENDED,
+    EVENT,
+    FINISHED,
+    PAUSED,
+    REFUSED,
+)
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -24,6 +34,8 @@ def report_of(record: list[Any], entries: dict[int, Entry]) -> Report:
         return Report(number, time, Refusal(topic, digest, job_id, reason, detail))
     if kind == EVENT:
         return Report(number, time, Event(record[3], record[4]))
+    if kind == EARLY:
+        return Report(number, time, _of_early(record[3], record[5]))
     entry = entries.get(record[3])
     if entry is None:
         return lost(number, number)
@@ -67,6 +79,13 @@ def _of_job(record: list[Any], entry: Entry) -> JobReport:
     else:
         raise ValueError("no report is in a record of kind %r" % kind)
     return JobReport(entry.job.id, State.NAMES[state], reason, detail)
+
+
+def _of_early(job_id: bytes, paused: bool | None) -> JobReport:
+    """`paused`: None where it is to be canceled."""
+    reason = "canceled" if paused is None else "paused" if paused else "resumed"
+    detail = "the job is not here yet; it counts as soon as it comes"
+    return JobReport(job_id, State.NAMES[State.IN_PROGRESS], reason, detail)
 
 
 def _end(entry: Entry) -> int:

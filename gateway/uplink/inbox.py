@@ -1,9 +1,9 @@
 """What comes from the HES: each message to whom it is for. Bad ones are refused, which is reported
 and on record, and change nothing.
 
-While the clock is unset nothing but the time is taken, and what the HES remembers of us: no meter
-may be spoken to with counters that it knows to be used. Setting it brings a hello, and that brings
-the other messages again.
+While the clock is unset nothing is taken but the time, what the HES remembers of us (no meter may
+be spoken to with counters that it knows to be used), and orders to cancel or pause a job. Setting
+it brings a hello, and that brings the other messages again.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from gateway.contract.refused import Refused
 from gateway.contract.signed_model import proven
 from gateway.contract.trust_change import KEYS, ORDERS, PACKAGES
 from gateway.meters.line_fields import InventoryError
+from gateway.uplink.answered import Answered
 from gateway.uplink.hes_time import LOCAL, HesTime
 from gateway.uplink.orders import Orders
 from gateway.uplink.trust import check_address
@@ -36,7 +37,7 @@ if TYPE_CHECKING:
     from hal.ports import Crypto, Message
 
 _WHERE = "uplink"
-_TIMELESS = ("time", "memory")  # taken while the clock is unset
+_TIMELESS = ("time", "memory", "cancel", "pause")  # taken while the clock is unset
 _OVERSIZED = "oversized/"  # before the topic of what the line did not take in for its size
 
 
@@ -73,6 +74,7 @@ class Inbox:
         self._hello_soon = hello_soon
         self._meters_asked = meters_asked
         signers = trust.of(ORDERS)
+        self._answered = Answered(clock)
         self._orders = Orders(concentrator, signers, clock, crypto, ledger, knows, forecast)
         self.time = HesTime(concentrator, signers, clock, crypto, ledger)
         self._sealed = False  # of the message in hand
@@ -119,10 +121,14 @@ class Inbox:
             log.error(_WHERE, "%s: storage: %s" % (name, error))
 
     def _refused(self, name: str, payload: bytes, refused: Refused) -> None:
+        digest = digest_of(payload)
+        if self._answered.is_known(name, digest, refused.reason):
+            return
         recorded = self._ledger.refused(
-            name, digest_of(payload), refused.job_id, refused.reason, refused.detail
+            name, digest, refused.job_id, refused.reason, refused.detail
         )
         if recorded:
+            self._answered.note(digest, refused.reason)
             log.warning(_WHERE, "%s refused: %s" % (name, refused))
 
     def _dateless(self, name: str) -> bool:

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from hal.ports import Clock, Crypto
 
 SKEW_S = 3600  # how far in the future an order may claim to be issued
-_GONE = "it is not here, or has ended"
+_OVER = "it has ended, or ends already"
 
 
 class Orders:
@@ -54,7 +54,10 @@ class Orders:
         """
         payload, kid = envelope.verify(raw, self._trust, self._crypto)
         job = Job.decode(payload)
-        job.check(self._concentrator, self._clock.unix_time(), SKEW_S)
+        # The HES was told already that its order about this job counts. So the job is taken however
+        # late it comes, and ends in the ledger: a refusal would not fit that answer any more.
+        early = self._ledger.ordered_early(job.id)
+        job.check(self._concentrator, 0 if early else self._clock.unix_time(), SKEW_S)
         most = MOST_OCTETS[job.traits.takes]
         if job.package is not None and job.package.size > most:
             raise Refused(
@@ -62,7 +65,8 @@ class Orders:
                 "package: expected at most %d octets, came %d" % (most, job.package.size),
                 job.id,
             )
-        if self._ledger.entry(job.id) is None and not [s for s in job.serials if self._known(s)]:
+        new = self._ledger.entry(job.id) is None and not early
+        if new and not [serial for serial in job.serials if self._known(serial)]:
             raise Refused(
                 "unknown-meter",
                 "none of the %d meters is in the inventory" % len(job.serials),
@@ -73,7 +77,7 @@ class Orders:
             if self._ledger.accept(job, payload, warning, detail, kid) not in ACCEPTING:
                 return None
             entry = self._ledger.entry(job.id)
-            if entry is not None:
+            if entry is not None and not entry.final_number:
                 self._reject_unknown(entry)
         return entry
 
@@ -82,8 +86,8 @@ class Orders:
         payload, kid = envelope.verify(raw, self._trust, self._crypto)
         cancel = Cancel.decode(payload)
         self._check(cancel)
-        if not self._ledger.cancel(cancel.job_id, kid):
-            raise Refused("unknown-job", _GONE, cancel.job_id)
+        if not self._ledger.cancel(cancel.job_id, kid, cancel.issued):
+            raise Refused("unknown-job", _OVER, cancel.job_id)
 
     def pause(self, raw: bytes) -> None:
         """Take an order to pause or resume a job."""
@@ -92,7 +96,7 @@ class Orders:
         self._check(order)
         refused = self._ledger.pause(order.job_id, order.paused, order.issued, kid)
         if refused == "unknown-job":
-            raise Refused(refused, _GONE, order.job_id)
+            raise Refused(refused, _OVER, order.job_id)
         if refused == "outdated":
             raise Refused(refused, "issued at %d" % order.issued, order.job_id)
         # A duplicate has been answered: that report is on its way.

@@ -36,7 +36,7 @@ TRAIL = 65536  # bytes of the audit trail
 
 
 class Limits:
-    jobs = 4
+    jobs = 5
     ledger_bytes = 65536  # segments of 4 KiB
     free_bytes = 0
 
@@ -71,10 +71,12 @@ JOBS = [
     _job(2, 9, 7, True),
     _job(3, 22, 3),
     _job(4, 8, 4, canary=Canary(5, 100)),
+    _job(5, 3, 8),
 ]
 PAUSED = JOBS[0].id  # for a while
 CANCELED = JOBS[2].id
 CANARY_FAILS = JOBS[3].id
+CANCELED_EARLY = JOBS[4].id  # before it comes
 
 
 class Hes:
@@ -168,8 +170,10 @@ class Life:
 
     def _order(self) -> None:
         self.ledger.refused("job", digest_of(b"noise"), None, "malformed", "noise")
+        assert self.ledger.cancel(CANCELED_EARLY, b"", NOW)
         for job in JOBS:
             if job.id in self.hes.jobs_ended:
+                assert self.ledger._why_not(job, job.encode()) == "duplicate", "it would run again"
                 continue
             reason = self.ledger.accept(job, job.encode())
             assert reason in ("accepted", "duplicate"), reason
@@ -219,6 +223,7 @@ class Life:
         execution = self.queue.take(lambda serial, job: True)
         if execution is not None:
             assert not self.paused or execution.job.id != PAUSED, "a paused job goes on"
+            assert execution.job.id != CANCELED_EARLY, "its cancel is forgotten"
             canary = execution.job.canary
             if canary is not None and execution.index >= canary.meters:
                 assert execution.job.id != CANARY_FAILS, "begun in spite of its canary"
@@ -252,10 +257,13 @@ class Life:
         self.ledger.compact()
         assert self.ledger.jobs() == []
         assert self.hes.jobs_ended == {job.id for job in JOBS}
+        assert self.ledger.cancel(CANCELED_EARLY, b"", NOW)
         for job in JOBS:
+            assert self.ledger._why_not(job, job.encode()) == "duplicate", "it would run again"
             for serial in job.serials:
                 state = self.hes.ends[(job.id, serial)]
-                if job.id == CANARY_FAILS and job.serials.index(serial) >= 5:
+                stopped = job.id == CANARY_FAILS and job.serials.index(serial) >= 5
+                if stopped or job.id == CANCELED_EARLY:
                     assert state == "canceled", (serial, state)
                 elif job.id not in (CANCELED, CANARY_FAILS):
                     assert state == _expected(serial), (serial, state)

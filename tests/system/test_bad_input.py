@@ -247,11 +247,6 @@ def _trust(concentrator: str, key: SigningKey, number: int = 1, valid_s: int = 3
 
 
 DOWN: dict[str, tuple[str, str, Make]] = {
-    "cancel of an unknown job": (
-        "cancel",
-        "unknown-job",
-        lambda scene: scene.sign(_cancel(CONCENTRATOR)),
-    ),
     "cancel by a stranger": (
         "cancel",
         "unknown-signer",

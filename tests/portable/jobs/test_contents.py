@@ -45,11 +45,12 @@ def checkpoint(seqs: list[int], remembered: list[list[bytes]]) -> list[object]:
 
 def test_a_checkpoint_stands_for_all_before_it() -> None:
     contents = fresh(1, 2, 3)
-    contents.remembered = {b"old": bytes(20)}
+    contents.memory.restore([[b"old", bytes(20)]], [7, [[b"early", 5, True, [False, 0, []]]]])
     contents.apply(checkpoint([2], [[b"id", bytes(20)]]), 5)
     # What is not in it had ended, although the record of that may have been lost to damage.
     assert sorted(contents.entries) == [2]
-    assert contents.remembered == {b"id": bytes(20)}
+    memory = contents.memory
+    assert (memory.ended, memory.early, memory.floor) == ({b"id": bytes(20)}, {}, 0)
     assert (contents.epoch, contents.next_seq) == (77, 9)
     assert (contents.last_number, contents.acknowledged) == (40, 30)
     assert contents.routine == [33, 35] and contents.checkpoint_segment == 4
@@ -78,6 +79,10 @@ def test_all_of_a_job_comes_through_a_checkpoint() -> None:
         ("canceled", [[CANCELED, 2, NOW, 1, ""]]),
         ("paused", [[PAUSED, 2, NOW, 1, True, NOW - 5, ""]]),
         ("resumed", [[PAUSED, 2, NOW, 1, False, NOW - 4, ""]]),
+        (
+            "paused and resumed",
+            [[PAUSED, 2, NOW, 1, True, NOW - 5, ""], [PAUSED, 3, NOW, 1, False, NOW - 4, ""]],
+        ),
         ("canary", [[CANARY, 2, NOW, 1, PASSED, ""]]),
         ("ended", [[ENDED, 3, NOW + 1, 1, "ended", ""]]),
     ):
@@ -90,7 +95,8 @@ def test_all_of_a_job_comes_through_a_checkpoint() -> None:
             into._reasons = ["another"]  # the same codes need not stand for the same reasons
             into.apply(state, 99)
             got = into.entries[1]
-            for field in ("seq", "accepted", "ended", "canceled", "paused", "pause_issued"):
+            assert got.pausing.to_array() == entry.pausing.to_array(), name
+            for field in ("seq", "accepted", "ended", "canceled"):
                 assert getattr(got, field) == getattr(entry, field), (name, field)
             for field in ("canary", "final_number", "states", "attempts", "due", "uncounted"):
                 assert getattr(got, field) == getattr(entry, field), (name, field)

@@ -1,6 +1,6 @@
-"""The ledger's records and the reports they become, held by bytes that an earlier version wrote:
-tests/data/golden/ledger.json. A gateway whose firmware is renewed goes on with what lies on its
-flash.
+"""The ledger's records and the reports they become, held by bytes: those that this version writes
+(ledger-2.json in tests/data/golden), and those of an earlier one (ledger.json). A gateway whose
+firmware is renewed goes on with what lies on its flash.
 """
 
 from __future__ import annotations
@@ -22,7 +22,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-FILE = "tests/data/golden/ledger.json"
+FILE = "tests/data/golden/ledger-2.json"
+EARLIER = "tests/data/golden/ledger.json"
 NOW = 1_700_000_000
 
 
@@ -32,8 +33,8 @@ class Limits:
     free_bytes = 1000
 
 
-def golden() -> Any:
-    with open(FILE) as file:
+def golden(name: str) -> Any:
+    with open(name) as file:
         return json.load(file)
 
 
@@ -95,12 +96,21 @@ def life() -> tuple[list[bytes], list[bytes]]:
     ledger.accept(fifth, fifth.encode())
     ledger.started(5, 0)
     ledger.finished(5, 0, State.SUCCEEDED, Result(VALUE, "read", "", []), "ip", 7)
+    ledger.pause(job(6, 1, False).id, True, NOW + 3, b"hes-1")
+    ledger.cancel(job(7, 1, False).id, b"hes-1", NOW + 4)
+    ledger.pause(job(8, 1, False).id, False, NOW + 5)
+    for number in (6, 7):
+        late = job(number, 2, False)
+        ledger.accept(late, late.encode())
     messages = outgoing(ledger)
     ledger.compact()
     ledger.acknowledge(12)
     ledger.compact()
+    messages += outgoing(ledger)
+    ledger.acknowledge(99)
+    ledger.compact()
     records = [payload for _, payload in ledger._store.journal.records()]
-    return records, messages + outgoing(ledger)
+    return records, messages
 
 
 def outgoing(ledger: Ledger) -> list[bytes]:
@@ -117,20 +127,43 @@ def outgoing(ledger: Ledger) -> list[bytes]:
 
 def test_the_same_life_leaves_the_same_bytes() -> None:
     records, messages = life()
-    held = golden()
+    held = golden(FILE)
     assert [record.hex() for record in records] == held["records"]
     assert [message.hex() for message in messages] == held["messages"]
 
 
-def test_what_an_earlier_version_wrote_is_understood() -> None:
-    held = golden()
+def with_records(records: list[str]) -> Ledger:
     storage = MemoryStorage(1 << 24, False)
     journal = Journal(storage, "ledger")
     journal.recover(lambda position, payload: None)
-    for record in held["records"][: held["before"]]:
+    for record in records:
         journal.append(bytes.fromhex(record))
     journal.commit()
-    ledger = opened(storage, NOW + 60)
+    return opened(storage, NOW + 60)
+
+
+def test_what_this_version_wrote_is_understood() -> None:
+    """And a job that was canceled before it came runs nothing, however often it comes."""
+    ledger = with_records(golden(FILE)["records"])
+    assert ledger.recovery.notes == [] and not ledger.recovery.damaged
+    assert [entry.job.id[0] for entry in ledger.jobs()] == [1, 6]
+    assert ledger.jobs()[1].paused and ledger.ordered_early(job(8, 1, False).id)
+    late = job(7, 2, False)
+    assert ledger.accept(late, late.encode()) == "duplicate"
+    assert ledger.cancel(late.id) and ledger.cancel(job(2, 3, False).id)
+
+
+def test_a_checkpoint_of_an_earlier_version_is_understood() -> None:
+    ledger = with_records(golden(EARLIER)["records"])
+    assert ledger.recovery.notes == [] and not ledger.recovery.damaged
+    second = ledger.jobs()[1]
+    assert second.job.id == job(2, 3, False).id and second.canceled and not second.paused
+    assert ledger.pause(second.job.id, False, NOW + 2) == "duplicate"
+
+
+def test_what_an_earlier_version_wrote_is_understood() -> None:
+    held = golden(EARLIER)
+    ledger = with_records(held["records"][: held["before"]])
     assert ledger.recovery.notes == [] and not ledger.recovery.damaged
     assert ledger.jobs()[0].job.serials == ["M100", "M101", "M102", "M103"]
     counts = [entry.summary() for entry in ledger.jobs()]

@@ -68,23 +68,18 @@ def test_what_waits_for_the_date_and_what_does_not() -> None:
         assert taken(world, topic), topic
 
 
-def test_nothing_but_the_time_is_taken_before_there_is_a_date() -> None:
+def test_before_there_is_a_date_only_the_time_is_taken_and_what_stops_a_job() -> None:
     world = World()
     world.give("job", signed(read_job().encode()))
     world.clock.set_unix_time(0)
     world.boot()
     before = world.ledger.last_number
-    pause = signed(Pause(read_job().id, HERE, NOW, True).encode())
-    cancel = signed(Cancel(read_job().id, HERE, NOW).encode())
-    world.give("pause", pause)
-    world.give("cancel", cancel)
-    for name in ("ack", "resend", "chunk", "ask", "model"):
+    for name in ("job", "ack", "resend", "chunk", "ask", "model"):
         world.give(name, b"\xff")  # nor is it refused: it is not looked at
-    assert not world.ledger.jobs()[0].paused and world.ledger.last_number == before
-    world.clock.set_unix_time(NOW)
-    world.give("pause", pause)
+    assert world.ledger.last_number == before
+    world.give("pause", signed(Pause(read_job().id, HERE, NOW, True).encode()))
     assert world.ledger.jobs()[0].paused
-    world.give("cancel", cancel)
+    world.give("cancel", signed(Cancel(read_job().id, HERE, NOW).encode()))
     assert world.ledger.jobs()[0].stopped() == "canceled" and world.refusals() == []
 
 

@@ -251,7 +251,6 @@ def test_refusals_of_a_pause() -> None:
     world.give("job", signed(read_job().encode()))
     world.give("pause", signed(Pause(job_id, HERE, NOW, True).encode()))
     for reason, order in (
-        ("unknown-job", Pause(bytes(16), HERE, NOW, True)),
         ("wrong-concentrator", Pause(job_id, "c-0043", NOW, False)),
         ("not-yet-valid", Pause(job_id, HERE, NOW + 3700, False)),
         ("outdated", Pause(job_id, HERE, NOW - 1, False)),
@@ -382,7 +381,6 @@ def test_refusals_of_a_cancel() -> None:
     job_id = read_job().id
     assert refused(Cancel(job_id, HERE, NOW).encode(), "cancel", world) == "malformed"
     for reason, cancel in (
-        ("unknown-job", Cancel(bytes(16), HERE, NOW)),
         ("wrong-concentrator", Cancel(job_id, "c-0043", NOW)),
         ("not-yet-valid", Cancel(job_id, HERE, NOW + 3700)),
     ):
