@@ -43,8 +43,16 @@ class Curve:
         return y if self.is_on_curve(x, y) else None
 
     def multiple(self, k: int, x: int, y: int) -> tuple[int, int]:
-        """k times the point (x, y), which must be on the curve, for 0 < k < n."""
-        return self._affine(self._sum_of_multiples(k, (x, y, 1), 0, _INFINITY))
+        """k times the point (x, y), which must be on the curve, for 0 < k < n: four bits a step."""
+        multiples = [_INFINITY, (x, y, 1)]
+        for _ in range(14):
+            multiples.append(self._add(multiples[-1], multiples[1]))
+        total = _INFINITY
+        for shift in range(8 * self.size - 4, -1, -4):
+            for _ in range(4):
+                total = self._double(total)
+            total = self._add(total, multiples[k >> shift & 15])
+        return self._affine(total)
 
     def public(self, secret: int) -> tuple[int, int]:
         """secret times the generator."""

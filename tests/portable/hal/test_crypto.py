@@ -517,6 +517,21 @@ def test_ecdh_vectors() -> None:
         raises(CryptoError, CRYPTO.ecdh, curve, hex_(private), bytes(len(off)))
 
 
+def test_secrets_with_few_bits() -> None:
+    """The smallest, the largest, and those with long runs of zeros: k times m times the generator
+    is m times k times it, and the order less k gives the same x."""
+    secrets = [1, 2, 15, 16, 17, 0x1001, 1 << 64, 1 << 252, ORDER - 1, ORDER - 16]
+    keys = [secret.to_bytes(32, "big") for secret in secrets]
+    points = [CRYPTO.ec_public("P-256", key) for key in keys]
+    assert points[0][:32] == points[8][:32] and points[0] != points[8]
+    assert points[3][:32] == points[9][:32]
+    for i in range(len(keys)):
+        for j in range(i):
+            one = CRYPTO.ecdh("P-256", keys[i], points[j])
+            assert one == CRYPTO.ecdh("P-256", keys[j], points[i])
+    assert CRYPTO.ecdh("P-256", keys[1], points[0]) == points[1][:32]
+
+
 def test_points_by_their_x() -> None:
     for curve, private, public, theirs, shared in CDH:
         size = len(theirs) // 4
