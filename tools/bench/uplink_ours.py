@@ -62,11 +62,20 @@ class Handshake:
     def asked(self) -> Responder:
         return Responder(self._crypto, self._hes, self._hes_private, C_R)
 
+    # A handshake ends once. Here its end is taken again.
     def answered(self) -> tuple[bytes, Session]:
-        return self._initiator.message_3(self.message_2, self._peers)
+        kept = self._initiator._ephemeral
+        try:
+            return self._initiator.message_3(self.message_2, self._peers)
+        finally:
+            self._initiator._ephemeral = kept
 
     def finished(self) -> Session:
-        return self._responder.finished(self.message_3)[2]
+        kept = self._responder._schedule
+        try:
+            return self._responder.finished(self.message_3)[2]
+        finally:
+            self._responder._schedule = kept
 
 
 def steps() -> list[tuple[str, Callable[[], Any]]]:

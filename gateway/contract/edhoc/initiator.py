@@ -61,10 +61,14 @@ class Initiator:
         self, message_2: bytes, peers: Sequence[tuple[bytes, bytes]]
     ) -> tuple[bytes, Session]:
         """The answer to a message_2 that one of `peers`, (kid, public key x||y), has made, and the
-        session with him: its sealer's `kid` is C_R.
+        session with him: its sealer's `kid` is C_R. Once only: the same message_2 again would make
+        a session whose numbers begin anew under the same keys.
 
-        Refused: `malformed`, `unknown-signer`, `unsealed`. Another message_2 can be tried then.
+        Refused: `malformed`, `unknown-signer`, `unsealed`; another message_2 can be tried then.
+        `replayed` after the end.
         """
+        if not self._ephemeral:
+            raise Refused("replayed", "message_2: this handshake has ended")
         both = string_in(message_2, "message_2")
         g_y = both[:X_SIZE]
         try:
@@ -81,6 +85,7 @@ class Initiator:
         plaintext_3 = encoded(self._in_message, mac_3, self._ead)
         message_3 = cbor.encode(schedule.seal_3(plaintext_3))
         schedule.finish(plaintext_3, self._cred_i)
+        self._ephemeral = b""
         return message_3, schedule.session(self._connection, c_r, True)
 
     def _proven(

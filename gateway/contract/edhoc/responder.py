@@ -70,13 +70,15 @@ class Responder:
     ) -> tuple[Credential, list[Ead], Session]:
         """Who the peer is, what he brings besides, and the session with him. That he has the
         credential's key is proven, not that we know him: the caller decides whether he is enrolled.
-        `known` are those whose credential may come by reference.
+        `known` are those whose credential may come by reference. Once only: the same message_3
+        again would make a session whose numbers begin anew under the same keys.
 
-        Refused: `malformed`, `unknown-signer`, `unsealed`. Another message_3 can be tried then.
+        Refused: `malformed`, `unknown-signer`, `unsealed`; another message_3 can be tried then.
+        `replayed` before the beginning and after the end.
         """
         schedule = self._schedule
         if schedule is None:
-            raise Refused("malformed", "message_3: expected message_1 before")
+            raise Refused("replayed", "message_3: no handshake waits for it")
         try:
             plaintext_3 = schedule.open_3(string_in(message_3, "message_3"))
         except CryptoError:
@@ -93,6 +95,7 @@ class Responder:
             cred_i = credential.ccs()
             if same(schedule.mac_3(claim.id_cred(), cred_i, claim.raw_ead), claim.mac):
                 schedule.finish(plaintext_3, cred_i)
+                self._schedule = None
                 session = schedule.session(self._peer_connection, self._connection, False)
                 return credential, claim.ead, session
         raise Refused("unsealed", "the key with id %s did not make message_3" % claim.kid.hex())
