@@ -65,6 +65,12 @@ def parser(name: str, description: str) -> argparse.ArgumentParser:
         action="store_true",
         help="print the fingerprint by which the HES enrols this concentrator, and end",
     )
+    parser.add_argument(
+        "--check",
+        action="store_true",
+        help="look at settings, lines, certificates, keys, inventory, clock, space and rights, and"
+        " end with status 0 if nothing is wrong, else 1; a gateway may be running meanwhile",
+    )
     return parser
 
 
@@ -77,11 +83,16 @@ def main(
     """`uarts`: as hal.cpython.ports.opener() takes them. show: what to print of the settings,
     instead of running the gateway.
 
-    Exit status 0 after SIGTERM or Ctrl-C; 1 after a fault; 2 when settings or files are wrong.
+    Exit status 0 after SIGTERM or Ctrl-C; 1 after a fault, or where --check finds one; 2 when
+    settings or files are wrong.
     """
     base: Path = options.settings.parent
     data: Path = options.data or base / "data"
     watchdog: SystemdWatchdog | DeviceWatchdog | None = None
+    if options.check:
+        from board.check import check  # a gateway that runs has no use for it
+
+        return check(options.settings, data, uarts)
     try:
         settings = parse(options.settings.read_bytes(), DRIVERS)
         check_uarts(settings, sorted(uarts))

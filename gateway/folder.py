@@ -121,6 +121,19 @@ def has_past(storage: Storage) -> bool:
     return storage.size(FILE) >= 0
 
 
+def starts_of(storage: Storage) -> int:
+    """For who only looks."""
+    read = _content(storage)
+    return 0 if read is None else read[0]
+
+
+def not_there(storage: Storage) -> list[str]:
+    """What has to be there and is not, in words, for who only looks."""
+    read, there = _content(storage), _there(storage)
+    missing = [name for name in read[2] if name not in there] if read is not None else []
+    return ["%s is gone: %s" % (name, _LOSS[name]) for name in missing]
+
+
 def _there(storage: Storage) -> list[str]:
     names = storage.names()
     return [name for name in _LASTING if [one for one in names if _is_of(one, name)]]
