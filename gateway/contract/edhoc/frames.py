@@ -82,7 +82,7 @@ def error_in(payload: bytes) -> str | None:
     if code == UNSPECIFIED and isinstance(info, str):
         return "%r" % info[:_MAX_TEXT]
     if code == WRONG_SUITE and isinstance(info, (int, list)):
-        return "wrong cipher suite: the other side has %s" % info
+        return "wrong cipher suite: the other side has %s" % str(info)[:_MAX_TEXT]
     if code == UNKNOWN_CREDENTIAL and info is True:
         return "the credential is not known there"
     return None
