@@ -16,12 +16,13 @@ from gateway.contract.edhoc.frames import framed_1, framed_3
 from gateway.contract.sealed import Sealer
 from tools.bench import uplink_ours
 from tools.bench.contract import HELD
-from tools.bench.worker import ROOT, in_turns, runtimes
+from tools.bench.worker import ROOT, Worker, in_turns, runtimes
 
 if TYPE_CHECKING:
     Commands = argparse._SubParsersAction[argparse.ArgumentParser]
 
 OURS = Path(__file__).with_name("uplink_ours.py")
+HEAP = Path(__file__).with_name("uplink_heap.py")
 SIGNED = ("Cancel", "Job", "KeyChange", "Model", "Pause", "SignedTime", "TrustChange")
 INSIDE = ("ImageFile", "Package", "envelope")  # of chunks, or no message
 MORE_LIMIT = 60  # octets of a message
@@ -57,6 +58,7 @@ def run(options: argparse.Namespace) -> int:
         rounds = in_turns(program, OURS, [], trees, max(1, options.repeat))
         report[runtime] = rows(rounds)
         console.print(_table_of_times(runtime, report[runtime], len(trees) > 1))
+    report["heap"] = heap(dict(runtimes())["micropython"])
     slowest = max(row["us"] for row in report["micropython"] if row["step"] in SIDES) / 1000
     console.print(
         "A session on MicroPython takes a side %.0f ms, of %d allowed."
@@ -109,6 +111,15 @@ def session() -> dict[str, int]:
         "message_2, down": len(shake.message_2),
         "message_3, up": len(framed_3(uplink_ours.C_R, shake.message_3)),
     }
+
+
+def heap(micropython: str) -> dict[str, int]:
+    """What a secured line holds there besides what a plain one does."""
+    worker = Worker(micropython, HEAP, [], ROOT)
+    try:
+        return worker.round()
+    finally:
+        worker.close()
 
 
 def rows(trees: list[list[dict[str, Any]]]) -> list[dict[str, Any]]:

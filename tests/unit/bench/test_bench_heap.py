@@ -23,12 +23,15 @@ pytestmark = pytest.mark.skipif(
 # has no use for once it runs.
 UNUSED = (
     "gateway.activities",  # before the first job
+    "gateway.contract.edhoc",  # before a line that is not plain
     "gateway.contract.image_file",
     "gateway.contract.package",
     "gateway.contract.reasons",  # only for the HES
     "gateway.dlms",
     "gateway.local",
+    "gateway.uplink.line",
     "gateway.work.many_meters",
+    "hal.micropython.ccm",
     "hal.micropython.ec",  # before the first signature
     "hal.micropython.sha384",
     "hal.modem.dlmsotcp",

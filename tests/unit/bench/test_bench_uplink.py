@@ -51,10 +51,11 @@ def test_the_report_has_every_step_on_both_runtimes(
     command = ["uplink", "--repeat", "1", "--against", str(ROOT), "--json", str(file)]
     assert main(command) == 0
     report = json.loads(file.read_text())
-    assert sorted(report) == ["cpython", "messages", "micropython", "session"]
+    assert sorted(report) == ["cpython", "heap", "messages", "micropython", "session"]
     for runtime in ("cpython", "micropython"):
         steps = [row["step"] for row in report[runtime]]
         assert steps == [name for name, _ in uplink_ours.steps()] + ["concentrator", "HES"]
         assert all(row["us"] > 0 and row["ratio"] > 0 for row in report[runtime])
+    assert report["heap"]["modules"] > 0 and report["heap"]["session"] > 0
     out = capsys.readouterr().out
     assert "times as fast" in out and "A session on MicroPython" in out
