@@ -13,7 +13,7 @@ from __future__ import annotations
 from gateway.audit import Audit
 from gateway.contract.identity import shown
 from gateway.contract.meter_keys import Vault
-from gateway.folder import COUNTERS, Folder
+from gateway.folder import COUNTERS, TRUST, Folder
 from gateway.jobs.forecast import Durations
 from gateway.jobs.ledger import Ledger
 from gateway.jobs.queue import Queue
@@ -33,6 +33,7 @@ from gateway.status import Status
 from gateway.uplink.identity import identity_of
 from gateway.uplink.past import Past
 from gateway.uplink.session import Session
+from gateway.uplink.trust import mark_lost
 from gateway.version import VERSION
 from gateway.work.worker import Worker
 from hal.rt import log
@@ -153,6 +154,8 @@ class Gateway:
         )
 
     def _make_session(self, settings: Settings, ports: Ports, status: Status) -> Session:
+        if TRUST in self._folder.missing:
+            mark_lost(ports.storage)
         identity = identity_of(ports.storage, ports.crypto, ports.board_key)
         log.info(WHERE, "fingerprint %s" % shown(identity.fingerprint))
         if settings.plain:

@@ -133,7 +133,7 @@ class TrustStore:
             log.error(
                 _WHERE,
                 "what is on the flash is damaged: nobody is trusted. To begin again with the"
-                " signers of the settings, remove %s and %s" % _FILES,
+                " signers of the settings, remove %s, %s and folder from the data folder" % _FILES,
             )
 
     def _hold(self, content: Content) -> None:
@@ -147,6 +147,11 @@ class TrustStore:
         for name in _FILES:
             self._storage.replace(name, hashlib.sha256(body).digest() + body)
         self._hold(content)
+
+
+def mark_lost(storage: Storage) -> None:
+    """There was a trust store, and its files are gone: that is damage, and no beginning."""
+    storage.replace(_FILES[0], b"")
 
 
 def check_address(change: TrustChange | KeyChange, concentrator: str, now: int) -> None:

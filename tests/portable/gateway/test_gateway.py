@@ -11,6 +11,7 @@ from gateway.contract.job import Job
 from gateway.contract.kinds import READ
 from gateway.contract.messages import Ask
 from gateway.contract.reports import Event, MeterReport
+from gateway.meters.counters import LOST
 from gateway.meters.inventory import KEYS, METERS
 from gateway.meters.reachability import FILE
 from gateway.settings import parse
@@ -185,5 +186,38 @@ def test_strangers_and_modems_are_told():
         await street.clock.run(MINUTE)
         kind, up, nodes, counters = street.hes.state.modems[0]
         assert (kind, up, nodes) == ("plc", True, 2) and counters.get("up") == 1
+
+    Street().play(scene)
+
+
+def test_what_is_lost_is_told_and_the_rest_goes_on():
+    """Lost counters do not begin again, and a lost trust store does not trust the settings'
+    signers again, of whom somebody may have been removed."""
+    street = Street()
+    street.storage.replace("trust.0", b"")
+    street.boot()
+    street.gateway._counters.next("M1")
+    street.boot()
+    for name in street.storage.names():
+        if name.startswith(("counters.", "trust.")):
+            street.storage.remove(name)
+    street.boot()
+    assert street.gateway._counters.next("M1") > LOST
+    assert street.gateway._session.trust.damaged
+
+    async def scene(street):
+        await street.clock.run(MINUTE)
+        assert ("files-lost", "counters, trust") in street.events()
+        assert street.hes.bodies(Event)[-1].name == "trust-damaged"
+
+    street.play(scene)
+
+
+def test_a_first_start_and_a_second_miss_nothing():
+    async def scene(street):
+        await street.clock.run(2 * MINUTE)
+        assert street.events() == []
+        street.boot()
+        assert street.gateway._folder.missing == [] and street.gateway._folder.starts == 2
 
     Street().play(scene)
