@@ -294,5 +294,9 @@ class Gateway:
                 self._queue.expire()
             except OSError as error:
                 log.error(WHERE, "storage: cannot close a window: %s" % error)
+            try:
+                self._inventory.look()
+            except OSError as error:
+                log.error(WHERE, "storage: cannot read the keys anew: %s" % error)
             self._clock.keep()
             await self._clock.sleep_ms(WINDOW_MS)

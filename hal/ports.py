@@ -183,6 +183,11 @@ class Storage(Protocol):
     def remove(self, name: str) -> None:
         """Durably; absent is fine."""
 
+    def erase(self, name: str) -> None:
+        """As remove(), and zeros are written over what it held. Where the medium writes to another
+        place than the old content has (littlefs, flash behind a controller, file systems that copy
+        on write), that stays until the place is used again."""
+
     def names(self) -> list[str]: ...
 
     def size(self, name: str) -> int:

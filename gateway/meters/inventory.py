@@ -20,9 +20,12 @@ that we would not believe it.
 images, by broadcast too); it may be left out. The fleet's broadcast key and its authentication key
 stand in keys.jsonl under the serial "broadcast".
 
-With a Vault (keys.py), plain keys are wrapped as soon as they are found, and the file is replaced
-by one that holds wrapped keys alone. What the flash had under the plain ones may be there until it
-writes over it; commissioning that must not leave that much sends `keys` messages instead.
+With a Vault (contract/meter_keys.py), plain keys are wrapped as soon as they are found: at the
+start, and a second after somebody has put the file there and it has stopped growing (better under
+another name, then renamed). The file is replaced by one that holds wrapped keys alone, and zeros
+are written over the old one. That helps where the medium writes to the same place again. Flash does
+not: it wears, so littlefs and the controller of a card write elsewhere, and the old content stays
+until its place is used anew. Commissioning that must not leave that much sends `keys` messages.
 
 A line that cannot be used is skipped and reported with its number: a typo in one of 2000 lines must
 not take the other 1999 meters off the air. An order for the skipped meter ends as unknown-meter, so
@@ -61,6 +64,7 @@ METERS = "meters.jsonl"
 KEYS = "keys.jsonl"
 MODEL_FILES = "model-"  # their names begin so
 _NEW_KEYS = "keys.jsonl.new"
+_OLD_KEYS = "keys.jsonl.old"  # with plain keys, to be erased
 PLC, RF, IP = "plc", "rf", "ip"
 
 BROADCAST = "broadcast"  # no meter's serial: the fleet's keys
@@ -122,6 +126,8 @@ class Inventory:
         self._storage = storage
         self._vault = vault
         self._size = -1
+        self._keys_size = -1  # as it was read
+        self._keys_seen = -1  # at the last look
         self._models: Models | None = None
         self._some_sent = [name for name in storage.names() if name.startswith(MODEL_FILES)] != []
         # serial -> "client server title kind=address kind=address", the title "-" for none; a path
@@ -131,6 +137,8 @@ class Inventory:
         self._key_lines: dict[str, int] = {}
         self.problems: list[str] = []
         self.bad_lines = 0
+        if vault is not None:
+            self._clear_away()
         self._load()
 
     def __len__(self) -> int:
@@ -143,6 +151,14 @@ class Inventory:
         if serial not in self._meters and self._storage.size(METERS) != self._size:
             self._load()
         return serial in self._meters
+
+    def look(self) -> None:
+        """To be called every second: keys that somebody has put there are read, and wrapped, once
+        the file has the same size twice. OSError of the storage."""
+        size = self._storage.size(KEYS)
+        if size != self._keys_size and size == self._keys_seen:
+            self._index_keys()
+        self._keys_seen = size
 
     def serials(self) -> list[str]:
         return sorted(self._meters)
@@ -265,12 +281,14 @@ class Inventory:
             problems, bad_lines = list(self.problems), self.bad_lines
             self._note_key_lines()
             self.problems, self.bad_lines = problems, bad_lines
+        self._keys_size = self._storage.size(KEYS)
 
     def _rewrite_keys(self, new: dict[str, KeyRow]) -> None:
         """keys.jsonl with the `new` rows in it, and all others wrapped."""
         self._storage.remove(_NEW_KEYS)
         file = self._storage.append(_NEW_KEYS)
         written: dict[str, bool] = {}
+        some_plain = False
         problems, bad_lines = list(self.problems), self.bad_lines
         try:
             for _, _, line in lines(self._storage, KEYS, self._report):
@@ -280,6 +298,7 @@ class Inventory:
                     continue
                 if row.serial in written:
                     continue
+                some_plain = some_plain or row.plain()
                 if self._vault is not None:
                     row.wrap(self._vault)
                 if row.serial in new:
@@ -293,7 +312,18 @@ class Inventory:
         finally:
             file.close()
         self.problems, self.bad_lines = problems, bad_lines
+        if some_plain:
+            self._storage.rename(KEYS, _OLD_KEYS)
         self._storage.rename(_NEW_KEYS, KEYS)
+        if some_plain:
+            self._storage.erase(_OLD_KEYS)
+
+    def _clear_away(self) -> None:
+        """What a power cut has left of a rewrite: where the old file has gone, the new is whole."""
+        if self._storage.size(_OLD_KEYS) >= 0:
+            if self._storage.size(KEYS) < 0 and self._storage.size(_NEW_KEYS) >= 0:
+                self._storage.rename(_NEW_KEYS, KEYS)
+            self._storage.erase(_OLD_KEYS)
 
     def _note_key_lines(self) -> bool:
         """Where each meter's keys are; True if some are not wrapped."""

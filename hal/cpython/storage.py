@@ -59,6 +59,18 @@ class FolderStorage:
             return
         self.sync_folder()
 
+    def erase(self, name: str) -> None:
+        try:
+            fd = os.open(self._at(checked(name)), os.O_WRONLY)
+        except FileNotFoundError:
+            return
+        try:
+            write_all(fd, bytes(os.fstat(fd).st_size))
+            os.fsync(fd)
+        finally:
+            os.close(fd)
+        self.remove(name)
+
     def names(self) -> list[str]:
         return sorted(name for name in os.listdir(self._path) if is_valid(name))
 

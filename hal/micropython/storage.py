@@ -77,6 +77,16 @@ class FolderStorage:
             os.remove(path)
             self.sync_folder()
 
+    def erase(self, name: str) -> None:
+        left = self.size(name)
+        if left > 0:
+            with open(self._at(name), "r+b") as file:
+                while left > 0:
+                    write_all(file, bytes(min(left, _CHUNK)))
+                    left -= _CHUNK
+                file.flush()
+        self.remove(name)
+
     def names(self) -> list[str]:
         return sorted([name for name in os.listdir(self._path or "/") if is_valid(name)])
 

@@ -105,6 +105,9 @@ class MemoryStorage:
             del self._files[name]
         self._after()
 
+    def erase(self, name: str) -> None:
+        self.remove(name)
+
     def names(self) -> list[str]:
         self._alive()
         return sorted(self._files)

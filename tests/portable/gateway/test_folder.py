@@ -72,6 +72,15 @@ def test_what_was_here_has_to_be():
     assert started(storage).missing == [COUNTERS, TRUST]
 
 
+def test_keys_that_are_just_being_wrapped_are_not_lost():
+    storage = with_files("keys.jsonl")
+    started(storage).settle()
+    storage.rename("keys.jsonl", "keys.jsonl.old")
+    assert started(storage).missing == []
+    storage.rename("keys.jsonl.old", "keys.jsonl.new")
+    assert started(storage).missing == ["keys.jsonl"]
+
+
 def test_what_is_lost_is_told_once_and_not_forgotten_before():
     storage = with_files("counters.00000001")
     started(storage).settle()

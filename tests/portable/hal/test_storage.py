@@ -221,3 +221,20 @@ def test_full_medium() -> None:
         assert storage.size("kept") == 10000
 
     with_littlefs(test)
+
+
+def test_erase() -> None:
+    def test(folder: str) -> None:
+        storage = FolderStorage(folder)
+        storage.replace("keys", bytes(range(256)) * 20)
+        storage.replace("empty", b"")
+        before = open(folder + "/keys", "rb")  # noqa: SIM115 - a file that is gone can be read on
+        for name in ("keys", "empty", "absent"):
+            storage.erase(name)
+        assert storage.names() == []
+        if folder != "/ram":
+            # Of a file system that writes to the same place: nothing is left of what it held.
+            assert before.read() == bytes(5120)
+        before.close()
+
+    with_folders(test)

@@ -13,7 +13,7 @@ from gateway.meters.inventory import (
     InventoryError,
 )
 from hal.ports import CryptoError
-from hal.sim.storage import MemoryStorage
+from hal.sim.storage import SURVIVALS, MemoryStorage, PowerCut
 from tests.portable.support import raises, random_bytes
 from tests.portable.uplink.support import crypto
 
@@ -388,3 +388,46 @@ def test_what_a_change_does_not_name_stays():
     inventory.replace_keys([(one, VAULT.wrap(one, new))])
     found = inventory.keys(one)
     assert (found.ek, found.lls, found.counter) == (new.ek, b"second", 0)
+
+
+PLAIN = '{"serial": "AMI0000000001", "ek": "%s", "ak": "%s"}\n' % ("ab" * 16, "cd" * 16)
+
+
+def test_plain_keys_that_somebody_puts_there_are_wrapped_once_the_file_stands_still():
+    storage, inventory = inventory_of(A, PLAIN)
+    vault = Vault(crypto(), bytes(16))
+    inventory = Inventory(storage, vault)
+    inventory.look()
+    again = PLAIN + PLAIN.replace("AMI0000000001", "AMI0000000002")
+    for size in range(0, len(again), 50):
+        storage.replace(KEYS, again[:size].encode())  # it is copied in pieces
+        inventory.look()
+        assert storage.read(KEYS) == again[:size].encode()
+    storage.replace(KEYS, again.encode())
+    inventory.look()
+    inventory.look()
+    assert b"ab" * 16 not in storage.read(KEYS) and b"AMI0000000002" in storage.read(KEYS)
+    assert inventory.keys("AMI0000000001").ek == bytes.fromhex("ab" * 16)
+    before = storage.operations
+    inventory.look()
+    assert storage.operations == before
+    assert [name for name in storage.names() if name.startswith("keys")] == [KEYS]
+
+
+def test_wrapping_survives_any_cut():
+    vault = Vault(crypto(), bytes(16))
+    for survival in SURVIVALS:
+        for cut in range(9):
+            storage, _ = inventory_of(A, PLAIN)
+            storage.arm(cut, survival)
+            try:
+                Inventory(storage, vault)
+            except PowerCut:
+                storage = storage.after_cut()
+            else:
+                storage.arm(99)
+            inventory = Inventory(storage, vault)
+            assert inventory.keys("AMI0000000001").ek == bytes.fromhex("ab" * 16), (survival, cut)
+            assert b"ab" * 16 not in storage.read(KEYS)
+            kept = [name for name in storage.names() if name.startswith("keys")]
+            assert kept == [KEYS], (survival, cut, kept)
