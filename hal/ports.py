@@ -67,6 +67,10 @@ class PortClosed(NoRoute):
     """What is at the address refuses the connection."""
 
 
+class Misbehaves(NoRoute):
+    """The node floods, or what it sends is none of what is spoken there: it is not listened to."""
+
+
 class DutyCycle(ModemError):
     """The radio budget is spent; `wait_ms` tells when there is some again."""
 

@@ -17,6 +17,7 @@ from hal.ports import (
     DutyCycle,
     Joined,
     Left,
+    Misbehaves,
     ModemGone,
     ModemReset,
     ModemRestarted,
@@ -353,8 +354,9 @@ class ModemPort:
         elif isinstance(event, Joined):
             self._joined(event.address)
         elif isinstance(event, Left):
-            self._nodes.discard(event.address)
-            self.nodes_version += 1
+            if not isinstance(event.error, Misbehaves):  # it is still there, and too much so
+                self._nodes.discard(event.address)
+                self.nodes_version += 1
             for link in self._links_to(event.address):
                 gone = OSError("%s left the %s network" % (event.address, self.kind))
                 link.deliver(event.error or gone)

@@ -29,7 +29,7 @@ from gateway.meters import hindrance
 from gateway.meters.counters import CounterError, NotStored
 from gateway.meters.reach import Unreached
 from gateway.meters.traffic import NO_TRAFFIC
-from hal.ports import BadAddress, ModemError, PortClosed, StorageFailed, Unreachable
+from hal.ports import BadAddress, Misbehaves, ModemError, PortClosed, StorageFailed, Unreachable
 from hal.rt import log
 
 TYPE_CHECKING = False
@@ -303,6 +303,8 @@ def _told_by_network(error: Exception) -> str:
         return "port-closed"
     if isinstance(error, Unreachable):
         return "unreachable"
+    if isinstance(error, Misbehaves):
+        return "meter-protocol-error"
     return "bad-address" if isinstance(error, BadAddress) else ""
 
 

@@ -8,15 +8,20 @@ its modem dead has its line closed and opened again the same way, and the log te
 A driver is sans-IO, and told the time in milliseconds; class Driver below is all it has. It answers
 get() and set() with an event of its own, Answer, which goes to who asked: one question at a time,
 so a driver keeps one token and may forget the question before.
+
+What a node that floods sends goes no further than to here (allowance.py). A line that brings more
+octets than any modem's medium carries babbles: it is closed, and opened again after pauses that
+grow to an hour.
 """
 
 from __future__ import annotations
 
 import asyncio
 
+from hal.modem.allowance import FLOODS, LISTEN, Allowances, LineAllowance
 from hal.modem.answer import Answer
 from hal.modem.events import Events
-from hal.ports import Joined, ModemReset, PortError, Rx, TxDone
+from hal.ports import BROADCAST, Joined, Left, ModemReset, PortError, Rx, TxDone
 from hal.rt import log
 
 TYPE_CHECKING = False
@@ -24,7 +29,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
     from typing import Protocol
 
-    from hal.ports import BytePort, Capabilities, Clock, Coming, Left
+    from hal.ports import BytePort, Capabilities, Clock, Coming
 
     Event = TxDone | Rx | Coming | Joined | Left | ModemReset
     DriverEvent = TxDone | Rx | Joined | Left | ModemReset | Answer
@@ -66,6 +71,10 @@ ANSWER_MS = 5000  # a get or set has so long to be answered
 WRITE_MS = 10000  # a line that takes no bytes for so long is gone
 FIRST_BACKOFF_MS = 500
 MAX_BACKOFF_MS = 30000
+MAX_BABBLE_MS = 3_600_000  # pause after which a line that babbles is opened again, at most
+# A PRIME network carries 16 kB a second at most, Meters and More and radio far less.
+LINE_RATE = 32_768  # octets a second
+LINE_BURST = 1 << 20  # and at once: what a TCP line has gathered meanwhile
 
 
 class Attached:
@@ -97,6 +106,8 @@ class Attached:
         self._closed = False
         self._opened = 0
         self._heard = False  # a byte came since the line was opened
+        self._babbled = False  # so it was closed
+        self._allowances = Allowances(self._name)
 
     async def send(
         self,
@@ -107,6 +118,8 @@ class Attached:
         route: list[str] | None = None,
     ) -> int:
         now = await self._ready()
+        if address != BROADCAST:
+            self._allowances.asked(address, now)
         handle = self._driver.send(address, data, source_sap, destination_sap, now, route)
         log.debug(self._name, "frame %d: %d bytes for %s" % (handle, len(data), address))
         await self._hurry()
@@ -159,6 +172,7 @@ class Attached:
         an open line."""
         statistics = self._driver.statistics()
         statistics["opened"] = self._opened
+        statistics["floods"] = self._allowances.floods
         statistics["up"] = int(self._port is not None and self._heard)
         return statistics
 
@@ -218,6 +232,7 @@ class Attached:
         """Keep the line open until closed, or until a fault of our own."""
         self._fault = None
         backoff = FIRST_BACKOFF_MS
+        babble_ms = MAX_BACKOFF_MS
         try:
             while self._fault is None and not self._closed:
                 if await self._open():
@@ -230,6 +245,9 @@ class Attached:
                         backoff = FIRST_BACKOFF_MS
                     if self._fault is not None:
                         return
+                    if self._babbled:
+                        backoff = babble_ms
+                        babble_ms = min(2 * babble_ms, MAX_BABBLE_MS)
                 await self._clock.sleep_ms(backoff)
                 backoff = min(2 * backoff, MAX_BACKOFF_MS)
         except Exception as fault:
@@ -283,11 +301,18 @@ class Attached:
 
     async def _read(self) -> None:
         port = self._port
+        allowance = LineAllowance(LINE_RATE, LINE_BURST, self._clock.ticks_ms())
+        self._babbled = False
         try:
             while port is not None:
                 data = await port.read()
                 if not data:
                     log.warning(self._name, "line closed by the other end")
+                    return
+                if not allowance.heard(len(data), self._clock.ticks_ms()):
+                    text = "its line babbles: more than %d bytes a second; check the modem"
+                    log.error(self._name, text % LINE_RATE)
+                    self._babbled = True
                     return
                 if not self._heard:
                     # Some runtimes tell of a refused connection only at the first read.
@@ -312,12 +337,24 @@ class Attached:
 
     def _collect(self) -> None:
         for event in self._driver.events():
-            if not isinstance(event, Answer):
+            if isinstance(event, Rx):
+                self._heard_of(event)
+            elif not isinstance(event, Answer):
                 log.debug(self._name, _shown(event))
                 self._events.put(event)
             elif event.token == self._token and self._answer is None:
                 self._answer = event
                 self._answered.set()
+
+    def _heard_of(self, event: Rx) -> None:
+        now = self._clock.ticks_ms()
+        said = self._allowances.heard(event.address, now)
+        if said == LISTEN:
+            log.debug(self._name, _shown(event))
+            self._events.put(event)
+        elif said == FLOODS:
+            complaint = self._allowances.complaint(event.address, now)
+            self._events.put(Left(event.address, complaint))
 
     async def _flush(self) -> None:
         """Everything the driver wants sent goes out whole and in order."""

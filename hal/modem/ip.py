@@ -2,13 +2,15 @@
 4059.
 
 Connections are opened by the first frame for a meter, closed when idle, and bounded in number. A
-connection that cannot be opened, or dies, fails the frames waiting for it and nothing else.
+connection that cannot be opened, or dies, fails the frames waiting for it and nothing else. One
+over which a meter floods (allowance.py), or sends what is no wrapper, is closed.
 """
 
 from __future__ import annotations
 
 import asyncio
 
+from hal.modem.allowance import LISTEN, Allowances
 from hal.modem.on_sockets import OnSockets, no_way
 from hal.modem.wrapper import Unwrapper, wrap
 from hal.ports import (
@@ -17,6 +19,7 @@ from hal.ports import (
     Capabilities,
     Coming,
     Left,
+    Misbehaves,
     ModemReset,
     PortClosed,
     Quality,
@@ -85,6 +88,7 @@ class Ip(OnSockets):
         self._spare_ms = spare_ms
         self._connect_ms = connect_ms
         self._connections: dict[str, _Connection] = {}
+        self._allowances = Allowances("modem ip")
         self._hung_up: dict[str, int] = {}  # address: how often in a row, without an answer
         self._counts = {"sent": 0, "received": 0, "failed": 0, "opened": 0, "malformed": 0}
 
@@ -102,6 +106,8 @@ class Ip(OnSockets):
                 "IP paths take %d bytes, not %d" % (self.capabilities.unicast_mtu, len(data))
             )
         frame = wrap(source_sap, destination_sap, data)
+        split_address(address)
+        self._allowances.asked(address, self._clock.ticks_ms())
         connection = self._connections.get(address) or self._open(address)
         if len(connection.waiting) >= _MAX_WAITING:
             raise Busy("%d frames wait for %s" % (len(connection.waiting), address))
@@ -129,6 +135,7 @@ class Ip(OnSockets):
     def statistics(self) -> dict[str, int]:
         counts = dict(self._counts)
         counts["connections"] = len(self._connections)
+        counts["floods"] = self._allowances.floods
         return counts
 
     async def close(self) -> None:
@@ -240,13 +247,18 @@ class Ip(OnSockets):
                 self._hung_up.pop(address, None)
                 for source, destination, apdu in unwrapper.feed(data):
                     self._counts["received"] += 1
+                    if self._allowances.heard(address, connection.used) != LISTEN:
+                        complaint = self._allowances.complaint(address, connection.used)
+                        self._events.put(Left(address, complaint))
+                        return
                     self._events.put(Rx(address, source, destination, apdu, Quality()))
                 self._tell_coming(address, unwrapper.coming())
                 await self._events.room()
         except OSError:
             return
-        except ValueError:
+        except ValueError as error:
             self._counts["malformed"] += 1
+            self._events.put(Left(address, Misbehaves("%s: %s" % (address, error))))
         except Exception as fault:
             self._fault = fault
         finally:

@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 import errno
 
+from hal.modem.allowance import FLOODS, LISTEN, Allowances
 from hal.modem.ip import split_address
 from hal.modem.on_sockets import OnSockets, no_way
 from hal.modem.wrapper import HEADER, unwrap, wrap
@@ -18,6 +19,7 @@ from hal.ports import (
     BROADCAST,
     Busy,
     Capabilities,
+    Left,
     ModemReset,
     NoRoute,
     Quality,
@@ -37,6 +39,8 @@ MAX_APDU = MTU - 40 - 8 - HEADER  # after the headers of IPv6, UDP and wrapper
 _MAX_PLACES = 4096
 _NO_ROOM = (errno.EAGAIN, errno.ENOBUFS)
 _RETRY_MS = 1000
+_AT_ONCE = 16  # datagrams, before others have their turn
+_STRANGERS = "who is no meter"  # all of them have one allowance
 
 
 class Udp(OnSockets):
@@ -67,6 +71,7 @@ class Udp(OnSockets):
         self._places: dict[str, object] = {}
         self._addresses: dict[object, str] = {}  # as they were spelt, by their place
         self._heard: set[str] = set()
+        self._allowances = Allowances("modem " + self._name)
         names = ("sent", "received", "malformed", "stranger", "failed", "opened")
         self._counts = dict.fromkeys(names, 0)
 
@@ -87,6 +92,7 @@ class Udp(OnSockets):
             address = self._group
         frame = wrap(source_sap, destination_sap, data)
         began = self._clock.ticks_ms()
+        self._allowances.asked(address, began)
         try:
             await port.send(frame, await self._place(port, address))
         except OSError as error:
@@ -119,7 +125,9 @@ class Udp(OnSockets):
         self._events.put(ModemReset())
 
     def statistics(self) -> dict[str, int]:
-        return dict(self._counts)
+        counts = dict(self._counts)
+        counts["floods"] = self._allowances.floods
+        return counts
 
     async def close(self) -> None:
         self._closed = True
@@ -169,8 +177,12 @@ class Udp(OnSockets):
 
     async def _read(self, port: Datagrams) -> None:
         """A fault of our own comes out of event()."""
+        number = 0
         try:
             while True:
+                number += 1
+                if number % _AT_ONCE == 0:
+                    await asyncio.sleep(0)  # one that is here already comes without waiting
                 try:
                     datagram, place = await port.receive()
                 except OSError:
@@ -184,13 +196,19 @@ class Udp(OnSockets):
             self._events.wake()
 
     def _received(self, port: Datagrams, datagram: bytes, place: object) -> None:
+        address = self._addresses.get(place)
+        who, now_ms = address or _STRANGERS, self._clock.ticks_ms()
+        said = self._allowances.heard(who, now_ms)
+        if said != LISTEN:
+            if said == FLOODS and address is not None:
+                self._events.put(Left(address, self._allowances.complaint(address, now_ms)))
+            return
         try:
             source, destination, apdu = unwrap(datagram)
         except ValueError:
             self._counts["malformed"] += 1
             return
         self._counts["received"] += 1
-        address = self._addresses.get(place)
         if address is None:
             self._counts["stranger"] += 1
             address = port.text(place)

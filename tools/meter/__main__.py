@@ -205,6 +205,13 @@ def _add_serve(parser: argparse.ArgumentParser) -> None:
     faults.add_argument(
         "--busy", type=int, default=0, metavar="N", help="refuse N associations for now"
     )
+    faults.add_argument(
+        "--flood",
+        type=int,
+        default=0,
+        metavar="N",
+        help="send N frames that nobody asked for with each answer",
+    )
     faults.add_argument("--slow", type=int, default=0, metavar="MS", help="answer so much later")
     faults.add_argument(
         "--wrong-counter", action="store_true", help="cipher answers with an old counter"
@@ -380,6 +387,7 @@ def _serve(options: argparse.Namespace) -> int:
     meter.faults.erase_s = options.erase
     meter.faults.false_blocks = options.blocks_told
     meter.faults.busy = options.busy
+    meter.faults.flood = options.flood
     member = Member(
         options.serial,
         NORMAL,

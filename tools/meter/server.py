@@ -80,6 +80,10 @@ class _Session:
         self.last: tuple[bytes, bytes] = (b"", b"")  # protected request and response, as sent
 
 
+# data-notification, 00000000, no time, null-data: as short as can be
+FLOOD = b"\x0f\x00\x00\x00\x00\x00\x00"
+
+
 class MeterServer:
     """Answers for one meter. `max_pdu`: the longest APDU it takes, and makes, in bytes.
     `conformance`: the services it agrees to where a client asks for them. `random`: gives so many
@@ -125,7 +129,7 @@ class MeterServer:
         """The answers to one APDU, for carriers that take any number: general blocks, and
         notifications after them."""
         answers = self._answers(client_sap, server_sap, bytes(apdu), streaming=True)
-        return answers + self._notifications(client_sap)
+        return answers + self._notifications(client_sap) + [FLOOD] * self.meter.faults.flood
 
     def _answers(
         self, client_sap: int, server_sap: int, raw: bytes, streaming: bool

@@ -20,6 +20,7 @@ from hal.ports import (
     BadAddress,
     Busy,
     DutyCycle,
+    Misbehaves,
     ModemReset,
     PortClosed,
     Quality,
@@ -259,6 +260,7 @@ def test_what_the_network_says_is_no_silence_of_the_meter():
     for error, other, reason, again in (
         (PortClosed("closed, after 3 ms"), PortClosed("closed"), "port-closed", True),
         (Unreachable("no way"), PortClosed("closed"), "unreachable", True),
+        (Misbehaves("floods"), Misbehaves("floods"), "meter-protocol-error", True),
         (BadAddress("none"), Unreachable("no way"), "unreachable", True),
         (BadAddress("none"), BadAddress("none"), "bad-address", False),
     ):

@@ -16,6 +16,7 @@ from hal.ports import (
     DutyCycle,
     Joined,
     Left,
+    Misbehaves,
     ModemReset,
     NoRoute,
     PortClosed,
@@ -455,6 +456,23 @@ def test_a_connection_that_ends_is_told_to_who_waits_as_the_driver_means_it():
             assert clock.ticks_ms() == began, "at once"
             assert network.usable(meter) == [RF]
             await link.close()
+
+    scene(play, modem)
+
+
+def test_a_node_that_floods_is_still_there_and_who_waits_for_it_is_told():
+    modem = ScriptedModem()
+
+    async def play(network, clock):
+        link = await network.open(OTHER, PLC2)
+        floods = Misbehaves("it floods")
+        modem.put(Left(PLC2[1], floods))
+        try:
+            await link.receive(10000)
+            raise AssertionError("it answers")
+        except Misbehaves as error:
+            assert error is floods
+        assert network.usable(OTHER) == [PLC2]
 
     scene(play, modem)
 

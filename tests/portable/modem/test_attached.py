@@ -5,11 +5,12 @@ from __future__ import annotations
 import asyncio
 
 from hal.modem import usi
+from hal.modem.allowance import FIRST_PAUSE_MS, LISTEN, UNASKED
 from hal.modem.answer import Answer
-from hal.modem.attached import ANSWER_MS, Attached
+from hal.modem.attached import ANSWER_MS, LINE_BURST, Attached
 from hal.modem.events import MAX_WAITING
 from hal.modem.prime.prime import Prime
-from hal.ports import Joined, ModemReset, NoRoute, PortError, Rx, TxDone
+from hal.ports import Joined, Left, Misbehaves, ModemReset, NoRoute, PortError, Rx, TxDone
 from hal.rt import log
 from hal.sim.clock import ManualClock
 from tests.portable.modem.modem_wire import Wire
@@ -257,6 +258,7 @@ def test_a_stuck_line_is_given_up() -> None:
 def test_unread_events_stop_the_reading() -> None:
     async def play() -> None:
         bench = Bench()
+        bench.modem._allowances.heard = lambda address, now_ms: LISTEN  # type: ignore[method-assign]
         await bench.clock.settle()
         bench.task.cancel()
         wire = bench.wires[0]
@@ -272,6 +274,62 @@ def test_unread_events_stop_the_reading() -> None:
             received += isinstance(await bench.modem.event(), Rx)
         assert received == 2 * MAX_WAITING
         await bench.modem.close()
+
+    run(play())
+
+
+ANSWER = usi.frame(usi.PRIME_API, bytes.fromhex("3801010000000500017800"))
+
+
+def test_a_node_that_floods_reaches_nobody() -> None:
+    async def play() -> None:
+        bench = Bench()
+        await bench.clock.settle()
+        wire = bench.wires[0]
+        wire.say(NO_NODES + JOIN)
+        for _ in range(500):
+            wire.say(ANSWER)
+        await bench.clock.run(100)
+        came = [event for event in bench.events if isinstance(event, Rx)]
+        assert len(came) == UNASKED
+        left = bench.events[-1]
+        assert isinstance(left, Left) and left.address == A
+        assert isinstance(left.error, Misbehaves) and A in str(left.error)
+        assert bench.modem.nodes() == [A] and bench.modem.statistics()["floods"] == 1
+        try:
+            await bench.modem.send(A, b"x", 1, 1)
+            raise AssertionError("spoken to")
+        except Misbehaves:
+            pass
+        bench.events = []
+        await bench.clock.run(FIRST_PAUSE_MS)
+        wire.say(ANSWER)
+        await bench.clock.run(100)
+        assert [type(event) for event in bench.events] == [Rx]
+        await bench.modem.send(A, b"x", 1, 1)
+        await bench.end()
+
+    run(play())
+
+
+def test_a_line_that_babbles_is_closed_for_longer_and_longer() -> None:
+    async def play() -> None:
+        bench = Bench()
+        await bench.clock.settle()
+        pauses = []
+        for _ in range(3):
+            wire = bench.wires[-1]
+            for _ in range(LINE_BURST // 4096 + 16):
+                wire.say(bytes(4096))
+                await bench.clock.settle()
+            await bench.clock.run(100)
+            assert wire.closed
+            opened, began = len(bench.wires), bench.clock.ticks_ms()
+            while len(bench.wires) == opened:
+                await bench.clock.run(1000)
+            pauses.append((bench.clock.ticks_ms() - began) // 1000)
+        assert pauses == sorted(pauses) and pauses[0] >= 29 and pauses[2] >= 119
+        await bench.end()
 
     run(play())
 

@@ -6,9 +6,21 @@ import asyncio
 import errno
 
 from hal.modem import ip
+from hal.modem.allowance import ANSWERS, FIRST_PAUSE_MS, UNASKED
 from hal.modem.ip import Ip, split_address
 from hal.modem.wrapper import Unwrapper, wrap
-from hal.ports import BadAddress, Busy, Left, NoRoute, PortClosed, Rx, TooLong, TxDone, Unreachable
+from hal.ports import (
+    BadAddress,
+    Busy,
+    Left,
+    Misbehaves,
+    NoRoute,
+    PortClosed,
+    Rx,
+    TooLong,
+    TxDone,
+    Unreachable,
+)
 from hal.sim.clock import ManualClock
 from tests.portable.modem.modem_wire import Wire
 from tests.portable.support import raises, run
@@ -334,17 +346,70 @@ def test_what_cannot_be_sent_is_refused() -> None:
 
 
 def test_a_flood_is_not_read_faster_than_it_is_fetched() -> None:
+    """Of many meters: one alone has not so much to say."""
+
     async def play() -> None:
         bench = Bench()
-        await bench.sent()
+        meters = ["192.0.2.%d:4059" % (number + 1) for number in range(20)]
+        for meter in meters:
+            await bench.sent(meter)
         bench.task.cancel()
-        for _ in range(1000):
-            bench.wires[0][2].say(wrap(1, 16, b"x"))
+        for _ in range(50):
+            for _, _, wire in bench.wires:
+                wire.say(wrap(1, 16, b"x"))
         for _ in range(30):
             await bench.clock.settle()
-        assert len(bench.modem._events) <= 258
+        assert len(bench.modem._events) <= 258 + len(meters)
         for _ in range(1000):
             await bench.modem.event()
         await bench.modem.close()
+
+    run(play())
+
+
+def test_who_floods_is_dropped_and_nobody_else() -> None:
+    async def play() -> None:
+        bench = Bench()
+        await bench.sent()
+        await bench.sent(OTHER)
+        bench.events = []
+        flooding, other = bench.wires[0][2], bench.wires[1][2]
+        for turn in range(3):
+            for _ in range(1000):
+                flooding.say(wrap(1, 16, b"x"))
+            other.say(wrap(1, 16, b"answer"))
+            await bench.clock.run(10)
+            of_it = [event for event in bench.events if event.address == METER]
+            assert len(of_it) == UNASKED + ANSWERS + 1
+            left = of_it[-1]
+            assert isinstance(left, Left) and isinstance(left.error, Misbehaves)
+            assert METER in str(left.error) and flooding.closed
+            assert [each.data for each in bench.events if each.address == OTHER] == [b"answer"]
+            assert bench.modem.statistics()["floods"] == turn + 1
+            # Each time it is left alone for twice as long.
+            await bench.clock.run((FIRST_PAUSE_MS << turn) - 100)
+            assert await refused(Misbehaves, bench, METER)
+            await bench.sent(OTHER)
+            await bench.clock.run(100)
+            await bench.sent()
+            bench.events = []
+            flooding = [wire for host, _, wire in bench.wires if host == "192.0.2.1"][-1]
+            other = [wire for host, _, wire in bench.wires if host == "192.0.2.2"][-1]
+        await bench.end()
+
+    run(play())
+
+
+def test_noise_is_the_meters_fault() -> None:
+    async def play() -> None:
+        bench = Bench()
+        await bench.sent()
+        bench.events = []
+        bench.wires[0][2].say(b"HTTP/1.1 400 Bad Request")
+        await bench.clock.run(10)
+        (left,) = bench.events
+        assert isinstance(left, Left) and isinstance(left.error, Misbehaves)
+        assert "expected version 0001" in str(left.error)
+        await bench.end()
 
     run(play())

@@ -5,9 +5,21 @@ from __future__ import annotations
 import asyncio
 import errno
 
+from hal.modem.allowance import ANSWERS, FIRST_PAUSE_MS, UNASKED
 from hal.modem.udp import MAX_APDU, Udp
 from hal.modem.wrapper import wrap
-from hal.ports import BROADCAST, Busy, ModemReset, NoRoute, PortError, Rx, TooLong, TxDone
+from hal.ports import (
+    BROADCAST,
+    Busy,
+    Left,
+    Misbehaves,
+    ModemReset,
+    NoRoute,
+    PortError,
+    Rx,
+    TooLong,
+    TxDone,
+)
 from hal.sim.clock import ManualClock
 from tests.portable.support import random_bytes, run
 
@@ -180,14 +192,14 @@ def test_noise_and_strangers_are_counted() -> None:
         bench = Bench()
         await bench.modem.send(METER, b"x", 1, 1)
         await bench.taken()
-        for seed in range(200):
+        for seed in range(100):
             bench.air.say(random_bytes(seed, seed % 40))
         bench.air.say(wrap(1, 1, b"whole") + b"and more")
         bench.air.say(wrap(1, 16, b"hello"), "fd00::99")
         (event,) = await bench.taken()
         assert isinstance(event, Rx) and event.address == "[fd00::99]:4059"
         counts = bench.modem.statistics()
-        assert counts["malformed"] == 201 and counts["stranger"] == 1 and counts["received"] == 1
+        assert counts["malformed"] == 101 and counts["stranger"] == 1 and counts["received"] == 1
         assert bench.modem.nodes() == []
         await bench.end()
 
@@ -195,18 +207,53 @@ def test_noise_and_strangers_are_counted() -> None:
 
 
 def test_a_flood_is_not_read_faster_than_it_is_fetched() -> None:
+    """Of many meters: one alone has not so much to say."""
+
     async def play() -> None:
         bench = Bench()
-        await bench.modem.send(METER, b"x", 1, 1)
+        meters = ["fd00::%x" % (number + 16) for number in range(20)]
+        for meter in meters:
+            await bench.modem.send("[%s]:4059" % meter, b"x", 1, 1)
+        await bench.taken()
         bench.task.cancel()
-        for _ in range(1000):
-            bench.air.say(wrap(1, 16, b"x"))
+        for _ in range(50):
+            for meter in meters:
+                bench.air.say(wrap(1, 16, b"x"), meter)
         for _ in range(30):
             await bench.clock.settle()
         assert len(bench.modem._events) <= 258
         for _ in range(1000):
             await bench.modem.event()
         await bench.modem.close()
+
+    run(play())
+
+
+def test_who_floods_is_dropped_and_nobody_else() -> None:
+    async def play() -> None:
+        bench = Bench()
+        for meter in (METER, OTHER):
+            await bench.modem.send(meter, b"x", 1, 1)
+        await bench.taken()
+        for _ in range(1000):
+            bench.air.say(wrap(1, 16, b"x"))
+            bench.air.say(b"noise", "fd00::77")  # and who is no meter
+        bench.air.say(wrap(1, 16, b"answer"), "fd00::2")
+        events: list[Any] = []
+        for _ in range(40):
+            events += await bench.taken()
+        of_it = [event for event in events if getattr(event, "address", "") == METER]
+        assert len(of_it) == UNASKED + ANSWERS + 1
+        left = of_it[-1]
+        assert isinstance(left, Left) and isinstance(left.error, Misbehaves)
+        assert METER in str(left.error)
+        assert [event.data for event in events if event.address == OTHER] == [b"answer"]
+        assert bench.modem.statistics()["floods"] == 2  # the strangers are one
+        assert await bench.refused(Misbehaves, METER)
+        await bench.modem.send(OTHER, b"x", 1, 1)
+        await bench.clock.run(FIRST_PAUSE_MS)
+        await bench.modem.send(METER, b"x", 1, 1)
+        await bench.end()
 
     run(play())
 

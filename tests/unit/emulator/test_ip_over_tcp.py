@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import asyncio
 
+from gateway.dlms.apdu import acse
 from hal.cpython.clock import SystemClock
 from hal.cpython.tcp import TcpPort
 from hal.modem.ip import STATUS_UNREACHABLE, Ip
 from hal.modem.wrapper import Unwrapper, wrap
-from hal.ports import PortClosed, Rx, TxDone
+from hal.ports import Left, Misbehaves, PortClosed, Rx, TxDone
 from tests.unit.emulator.harness import EchoMeter
+from tools.meter import device
+from tools.meter.server import MeterServer
+from tools.meter.tcp import MeterTcp
 
 
 async def serve(meter: EchoMeter) -> tuple[asyncio.Server, str]:
@@ -46,6 +50,27 @@ def test_meters_answer_each_on_its_own_connection() -> None:
         for server, _ in served:
             server.close()
             await server.wait_closed()
+
+    asyncio.run(play())
+
+
+def test_a_meter_that_floods_is_hung_up_on() -> None:
+    async def play() -> None:
+        meter = MeterServer(device.build_meter("AMI0000000001", password=b"12345678"))
+        meter.meter.faults.flood = 100_000
+        carrier = MeterTcp(meter)
+        address = "127.0.0.1:%d" % await carrier.start(0)
+        modem = Ip(TcpPort.open, SystemClock())
+        aarq = acse.Aarq(acse.LN, acse.InitiateRequest(acse.GET, 500).encode())
+        await modem.send(address, aarq.encode(), 16, 1)
+        events: list[object] = [await modem.event()]
+        while not isinstance(events[-1], Left):
+            events.append(await modem.event())
+        error = events[-1].error
+        assert isinstance(error, Misbehaves) and address in str(error)
+        assert len(events) < 200
+        await modem.close()
+        await carrier.stop()
 
     asyncio.run(play())
 
