@@ -15,7 +15,7 @@ session is confirmed. An error only has a new handshake begin, with growing paus
 from __future__ import annotations
 
 from gateway.contract.edhoc.credential import Credential
-from gateway.contract.edhoc.frames import SIGN_KEY, error_in, framed_1, framed_3
+from gateway.contract.edhoc.frames import HEADS_UP, SIGN_KEY, error_in, framed_1, framed_3
 from gateway.contract.edhoc.initiator import Initiator
 from gateway.contract.refused import Refused
 from gateway.contract.sealed import CONNECTION_SIZE, MAX_NUMBER
@@ -97,6 +97,8 @@ class Line:
 
     def take(self, payload: bytes, now_ms: int) -> None:
         """What came on the topic of the handshake. Nothing raises."""
+        if payload[:1] in HEADS_UP:
+            return  # our own: the broker gives it to us as well
         error = error_in(payload)
         if error is not None:
             self._take_error(error, now_ms)

@@ -96,6 +96,23 @@ def test_nothing_but_what_the_hes_has_sealed_is_taken() -> None:
     assert late is not None and raises(Refused, ends.line.open, DOWN, late).reason == "unsealed"
 
 
+def test_what_it_says_itself_is_no_answer() -> None:
+    """Both sides publish on one topic, and the broker gives each its own, too."""
+    ends = Ends()
+    message_1 = ends.line.due(0)
+    assert message_1 is not None
+    for _ in range(5):
+        ends.line.take(message_1, 1)
+    message_2 = ends.guard.handshake(message_1)
+    assert message_2 is not None
+    ends.line.take(message_2, 2)
+    message_3 = ends.line.due(2)
+    assert message_3 is not None and ends.guard.handshake(message_3) is None
+    ends.line.take(message_3, 3)
+    ends.up()
+    ends.down()
+
+
 def test_forged_answers_do_not_end_a_handshake_unless_they_are_many() -> None:
     other = Guard(crypto())  # a HES with the same key id, and a key of its own
     for forged in range(5):
