@@ -15,6 +15,7 @@ from gateway.contract.edhoc.frames import (
 )
 from gateway.contract.edhoc.initiator import Initiator
 from gateway.contract.edhoc.responder import Responder
+from gateway.contract.edhoc.sequence import identified, identifier
 from gateway.contract.refused import Refused
 from hal.rt import cbor
 from tests.portable.memory import Measured
@@ -252,13 +253,23 @@ def test_what_a_credential_by_value_must_be() -> None:
         {2: "a", 8: {1: changed(key, 2, bytes(33))}},
         {2: "a", 8: {1: changed(key, 2, 4)}},
         {2: "a", 8: {1: changed(key, -2, x[1:])}},
+        {2: "a", 8: {1: changed(key, -3, y[1:])}},
+        {2: "a", 8: {1: changed(key, -2, "x" * 32)}},
         {2: "a", 8: {1: changed(key, -3, True)}},
         {2: "a", 8: {1: changed(key, -4, x)}},
         {2: "a", 8: {1: {}}},
         {2: "a", 8: []},
     ):
         assert refused(credential_of, wrong) == "malformed", wrong
-    assert credential_of({2: "a", 8: {1: key}}) == Credential("a", b"kid", PUBLIC)
+    for subject, kid in (("a", b"k"), ("a" * 64, bytes(32))):
+        taken = credential_of({2: subject, 8: {1: changed(key, 2, kid)}})
+        assert taken == Credential(subject, kid, PUBLIC)
+        for other in (
+            Credential("b", kid, PUBLIC),
+            Credential(subject, b"other", PUBLIC),
+            Credential(subject, kid, HES_PUBLIC),
+        ):
+            assert taken != other
 
 
 def changed(key: dict[int, Any], label: int, value: object) -> dict[int, Any]:
@@ -288,6 +299,21 @@ def test_what_stands_in_a_message_3() -> None:
         assert schedule is not None
         message_3 = cbor.encode(schedule.seal_3(plaintext_3))
         assert refused(theirs.finished, message_3) == "malformed", plaintext_3
+
+
+def test_ids_of_one_octet() -> None:
+    """RFC 9528 3.3.2: those that are themselves an integer's encoding stand as that integer."""
+    for octet in range(256):
+        as_integer = octet <= 0x17 or 0x20 <= octet <= 0x37
+        octets = bytes([octet])
+        found = identifier(octets)
+        assert found == (octets if as_integer else b"\x41" + octets)
+        assert identified(cbor.decode(found), "an id", 4) == octets
+        if as_integer:
+            assert refused(identified, octets, "an id", 4) == "malformed"
+    for wrong in (24, -25, True, None, "a", bytes(5)):
+        assert refused(identified, wrong, "an id", 4) == "malformed"
+    assert identified(bytes(4), "an id", 4) == bytes(4) and identifier(b"") == b"\x40"
 
 
 def test_framing() -> None:

@@ -9,6 +9,7 @@ from gateway.contract.edhoc.credential import Credential
 from gateway.contract.edhoc.initiator import Initiator
 from gateway.contract.edhoc.keys import Schedule, expand, hkdf_expand
 from gateway.contract.edhoc.responder import Responder
+from gateway.contract.sealed import Sealer
 from tests.contract.here import SystemCrypto
 
 hex_ = bytes.fromhex
@@ -70,6 +71,11 @@ PRK_EXPORTER = hex_("e14d06699cee248c5a04bf9227bbcd4ce394de7dcb56db43555474171e6
 OSCORE_SECRET = hex_("f9868f6a3aca78a05d1485b35030b162")
 OSCORE_SALT = hex_("ada24c7dbfc85eeb")
 
+# of PRK_EXPORTER, by HKDFExpand of `cryptography`
+KEY_UP = hex_("e2f6e75dbdbd3a518c37c3d9bed63c64")
+KEY_DOWN = hex_("15183ba8da78512ab57200985432c07f")
+IV_UP, IV_DOWN = hex_("0e675899ee9f01064c278eb0"), hex_("1e5d3c50d7e4b6b157f72353")
+
 CREDENTIAL_R = Credential("example.edu", hex_("32"), PUBLIC_R)
 CREDENTIAL_I = Credential("42-50-31-FF-EF-37-32-39", hex_("2b"), PUBLIC_I)
 
@@ -124,6 +130,18 @@ def test_every_key_of_the_schedule() -> None:
     assert schedule.prk_exporter == PRK_EXPORTER
     assert schedule.export(0, 16) == OSCORE_SECRET
     assert schedule.export(1, 8) == OSCORE_SALT
+
+
+def test_the_keys_of_a_session() -> None:
+    """Which label is for what, and which side uses it: a HES of others has to find the same."""
+    schedule = Schedule(CRYPTO, MESSAGE_1, G_Y, G_XY)
+    schedule.prk_exporter = PRK_EXPORTER
+    c_i, c_r = b"abcd", b"efgh"
+    up, down = schedule.session(c_i, c_r, True), schedule.session(c_i, c_r, False)
+    sealed = Sealer(CRYPTO, KEY_UP, IV_UP, c_r).seal("t", b"up")
+    assert up.sealer.seal("t", b"up") == sealed and down.opener.open("t", sealed) == b"up"
+    sealed = Sealer(CRYPTO, KEY_DOWN, IV_DOWN, c_i).seal("t", b"down")
+    assert down.sealer.seal("t", b"down") == sealed and up.opener.open("t", sealed) == b"down"
 
 
 def test_responder_of_the_trace() -> None:

@@ -54,6 +54,12 @@ def test_every_size_of_the_heads() -> None:
             assert b.number == a.number
 
 
+def test_the_longest_overhead() -> None:
+    a = sealer()
+    a.number = MAX_NUMBER - 1
+    assert len(a.seal(TOPIC, bytes(0x10000))) - 0x10000 == MAX_OVERHEAD
+
+
 def test_numbers_rise_and_none_comes_twice() -> None:
     a, b = sealer(), opener()
     first, second, third = [a.seal(TOPIC, b"%d" % i) for i in range(3)]
