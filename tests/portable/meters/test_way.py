@@ -20,6 +20,7 @@ from gateway.meters.way import Way
 from hal.ports import Quality, Rx
 from hal.sim.clock import ManualClock
 from hal.sim.storage import MemoryStorage
+from tests.portable.local.support import Times
 from tests.portable.local.test_server import AK, EK, NAME, OURS, THEIRS, Status
 from tests.portable.meters.test_network import PLC, ScriptedModem, outcome
 from tests.portable.support import run
@@ -87,7 +88,7 @@ def conversation(work, lost=(), hops=0, last=0, then=None, model=OWN_MODEL, turn
         return counted[0]
 
     server = LocalServer(
-        Objects("meter-1", Status(), clock),
+        Objects("meter-1", Status(), clock, Times()),
         Keys(THEIRS, EK, AK),
         crypto(),
         clock,
