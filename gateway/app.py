@@ -11,6 +11,7 @@ watchdog is fed no more, which comes to the same.
 from __future__ import annotations
 
 from gateway.audit import Audit
+from gateway.contract import trust_change
 from gateway.contract.identity import shown
 from gateway.contract.meter_keys import Vault
 from gateway.folder import COUNTERS, TRUST, Folder
@@ -138,6 +139,7 @@ class Gateway:
         self._liveness = Liveness(clock, ports.watchdog, status.summary)
         self._session = self._make_session(settings, ports, status)
         self._local = self._local_access(settings, ports, reach, status)
+        self._watch_certificates(settings, ports, vault)
         self._ntp = self._ntp_client(settings, ports)
         self._worker = Worker(reach, self._queue, self._session.files, self._attempt_ms)
         self._settle_folder()
@@ -220,6 +222,25 @@ class Gateway:
         note = self._ledger.note_if_possible
         times = self._session.inbox.times()
         return local_access(settings, ports.local, reach, status, note, self._clock, times)
+
+    def _watch_certificates(self, settings: Settings, ports: Ports, vault: Vault) -> None:
+        """Where the line has TLS."""
+        if settings.uplink.ca is None or ports.uplink.tls is None:
+            return
+        from gateway.uplink.certificates import Certificates
+
+        certificates = Certificates(
+            ports.uplink,
+            settings.concentrator,
+            self._session.trust.of(trust_change.TRUST),
+            settings.uplink.enrol,
+            self._clock,
+            ports.crypto,
+            ports.storage,
+            vault,
+            self._tell,
+        )
+        self._session.watch(certificates)
 
     def _ntp_client(self, settings: Settings, ports: Ports) -> Ntp | None:
         """As _local_access()."""

@@ -5,7 +5,7 @@
   "system_title": "414d490000000001",
   "uplink": {"host": "ami.example", "port": 8883, "keepalive_s": 60,
              "username": "santiago-0042", "password_file": "uplink.password",
-             "ca": "ca.pem", "certificate": "client.pem", "key": "client.key"},
+             "ca": "ca.pem", "certificate": "client.pem", "key": "client.key", "enrol": false},
   "signers": [{"kid": "<hex>", "key": "<x||y, 128 hex digits>"}],
   "hes_keys": [{"kid": "<hex>", "key": "<x||y, 128 hex digits>"}],
   "plain": false,
@@ -86,11 +86,14 @@ class UplinkSettings:
 
     keepalive_s: a line that falls silent is given up within two and a half times as long.
     TLS when `ca` (a file) is given; `certificate` and `key` (files) for mutual authentication.
+    enrol: make a key here and ask the HES for a certificate, and for another before it ends; then
+    the two files, if any, are those to begin with.
     """
 
     __slots__ = (
         "ca",
         "certificate",
+        "enrol",
         "host",
         "keepalive_s",
         "key",
@@ -106,6 +109,9 @@ class UplinkSettings:
         self.ca = fields.text_or_none("ca", 255)
         self.certificate = fields.text_or_none("certificate", 255)
         self.key = fields.text_or_none("key", 255)
+        self.enrol = fields.boolean("enrol", False)
+        if self.enrol and self.ca is None:
+            raise fields.error("ca", "a file, since certificates are asked for (enrol)", "nothing")
         self.port = fields.integer("port", 1, 65535, 1883 if self.ca is None else 8883)
         self.keepalive_s = fields.integer("keepalive_s", 5, 3600, 60)
         if (self.certificate is None) != (self.key is None):

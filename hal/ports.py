@@ -545,9 +545,28 @@ class Message:
 TOPICS_AT_ONCE = 8  # in one SUBSCRIBE: AWS IoT takes no more
 
 
+class Shown(Protocol):
+    """What certificate of ours a connection with TLS shows. `pair`: the chain and its key, as PEM;
+    None: those of the board's files."""
+
+    pair: tuple[bytes, bytes] | None
+
+    def chain(self) -> bytes:
+        """That which is shown, as PEM; b"": none. OSError."""
+
+
 class Uplink(Protocol):
     """One MQTT 3.1.1 connection at a time. Everything is QoS 1; nothing here is kept over a
-    disconnection (safety lives in the uplink protocol's own acknowledgements)."""
+    disconnection (safety lives in the uplink protocol's own acknowledgements).
+
+    `tls`: None without TLS; `tls.pair` may change between connections.
+    `ends`: of the last connection with TLS, whose certificates end when (seconds since 1970 UTC).
+    """
+
+    ends: list[tuple[str, int]]
+
+    @property
+    def tls(self) -> Shown | None: ...
 
     async def connect(
         self,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import subprocess
 from pathlib import Path
 
@@ -54,13 +55,15 @@ class OpensslCa:
         extensions = "subjectAltName=DNS:%s\n" % host if host else "basicConstraints=CA:FALSE\n"
         self._sign(name, extensions, dates)
 
+    def sign_command(self, name: str) -> str:
+        """For a shell, what sign() does for a client."""
+        (self.folder / (name + ".ext")).write_text("basicConstraints=CA:FALSE\n")
+        command = [programs.need("openssl"), *_signing(name, NOW)]
+        return "cd %s && %s 2>/dev/null" % (shlex.quote(str(self.folder)), shlex.join(command))
+
     def _sign(self, name: str, extensions: str, dates: tuple[str, str], *more: str) -> None:
         (self.folder / (name + ".ext")).write_text(extensions)
-        self._run(
-            *("ca", "-batch", "-notext", "-config", "ca.cnf", "-extfile", name + ".ext"),
-            *("-startdate", dates[0], "-enddate", dates[1]),
-            *("-in", name + ".csr", "-out", name + ".pem", *more),
-        )
+        self._run(*_signing(name, dates), *more)
 
     def _key(self, name: str) -> None:
         out = name + ".key.pem"
@@ -71,3 +74,11 @@ class OpensslCa:
         subprocess.run(
             [programs.need("openssl"), *arguments], cwd=self.folder, check=True, capture_output=True
         )
+
+
+def _signing(name: str, dates: tuple[str, str]) -> list[str]:
+    return [
+        *("ca", "-batch", "-notext", "-config", "ca.cnf", "-extfile", name + ".ext"),
+        *("-startdate", dates[0], "-enddate", dates[1]),
+        *("-in", name + ".csr", "-out", name + ".pem"),
+    ]

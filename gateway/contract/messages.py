@@ -18,6 +18,8 @@ pull   | Pull    | Asks for one piece of a package, by its SHA-256.
 meters | Meters  | The page asked for: how the meters stand (status.py).
 progress | Progress | While jobs are open, at most once a minute: how far they are, and when
        |         | each is likely to end. Not numbered: what is lost, the next one makes good.
+certificates | LineStatus | With a hello, where the line has TLS: when certificates end, and the
+       |         | request for a new one (line_certificate.py).
 
 down   | message | purpose
 -------|---------|---------------------------------------------------------------------------------
@@ -39,6 +41,8 @@ memory | Memory  | The answer to hello: what the HES remembers of this data fold
        |         | more than is here, the folder is an old copy.
 model  | signed  | envelope.py over Model (model.py), by a key trusted for packages: it is for
        |         | any concentrator, and one takes it only with a higher number than it has.
+certificate | signed | envelope.py over LineCertificate, by a key trusted for trust: answers the
+       |         | request of a LineStatus.
 
 Numbers of reports: each ledger draws an `epoch` at random when it is made, and numbers its reports
 1, 2, 3 ... for good. The HES takes report n + 1 after n; one already seen it drops and acknowledges
@@ -85,7 +89,7 @@ if TYPE_CHECKING:
     from typing import Any
 
 HANDSHAKE = "edhoc"  # both ways
-UP_TOPICS = ("state", "hello", "report", "pull", "meters", "progress")
+UP_TOPICS = ("state", "hello", "report", "pull", "meters", "progress", "certificates")
 DOWN_TOPICS = (
     "job",
     "cancel",
@@ -99,6 +103,7 @@ DOWN_TOPICS = (
     "ask",
     "model",
     "memory",
+    "certificate",
 )
 
 _NONCE = octets(16, 16)

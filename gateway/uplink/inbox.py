@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from gateway.jobs.ledger import Ledger
     from gateway.kept_clock import KeptClock
     from gateway.meters.inventory import Inventory
+    from gateway.uplink.certificates import Certificates
     from gateway.uplink.outbox import Outbox
     from gateway.uplink.past import Past
     from gateway.uplink.provision import Provision
@@ -78,6 +79,7 @@ class Inbox:
         self._orders = Orders(concentrator, signers, clock, crypto, ledger, knows, forecast)
         self.time = HesTime(concentrator, signers, clock, crypto, ledger)
         self._sealed = False  # of the message in hand
+        self._certificates: Certificates | None = None
         self._takers: dict[str, Callable[[bytes], None]] = {
             "job": self._job,
             "cancel": self._orders.cancel,
@@ -90,9 +92,14 @@ class Inbox:
             "trust": self._take_trust,
             "keys": self._take_keys,
             "model": self._take_model,
+            "certificate": self._take_certificate,
         }
         if past is not None:
             self._takers["memory"] = past.take
+
+    def watch(self, certificates: Certificates) -> None:
+        """These are ours; without them messages for them are refused."""
+        self._certificates = certificates
 
     def nonce(self) -> bytes:
         """For the hello that is sent now: a signed time answers it."""
@@ -199,6 +206,13 @@ class Inbox:
         log.info(_WHERE, "meters' keys: " + what)
         self._ledger.note_if_possible("keys", [change.number, what])
         self._ledger.event("keys-changed", what)
+        self._hello_soon()
+
+    def _take_certificate(self, payload: bytes) -> None:
+        if self._certificates is None:
+            envelope.split(payload)  # what is none is refused as such
+            raise Refused("unknown-key", "the line has no TLS: no certificate was asked for")
+        self._certificates.take(payload)
         self._hello_soon()
 
     def _take_model(self, payload: bytes) -> None:

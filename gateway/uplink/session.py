@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from gateway.jobs.queue import Queue
     from gateway.kept_clock import KeptClock
     from gateway.meters.inventory import Inventory
+    from gateway.uplink.certificates import Certificates
     from gateway.uplink.identity import Identity
     from gateway.uplink.line import Line
     from gateway.uplink.past import Past
@@ -132,6 +133,7 @@ class Session:
             past=past,
         )
         self._past = past
+        self._certificates: Certificates | None = None
         self._progress_pace = ProgressPace(queue, clock)
         self._session = 0
         self._identity = identity
@@ -194,7 +196,7 @@ class Session:
         topics = [self._topic(name) for name in messages.DOWN_TOPICS]
         if self._line is not None:
             topics.append(self._topic(HANDSHAKE))
-        await self._uplink.connect(will, topics, CONNECT_MS, self._clock.bounds())
+        await self._connected(will, topics)
         waiting = self._ledger.last_number - self._ledger.acknowledged
         log.info(_WHERE, "connected, %d reports wait" % waiting)
         self.online = True
@@ -207,6 +209,24 @@ class Session:
         group.start(self._receive())
         group.start(self._send())
         await group.wait()
+
+    async def _connected(self, will: Message, topics: list[str]) -> None:
+        certificates = self._certificates
+        if certificates is not None:
+            certificates.choose()
+        try:
+            await self._uplink.connect(will, topics, CONNECT_MS, self._clock.bounds())
+        except (OSError, PortError, asyncio.TimeoutError):
+            if certificates is not None:
+                certificates.failed()
+            raise
+        if certificates is not None:
+            certificates.connected()
+
+    def watch(self, certificates: Certificates) -> None:
+        """Show these to the broker, and tell of them."""
+        self._certificates = certificates
+        self.inbox.watch(certificates)
 
     async def _receive(self) -> None:
         while True:
@@ -226,6 +246,9 @@ class Session:
         while True:
             self._wake.clear()
             self._go_on()
+            if self._certificates is not None and self._certificates.is_to_switch():
+                log.info(_WHERE, "connecting anew, with the new certificate")
+                await self._uplink.disconnect()
             if not await self._send_what_is_due():
                 try:
                     await self._clock.wait_for_ms(self._wake.wait(), POLL_MS)
@@ -244,6 +267,8 @@ class Session:
             if not self._state_is_fresh(now):
                 await self._tell_state(True)
             sent |= await self._tell("hello", self._hello)
+            if self._certificates is not None:
+                sent |= await self._tell("certificates", self._certificates.status)
         held = [job.package.digest for job in self._queue.held() if job.package is not None]
         for pull in self.files.pulls(now, held):
             sent |= await self._tell("pull", lambda one: one, pull)

@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from typing import TypeAlias
 
     from gateway.contract.key_change import KeyChange
+    from gateway.contract.line_certificate import LineCertificate
     from hal.ports import Clock, Crypto, Storage
 
     # number, digest, keys; number and digest of the last message with meters' keys
@@ -154,7 +155,9 @@ def mark_lost(storage: Storage) -> None:
     storage.replace(_FILES[0], b"")
 
 
-def check_address(change: TrustChange | KeyChange, concentrator: str, now: int) -> None:
+def check_address(
+    change: TrustChange | KeyChange | LineCertificate, concentrator: str, now: int
+) -> None:
     """Refused unless `change` (concentrator, issued, not_after) is for us and of now."""
     if change.concentrator != concentrator:
         raise Refused(

@@ -1,18 +1,30 @@
 """TLS with a clock of our own: each thing that can be wrong is told apart, against real brokers
 whose certificates openssl's CA has signed.
 
-Environment: TLS_FOLDER (of the CA's files), and TLS_NOW, TLS_PAST and TLS_FUTURE: ports of brokers
-with a certificate for localhost of these times, each wanting one of ours.
+Environment: TLS_NOW, TLS_PAST and TLS_FUTURE: ports of brokers with a certificate for localhost of
+these times, each wanting one of ours; TLS_PLAIN: of one without TLS. TLS_FOLDER and TLS_ELSEWHERE:
+the files of the CA and of another one; TLS_SIGN and TLS_SIGN_ELSEWHERE: commands with which they
+make board.pem of board.csr there.
 """
 
 from __future__ import annotations
 
+import os
+
+from gateway.contract.line_certificate import LineCertificate
+from gateway.contract.meter_keys import Vault
+from gateway.kept_clock import KeptClock
+from gateway.uplink.certificates import ROUND_MS, ROUNDS, TRIES, Certificates
 from hal.ports import PortError
+from hal.rt.certificate import Certificate, pem, pem_blocks
 from hal.rt.tls_files import TlsFiles
 from hal.rt.tls_words import ANY_TIME
-from tests.contract.here import MICROPYTHON, MqttUplink
+from hal.sim.clock import ManualClock
+from hal.sim.storage import MemoryStorage
+from tests.contract.here import MICROPYTHON, MqttUplink, SystemCrypto
 from tests.contract.portable_mqtt import SOON, env, fails
 from tests.portable.support import run
+from tests.portable.uplink.support import HERE, TRUST, signed
 
 LAST = 0xFFFFFFFF
 _2020, _2022, _2030, _2045, _2046 = 1590000000, 1650000000, 1900000000, 2380000000, 2410000000
@@ -137,3 +149,72 @@ def test_a_chain_and_its_key_from_memory() -> None:
     with open(folder + "client.pem", "rb") as chain, open(folder + "client.key.pem", "rb") as key:
         files.pair = (chain.read(), key.read())
     connects(link, (_2030, _2030))
+
+
+class Board:
+    """Certificates of a board that begins with the client certificate; `told`: its events."""
+
+    def __init__(self) -> None:
+        self.link = uplink()
+        self.told: list[str] = []
+        clock = ManualClock(_2030)
+        self.clock = clock
+        storage = MemoryStorage()
+        self.certificates = Certificates(
+            self.link,
+            HERE,
+            TRUST,
+            True,
+            KeptClock(clock, storage),
+            SystemCrypto(),
+            storage,
+            Vault(SystemCrypto(), bytes(32)),
+            lambda name, detail: self.told.append(name),
+        )
+
+    def connects(self) -> bool:
+        self.certificates.choose()
+        try:
+            connects(self.link, (_2030, _2030))
+        except OSError:
+            self.certificates.failed()
+            return False
+        self.certificates.connected()
+        return True
+
+    def enrols(self, folder: str, sign: str) -> bytes:
+        """The certificate that it has taken then."""
+        with open(env(folder) + "/board.csr", "wb") as file:
+            file.write(pem(self.certificates.status().request, "CERTIFICATE REQUEST"))
+        assert os.system(env(sign)) == 0, "openssl does not take the request"
+        with open(env(folder) + "/board.pem", "rb") as file:
+            chain = pem_blocks(file.read())
+        message = LineCertificate(HERE, _2030, _2030 + 3600, chain)
+        self.certificates.take(signed(message.encode()))
+        return chain[0]
+
+    def shown(self) -> bytes:
+        assert self.link.tls is not None
+        return pem_blocks(self.link.tls.chain())[0]
+
+
+def test_a_board_gets_a_certificate_of_openssls_ca_and_connects_with_it() -> None:
+    board = Board()
+    assert board.connects()
+    leaf = board.enrols("TLS_FOLDER", "TLS_SIGN")
+    assert board.certificates.is_to_switch() and board.connects() and board.shown() == leaf
+    assert board.told == ["certificate-taken", "certificate-changed"]
+    assert Certificate(leaf).subject == HERE
+
+
+def test_a_certificate_that_the_broker_refuses_is_fallen_back_from() -> None:
+    board = Board()
+    assert board.connects()
+    before = board.shown()
+    leaf = board.enrols("TLS_ELSEWHERE", "TLS_SIGN_ELSEWHERE")
+    for _ in range(ROUNDS):
+        board.clock.advance(ROUND_MS)
+        for _ in range(TRIES):
+            assert not board.connects() and board.shown() == leaf
+        assert board.connects() and board.shown() == before
+    assert board.told == ["certificate-taken", "certificate-refused"]

@@ -27,7 +27,7 @@ def tls_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     another.issue("other-client")
     for name in ("other-client.pem", "other-client.key.pem"):
         (another.folder / name).rename(folder / name)
-    (another.folder / "ca.pem").rename(folder / "another.pem")
+    (folder / "another.pem").write_bytes((another.folder / "ca.pem").read_bytes())
     (folder / "not-a.pem").write_text("-----BEGIN CERTIFICATE-----\nAAAA\n")
     (folder / "not-a.key.pem").write_text("")
     return folder
@@ -66,6 +66,20 @@ def test_mqtt_tls(
     tls_brokers: dict[str, str],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    for name, value in {**tls_brokers, "TLS_FOLDER": str(tls_folder)}.items():
+    elsewhere = tls_folder / "another"
+    values = {
+        **tls_brokers,
+        "TLS_FOLDER": str(tls_folder),
+        "TLS_SIGN": _sign_command(tls_folder),
+        "TLS_ELSEWHERE": str(elsewhere),
+        "TLS_SIGN_ELSEWHERE": _sign_command(elsewhere),
+    }
+    for name, value in values.items():
         monkeypatch.setenv(name, value)
     run_case(runtime, "portable_mqtt_tls", case)
+
+
+def _sign_command(folder: Path) -> str:
+    authority = OpensslCa.__new__(OpensslCa)  # that which is there
+    authority.folder = folder
+    return authority.sign_command("board")

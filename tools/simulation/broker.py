@@ -7,7 +7,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 
-from hal.ports import Message, Uplink
+from hal.ports import Message, Shown, Uplink
 
 GRANTED = 1  # QoS of a subscription, in the SUBACK
 _MOST_WAITING = 1000  # messages to the gateway; more are lost, as with a broker's limits
@@ -50,6 +50,8 @@ class GatewayEnd:
         self._inbox: asyncio.Queue[Message | None] | None = None
         self._topics: list[str] = []
         self._will: Message | None = None
+        self.tls: Shown | None = None
+        self.ends: list[tuple[str, int]] = []
 
     async def connect(
         self,

@@ -13,6 +13,7 @@ from gateway.contract import envelope, messages
 from gateway.contract.image_file import ImageFile
 from gateway.contract.job import Job
 from gateway.contract.key_change import KeyChange
+from gateway.contract.line_certificate import LineCertificate, LineStatus
 from gateway.contract.model import Model
 from gateway.contract.package import Package
 from gateway.contract.trust_change import TrustChange
@@ -40,6 +41,8 @@ CLASSES: dict[str, Any] = {
     "SignedTime": messages.SignedTime,
     "TrustChange": TrustChange,
     "KeyChange": KeyChange,
+    "LineStatus": LineStatus,
+    "LineCertificate": LineCertificate,
     "Job": Job,
 }
 SIGNED_INSIDE: dict[str, Any] = {"Package": Package, "ImageFile": ImageFile, "Model": Model}

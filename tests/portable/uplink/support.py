@@ -13,6 +13,7 @@ from gateway.contract.job import Job, PackageRef
 from gateway.contract.key_change import KeyChange
 from gateway.contract.kinds import CONFIGURE, READ
 from gateway.contract.limits import MAX_MESSAGE
+from gateway.contract.line_certificate import LineCertificate, LineStatus
 from gateway.contract.messages import (
     Ack,
     Ask,
@@ -53,7 +54,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-    from hal.ports import Crypto, Storage
+    from hal.ports import Crypto, Shown, Storage
 
 KID = b"hes-1"
 # The public key of the private key 7, and the curve's order and the x of its base point.
@@ -180,6 +181,10 @@ def every_message() -> list[Any]:
         TrustChange(HERE, NOW, NOW + HOUR, 1, [TrustKey(KID, PUBLIC, EVERYTHING)], [b"gone"]),
         TrustChange(HERE, NOW, NOW + HOUR, 2, [TrustKey(b"line-1", PUBLIC, LINE)], []),
         TrustChange(HERE, NOW, NOW + HOUR, 0xFFFFFFFF, [], []),
+        LineStatus(0, b"", 0, b""),
+        LineStatus(NOW, digest, 0xFFFFFFFF, bytes(1024)),
+        LineCertificate(HERE, NOW, NOW + HOUR, [b"\x30"]),
+        LineCertificate(HERE, NOW, NOW + HOUR, [bytes(2048)] * 4),
         KeyChange(HERE, NOW, NOW + HOUR, 1, [("AMI1", bytes(48)), ("AMI2", bytes(range(48)))]),
         KeyChange(
             HERE,
@@ -237,6 +242,7 @@ class Hes:
             "pull": Pull,
             "meters": Meters,
             "progress": messages.Progress,
+            "certificates": LineStatus,
         }
         assert message.retain == (name == "state")
         payload = message.payload if self.guard is None else self._unguarded(name, message)
@@ -330,6 +336,8 @@ class Line:
         self.stuck = False
         self.attempts: list[int] = []  # ticks
         self.topics: list[str] = []
+        self.tls: Shown | None = None
+        self.ends: list[tuple[str, int]] = []
         self._clock = clock
         self._inbox: Queue[Message | None] | None = None
         self._will: Message | None = None

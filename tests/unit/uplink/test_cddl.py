@@ -24,6 +24,7 @@ from gateway.contract.edhoc.responder import Responder
 from gateway.contract.job import Canary, State
 from gateway.contract.key_change import KeyChange
 from gateway.contract.kinds import COMPARE, IMAGE
+from gateway.contract.line_certificate import LineCertificate, LineStatus
 from gateway.contract.messages import (
     Ack,
     Ask,
@@ -72,6 +73,8 @@ RULE = {
     SignedTime: "time-payload",
     TrustChange: "trust-payload",
     KeyChange: "keys-payload",
+    LineStatus: "certificates",
+    LineCertificate: "certificate-payload",
 }
 
 

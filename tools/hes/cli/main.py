@@ -8,6 +8,7 @@ import sys
 
 from gateway.version import VERSION
 from tools.hes.cli import (
+    certificates,
     concentrator,
     jobs,
     listing,
@@ -97,6 +98,7 @@ def _parser() -> argparse.ArgumentParser:
     security.add_parsers(commands, add_key)
     models.add_parsers(commands)
     signed_time.add_parser(commands, add_key)
+    certificates.add_parsers(commands, add_key)
     meters.add_parser(commands)
     listing.add_parser(commands)
     monitoring.add_parsers(commands)

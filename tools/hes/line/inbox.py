@@ -8,6 +8,7 @@ from functools import partial
 from typing import Any, TypeAlias
 
 from gateway.contract import envelope
+from gateway.contract.line_certificate import LineStatus
 from gateway.contract.messages import (
     Ack,
     Chunk,
@@ -107,6 +108,8 @@ class Inbox:
             return partial(store.take_meters, who, Meters.decode(payload)), None
         if name == "progress":
             return partial(store.take_progress, who, Progress.decode(payload)), None
+        if name == "certificates":
+            return partial(store.take_certificates, who, LineStatus.decode(payload)), None
         pull = Pull.decode(payload)
         return (
             partial(store.package_piece, pull.digest, pull.offset, pull.size),

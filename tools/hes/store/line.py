@@ -21,6 +21,7 @@ from sqlalchemy import (
     update,
 )
 
+from gateway.contract.line_certificate import LineStatus
 from gateway.contract.messages import Hello, Memory, Meters, Progress, Reports
 from gateway.contract.messages import State as Birth
 from tools.hes.store import memory, pages, reporting, rows, states
@@ -32,6 +33,7 @@ from tools.hes.store.schema import (
     asks,
     concentrators,
     jobs,
+    line_certificates,
     modems,
     numbered,
     pauses,
@@ -42,6 +44,7 @@ from tools.hes.store.schema import (
 )
 from tools.hes.store.states import IN_PROGRESS, PUBLISHED, QUEUED, UNANSWERED
 
+CERTIFICATE = "certificate"  # the topic; such a message's `what` is the SHA-256 of the certificate
 MODEL = "model"  # the topic; such a message's `what` is the model's name, its number the model's
 ASK_AGAIN = 30  # seconds, for a page of meters that did not come
 
@@ -267,6 +270,26 @@ class Line(Jobs):
                 if connection.execute(ours).first() is not None:
                     _taken(connection, now, *which, numbered.c.number <= number)
             _models_lost(connection, now, concentrator, dict(hello.models))
+
+    def take_certificates(self, concentrator: str, status: LineStatus) -> None:
+        """What it says of its line. A certificate that it shows now is one that it has taken."""
+        now = int(self._db.now())
+        row = {
+            "concentrator": concentrator,
+            "told": now,
+            "until": status.until,
+            "digest": status.digest,
+            "broker": status.broker,
+            "request": status.request,
+        }
+        which = (
+            numbered.c.concentrator == concentrator,
+            numbered.c.topic == CERTIFICATE,
+            numbered.c.what == status.digest.hex(),
+        )
+        with self._db.writing() as connection:
+            rows.upsert(connection, line_certificates, [row])
+            _taken(connection, now, *which)
 
     def take_progress(self, concentrator: str, message: Progress) -> None:
         """Of jobs of this concentrator; others are none of its business."""

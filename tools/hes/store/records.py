@@ -293,3 +293,16 @@ class Standing:
     keys: int
     records: int
     head: bytes
+
+
+@dataclass(frozen=True)
+class LineCertificates:
+    """What a concentrator said at `told`: when its own certificate and the first one of the
+    broker's chain end (0: none, or not known), its own one's SHA-256, and its request, or b""."""
+
+    concentrator: str
+    told: int
+    until: int
+    digest: bytes
+    broker: int
+    request: bytes

@@ -138,6 +138,7 @@ _REFUSED = {
     "trust": _numbered_refused,
     "keys": _numbered_refused,
     "model": _numbered_refused,
+    "certificate": _numbered_refused,
 }
 
 

@@ -253,7 +253,22 @@ memories = Table(
     sqlite_with_rowid=False,
 )
 
-# Signed messages of the topics trust, keys and model; `id` is the order in which they were made.
+# What a concentrator says of the certificates of its line, and when it said so: when its own and
+# the broker's end, which its own is (SHA-256), its request for a new one (PKCS#10; empty: none).
+line_certificates = Table(
+    "line_certificates",
+    metadata,
+    key(words, "concentrator"),
+    count("told"),
+    count("until"),
+    octets("digest"),
+    count("broker"),
+    octets("request"),
+    sqlite_with_rowid=False,
+)
+
+# Signed messages of the topics trust, keys, model and certificate; `id` is the order in which they
+# were made.
 numbered = Table(
     "numbered",
     metadata,

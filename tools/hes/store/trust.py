@@ -7,8 +7,8 @@ from sqlalchemy import delete, func, insert, select
 from gateway.contract.envelope import digest_of
 from tools.hes.store import rows
 from tools.hes.store.database import Database
-from tools.hes.store.records import Numbered, StagedKey, Standing
-from tools.hes.store.schema import numbered, staged_trust, standing
+from tools.hes.store.records import LineCertificates, Numbered, StagedKey, Standing
+from tools.hes.store.schema import line_certificates, numbered, staged_trust, standing
 from tools.hes.store.states import REJECTED, SUBMITTED
 
 
@@ -41,9 +41,8 @@ class Trust:
     def add_numbered(
         self, topic: str, concentrator: str, number: int, what: str, envelope: bytes
     ) -> None:
-        """Keep a signed message of topic `trust`, `keys` or `model`; it is sent until there is
-        word of it.
-        `What` it does is for people.
+        """Keep a signed message of topic `trust`, `keys`, `model` or `certificate`; it is sent
+        until there is word of it. `What` it does is for people, but of a certificate its SHA-256.
         """
         now = int(self._db.now())
         row = {
@@ -72,7 +71,8 @@ class Trust:
         there = self.standing(concentrator)
         if there is None:
             return last + 1
-        return max(last, there.trust if topic == "trust" else there.keys) + 1
+        known = {"trust": there.trust, "keys": there.keys}
+        return max(last, known.get(topic, 0)) + 1
 
     def numbered(self, concentrator: str, states: tuple[str, ...]) -> list[Numbered]:
         """The messages in one of these states, oldest first."""
@@ -90,3 +90,10 @@ class Trust:
         with self._db.reading() as connection:
             row = connection.execute(query).first()
         return rows.made(Standing, row) if row else None
+
+    def certificates(self) -> list[LineCertificates]:
+        """What each concentrator said last of those of its line, by name."""
+        query = rows.of(line_certificates, LineCertificates)
+        with self._db.reading() as connection:
+            found = connection.execute(query.order_by(line_certificates.c.concentrator))
+            return rows.all_made(LineCertificates, found)
