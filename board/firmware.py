@@ -34,12 +34,20 @@ if TYPE_CHECKING:
     from hal.ports import Watchdog
 
 
-def identity(data: str) -> int:
-    """Print the fingerprint by which the HES enrols this concentrator; 2 where it has none yet."""
+def identity(path: str, data: str) -> int:
+    """Print the fingerprint by which the HES enrols the concentrator with the settings at `path`; 2
+    when settings or files are wrong."""
+    base = path[: path.rfind("/")] if "/" in path else "."
     try:
-        print(fingerprint(data, SystemCrypto()))
+        with open(path, "rb") as file:
+            settings = parse(file.read(), DRIVERS)
+        print(
+            fingerprint(
+                settings, base, data, SystemCrypto(), OwnFolder, FolderStorage, make_private_file
+            )
+        )
     except (SettingsError, OSError) as error:
-        print("gateway: %s: %s" % (data, error), file=sys.stderr)
+        print("gateway: %s: %s" % (path, error), file=sys.stderr)
         return 2
     return 0
 

@@ -100,7 +100,17 @@ def main(
             print(show(settings, uarts), end="")
             return 0
         if options.identity:
-            print(fingerprint(str(data), SystemCrypto()))
+            print(
+                fingerprint(
+                    settings,
+                    str(base),
+                    str(data),
+                    SystemCrypto(),
+                    OwnFolder,
+                    FolderStorage,
+                    make_private_file,
+                )
+            )
             return 0
         with closing(own_data(str(data), OwnFolder)):
             watchdog = _watchdog(options.watchdog)

@@ -41,7 +41,9 @@ def main(arguments: list[str]) -> int:
     path = arguments[0] if arguments else "gateway.json"
     base = path[: path.rfind("/")] if "/" in path else "."
     data = arguments[1] if arguments[1:] else base + "/data"
-    return firmware.identity(data) if only_identity else firmware.run("gateway", path, data, {})
+    if only_identity:
+        return firmware.identity(path, data)
+    return firmware.run("gateway", path, data, {})
 
 
 if __name__ == "__main__":

@@ -10,7 +10,7 @@ from gateway.contract.limits import MAX_SEALED
 from gateway.folder import NEW_KEY, has_past
 from gateway.settings import SettingsError
 from gateway.uplink.identity import FILE as IDENTITY
-from gateway.uplink.identity import fingerprint_of_file
+from gateway.uplink.identity import fingerprint_of_file, identity_of
 from hal.modem.drivers import DRIVERS, LINE, TCP
 from hal.rt import log, port_url
 from hal.rt.tls_files import TlsFiles
@@ -148,16 +148,26 @@ def board_key(
     return _secret(folder, "board_key", settings.board_key, (32, 64), random, make_private_file)
 
 
-def fingerprint(data: str, crypto: Crypto) -> str:
-    """By which the HES enrols the concentrator that keeps its data in this folder, where another
-    gateway may be running. SettingsError where there is none yet."""
-    try:
-        with open(data + "/" + IDENTITY, "rb") as file:
-            return shown(fingerprint_of_file(file.read(), crypto))
-    except OSError as error:
-        raise SettingsError(
-            "no identity yet in %s: %s. The gateway makes it at its first start" % (data, error)
-        )
+def fingerprint(
+    settings: Settings,
+    folder: str,
+    data: str,
+    crypto: Crypto,
+    own: Callable[[str], Owned],
+    make_storage: Callable[[str], Storage],
+    make_private_file: Callable[[str, bytes], None],
+) -> str:
+    """By which the HES enrols the concentrator with these settings, which keeps its data in the
+    folder `data`, where a gateway may be running. Before the first start its identity is made here.
+    SettingsError; OSError."""
+    path = data + "/" + IDENTITY
+    if not _is_there(path):
+        own_data(data, own)  # as long as this process runs, which ends with this
+        storage = make_storage(data)
+        key = board_key(settings, folder, crypto.random, make_private_file, storage)
+        identity_of(storage, crypto, key)
+    with open(path, "rb") as file:
+        return shown(fingerprint_of_file(file.read(), crypto))
 
 
 def local_port(

@@ -33,8 +33,10 @@ WHERE = "folder"
 FILE = "folder"
 # What lasts, once it is there: a file of this name, or the numbered files of a journal or a pair.
 LEDGER, AUDIT, COUNTERS, TRUST = "ledger", "audit", "counters", "trust"
-_OURS = (LEDGER, AUDIT, COUNTERS, TRUST, "identity")
-_LASTING = _OURS + ("meters.jsonl", "keys.jsonl")  # commissioning may have put these here first
+_PAST = (LEDGER, AUDIT, COUNTERS, TRUST)
+# These may be here before the first start.
+_EARLY = ("identity", "meters.jsonl", "keys.jsonl")
+_LASTING = _PAST + _EARLY
 _LOSS = {
     LEDGER: "jobs, and results that the HES did not have yet",
     AUDIT: "what was done before",
@@ -72,7 +74,7 @@ class Folder:
         self._check = vault.check()
         there = _there(storage)
         read = _content(storage)
-        self.adopted = read is None and [name for name in there if name in _OURS] != []
+        self.adopted = read is None and [name for name in there if name in _PAST] != []
         self.starts, check, self._names, self.lost = read or (0, b"", [], [])
         if check != self._check if check else not opens():
             raise SettingsError(_WRONG_KEY)

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 ANSWER_MS = 60_000  # for a message_2
 CONFIRM_MS = 120_000  # for the HES's first sealed message
-FIRST_PAUSE_MS = 30_000  # between two handshakes; doubles while none succeeds
+FIRST_PAUSE_MS = 30_000  # between two handshakes; doubles while none succeeds, or errors come
 LAST_PAUSE_MS = 960_000
 ERROR_MS = 2_000  # after an error: a sealed message in this time shows that it is not the HES's
 CALM_MS = 3_600_000  # without an error, after which the pauses that they cause begin anew
@@ -166,10 +166,10 @@ class Line:
     def _take_error(self, error: str, now_ms: int) -> None:
         """Not proven, so it costs a handshake at most, and that seldom."""
         if now_ms - self._errored >= CALM_MS:
-            self._error_ms = FIRST_PAUSE_MS
+            self._error_ms = 0
         when = max(now_ms + ERROR_MS, self._began + self._error_ms)
         if when >= self._due_ms:
             return
         log.warning(_WHERE, "the HES, or whoever says so, has an error: %s" % error)
         self._due_ms, self._errored = when, now_ms
-        self._error_ms = min(2 * self._error_ms, LAST_PAUSE_MS)
+        self._error_ms = min(max(FIRST_PAUSE_MS, 2 * self._error_ms), LAST_PAUSE_MS)

@@ -184,6 +184,29 @@ def test_an_error_has_a_handshake_begin_and_floods_of_them_only_seldom() -> None
     assert ends.begins(now, now + 10_000) == [now + ERROR_MS]
 
 
+def test_the_first_error_is_believed_soon_after_the_handshake() -> None:
+    """A HES that is started anew has its concentrators back within seconds."""
+    ends = Ends()
+    ends.agree(0)
+    ends.line.take(ERROR, 5000)
+    ends.agree(5000 + ERROR_MS)
+    ends.line.take(ERROR, 10_000)
+    assert ends.begins(10_000, 100_000)[0] == 5000 + ERROR_MS + FIRST_PAUSE_MS
+
+
+def test_what_it_sends_itself_is_no_answer_to_it() -> None:
+    """Both ways are one topic, and it hears all of it."""
+    ends = Ends()
+    message_1 = ends.line.due(0)
+    assert message_1 is not None
+    for _ in range(5):
+        ends.line.take(message_1, 0)
+    message_2 = ends.guard.handshake(message_1)
+    assert message_2 is not None
+    ends.line.take(message_2, 0)
+    assert ends.line.due(0) is not None and ends.line.ready
+
+
 def test_an_error_that_a_sealed_message_belies_is_none() -> None:
     ends = Ends()
     ends.agree(0)

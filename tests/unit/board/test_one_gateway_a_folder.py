@@ -193,3 +193,35 @@ def test_a_line_is_one_gateways_whatever_the_runtimes(micropython: str) -> None:
         assert asyncio.run(second_is_refused()) == "refused 11\n"
     finally:
         os.close(master)
+
+
+@pytest.mark.parametrize("runtime", [CPYTHON, MICROPYTHON])
+def test_the_fingerprint_can_be_asked_for_before_the_first_start_and_while_it_runs(
+    tmp_path: Path, runtime: str, micropython: str
+) -> None:
+    settings = tmp_path / "gateway.json"
+    settings.write_text(json.dumps({**SETTINGS, "uplink": {"host": "127.0.0.1", "port": 9}}))
+    ask = [sys.executable, "-m", "board.linux", "--identity", "--settings", str(settings)]
+    if runtime == MICROPYTHON:
+        ask = [micropython, "-m", "board.unix", "--identity", str(settings)]
+
+    def asked() -> str:
+        environment = micropython_environment()
+        said = subprocess.run(ask, cwd=ROOT, env=environment, capture_output=True, check=True)
+        return said.stdout.decode()
+
+    before = asked()
+    assert len(before.split("-")) == 8
+    run = Run(runtime, tmp_path, micropython)
+    try:
+        assert run.process.stderr is not None
+        said = ""
+        for line in run.process.stderr:
+            said += line
+            if "no connection" in line:
+                break
+        assert asked() == before
+        assert "fingerprint " + before in said
+        assert "no record of its own past" not in said
+    finally:
+        run.end()

@@ -22,7 +22,7 @@ class Concentrator:
         self.name = name
         self.session = session
         self.inbox: dict[str, asyncio.Queue[bytes]] = {
-            each: asyncio.Queue() for each in {*messages.DOWN_TOPICS, "edhoc"}
+            each: asyncio.Queue() for each in (*messages.DOWN_TOPICS, messages.HANDSHAKE)
         }
         will = aiomqtt.Will(self._topic("state"), self._state(False, 1), 1, True)
         self._client = aiomqtt.Client("127.0.0.1", port, will=will, clean_session=True)

@@ -43,7 +43,7 @@ class Sender:
             await self._published(topic, sealed)
 
     async def handshake(self, concentrator: str, payload: bytes) -> None:
-        await self._published(messages.topic(concentrator, "edhoc"), payload)
+        await self._published(messages.topic(concentrator, messages.HANDSHAKE), payload)
 
     async def subscribe(self, topics: list[str]) -> None:
         await subscribe(self._client, topics)

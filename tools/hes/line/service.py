@@ -170,8 +170,8 @@ class Service:
         """Over this connection, until it breaks."""
         sender = Sender(client, self._sessions)
         await self._learn()
-        names = {*messages.UP_TOPICS, "edhoc"}
-        await sender.subscribe(["ami/v1/+/%s" % name for name in sorted(names)])
+        names = (*messages.UP_TOPICS, messages.HANDSHAKE)
+        await sender.subscribe(["ami/v1/+/%s" % name for name in names])
         self._now_is("connected")
         self._inbox.begin()
         taken: Taken = asyncio.Queue(UNANSWERED_AT_ONCE)
@@ -272,9 +272,11 @@ class Service:
             if heard.state_again:
                 await sender.subscribe([messages.topic(concentrator, "state")])
 
-        done = asyncio.get_running_loop().create_future()
+        done: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
         done.set_result(None)
-        return concentrator, "edhoc", self._writer.do(heard.work) if heard.work else done, answer
+        if heard.work is not None:
+            done = self._writer.do(heard.work)
+        return concentrator, messages.HANDSHAKE, done, answer
 
     async def _answer_messages(self, taken: Taken) -> None:
         while True:

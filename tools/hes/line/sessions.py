@@ -131,7 +131,7 @@ class Sessions:
 
     def heard(self, concentrator: str, name: str, payload: bytes) -> Heard:
         """Refused: it is no message of ours."""
-        if name == "edhoc":
+        if name == messages.HANDSHAKE:
             return self._handshake(concentrator, payload)
         enrolled = self._known.get(concentrator)
         if enrolled is None:
