@@ -146,7 +146,7 @@ class Certificates:
         own = chain[0]
         if [one for one in (self._new, self._used) if one and one[1] == message.chain]:
             return  # the line brought it twice, or the HES has no word of it yet
-        if self._asked is None or own.public != self._public(self._asked[0]):
+        if self._asked is None or own.public != self._public():
             raise Refused("unknown-key", "the certificate is for a key that was not asked for")
         now = self._clock.unix_time()
         if own.not_after < now:
@@ -200,19 +200,20 @@ class Certificates:
             return
         from gateway.uplink.certificate_request import key_pem  # not where the settings' serve
 
-        try:
-            private = self._vault.unwrap_secret(KEY_NAME, one[0])
-        except CryptoError as error:
-            log.error(_WHERE, "our key cannot be used, the settings' is: %s" % error)
-            return
+        private = self._private(one[0])
         public = self._crypto.ec_public("P-256", private)
         files.pair = (b"".join([pem(raw) for raw in one[1]]), key_pem(private, public))
 
-    def _public(self, wrapped: bytes) -> bytes:
+    def _public(self) -> bytes:
+        """Of the key that was asked for."""
+        return self._crypto.ec_public("P-256", self._private(self._asked[0]))
+
+    def _private(self, wrapped: bytes) -> bytes:
+        """b"" if it is not ours."""
         try:
-            return self._crypto.ec_public("P-256", self._vault.unwrap_secret(KEY_NAME, wrapped))
+            return self._vault.unwrap_secret(KEY_NAME, wrapped)
         except CryptoError:
-            return b"?"
+            return b""
 
     def _own(self) -> Certificate | None:
         """That which is shown."""
@@ -254,8 +255,19 @@ class Certificates:
                 raise ValueError
             _, self._used, self._new, self._asked = cbor.decode(raw[32:])
         except (cbor.CborError, ValueError, TypeError):
-            log.error(_WHERE, "%s is damaged: the settings' certificate counts" % FILE)
-            self._tell("certificate-damaged", "what the settings name counts; a new one is needed")
+            self._used = self._new = self._asked = None
+            self._damaged("%s is damaged" % FILE)
+            return
+        for one in (self._used, self._new, self._asked):
+            if one and not self._private(one[0]):
+                self._used = self._new = self._asked = None
+                self._damaged("its key is wrapped under another board key")
+                return
+
+    def _damaged(self, why: str) -> None:
+        text = "%s: what the settings name counts; a new one is needed" % why
+        log.error(_WHERE, text)
+        self._tell("certificate-damaged", text)
 
     def _save(self) -> None:
         body = cbor.encode([1, self._used, self._new, self._asked])

@@ -5,6 +5,7 @@ from __future__ import annotations
 from gateway.contract.line_certificate import LineCertificate
 from gateway.contract.meter_keys import Vault
 from gateway.contract.refused import Refused
+from gateway.contract.trust_change import TRUST as TRUSTED_FOR
 from gateway.kept_clock import KeptClock
 from gateway.uplink.certificate_request import key_pem, request
 from gateway.uplink.certificates import AGAIN_MS, DAY_S, FILE, ROUND_MS, TRIES, Certificates
@@ -13,7 +14,8 @@ from hal.rt.calendar import day_text, days_to
 from hal.rt.certificate import Certificate, pem, pem_blocks
 from hal.sim.clock import ManualClock
 from hal.sim.storage import MemoryStorage
-from tests.portable.uplink.support import BOARD_KEY, HERE, HOUR, NOW, TRUST, crypto, signed
+from tests.portable.support import run
+from tests.portable.uplink.support import BOARD_KEY, HERE, HOUR, NOW, TRUST, World, crypto, signed
 
 CRYPTO = crypto()
 DAY_MS = 86_400_000
@@ -45,6 +47,7 @@ class Board:
         self.clock = ManualClock(NOW)
         self.storage = MemoryStorage()
         self.told: list[str] = []
+        self.board_key = BOARD_KEY
         self.boot()
 
     def boot(self) -> None:
@@ -57,7 +60,7 @@ class Board:
             KeptClock(self.clock, self.storage),
             CRYPTO,
             self.storage,
-            Vault(CRYPTO, BOARD_KEY),
+            Vault(CRYPTO, self.board_key),
             lambda name, detail: self.told.append(name + ": " + detail),
         )
 
@@ -269,5 +272,60 @@ def test_a_damaged_file_leaves_the_settings_certificate() -> None:
 
 def test_another_board_key_leaves_it_too() -> None:
     board, _ = enrolled()
-    board.certificates._vault = Vault(CRYPTO, bytes(32))
-    assert board.connection(True) == b""
+    asked = board.request()
+    board.board_key = bytes(32)
+    board.boot()
+    assert board.connection(True) == b"" and "another board key" in board.told[-1]
+    assert board.request() not in (b"", asked)
+
+
+def test_a_session_tells_asks_and_connects_anew() -> None:
+    async def scenario() -> None:
+        world = World()
+        world.line.tls = Files(b"")
+        told: list[str] = []
+        certificates = Certificates(
+            world.line,
+            HERE,
+            world.session.trust.of(TRUSTED_FOR),
+            True,
+            world.kept,
+            CRYPTO,
+            world.storage,
+            Vault(CRYPTO, BOARD_KEY),
+            lambda name, detail: told.append(name),
+        )
+        world.session.watch(certificates)
+        await world.start()
+        asked = [message for name, message in world.hes.heard if name == "certificates"]
+        assert len(asked) == 1 and asked[0].until == 0
+        leaf = leaf_for(public_of(asked[0].request))
+        message = LineCertificate(HERE, NOW, NOW + HOUR, [leaf])
+        connections = len(world.line.attempts)
+        world.hes.tell("certificate", signed(message.encode()))
+        await world.clock.run(20_000)
+        assert len(world.line.attempts) == connections + 1
+        assert told == ["certificate-taken", "certificate-changed"]
+        (*_, last) = [message for name, message in world.hes.heard if name == "certificates"]
+        assert last.until == Certificate(leaf).not_after and last.request == b""
+        # The HES has no word of it yet: what comes again is no fault.
+        world.hes.tell("certificate", signed(message.encode()))
+        await world.clock.run(20_000)
+        assert len(world.line.attempts) == connections + 1 and world.refusals() == []
+        # One that does not get through leaves the line as it was.
+        world.line.up = False
+        world.line.cut()
+        await world.clock.run(300_000)
+        world.line.up = True
+        await world.clock.run(300_000)
+        assert world.session.online and told == ["certificate-taken", "certificate-changed"]
+        await world.stop()
+
+    run(scenario())
+
+
+def test_without_tls_a_certificate_is_refused() -> None:
+    world = World()
+    message = LineCertificate(HERE, NOW, NOW + HOUR, [leaf_for(bytes(64))])
+    world.give("certificate", signed(message.encode()))
+    assert world.refusals() == ["unknown-key"]
