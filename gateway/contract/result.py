@@ -133,9 +133,10 @@ class Result:
     value: for VALUE a list of raw A-XDR encodings, one per attribute asked for, else None; wait_s:
     for WAIT, when to ask the meter again; for HINDERED, when that is likely to be over, 0: not
     known. hindered: of a KO, what of ours kept it from being tried over another path too (a reason;
-    then `wait_s` is as for HINDERED), else ""."""
+    then `wait_s` is as for HINDERED), else "". limit_s: for WAIT, how long all of it may take, 0:
+    as long as with most meters."""
 
-    __slots__ = ("detail", "hindered", "outcome", "reason", "value", "wait_s")
+    __slots__ = ("detail", "hindered", "limit_s", "outcome", "reason", "value", "wait_s")
 
     def __init__(
         self,
@@ -145,6 +146,7 @@ class Result:
         value: list[bytes] | None = None,
         wait_s: int = 0,
         hindered: str = "",
+        limit_s: int = 0,
     ) -> None:
         if reason not in REASONS or (hindered and hindered not in REASONS):
             raise ValueError("no such reason: %s" % (hindered or reason))
@@ -154,6 +156,7 @@ class Result:
         self.value = value
         self.wait_s = wait_s
         self.hindered = hindered
+        self.limit_s = limit_s
 
     def worth_retrying(self) -> bool:
         return self.reason in TRIED_AGAIN

@@ -63,8 +63,8 @@ class Outcomes:
         self._random = random
         self._max_backoff_ms = max_backoff_s * 1000
         self._standing = standing
-        # (seq, index): since when (ticks), and for what
-        self._waits: dict[tuple[int, int], tuple[int, str]] = {}
+        # (seq, index): since when (ticks), for what, and how long it may
+        self._waits: dict[tuple[int, int], tuple[int, str, int]] = {}
         self._hindered: dict[tuple[int, int], int] = {}  # (seq, index): how often in a row
 
     def waited(self, entry: Entry) -> list[int]:
@@ -83,7 +83,8 @@ class Outcomes:
         entry = self._ledger.entry_of(execution.seq)
         seq, index = execution.seq, execution.index
         # What it was at, even if something of ours has been in the way since.
-        before = self._waits.get((seq, index), (0, self._ledger.reason_of(entry, index)))[1]
+        told = self._ledger.reason_of(entry, index)
+        before = self._waits.get((seq, index), (0, told, 0))[1]
         if result.reason in _NO_TIME and before in _LIMITED:
             result = Result(WAIT, before, result.detail, wait_s=_NO_TIME_S)
         if result.outcome == WAIT:
@@ -156,11 +157,12 @@ class Outcomes:
     def _waited(self, entry: Entry, index: int, result: Result) -> Result:
         """WAIT as it is, or the KO for one that has gone on for too long."""
         now_ms = self._clock.ticks_ms()
-        since_ms, before = self._waits.get((entry.seq, index), (now_ms, ""))
+        since_ms, before, limit_ms = self._waits.get((entry.seq, index), (now_ms, "", 0))
         if before not in _LIMITED:
             since_ms = now_ms  # that it waited for its time is over
-        self._waits[entry.seq, index] = (since_ms, result.reason)
-        if result.reason in _LIMITED and now_ms - since_ms >= WAIT_LIMIT_MS:
+        limit_ms = max(limit_ms, WAIT_LIMIT_MS, result.limit_s * 1000)
+        self._waits[entry.seq, index] = (since_ms, result.reason, limit_ms)
+        if result.reason in _LIMITED and now_ms - since_ms >= limit_ms:
             return Result(KO, "image-stuck", _last(result))
         if entry.stopped() or self.closed(entry, result.wait_s * 1000):
             return Result(KO, result.reason, result.detail)

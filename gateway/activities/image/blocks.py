@@ -204,7 +204,7 @@ class _Look:
 
     async def at(self, client: Client, member: Member) -> Verdict:
         serial = member.meter.serial
-        status = image_object.number(await client.get(*STATUS), "image_transfer_status")
+        status = image_object.status(await client.get(*STATUS))
         self.answered.add(serial)
         if status == NOT_INITIATED:
             return None  # nor has it heard that it is to begin

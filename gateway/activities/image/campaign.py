@@ -157,7 +157,7 @@ class Campaign:
 
     def _note_state(self, member: Member, found: Attributes) -> None:
         """What an earlier transfer has left; what it may be worth, verification will tell."""
-        status = image_object.number(found.value(STATUS), "image_transfer_status")
+        status = image_object.status(found.value(STATUS))
         member.before = status
         member.stale = status not in (NOT_INITIATED, ACTIVATED, ACTIVATION_FAILED)
         if not member.again or not self._blocks.count:
@@ -282,7 +282,7 @@ class Campaign:
         if self._told_all and identity.runs(found, self._image.firmware, model):
             return self._last_steps.applied()
         member.activating = False
-        status = image_object.number(found.value(STATUS), "image_transfer_status")
+        status = image_object.status(found.value(STATUS))
         if status == VERIFYING:
             member.before = VERIFYING
             return self._talk.later(member, AT_VERIFYING)

@@ -106,6 +106,15 @@ def number(data: bytes, what: str) -> int:
     return int(value)
 
 
+def status(data: bytes) -> int:
+    """image_transfer_status. ProtocolError for one that there is none of."""
+    value = number(data, "image_transfer_status")
+    if not 0 <= value < len(_STATES):
+        last = len(_STATES) - 1
+        raise ProtocolError("image_transfer_status: expected 0..%d, came %d" % (last, value))
+    return value
+
+
 def would_activate(data: bytes, identifier: bytes, size: int) -> str:
     """ "" when image_to_activate_info tells of the image with this identifier and size, else what
     it tells instead. ProtocolError when it is not as the Blue Book has it."""
@@ -136,4 +145,4 @@ def result_name(result: int) -> str:
 
 
 def state_name(status: int) -> str:
-    return _STATES[status] if 0 <= status < len(_STATES) else "status %d" % status
+    return _STATES[status]

@@ -48,7 +48,7 @@ class LastSteps:
         found = await self._firmware(client)
         if identity.runs(found, self._image.firmware, self._order.model):
             return self.applied()
-        status = image_object.number(await client.get(*STATUS), "image_transfer_status")
+        status = image_object.status(await client.get(*STATUS))
         if status == VERIFIED:
             refused = await self.activate(client, member)
             return self._talk.later(member, STARTING) if refused is None else refused

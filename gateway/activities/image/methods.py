@@ -109,7 +109,7 @@ async def _just_begun(client: Client) -> bool:
     found = await attributes.read(client, (STATUS, BLOCKS))
     if STATUS not in found.values or BLOCKS not in found.values:
         return False
-    status = image_object.number(found.values[STATUS], "image_transfer_status")
+    status = image_object.status(found.values[STATUS])
     return status == INITIATED and not image_object.any_block(found.values[BLOCKS])
 
 
@@ -152,7 +152,7 @@ async def activate(client: Client) -> None:
             break
         unsure = True
         try:
-            status = image_object.number(await client.get(*STATUS), "image_transfer_status")
+            status = image_object.status(await client.get(*STATUS))
         except (NoAnswer, AccessRefused, ServiceRefused):
             break  # it may be starting anew
         if status != VERIFIED:
@@ -190,10 +190,12 @@ async def settled(
     may have no time to answer."""
     began = clock.ticks_ms()
     wait_s = pause_s(verify_s)
-    waits = Waits(Result(WAIT, "image-verifying", "the meter verifies", wait_s=wait_s))
+    waits = Waits(
+        Result(WAIT, "image-verifying", "the meter verifies", wait_s=wait_s, limit_s=verify_s)
+    )
     while True:
         try:
-            status = image_object.number(await client.get(*STATUS), "image_transfer_status")
+            status = image_object.status(await client.get(*STATUS))
         except NoAnswer:
             if begun or unmoved:
                 raise waits

@@ -160,7 +160,7 @@ def unfit(
 
 async def _steps(client: Client, order: Order, found: Attributes) -> Result:
     try:
-        status = image_object.number(found.value(STATUS), "image_transfer_status")
+        status = image_object.status(found.value(STATUS))
         if status == ACTIVATING:
             await _confirm(client, order)
             return _applied(order)
@@ -326,8 +326,10 @@ async def _confirm(client: Client, order: Order) -> None:
     """The meter's own firmware identity says that it runs the image. It may have gone to start
     anew: then another conversation has to ask."""
     clock, image, firmware = order.clock, order.image, identity.firmware_key(order.model)
-    wait_s = pause_s(order.model.activate_s)
-    waits = Waits(Result(WAIT, "image-activating", "the meter starts the image", wait_s=wait_s))
+    limit_s = order.model.activate_s
+    wait_s = pause_s(limit_s)
+    text = "the meter starts the image"
+    waits = Waits(Result(WAIT, "image-activating", text, wait_s=wait_s, limit_s=limit_s))
     deadline = clock.ticks_ms() + SETTLE_MS
     while True:
         try:
@@ -343,7 +345,7 @@ async def _confirm(client: Client, order: Order) -> None:
             raise
         if runs:
             return
-        status = image_object.number(status_data, "image_transfer_status")
+        status = image_object.status(status_data)
         if status == ACTIVATION_FAILED:
             raise Failed("activation-failed", "step 7: activation failed; the old one should run")
         if status not in (VERIFIED, ACTIVATING):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from gateway.activities.image import image_object, transfer
 from gateway.activities.image.block_planning import Bitmap
 from gateway.activities.image.transfer import CLOCK_S, Order, until_its_time
+from gateway.activities.verdict import explained
 from gateway.contract.model import Model, Place
 from gateway.contract.own_model import OWN_MODEL
 from gateway.contract.place import UP_TO_NUL
@@ -328,6 +329,14 @@ def test_nothing_is_activated_that_was_not_verified():
     meter.verdict = 4
     assert outcome(meter) == ("KO", "image-verify-failed")
     assert meter.status == 4
+
+
+def test_a_status_that_there_is_none_of_is_no_verdict_about_the_image():
+    meter = ImageMeter()
+    meter.verdict = 99
+    error = raises(ProtocolError, outcome, meter)
+    assert "expected 0..7, came 99" in str(error)
+    assert explained(error, True).reason == "meter-protocol-error"
 
 
 def test_nothing_is_activated_that_is_not_ours():

@@ -113,9 +113,8 @@ def test_what_a_refused_service_means():
 
 
 def test_states_and_results_of_an_image_by_name():
-    names = [image_object.state_name(status) for status in range(-1, 9)]
+    names = [image_object.state_name(status) for status in range(8)]
     assert names == [
-        "status -1",
         "not initiated",
         "initiated",
         "verification initiated",
@@ -124,8 +123,12 @@ def test_states_and_results_of_an_image_by_name():
         "activation initiated",
         "activation successful",
         "activation failed",
-        "status 8",
     ]
+    for status in range(8):
+        assert image_object.status(axdr.encode((axdr.ENUM, status))) == status
+    for none in ((axdr.ENUM, 8), (axdr.ENUM, 99), (axdr.ENUM, 255)):
+        error = raises(ProtocolError, image_object.status, axdr.encode(none))
+        assert str(error) == "image_transfer_status: expected 0..7, came %d" % none[1]
     assert image_object.result_name(0) == ""
     assert image_object.result_name(2) == "temporary-failure"
     assert image_object.result_name(250) == "other-reason"

@@ -321,6 +321,19 @@ def test_waiting_has_an_end() -> None:
     assert world.states(1) == ["failed"] and world.reasons() == ["image-stuck"]
 
 
+def test_a_model_may_want_more_time() -> None:
+    """Silence in between does not take it away."""
+    slow = Result(WAIT, "image-verifying", wait_s=30, limit_s=2 * WAIT_LIMIT_MS // 1000)
+    world = World()
+    world.job(1, ["A"], attempts=1)
+    for turn in range(2 * WAIT_LIMIT_MS // 60_000):
+        done(world.queue, world.must_take(), NO_ANSWER if turn % 2 else slow)
+        world.clock.advance(60_000)
+        assert world.states(1) == ["queued"], turn
+    done(world.queue, world.must_take(), slow)
+    assert world.states(1) == ["failed"] and world.reasons() == ["image-stuck"]
+
+
 def test_a_meter_that_is_silent_while_it_verifies_or_starts_has_not_failed() -> None:
     for waits in (VERIFYING, Result(WAIT, "image-activating", wait_s=30)):
         world = World()
