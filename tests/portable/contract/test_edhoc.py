@@ -207,6 +207,8 @@ def test_what_a_message_1_must_be() -> None:
         good[:1] + b"\x81\x02" + good[2:],  # one suite in a list
         good[:1] + b"\xf4" + good[2:],
         good[:2] + b"\x58\x1f" + good[4:],  # G_X too short
+        good[:2] + b"\x07" + good[36:],  # G_X a number, and a text
+        good[:2] + b"\x78\x20" + b"a" * 32 + good[36:],
         good[:4] + bytes(31) + b"\x01" + good[36:],  # no point has this x
         good[:4] + b"\xff" * 32 + good[36:],
         good[:36] + b"\x45" + bytes(5),  # C_I too long
@@ -218,7 +220,8 @@ def test_what_a_message_1_must_be() -> None:
         good + b"\x01\x61a",
         good + b"\x01" * 20,
     ):
-        assert refused(theirs.message_2, wrong) == "malformed", wrong
+        error = raises(Refused, theirs.message_2, wrong)
+        assert error.reason == "malformed" and not isinstance(error, WrongSuite), wrong
 
 
 def test_suites_are_negotiated() -> None:
@@ -287,6 +290,9 @@ def test_what_stands_in_a_message_3() -> None:
         encoded(BY_VALUE + b"\xa0", bytes(8), b""),
         encoded(b"\x58\x03kid", bytes(8), b""),  # a longer head
         encoded(b"\x43kid", bytes(7), b""),
+        b"\x43kid\x68" + b"a" * 8,  # a text for a MAC, a list
+        b"\x43kid\x88" + b"\x00" * 8,
+        encoded(b"\xa2" + BY_VALUE[1:] + CABINET.ccs() + b"\x0f\x00", bytes(8), b""),
         encoded(b"\x43kid", bytes(8), b"\x20\x41\x00"),
         encoded(b"\xf6", bytes(8), b""),
         encoded(BY_VALUE + Credential("a", b"kid", bytes(64)).ccs(), bytes(8), b""),  # no point

@@ -3,16 +3,19 @@ what an attacker on the broker gets out of it. Faults of one message end that me
 
 from __future__ import annotations
 
+from gateway.contract import envelope
 from gateway.contract.edhoc.frames import error_message
 from gateway.contract.messages import Ack, Chunk, Resend, Time
-from gateway.contract.reports import Event, JobReport
+from gateway.contract.reports import Event, JobReport, Refusal
 from hal.ports import Message
 from hal.rt import log
 from tests.portable.support import run
-from tests.portable.uplink.support import HERE, HOUR, NOW, World, read_job, signed
+from tests.portable.uplink.protected import LINE_KID
+from tests.portable.uplink.support import HERE, HOUR, KID, NOW, World, crypto, read_job, signed
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from typing import Any
 
 log.set_level("error")
@@ -111,6 +114,33 @@ def test_what_the_hes_has_not_sealed_is_dropped_without_a_word() -> None:
         await world.stop()
 
     run(scenario())
+
+
+def test_whoever_holds_the_key_for_the_line_orders_nothing() -> None:
+    """Sealed by the HES's own session, signed by the line key, by a key of his own, and by none."""
+
+    async def scenario() -> None:
+        world = World(protected=True)
+        await world.start()
+        await world.clock.run(2000)
+        guard = world.hes.guard
+        assert guard is not None
+        payload, stranger = read_job().encode(), crypto().ec_generate("P-256")[0]
+        for kid, private in ((LINE_KID, guard.private), (KID, guard.private), (KID, stranger)):
+            raw = envelope.sign(payload, kid, signing(private))
+            world.hes.tell("job", raw)
+        world.hes.tell("job", payload)
+        await world.clock.run(2000)
+        reasons = [body.reason for body in world.hes.bodies(Refusal)]
+        assert reasons == ["unknown-signer", "bad-signature", "bad-signature", "malformed"]
+        assert world.hes.bodies(JobReport) == []
+        await world.stop()
+
+    run(scenario())
+
+
+def signing(private: bytes) -> Callable[[bytes], bytes]:
+    return lambda structure: crypto().ecdsa_sign("P-256", private, structure)
 
 
 def test_a_hes_that_was_started_anew_gets_a_new_session() -> None:
