@@ -34,7 +34,8 @@ CONFIRM_MS = 120_000  # for the HES's first sealed message
 FIRST_PAUSE_MS = 30_000  # between two handshakes; doubles while none succeeds, or errors come
 LAST_PAUSE_MS = 960_000
 ERROR_MS = 2_000  # after an error: a sealed message in this time shows that it is not the HES's
-CALM_MS = 3_600_000  # without an error, after which the pauses that they cause begin anew
+ERRORS = 4  # the first has a handshake begin at once, then FIRST_PAUSE_MS; of later ones it doubles
+CALM_MS = 3_600_000  # without an error, after which they are counted anew
 SESSION_MS = 86_400_000  # how long a session is used
 CANDIDATES = 3  # answers to one message_1 that are looked at
 _WHERE = "line"
@@ -44,7 +45,8 @@ class Line:
     """Sans-IO; times in ticks. `peers`: (kid, public key) of the HES's keys for the line; others
     may change them meanwhile.
 
-    `ready`: a session stands, seal() can be called. `agreed`: how many there were.
+    `ready`: a session stands, seal() can be called. `confirmed`: the HES has used it too; until
+    then there is no use in sending much. `agreed`: how many there were.
     """
 
     def __init__(
@@ -60,7 +62,7 @@ class Line:
         self._crypto = crypto
         self.agreed = 0
         self._retry_ms = FIRST_PAUSE_MS
-        self._error_ms = FIRST_PAUSE_MS
+        self._errors = 0
         self._began = self._errored = -CALM_MS
         self.connected(0, 0)
 
@@ -72,7 +74,7 @@ class Line:
         """A new connection, which State.session names: nothing of the one before counts."""
         self._connection = session.to_bytes(CONNECTION_SIZE, "big")
         self._sessions: list[Session] = []  # the newest first, which seals; two at most
-        self._confirmed = False  # the newest one
+        self.confirmed = False  # the newest one
         self._since = now_ms
         self._handshake: Initiator | None = None
         self._answer: tuple[bytes, Session] | None = None
@@ -96,13 +98,15 @@ class Line:
         return self._begin(now_ms)
 
     def take(self, payload: bytes, now_ms: int) -> None:
-        """What came on the topic of the handshake. Nothing raises."""
+        """What came on the topic of the handshake. Nothing raises but faults of ours."""
         if payload[:1] in HEADS_UP:
             return  # our own: the broker gives it to us as well
         error = error_in(payload)
         if error is not None:
             self._take_error(error, now_ms)
-        elif self._handshake is not None and self._answer is None and self._tried < CANDIDATES:
+        elif self._handshake is None or self._answer is not None:
+            return  # too late, or twice
+        elif _is_one_string(payload) and self._tried < CANDIDATES:
             self._tried += 1
             try:
                 self._answer = self._handshake.message_3(payload, self._peers)
@@ -149,15 +153,15 @@ class Line:
         """The HES has proven himself; the session before stays until this one is confirmed."""
         self._sessions = [session] + self._sessions[:1]
         self._handshake = self._answer = None
-        self._confirmed = False
+        self.confirmed = False
         self._since = now_ms
         self._due_ms = now_ms + CONFIRM_MS + self._retry_ms
         self.agreed += 1
 
     def _confirm(self) -> None:
-        if not self._confirmed:
+        if not self.confirmed:
             log.info(_WHERE, "the session with the HES stands")
-        self._confirmed = True
+        self.confirmed = True
         self._sessions = self._sessions[:1]
         self._retry_ms = FIRST_PAUSE_MS
         if self._handshake is None:
@@ -166,10 +170,18 @@ class Line:
     def _take_error(self, error: str, now_ms: int) -> None:
         """Not proven, so it costs a handshake at most, and that seldom."""
         if now_ms - self._errored >= CALM_MS:
-            self._error_ms = 0
-        when = max(now_ms + ERROR_MS, self._began + self._error_ms)
+            self._errors = 0
+        pause = 0
+        if self._errors:
+            pause = min(FIRST_PAUSE_MS << max(0, self._errors + 1 - ERRORS), LAST_PAUSE_MS)
+        when = max(now_ms + ERROR_MS, self._began + pause)
         if when >= self._due_ms:
             return
         log.warning(_WHERE, "the HES, or whoever says so, has an error: %s" % error)
         self._due_ms, self._errored = when, now_ms
-        self._error_ms = min(max(FIRST_PAUSE_MS, 2 * self._error_ms), LAST_PAUSE_MS)
+        self._errors = min(self._errors + 1, 16)
+
+
+def _is_one_string(payload: bytes) -> bool:
+    """Whether it has the shape of a message_2: a byte string of 24 to 255 octets."""
+    return len(payload) > 2 and payload[0] == 0x58 and payload[1] == len(payload) - 2

@@ -269,6 +269,8 @@ class Session:
             sent |= await self._tell("hello", self._hello)
             if self._certificates is not None:
                 sent |= await self._tell("certificates", self._certificates.status)
+        if self._line is not None and not self._line.confirmed:
+            return sent
         held = [job.package.digest for job in self._queue.held() if job.package is not None]
         for pull in self.files.pulls(now, held):
             sent |= await self._tell("pull", lambda one: one, pull)

@@ -119,6 +119,7 @@ def test_forged_answers_do_not_end_a_handshake_unless_they_are_many() -> None:
         ends = Ends()
         message_1 = ends.line.due(0)
         assert message_1 is not None
+        ends.line.take(message_1, 5)  # our own comes back from the broker, and counts for nothing
         for each in range(forged):
             answer = other.handshake(message_1) if each % 2 else b"\x58\x30" + bytes(48)
             assert answer is not None
@@ -176,7 +177,8 @@ def test_an_error_has_a_handshake_begin_and_floods_of_them_only_seldom() -> None
             assert message_3 is not None
             ends.guard.handshake(message_3)
             ends.up()
-    assert len(begun) < 16
+    pauses = [begun[i + 1] - begun[i] for i in range(len(begun) - 1)]
+    assert pauses[:3] == [FIRST_PAUSE_MS, FIRST_PAUSE_MS, 2 * FIRST_PAUSE_MS] and len(begun) < 20
     assert begun[-1] - begun[-2] >= LAST_PAUSE_MS
     ends.down()
     now = until + LAST_PAUSE_MS + CALM_MS

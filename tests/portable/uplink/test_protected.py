@@ -83,6 +83,25 @@ def test_without_an_answer_nothing_leaves_and_the_gateway_works_on() -> None:
     run(scenario())
 
 
+def test_a_hes_that_does_not_accept_the_session_gets_no_more_than_hellos() -> None:
+    async def scenario() -> None:
+        world = World(protected=True)
+        guard = world.hes.guard
+        assert guard is not None
+        told = sent(world)
+        guard.opened = lambda topic, payload: None  # type: ignore[method-assign]
+        world.ledger.event("an-event")
+        await world.start()
+        await world.clock.run(4 * HOUR * 1000)
+        names = [name for name, _ in told]
+        assert set(names) == {"state", "edhoc", "hello"}
+        assert guard.handshakes == names.count("edhoc") // 2 < 20
+        assert len(world.line.attempts) == 1
+        await world.stop()
+
+    run(scenario())
+
+
 def test_what_the_hes_has_not_sealed_is_dropped_without_a_word() -> None:
     async def scenario() -> None:
         world = World(protected=True)
