@@ -78,6 +78,21 @@ _EVENTS = {
         ALERT, HOST, FAILURE, "The trust store is damaged; the concentrator trusts nobody."
     ),
     "clock-set": Meaning(WARNING, CONFIGURATION, SUCCESS, "The clock was set by a large step."),
+    "certificate-taken": Meaning(
+        NOTICE, CONFIGURATION, SUCCESS, "A concentrator has a new certificate for its line."
+    ),
+    "certificate-changed": Meaning(
+        NOTICE, CONFIGURATION, SUCCESS, "A concentrator connects with a new certificate."
+    ),
+    "certificate-refused": Meaning(
+        ERROR, CONFIGURATION, FAILURE, "The broker does not take a concentrator's new certificate."
+    ),
+    "certificate-damaged": Meaning(
+        ERROR, HOST, FAILURE, "A concentrator's own certificate is damaged or of another board."
+    ),
+    "certificate-ends": Meaning(
+        WARNING, CONFIGURATION, UNKNOWN, "A certificate of the line ends soon, or has ended."
+    ),
     "ledger-cut": Meaning(ALERT, HOST, FAILURE, "Records on the flash were lost or changed."),
     "files-lost": Meaning(
         ALERT, HOST, FAILURE, "Files are gone from a concentrator's data folder."
