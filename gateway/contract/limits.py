@@ -29,6 +29,7 @@ MAX_JOBS_IN_HELLO = 4096
 # of a report
 MAX_DETAIL = 1024  # octets
 MAX_VALUE = 96 * 1024  # octets, A-XDR, of all values of one meter
+OUTBOX_SIZE = 100000  # reports that wait for the HES, or may still come of the jobs accepted
 
 # The highest invocation counter to begin with that is believed: behind it are numbers for years of
 # conversations. A slip of the pen above it would use up the meter's keys at once.

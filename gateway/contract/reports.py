@@ -69,7 +69,8 @@ class MeterReport(Record):
 @record(3)
 class Refusal(Record):
     """A message that came down `topic` was refused and changed nothing. `digest` is the SHA-256 of
-    its payload; job_id the job it was about, or None where it did not say so believably.
+    what was signed, of the whole message where it is no envelope, or one whose signature or signer
+    is at fault; job_id the job it was about, or None where it did not say so believably.
     """
 
     topic: str = field(text(16))

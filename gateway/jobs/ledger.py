@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from gateway.contract.envelope import digest_of
 from gateway.contract.job import State
-from gateway.contract.limits import MAX_VALUE
+from gateway.contract.limits import MAX_VALUE, OUTBOX_SIZE
 from gateway.contract.result import KO, Result
 from gateway.contract.window import opening
 from gateway.jobs import records
@@ -50,7 +50,6 @@ if TYPE_CHECKING:
 
 
 NAME = "ledger"
-OUTBOX_SIZE = 100000  # reports that wait for the HES or may still come of the jobs accepted
 KEPT_DETAIL = 200  # characters of a detail that are kept
 # of flash for an execution until its report is acknowledged, its audit record included
 _EXECUTION_BYTES = 240

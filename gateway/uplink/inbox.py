@@ -8,6 +8,8 @@ it brings a hello, and that brings the other messages again.
 
 from __future__ import annotations
 
+from hashlib import sha256
+
 from gateway.contract import envelope, messages
 from gateway.contract.envelope import digest_of
 from gateway.contract.limits import MAX_MESSAGE
@@ -39,6 +41,7 @@ if TYPE_CHECKING:
 
 _WHERE = "uplink"
 _TIMELESS = ("time", "memory", "cancel", "pause")  # taken while the clock is unset
+HELLO_AGAIN_MS = 10_000  # between two hellos for reports that are not kept any more
 _OVERSIZED = "oversized/"  # before the topic of what the line did not take in for its size
 
 
@@ -74,6 +77,7 @@ class Inbox:
         self._provision = provision
         self._hello_soon = hello_soon
         self._meters_asked = meters_asked
+        self._hello_again = 0  # ticks
         signers = trust.of(ORDERS)
         self._answered = Answered(clock)
         self._orders = Orders(concentrator, signers, clock, crypto, ledger, knows, forecast)
@@ -128,7 +132,9 @@ class Inbox:
             log.error(_WHERE, "%s: storage: %s" % (name, error))
 
     def _refused(self, name: str, payload: bytes, refused: Refused) -> None:
-        digest = digest_of(payload)
+        # Anybody can put another signature around a good content: that is another message.
+        unproven = refused.reason in ("bad-signature", "unknown-signer")
+        digest = sha256(payload).digest() if unproven else digest_of(payload)
         if self._answered.is_known(name, digest, refused.reason):
             return
         recorded = self._ledger.refused(
@@ -158,7 +164,14 @@ class Inbox:
         self._outbox.acknowledged(Ack.decode(payload), self._clock.ticks_ms())
 
     def _resend(self, payload: bytes) -> None:
-        self._outbox.resend(Resend.decode(payload))
+        resend = Resend.decode(payload)
+        if resend.epoch == self._ledger.epoch and resend.number <= self._ledger.acknowledged:
+            # Acknowledged before, and nowhere any more: a hello tells what there still is.
+            now = self._clock.ticks_ms()
+            if now >= self._hello_again:
+                self._hello_again = now + HELLO_AGAIN_MS
+                self._hello_soon()
+        self._outbox.resend(resend)
 
     def _ask(self, payload: bytes) -> None:
         self._meters_asked(Ask.decode(payload).after)

@@ -160,6 +160,8 @@ def test_it_is_sent_until_it_is_shown_or_refused(store: Store, broker: Mosquitto
     assert [each.state for each in store.trust.numbered(CONCENTRATOR, (TAKEN,))] == [TAKEN]
     other = envelope.sign(message.encode() + b"", key.kid, key.sign)
     store.trust.add_numbered(CERTIFICATE, CONCENTRATOR, 2, "00" * 32, other)
+    (sent,) = store.line.numbered(CONCENTRATOR, ("submitted",))
+    store.line.numbered_sent(sent)
     body = Refusal("certificate", digest_of(other), None, "unknown-key", "for the test")
     store.line.take_reports(CONCENTRATOR, Reports(7, [Report(1, 0, body)]))
     (refused,) = store.trust.numbered(CONCENTRATOR, (REJECTED,))

@@ -2,7 +2,7 @@
 
 1 and 2 hold a configuration that ended (one meter OK, one KO) and a reading whose cancel waits to
 be sent. 3 is of the last version before there were migrations, and holds something in every table;
-4 is the same after migration 0001, 5 after 0002.
+4 is the same after migration 0001, 5 after 0002, 6 after 0003, 7 after 0004, 8 after 0005.
 """
 
 from __future__ import annotations
@@ -166,7 +166,9 @@ def test_the_rest_of_the_last_version_before_migrations(last: Store, key: Signin
     last.close()
 
 
-@pytest.mark.parametrize("name", [*OLD, "database-3.sql", "database-4.sql", "database-5.sql", ""])
+@pytest.mark.parametrize(
+    "name", [*OLD, *("database-%d.sql" % number for number in range(3, 9)), ""]
+)
 def test_all_lead_to_the_same_tables(name: str, tmp_path: Path) -> None:
     path = tmp_path / "a.sqlite"
     if name:

@@ -85,6 +85,11 @@ def test_a_board_that_lost_its_models_has_them_again(tmp_path, store, broker, ke
     run(scenario())
 
 
+def send(store) -> None:
+    for each in store.line.numbered(CONCENTRATOR, ("submitted",)):
+        store.line.numbered_sent(each)
+
+
 def test_what_a_hello_tells_of_models(store) -> None:
     trust, line = store.trust, store.line
     for name, number in (("a", 1), ("a", 3), ("b", 2)):
@@ -125,6 +130,7 @@ def test_a_lost_model_that_is_refused_now_is_not_sent_for_ever(store) -> None:
     assert states(store) == [("a", 1, "taken")]
     store.line.take_hello(CONCENTRATOR, Hello(1, 0, []))
     assert states(store) == [("a", 1, "submitted")]
+    send(store)
     store.line.take_reports(CONCENTRATOR, Reports(5, [Report(2, 0, refusal)]))
     assert states(store) == [("a", 1, "rejected")]
     store.line.take_hello(CONCENTRATOR, Hello(1, 0, []))
@@ -133,6 +139,7 @@ def test_a_lost_model_that_is_refused_now_is_not_sent_for_ever(store) -> None:
 
 def test_a_refused_model_is_not_sent_again(store) -> None:
     store.trust.add_numbered("model", CONCENTRATOR, 1, "a", b"model")
+    send(store)
     refusal = Refusal("model", digest_of(b"model"), None, "bad-model", "why")
     store.line.take_reports(CONCENTRATOR, Reports(5, [Report(1, 0, refusal)]))
     assert states(store) == [("a", 1, "rejected")] and store.line.numbered(CONCENTRATOR) == []

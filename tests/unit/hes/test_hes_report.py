@@ -33,6 +33,7 @@ from tests.unit.hes.orders import (
 from tools.hes import report
 from tools.hes.cli import show
 from tools.hes.orders import order
+from tools.hes.store.records import Order
 
 BOTH = True  # engines, see conftest.py
 
@@ -241,6 +242,7 @@ def test_the_last_result_may_come_while_the_report_is_made(
 def test_a_refused_job_is_a_ko_for_each_meter(store, key) -> None:
     job_id = configure(store, key)
     digest = digest_of(store.reports.job(job_id).envelope)
+    store.line.sent(Order("job", job_id, b""))
     take(store, Refusal("job", digest, None, "unknown-signer", "key id 00"))
     made = report.build(store.reports, job_id)
     assert made["finished"]

@@ -19,7 +19,6 @@ JOB = {
     "submitted": {
         "published": "sent",
         "worked": "in-progress",
-        "refused": "rejected",
         "duplicate": "queued",
         **{state: state for state in TOLD},
     },
@@ -40,12 +39,7 @@ JOB = {
 STOPPING = {state: state for state in ["in-progress", *ENDS]}
 CANCEL = {
     "": {"ordered": "submitted"},
-    "submitted": {
-        "ordered": "submitted",
-        "published": "sent",
-        "refused": "rejected",
-        **STOPPING,
-    },
+    "submitted": {"ordered": "submitted", "published": "sent", **STOPPING},
     "sent": {"ordered": "submitted", "refused": "rejected", **STOPPING},
     "in-progress": {"ordered": "submitted", **STOPPING},
     "rejected": {"ordered": "submitted"},
@@ -56,14 +50,14 @@ CANCEL = {
 }
 PAUSE = {
     "": {"ordered": "submitted", "done": ""},
-    "submitted": {"ordered": "submitted", "published": "sent", "refused": "rejected", "done": ""},
+    "submitted": {"ordered": "submitted", "published": "sent", "done": ""},
     "sent": {"ordered": "submitted", "refused": "rejected", "done": ""},
     "rejected": {"ordered": "submitted", "done": ""},
 }
 NUMBERED = {
-    "submitted": {"published": "sent", "taken": "taken", "refused": "rejected"},
+    "submitted": {"published": "sent", "taken": "taken", "outrun": "rejected"},
     "sent": {"taken": "taken", "refused": "rejected"},
-    "taken": {"lost": "submitted"},
+    "taken": {"lost": "submitted", "outrun": "rejected"},
     "rejected": {},
 }
 MACHINES = {
@@ -73,7 +67,7 @@ MACHINES = {
     "numbered": (states.NUMBERED, NUMBERED),
 }
 HAPPENINGS = [*TOLD, "ordered", "published", "worked", "refused", "duplicate", "done", "taken"]
-HAPPENINGS += ["lost", ""]
+HAPPENINGS += ["lost", "outrun", ""]
 
 
 def test_the_names_are_those_of_the_concentrator() -> None:

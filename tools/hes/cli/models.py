@@ -15,7 +15,7 @@ from gateway.contract.refused import Refused
 from tools.hes.cli import show
 from tools.hes.cli.watch import problems
 from tools.hes.orders import security
-from tools.hes.store.line import MODEL
+from tools.hes.store.hellos import MODEL
 from tools.hes.store.states import REJECTED, TAKEN, UNANSWERED
 from tools.hes.store.store import Store
 from tools.package.model import file
@@ -63,6 +63,11 @@ def _send(options: argparse.Namespace) -> int:
 def _check_number(store: Store, concentrator: str, name: str, number: int) -> None:
     sent = store.trust.numbered(concentrator, (*UNANSWERED, TAKEN))
     last = max([row.number for row in sent if (row.topic, row.what) == (MODEL, name)], default=0)
+    standing = store.trust.standing(concentrator)
+    there = dict(standing.models).get(name, 0) if standing else 0
+    if there > last and number <= there:
+        text = "model %s: %s has number %d, which this database did not send; expected a higher one"
+        raise security.SecurityProblem(text % (name, concentrator, there))
     if number <= last:
         text = "model %s: expected a number above %d, which was sent to %s before; got %d"
         raise security.SecurityProblem(text % (name, last, concentrator, number))

@@ -28,13 +28,13 @@ from gateway.uplink.hes_time import FORCED_S
 from hal.rt import log
 from tools.hes.line.connection import Sender
 from tools.hes.line.outgoing import mark, send, send_numbered
+from tools.hes.line.pace import Greetings, Resends
 from tools.hes.line.sessions import Sessions
 from tools.hes.store.line import Line
 from tools.hes.store.records import Numbered, Order, Taken
 from tools.package.keys import SigningKey
 
 TIME_EVERY = 900  # seconds between two `time` messages to a concentrator
-RESEND_EVERY = 5  # seconds before a gap is asked for again
 
 _WHERE = "hes"
 
@@ -44,10 +44,13 @@ Answer: TypeAlias = "Callable[[Any], Awaitable[None]]"
 
 @dataclass(frozen=True)
 class Greeted:
-    """What a concentrator that has said hello is to have."""
+    """What a concentrator that has said hello is to have; `behind`: it keeps reports that we do not
+    have, and did so at the hello before.
+    """
 
     memory: Memory | None
     safe: Ack | None
+    behind: bool
     numbered: list[Numbered]
     orders: list[Order]
 
@@ -67,13 +70,17 @@ class Inbox:
         self._now = now
         self._time_key = time_key
         self.heard: set[str] = set()
-        self._asked: dict[str, float] = {}  # concentrator: when its gap was last asked for
+        self._resends = Resends(now)
+        self._greetings = Greetings(now)
+        self._stood: dict[str, int] = {}  # concentrator: what was safe at its last hello
         self._told: dict[str, float] = {}  # concentrator: when it was last told the time
 
     def begin(self) -> None:
         """A new connection."""
         self.heard.clear()
-        self._asked.clear()
+        self._resends.clear()
+        self._greetings.clear()
+        self._stood.clear()
         self._told.clear()
 
     def understood(
@@ -118,7 +125,9 @@ class Inbox:
 
     def _take_state(self, concentrator: str, state: State, retained: bool) -> int:
         """The number up to which its reports are safe."""
-        self._store.take_state(concentrator, state, retained)
+        # Where the line is protected nothing durable moves on it: the hello tells the same.
+        moves = not self._sessions.protects(concentrator)
+        self._store.take_state(concentrator, state, retained, moves)
         return self._store.position(concentrator, state.epoch)
 
     async def _answer_state(
@@ -127,18 +136,29 @@ class Inbox:
         if state.online:
             await sender.publish(concentrator, "ack", Ack(state.epoch, safe).encode())
             # What it sent while nobody listened here is lost, and need not wait for its patience.
-            resend = Resend(state.epoch, safe + 1)
-            await sender.publish(concentrator, "resend", resend.encode())
+            await self._ask_again(sender, concentrator, state.epoch, safe)
+
+    async def _ask_again(self, sender: Sender, concentrator: str, epoch: int, safe: int) -> bool:
+        if not self._resends.due(concentrator, safe):
+            return False
+        await sender.publish(concentrator, "resend", Resend(epoch, safe + 1).encode())
+        return True
 
     def _take_hello(self, concentrator: str, hello: Hello) -> Greeted:
         store = self._store
-        epoch = store.epoch(concentrator)
-        safe = None if epoch is None else Ack(epoch, store.position(concentrator, epoch))
         memory = store.remember(concentrator, hello)
         store.take_hello(concentrator, hello)
-        greeted = Greeted(
-            memory, safe, store.numbered(concentrator), store.missing(concentrator, hello.jobs)
-        )
+        epoch = hello.epoch or store.epoch(concentrator)
+        safe, behind = None, False
+        if epoch is not None:
+            number = store.position(concentrator, epoch)
+            safe = Ack(epoch, number)
+            behind = hello.next - 1 > number == self._stood.get(concentrator)
+            self._stood[concentrator] = number
+        if not self._greetings.due(concentrator):
+            return Greeted(memory, safe, behind, [], [])
+        orders = store.missing(concentrator, hello.jobs)
+        greeted = Greeted(memory, safe, behind, store.numbered(concentrator), orders)
         mark(store, greeted.numbered, greeted.orders)
         return greeted
 
@@ -152,21 +172,18 @@ class Inbox:
             await sender.publish(concentrator, "ack", greeted.safe.encode())
         await send_numbered(sender, greeted.numbered)
         await send(sender, concentrator, greeted.orders)
-        if self._sessions.first_hello(concentrator) and greeted.safe is not None:
-            # What it sent in a session that is not known here any more.
-            resend = Resend(greeted.safe.epoch, greeted.safe.number + 1)
-            await sender.publish(concentrator, "resend", resend.encode())
+        # What it sent in a session that is not known here any more is lost.
+        first = self._sessions.first_hello(concentrator)
+        if greeted.safe is not None and (greeted.behind or first):
+            safe = greeted.safe
+            await self._ask_again(sender, concentrator, safe.epoch, safe.number)
 
     async def _answer_reports(
         self, sender: Sender, concentrator: str, epoch: int, taken: Taken
     ) -> None:
-        if not taken.gap:
-            self._asked.pop(concentrator, None)
-        elif self._now() - self._asked.get(concentrator, 0) >= RESEND_EVERY:
-            self._asked[concentrator] = self._now()
-            missing = taken.number + 1
-            log.warning(_WHERE, "%s: report %d is missing, asked for it" % (concentrator, missing))
-            await sender.publish(concentrator, "resend", Resend(epoch, missing).encode())
+        if taken.gap and await self._ask_again(sender, concentrator, epoch, taken.number):
+            text = "%s: report %d is missing, asked for it"
+            log.warning(_WHERE, text % (concentrator, taken.number + 1))
         await sender.publish(concentrator, "ack", Ack(epoch, taken.number).encode())
         if self._now() - self._told.get(concentrator, 0) >= TIME_EVERY:
             await self._tell_time(sender, concentrator)

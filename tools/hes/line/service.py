@@ -111,6 +111,7 @@ class Service:
             except Exception as error:  # without it we seem to be away, which is no reason to go
                 log.error(_WHERE, "sign of life: %s" % told(error))
             self._tell_dropped()
+            self._writer.post(self._store.tell_counted)
             await asyncio.sleep(BEAT_EVERY)
 
     def _tell_dropped(self) -> None:

@@ -11,7 +11,6 @@ from typing import Any
 
 from sqlalchemy import (
     BindParameter,
-    ColumnElement,
     Connection,
     bindparam,
     delete,
@@ -24,10 +23,10 @@ from sqlalchemy import (
 from gateway.contract.line_certificate import LineStatus
 from gateway.contract.messages import Hello, Memory, Meters, Progress, Reports
 from gateway.contract.messages import State as Birth
-from tools.hes.store import memory, pages, reporting, rows, states
+from tools.hes.store import claims, hellos, memory, pages, reporting, rows, sightings, states
 from tools.hes.store.jobs import Jobs
-from tools.hes.store.notes import note
-from tools.hes.store.records import Numbered, Order, Standing, Taken
+from tools.hes.store.notes import note, tell_counted
+from tools.hes.store.records import Numbered, Order, Taken
 from tools.hes.store.schema import (
     MAX_NUMBER,
     asks,
@@ -37,15 +36,12 @@ from tools.hes.store.schema import (
     modems,
     numbered,
     pauses,
-    positions,
     progress,
     service,
-    standing,
 )
 from tools.hes.store.states import IN_PROGRESS, PUBLISHED, QUEUED, UNANSWERED
 
 CERTIFICATE = "certificate"  # the topic; such a message's `what` is the SHA-256 of the certificate
-MODEL = "model"  # the topic; such a message's `what` is the model's name, its number the model's
 ASK_AGAIN = 30  # seconds, for a page of meters that did not come
 
 _AMONG: BindParameter[Any] = bindparam("among", expanding=True)
@@ -178,10 +174,12 @@ class Line(Jobs):
         with self._db.reading() as connection:
             return list(connection.execute(query).scalars())
 
-    def take_state(self, concentrator: str, state: Birth, retained: bool = False) -> None:
+    def take_state(
+        self, concentrator: str, state: Birth, retained: bool = False, moves: bool = True
+    ) -> None:
         """A birth or a will. A will of another session than the known one is late and changes
         nothing, unless `retained` says that it is what the broker has last heard: then the birth of
-        its session was missed.
+        its session was missed. `moves`: nothing better than State tells where its reports begin.
         """
         now = int(self._db.now())
         with self._db.writing() as connection:
@@ -206,19 +204,10 @@ class Line(Jobs):
             rows.upsert(connection, concentrators, [row])
             if state.online:
                 _take_modems(connection, concentrator, state, now)
-            safe = _position(connection, concentrator, state.epoch)
-            if safe + 1 < state.first <= MAX_NUMBER:
-                # The gateway forgets only what was acknowledged: this database is older than that.
-                note(
-                    connection,
-                    now,
-                    concentrator,
-                    "reports-lost",
-                    "reports %d..%d of epoch %08x were acknowledged before but are not in this"
-                    " database; was it restored from a copy?"
-                    % (safe + 1, state.first - 1, state.epoch),
-                )
-                _move(connection, concentrator, state.epoch, state.first - 1)
+                if moves and not retained:
+                    sightings.see(connection, now, concentrator, state.session, state.epoch)
+            if moves:
+                claims.take(connection, now, concentrator, state.epoch, state.first)
 
     def remember(self, concentrator: str, hello: Hello) -> Memory | None:
         """See memory.py. Before take_hello()."""
@@ -226,50 +215,9 @@ class Line(Jobs):
             return memory.remember(connection, int(self._db.now()), concentrator, hello)
 
     def take_hello(self, concentrator: str, hello: Hello) -> None:
-        """Note where it stands. An audit trail that has become shorter, or has another end at the
-        same length, is an event.
-        """
-        now, records = int(self._db.now()), min(hello.records, MAX_NUMBER)
-        query = rows.of(standing, Standing).where(standing.c.concentrator == concentrator)
+        """Note where it stands; see hellos.py."""
         with self._db.writing() as connection:
-            known = connection.execute(query).first()
-            if known is not None and (
-                records < known.records or (records == known.records and hello.head != known.head)
-            ):
-                note(
-                    connection,
-                    now,
-                    concentrator,
-                    "audit-trail-cut",
-                    "it had %d records up to %s, now %d up to %s"
-                    % (known.records, known.head.hex(), records, hello.head.hex()),
-                )
-            row = {
-                "concentrator": concentrator,
-                "trust": hello.trust,
-                "keys": hello.keys,
-                "records": records,
-                "head": hello.head,
-            }
-            rows.upsert(connection, standing, [row])
-            for topic, number in (("trust", hello.trust), ("keys", hello.keys)):
-                which = (
-                    numbered.c.concentrator == concentrator,
-                    numbered.c.topic == topic,
-                    numbered.c.number <= number,
-                )
-                _taken(connection, now, *which)
-            for name, number in hello.models:
-                which = (
-                    numbered.c.concentrator == concentrator,
-                    numbered.c.topic == MODEL,
-                    numbered.c.what == name,
-                )
-                ours = select(numbered.c.id).where(*which, numbered.c.number == number)
-                # Of a higher one that is not ours, it will refuse what we send, and say so.
-                if connection.execute(ours).first() is not None:
-                    _taken(connection, now, *which, numbered.c.number <= number)
-            _models_lost(connection, now, concentrator, dict(hello.models))
+            hellos.take(connection, int(self._db.now()), concentrator, hello)
 
     def take_certificates(self, concentrator: str, status: LineStatus) -> None:
         """What it says of its line. A certificate that it shows now is one that it has taken."""
@@ -289,7 +237,9 @@ class Line(Jobs):
         )
         with self._db.writing() as connection:
             rows.upsert(connection, line_certificates, [row])
-            _taken(connection, now, *which)
+            states.advance(
+                connection, numbered, "state", states.NUMBERED, states.TAKEN, *which, updated=now
+            )
 
     def take_progress(self, concentrator: str, message: Progress) -> None:
         """Of jobs of this concentrator; others are none of its business."""
@@ -330,16 +280,20 @@ class Line(Jobs):
         now = int(self._db.now())
         gap = False
         with self._db.writing() as connection:
-            before = number = _position(connection, concentrator, message.epoch)
+            before = number = claims.position(connection, concentrator, message.epoch)
             for report in message.reports:
                 if report.number <= number:
                     continue
                 if report.number != number + 1:
                     gap = True
                     break
-                number = reporting.take(connection, now, concentrator, report)
+                taken = reporting.take(connection, now, concentrator, report)
+                if taken is None:
+                    gap = True
+                    break
+                number = taken
             if number != before:
-                _move(connection, concentrator, message.epoch, number)
+                claims.move(connection, now, concentrator, message.epoch, number)
                 heard = update(concentrators).where(concentrators.c.id == concentrator)
                 connection.execute(heard.values(seen=now))
         return Taken(number, gap)
@@ -347,7 +301,7 @@ class Line(Jobs):
     def position(self, concentrator: str, epoch: int) -> int:
         """All reports of the epoch up to this number are safe here; 0: none."""
         with self._db.reading() as connection:
-            return _position(connection, concentrator, epoch)
+            return claims.position(connection, concentrator, epoch)
 
     def epoch(self, concentrator: str) -> int | None:
         """The epoch of its latest birth, None if it was never heard of."""
@@ -355,6 +309,11 @@ class Line(Jobs):
         with self._db.reading() as connection:
             found: int | None = connection.execute(query).scalar()
         return found
+
+    def tell_counted(self) -> None:
+        """Events of the last hour that were only counted; see notes.py."""
+        with self._db.writing() as connection:
+            tell_counted(connection, int(self._db.now()))
 
     def add_event(self, concentrator: str, name: str, detail: str) -> None:
         with self._db.writing() as connection:
@@ -374,31 +333,6 @@ class Line(Jobs):
             connection.execute(update(service).values(beat=service.c.beat))
 
 
-def _taken(connection: Connection, now: int, *which: ColumnElement[bool]) -> None:
-    states.advance(
-        connection, numbered, "state", states.NUMBERED, states.TAKEN, *which, updated=now
-    )
-
-
-def _models_lost(
-    connection: Connection, now: int, concentrator: str, there: dict[str, int]
-) -> None:
-    """Of each name the newest model that it was sent, if it has taken that, and it is not `there`
-    (number by name) any more."""
-    query = select(numbered.c.id, numbered.c.what, numbered.c.number, numbered.c.state).where(
-        numbered.c.concentrator == concentrator,
-        numbered.c.topic == MODEL,
-        numbered.c.state.in_((*UNANSWERED, states.TAKEN)),
-    )
-    newest = {row.what: row for row in connection.execute(query.order_by(numbered.c.number))}
-    for row in newest.values():
-        if row.state == states.TAKEN and there.get(row.what, 0) < row.number:
-            which = numbered.c.id == row.id
-            states.advance(
-                connection, numbered, "state", states.NUMBERED, states.LOST, which, updated=now
-            )
-
-
 def _take_modems(connection: Connection, concentrator: str, state: Birth, now: int) -> None:
     connection.execute(delete(modems).where(modems.c.concentrator == concentrator))
     names = ("kind", "up", "nodes", "counters")
@@ -412,15 +346,3 @@ def _take_modems(connection: Connection, concentrator: str, state: Birth, now: i
         for at, each in enumerate(state.modems)
     ]
     rows.upsert(connection, modems, found)
-
-
-def _position(connection: Connection, concentrator: str, epoch: int) -> int:
-    query = select(positions.c.number).where(
-        positions.c.concentrator == concentrator, positions.c.epoch == epoch
-    )
-    return connection.execute(query).scalar() or 0
-
-
-def _move(connection: Connection, concentrator: str, epoch: int, number: int) -> None:
-    row = {"concentrator": concentrator, "epoch": epoch, "number": number}
-    rows.upsert(connection, positions, [row])

@@ -287,12 +287,18 @@ class StagedKey:
 
 @dataclass(frozen=True)
 class Standing:
-    """What a concentrator's last hello said: numbers taken, and the end of its audit trail."""
+    """What a concentrator's last hello said: numbers taken, the end of its audit trail, the numbers
+    of its reports as in Hello, and the models sent to it, [[name, number]].
+    """
 
     trust: int
     keys: int
     records: int
     head: bytes
+    epoch: int
+    first: int
+    next: int
+    models: list[list[Any]]
 
 
 @dataclass(frozen=True)

@@ -4,19 +4,33 @@ order.
 
 from __future__ import annotations
 
-from typing import Any
+import hashlib
+from typing import Any, cast
 
-from sqlalchemy import ColumnElement, Connection, select, update
+from sqlalchemy import ColumnElement, Connection, false, select, update
 
+from gateway.contract.limits import OUTBOX_SIZE
 from gateway.contract.reports import Dropped, Event, JobReport, MeterReport, Refusal, Report
 from tools.hes.store import states
 from tools.hes.store.notes import note
-from tools.hes.store.schema import MAX_NUMBER, jobs, meters, numbered, pauses
-from tools.hes.store.states import DONE, DUPLICATE, FINAL, REFUSED, TOLD, WORKED
+from tools.hes.store.schema import MAX_NUMBER, jobs, meters, numbered, pauses, standing
+from tools.hes.store.states import (
+    DONE,
+    DUPLICATE,
+    FINAL,
+    OUTRUN,
+    REFUSED,
+    SENT,
+    TOLD,
+    WORKED,
+)
+
+BAD_SIGNATURE, UNKNOWN_SIGNER, REPLAYED = "bad-signature", "unknown-signer", "replayed"
 
 
-def take(connection: Connection, now: int, concentrator: str, report: Report) -> int:
-    """Apply it; returns the number up to which all is accounted for."""
+def take(connection: Connection, now: int, concentrator: str, report: Report) -> int | None:
+    """Apply it; returns the number up to which all is accounted for, None where that goes beyond
+    what a concentrator can have kept: then nothing was done."""
     at, body = report.time or now, report.body
     if isinstance(body, MeterReport):
         _take_meter(connection, now, concentrator, at, body)
@@ -27,8 +41,12 @@ def take(connection: Connection, now: int, concentrator: str, report: Report) ->
     elif isinstance(body, Event):
         note(connection, now, concentrator, body.name, body.detail)
     elif isinstance(body, Dropped):
-        last = min(max(report.number, body.last), MAX_NUMBER)
+        last = max(report.number, body.last)
         text = "the concentrator had no room for reports %d..%d" % (report.number, last)
+        if last - report.number >= OUTBOX_SIZE or last > MAX_NUMBER:
+            text += ", it says: more than the %d it can ever have kept; nothing was changed"
+            note(connection, now, concentrator, "claim-beyond-bounds", text % OUTBOX_SIZE)
+            return None
         note(connection, now, concentrator, "reports-dropped", text)
         return last
     return report.number
@@ -100,35 +118,65 @@ def _take_refusal(
         note(connection, now, concentrator, "refused", text, body.reason)
 
 
+def _ours(
+    connection: Connection, body: Refusal, digest: Any, envelope: Any, *sent: Any
+) -> ColumnElement[bool]:
+    """Which order of those that were `sent` it is about. Anybody can put another signature or key
+    id around what we have signed; so where these are at fault, a message is known by the digest of
+    all its octets. An older firmware gives that of the content: of a bad signature it is not
+    believed, for ours are good.
+    """
+    if body.reason in (BAD_SIGNATURE, UNKNOWN_SIGNER):
+        for row in connection.execute(select(digest, envelope).where(*sent)):
+            if hashlib.sha256(row[1]).digest() == body.digest:
+                return cast("ColumnElement[bool]", digest == row[0])
+    if body.reason == BAD_SIGNATURE:
+        return false()
+    return cast("ColumnElement[bool]", digest == body.digest)
+
+
 def _job_refused(connection: Connection, concentrator: str, at: int, body: Refusal) -> int:
     event = DUPLICATE if body.reason == DUPLICATE else REFUSED
-    which = (jobs.c.digest == body.digest, jobs.c.concentrator == concentrator)
+    own = jobs.c.concentrator == concentrator
+    which = _ours(connection, body, jobs.c.digest, jobs.c.envelope, own, jobs.c.state == SENT)
     told = {"reason": body.reason, "detail": body.detail, "updated": at}
-    return states.advance(connection, jobs, "state", states.JOB, event, *which, **told)
+    return states.advance(connection, jobs, "state", states.JOB, event, own, which, **told)
 
 
 def _cancel_refused(connection: Connection, concentrator: str, at: int, body: Refusal) -> int:
-    which = (jobs.c.cancel_digest == body.digest, jobs.c.concentrator == concentrator)
+    own, sent = jobs.c.concentrator == concentrator, jobs.c.cancel_state == SENT
+    which = _ours(connection, body, jobs.c.cancel_digest, jobs.c.cancel, own, sent)
     why = {"cancel_reason": body.reason}
-    return states.advance(connection, jobs, "cancel_state", states.CANCEL, REFUSED, *which, **why)
+    return states.advance(
+        connection, jobs, "cancel_state", states.CANCEL, REFUSED, own, which, **why
+    )
 
 
 def _pause_refused(connection: Connection, concentrator: str, at: int, body: Refusal) -> int:
-    which = (pauses.c.digest == body.digest, pauses.c.job.in_(_own_jobs(concentrator)))
+    own, sent = pauses.c.job.in_(_own_jobs(concentrator)), pauses.c.state == SENT
+    which = _ours(connection, body, pauses.c.digest, pauses.c.envelope, own, sent)
     why = {"reason": body.reason}
-    return states.advance(connection, pauses, "state", states.PAUSE, REFUSED, *which, **why)
+    return states.advance(connection, pauses, "state", states.PAUSE, REFUSED, own, which, **why)
 
 
 def _numbered_refused(connection: Connection, concentrator: str, at: int, body: Refusal) -> int:
     if body.reason == DUPLICATE:
         return 0
-    which = (
-        numbered.c.topic == body.topic,
-        numbered.c.digest == body.digest,
-        numbered.c.concentrator == concentrator,
-    )
+    each = numbered.c
+    own = (each.topic == body.topic, each.concentrator == concentrator)
+    which = _ours(connection, body, each.digest, each.envelope, *own, each.state == SENT)
     told = {"reason": body.reason, "detail": body.detail, "updated": at}
-    return states.advance(connection, numbered, "state", states.NUMBERED, REFUSED, *which, **told)
+    changed = states.advance(
+        connection, numbered, "state", states.NUMBERED, REFUSED, *own, which, **told
+    )
+    if not changed and body.reason == REPLAYED and body.topic in ("trust", "keys"):
+        # Of the last one taken a second copy is a duplicate: it was another with this number.
+        last = select(standing.c[body.topic]).where(standing.c.concentrator == concentrator)
+        number = each.number == last.scalar_subquery()
+        changed = states.advance(
+            connection, numbered, "state", states.NUMBERED, OUTRUN, *own, which, number, **told
+        )
+    return changed
 
 
 _REFUSED = {

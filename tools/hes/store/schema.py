@@ -176,13 +176,26 @@ progress = Table(
     sqlite_with_rowid=False,
 )
 
-# All reports of an epoch up to this number are here.
+# All reports of an epoch up to this number are here; `moved`: when it was reached.
 positions = Table(
     "positions",
     metadata,
     key(words, "concentrator"),
     count("epoch", primary_key=True, autoincrement=False),
     count("number"),
+    count("moved", "0"),
+    sqlite_with_rowid=False,
+)
+
+# The last sessions of each concentrator, in the order in which it was heard in them.
+sightings = Table(
+    "sightings",
+    metadata,
+    key(words, "concentrator"),
+    count("session", primary_key=True, autoincrement=False),
+    count("epoch"),
+    count("turn"),
+    count("time"),
     sqlite_with_rowid=False,
 )
 
@@ -209,6 +222,19 @@ events = Table(
     count("time"),
     words("name"),
     words("detail"),
+    Index("events_by_concentrator", "concentrator", "id"),
+)
+
+# How many events of a name a concentrator had since then: kept, and only counted.
+event_counts = Table(
+    "event_counts",
+    metadata,
+    key(words, "concentrator"),
+    key(words, "name"),
+    count("since"),
+    count("kept"),
+    count("more"),
+    sqlite_with_rowid=False,
 )
 
 # What whoever watches over security is told; `sequence` has no gaps.
@@ -232,7 +258,8 @@ told_security = Table(
     sqlite_with_rowid=False,
 )
 
-# What the last hello said of numbers taken and of the audit trail.
+# What the last hello said of numbers taken, of the audit trail, of its reports (epoch 0: nothing),
+# and of the models that were sent there: [[name, number]].
 standing = Table(
     "standing",
     metadata,
@@ -241,6 +268,10 @@ standing = Table(
     count("keys"),
     count("records"),
     octets("head"),
+    count("epoch", "0"),
+    count("first", "0"),
+    count("next", "0"),
+    Column("models", JSON, nullable=False, server_default="[]"),
 )
 
 # Of its data folder, as it said at most: how often it was started, how many counters were used.

@@ -7,10 +7,10 @@ by `after` or `advance` of this module.
 
 **A job.** It is kept here (submitted), handed to the line (sent), and from then on what the
 concentrator says of it is what holds. A meter's result shows that the job is at work although
-nobody said so. A refusal counts as long as the job was not answered; later it is that of a second
-copy. "duplicate" is no refusal: the concentrator has the job already. A job at work may be queued
-again: its concentrator has lost its flash, and was given the job anew. A refused job may be taken
-after all, when a second copy came at a better time. Any other end is the end.
+nobody said so. A refusal counts once the job was sent, and as long as it was not answered; later it
+is that of a second copy. "duplicate" is no refusal: the concentrator has the job already. A job at
+work may be queued again: its concentrator has lost its flash, and was given the job anew. A refused
+job may be taken after all, when a second copy came at a better time. Any other end is the end.
 
 **A cancel.** None is ordered (""), or it goes the same way as a job until the job has ended, with
 the state in which it did; "in-progress" means that meters in hand end first. A refused cancel, or
@@ -20,9 +20,10 @@ one that nobody answered, may be ordered again.
 concentrator says that the job is as it wants it.
 
 **A numbered message** (trust, keys, a model). A hello tells that it was taken. A refusal after that
-is one of a second copy; a refused one stays refused, its number is used again. A model that was
-taken and is not there any more, because a flash was renewed or damaged, is sent anew, and may be
-refused this time.
+is one of a second copy; a refused one stays refused, its number is used again. It is outrun when
+the concentrator has taken another message with its number, which this database does not know: it
+was restored from a copy. A model that was taken and is not there any more, because a flash was
+renewed or damaged, is sent anew, and may be refused this time.
 """
 
 from __future__ import annotations
@@ -52,16 +53,18 @@ REFUSED = "refused"
 DUPLICATE = "duplicate"
 DONE = "done"
 LOST = "lost"
+OUTRUN = "outrun"  # another message had the number
 
 Transitions: TypeAlias = "dict[str, dict[str, str]]"
 
 _ENDED = {state: state for state in FINAL}
 _TOLD = {QUEUED: QUEUED, IN_PROGRESS: IN_PROGRESS, **_ENDED}
 TOLD = frozenset(_TOLD)
-_ANSWERED = {**_TOLD, WORKED: IN_PROGRESS, REFUSED: REJECTED, DUPLICATE: QUEUED}
+_ANSWERED_UNSENT = {**_TOLD, WORKED: IN_PROGRESS, DUPLICATE: QUEUED}
+_ANSWERED = {**_ANSWERED_UNSENT, REFUSED: REJECTED}
 
 JOB: Transitions = {
-    SUBMITTED: {PUBLISHED: SENT, **_ANSWERED},
+    SUBMITTED: {PUBLISHED: SENT, **_ANSWERED_UNSENT},
     SENT: _ANSWERED,
     QUEUED: {**_TOLD, WORKED: IN_PROGRESS},
     IN_PROGRESS: _TOLD,
@@ -73,7 +76,7 @@ _CANCELED = {IN_PROGRESS: IN_PROGRESS, **_ENDED}
 
 CANCEL: Transitions = {
     NONE: {ORDERED: SUBMITTED},
-    SUBMITTED: {ORDERED: SUBMITTED, PUBLISHED: SENT, REFUSED: REJECTED, **_CANCELED},
+    SUBMITTED: {ORDERED: SUBMITTED, PUBLISHED: SENT, **_CANCELED},
     SENT: {ORDERED: SUBMITTED, REFUSED: REJECTED, **_CANCELED},
     IN_PROGRESS: {ORDERED: SUBMITTED, **_CANCELED},
     REJECTED: {ORDERED: SUBMITTED},
@@ -82,15 +85,15 @@ CANCEL: Transitions = {
 
 PAUSE: Transitions = {
     NONE: {ORDERED: SUBMITTED, DONE: NONE},
-    SUBMITTED: {ORDERED: SUBMITTED, PUBLISHED: SENT, REFUSED: REJECTED, DONE: NONE},
+    SUBMITTED: {ORDERED: SUBMITTED, PUBLISHED: SENT, DONE: NONE},
     SENT: {ORDERED: SUBMITTED, REFUSED: REJECTED, DONE: NONE},
     REJECTED: {ORDERED: SUBMITTED, DONE: NONE},
 }
 
 NUMBERED: Transitions = {
-    SUBMITTED: {PUBLISHED: SENT, TAKEN: TAKEN, REFUSED: REJECTED},
+    SUBMITTED: {PUBLISHED: SENT, TAKEN: TAKEN, OUTRUN: REJECTED},
     SENT: {TAKEN: TAKEN, REFUSED: REJECTED},
-    TAKEN: {LOST: SUBMITTED},
+    TAKEN: {LOST: SUBMITTED, OUTRUN: REJECTED},
     REJECTED: {},
 }
 

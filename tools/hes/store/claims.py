@@ -1,0 +1,76 @@
+"""What a concentrator claims of the numbers of its reports, and how far that is believed.
+
+Reports move a position one by one, and what they tell is here. A claim moves it without them:
+`State.first`, `Hello.first` and a Dropped report say that the reports before are nowhere any more.
+So a claim moves a position forward only, and only as far as a concentrator can have reports at all
+(OUTBOX_SIZE). What lies beyond is an event, and changes nothing: the reports are asked for instead,
+until somebody has looked and says `ami-hes concentrator believe`.
+
+A database that knows nothing of a concentrator has nothing to lose, and believes where it begins.
+"""
+
+from __future__ import annotations
+
+from sqlalchemy import Connection, delete, select
+
+from gateway.contract.limits import OUTBOX_SIZE
+from tools.hes.store import rows
+from tools.hes.store.notes import note
+from tools.hes.store.schema import MAX_NUMBER, positions
+
+EPOCHS = 16  # of one concentrator whose positions are kept
+
+LOST = (
+    "reports %d..%d of epoch %08x were acknowledged before but are not in this database; was it"
+    " restored from a copy?"
+)
+BEYOND = (
+    "it claims that reports %d..%d of epoch %08x are gone: more than the %d it can ever have kept;"
+    " nothing was changed, the reports are asked for. If it is true, `ami-hes concentrator believe"
+    " %s`"
+)
+
+
+def position(connection: Connection, concentrator: str, epoch: int) -> int:
+    """All reports of the epoch up to this number are safe here; 0: none."""
+    each = positions.c
+    query = select(each.number).where(each.concentrator == concentrator, each.epoch == epoch)
+    return connection.execute(query).scalar() or 0
+
+
+def move(connection: Connection, now: int, concentrator: str, epoch: int, number: int) -> None:
+    """The position of the epoch, to where everything is accounted for."""
+    row = {"concentrator": concentrator, "epoch": epoch, "number": number, "moved": now}
+    rows.upsert(connection, positions, [row])
+    each = positions.c
+    own = each.concentrator == concentrator
+    newest = select(each.epoch).where(own).order_by(each.moved.desc(), each.epoch != epoch)
+    kept = list(connection.execute(newest.limit(EPOCHS)).scalars())
+    if len(kept) == EPOCHS:
+        connection.execute(delete(positions).where(own, each.epoch.not_in(kept)))
+
+
+def take(
+    connection: Connection,
+    now: int,
+    concentrator: str,
+    epoch: int,
+    first: int,
+    anyway: bool = False,
+) -> bool:
+    """It claims to keep nothing before report `first`. False: that goes too far, an event tells so.
+    `anyway`: somebody has looked, and believes it.
+    """
+    safe = position(connection, concentrator, epoch)
+    if first <= safe + 1:
+        return True
+    known = select(positions.c.epoch).where(positions.c.concentrator == concentrator)
+    stranger = connection.execute(known.limit(1)).first() is None
+    near = first - 1 - safe <= OUTBOX_SIZE
+    if first > MAX_NUMBER or not (near or stranger or anyway):
+        values = (safe + 1, first - 1, epoch, OUTBOX_SIZE, concentrator)
+        note(connection, now, concentrator, "claim-beyond-bounds", BEYOND % values)
+        return False
+    note(connection, now, concentrator, "reports-lost", LOST % (safe + 1, first - 1, epoch))
+    move(connection, now, concentrator, epoch, first - 1)
+    return True
