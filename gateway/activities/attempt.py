@@ -59,10 +59,15 @@ class _Errand:
         self.traffic = traffic
 
 
+_MISBEHAVES = "meter-protocol-error"
+_NO_MORE = "it answered, and then no more (check its keys if that stays so)"
+
+
 class _Course:
     """How an attempt has gone so far. `failures`: what went wrong, in words. `hindrances`: those of
     ours among it. `told`: of each path that was really tried, the reason the network gave, or "".
-    `failed`: there was such a path, or one is known to lead nowhere."""
+    `failed`: there was such a path, or one is known to lead nowhere. `heard`: the meter has said
+    something, though no association came of it."""
 
     def __init__(self) -> None:
         self.tried: list[Path] = []
@@ -70,6 +75,7 @@ class _Course:
         self.hindrances: list[Hindrance] = []
         self.told: list[str] = []
         self.failed = False
+        self.heard = False
         self.answered_over = ""
 
     def broke_off(self, way: Way, unreached: Unreached) -> None:
@@ -79,6 +85,7 @@ class _Course:
         else:
             self.failed = True
             self.told.append(unreached.reason)
+            self.heard = self.heard or unreached.heard
             if way.answered:
                 self.answered_over = kind
         text = str(unreached)
@@ -208,6 +215,11 @@ class Attempts:
             # On all paths it is the network that says no: there is nothing to be got back. A wrong
             # address is the end only where it is all there is.
             reason = ([each for each in told if each != "bad-address"] or told)[0]
+        elif _MISBEHAVES in told:
+            reason = _MISBEHAVES
+        elif course.heard:
+            reason = "link-lost"
+            course.failures.insert(0, _NO_MORE)
         else:
             done = await self._network.recover(meter)
             if done:

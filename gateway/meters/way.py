@@ -245,11 +245,14 @@ class Way:
                     link.sent,
                     took_ms,
                 )
-            raise Unreached(True, text, _has_heard(link))
+            raise _unfinished(link, text) or Unreached(True, text, _has_heard(link))
         except (ModemError, OSError, NotStored, StorageFailed, asyncio.TimeoutError) as error:
             text, ours = str(error) or type(error).__name__, hindrance.of(error)
             raise Unreached(False, text, _has_heard(link), _told_by_network(error), ours)
         except Unreached as unreached:
+            unfinished = _unfinished(link, str(unreached))
+            if unfinished is not None:
+                raise unfinished
             if link is None or not link.held:
                 raise
             # Out of time, and the meter has not even been asked.
@@ -306,6 +309,15 @@ def _told_by_network(error: Exception) -> str:
     if isinstance(error, Misbehaves):
         return "meter-protocol-error"
     return "bad-address" if isinstance(error, BadAddress) else ""
+
+
+def _unfinished(link: Link | None, text: str) -> Unreached | None:
+    """Where the meter has begun an answer, and not ended it in ten times the time for one: it is
+    there."""
+    if link is None or not link.coming:
+        return None
+    text += "; a part of an answer came, and never the rest"
+    return Unreached(True, text, True, "meter-protocol-error")
 
 
 def _has_heard(link: Link | None) -> bool:
