@@ -108,6 +108,13 @@ def _line(text: str) -> str:
     text = str(text)
     if len(text) > _MAX_TEXT:
         text = text[:_MAX_TEXT] + "..."
+    return printable(text)
+
+
+def printable(text: str) -> str:
+    """The same for people to see, on a screen, in a file or on a page: nothing in it moves a
+    cursor, rings, begins a line, turns the direction of writing, or cannot be seen.
+    """
     for character in text:
         if not 32 <= ord(character) < 127:
             break
@@ -116,6 +123,26 @@ def _line(text: str) -> str:
     return "".join([_printable(character) for character in text])
 
 
+# Unicode's controls of format and of direction, separators of lines, what is invisible, surrogates.
+_UNSEEN = (
+    (0x7F, 0x9F),
+    (0xAD, 0xAD),
+    (0x61C, 0x61C),
+    (0x200B, 0x200F),
+    (0x2028, 0x202E),
+    (0x2060, 0x206F),
+    (0xD800, 0xDFFF),
+    (0xFEFF, 0xFEFF),
+    (0xFFF9, 0xFFFB),
+    (0xE0000, 0xE0FFF),
+)
+
+
 def _printable(character: str) -> str:
     code = ord(character)
-    return character if 32 <= code < 127 or code >= 160 else "\\x%02x" % code
+    if code < 32:
+        return "\\x%02x" % code
+    for first, last in _UNSEEN:
+        if first <= code <= last:
+            return ("\\x%02x" if code < 256 else "\\u%04x") % code
+    return character

@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 from gateway.dlms.data import axdr, datetime, obis
 from gateway.dlms.errors import ProtocolError
+from hal.rt import log
 from tools.cosem.values import Typed
 
 _WIDTH = 56  # of a line, before an array or structure is spread over several
@@ -28,7 +29,7 @@ def text(typed: Typed) -> str:
     if tag == axdr.OCTET_STRING:
         return "%s %s" % (name, octets(value))
     if tag in (axdr.VISIBLE_STRING, axdr.UTF8_STRING):
-        return '%s "%s"' % (name, value)
+        return '%s "%s"' % (name, log.printable(value))
     if tag in (axdr.DATE_TIME, axdr.DATE, axdr.TIME):
         return "%s %s" % (name, moment(value))
     return "%s %s" % (name, value)

@@ -37,6 +37,7 @@ def add_parsers(commands: Any) -> None:
         ("show", _show, "one concentrator"),
         ("replace", _replace, "its board was exchanged: enrol the new one instead"),
         ("remove", _remove, "it is enrolled no longer; its jobs and reports stay"),
+        ("believe", _believe, "take its word for reports that are gone, however many"),
     ):
         action = actions.add_parser(name, help=what, description=what)
         action.set_defaults(run=run)
@@ -96,6 +97,18 @@ def _replace(options: argparse.Namespace) -> int:
 def _remove(options: argparse.Namespace) -> int:
     Store(options.db).enrolment.remove(options.concentrator)
     print("%s is enrolled no longer" % options.concentrator)
+    return 0
+
+
+def _believe(options: argparse.Namespace) -> int:
+    found = Store(options.db).trust.believe(options.concentrator)
+    if found is None:
+        raise StoreProblem(
+            "%s has not said where its reports begin; `ami-hes list` shows who was heard of"
+            % options.concentrator
+        )
+    epoch, first = found
+    print("reports of %s count from %d of epoch %08x" % (options.concentrator, first, epoch))
     return 0
 
 

@@ -58,7 +58,7 @@ def _report(options: argparse.Namespace) -> int:
     if options.json != "-":
         Console().print(show.render_report(made))
     if options.json:
-        text = json.dumps(made, indent=2, ensure_ascii=False)
+        text = json.dumps(made, indent=2)
         if options.json == "-":
             print(text)
         else:

@@ -70,7 +70,7 @@ def _run(options: argparse.Namespace) -> int:
     events = show.table("Last events", "When", "Concentrator", "What")
     for event in reversed(store.events(10)):
         what = Text("%s: %s" % (event.name, event.detail))
-        events.add_row(show.date(event.time), event.concentrator, what)
+        events.add_row(show.date(event.time), Text(event.concentrator), what)
     for table in (jobs, places, events):
         if table.row_count:
             console.print(table)

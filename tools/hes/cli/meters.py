@@ -143,7 +143,7 @@ def _show(found: dict[str, Any], console: Console) -> None:
     for modem in found["modems"]:
         counters = modem["counters"]
         modems.add_row(
-            modem["kind"],
+            Text(modem["kind"]),
             Text("up", "green") if modem["up"] else Text("down", "red"),
             str(modem["nodes"]),
             ", ".join(
@@ -173,7 +173,7 @@ def _show(found: dict[str, Any], console: Console) -> None:
             state = path["state"]
             meters.add_row(
                 Text(meter["serial"]),
-                path["path"],
+                Text(path["path"]),
                 Text(state, _STYLES[STATES.index(state)]),
                 _date(path["since"]),
                 _date(path["last_heard"]),
@@ -190,7 +190,7 @@ def _show(found: dict[str, Any], console: Console) -> None:
         )
     changes = show.table("History", "Since", "Path", "State")
     for change in found.get("changes", []):
-        changes.add_row(_date(change["since"]), change["path"], change["state"])
+        changes.add_row(_date(change["since"]), Text(change["path"]), change["state"])
     for table in (modems, meters, strangers, changes):
         if table.row_count:
             console.print(table)

@@ -191,11 +191,11 @@ def meters_table(report: Json) -> Table:
     table.add_column("Time", justify="right")
     for meter in report["meters"]:
         table.add_row(
-            meter["serial"],
+            Text(meter["serial"]),
             Text(meter["result"], STYLES[meter["result"]]),
             _what(meter),
             _tried(meter),
-            meter["path"] or "-",
+            Text(meter["path"] or "-"),
             "%.1f s" % (meter["duration_ms"] / 1000) if meter["attempts"] else "-",
         )
     return table

@@ -119,7 +119,7 @@ class Inbox:
             return partial(store.take_certificates, who, LineStatus.decode(payload)), None
         pull = Pull.decode(payload)
         return (
-            partial(store.package_piece, pull.digest, pull.offset, pull.size),
+            partial(store.package_for, who, pull.digest, pull.offset, pull.size),
             partial(self._answer_pull, sender, who, pull),
         )
 

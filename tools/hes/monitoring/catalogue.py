@@ -68,6 +68,27 @@ _REFUSALS = {
 }
 
 _EVENTS = {
+    "claim-beyond-bounds": Meaning(
+        ALERT, INTRUSION, FAILURE, "A concentrator claims what cannot be; nothing was changed."
+    ),
+    "numbers-ahead": Meaning(
+        ALERT, INTRUSION, UNKNOWN, "Messages were taken that are not in the head-end's database."
+    ),
+    "same-identity": Meaning(
+        ALERT, INTRUSION, UNKNOWN, "Two boards speak with the identity of one concentrator."
+    ),
+    "restless": Meaning(
+        WARNING, HOST, UNKNOWN, "A concentrator connects again and again within minutes."
+    ),
+    "flooding": Meaning(
+        ERROR, INTRUSION, FAILURE, "A concentrator sent more than is taken; it was dropped."
+    ),
+    "message-failed": Meaning(
+        ERROR, HOST, FAILURE, "The head-end could not take a message; others are not concerned."
+    ),
+    "package-not-ordered": Meaning(
+        ERROR, INTRUSION, FAILURE, "A concentrator asked for a package that no job of it needs."
+    ),
     "service-started": Meaning(NOTICE, HOST, SUCCESS, "The head-end was started."),
     "trust-changed": Meaning(
         WARNING, CONFIGURATION, SUCCESS, "Who is trusted, and for what, was changed."

@@ -174,6 +174,20 @@ class Line(Jobs):
         with self._db.reading() as connection:
             return list(connection.execute(query).scalars())
 
+    def package_for(
+        self, concentrator: str, digest: bytes, offset: int, size: int
+    ) -> tuple[int, bytes]:
+        """As package_piece(), of a package that a job of this concentrator needs. To anybody else
+        it is as if there were none: packages are not everybody's to read.
+        """
+        own = (jobs.c.concentrator == concentrator, jobs.c.package == digest)
+        with self._db.writing() as connection:
+            if connection.execute(select(jobs.c.number).where(*own).limit(1)).first() is None:
+                now, text = int(self._db.now()), "it asked for package %s, and no job of it does"
+                note(connection, now, concentrator, "package-not-ordered", text % digest.hex())
+                return 0, b""
+        return self.package_piece(digest, offset, size)
+
     def take_state(
         self, concentrator: str, state: Birth, retained: bool = False, moves: bool = True
     ) -> None:

@@ -26,6 +26,8 @@ from sqlalchemy import (
     TypeDecorator,
 )
 
+from hal.rt import log
+
 MAX_NUMBER = (1 << 63) - 1  # as both engines count
 
 
@@ -40,13 +42,38 @@ class Count(TypeDecorator[int]):
 
 
 class Words(TypeDecorator[str]):
-    """A text. PostgreSQL holds no character of number 0."""
+    """A text. PostgreSQL holds no character of number 0. Much of it was written by others, so it
+    comes out as people may see it: screens, pages, logs and files get what can do nothing there.
+    """
 
     impl = Text
     cache_ok = True
 
     def process_bind_param(self, value: str | None, dialect: Any) -> str | None:
         return None if value is None else value.replace("\0", "\ufffd")
+
+    def process_result_value(self, value: str | None, dialect: Any) -> str | None:
+        return None if value is None else log.printable(value)
+
+
+class Listed(TypeDecorator[Any]):
+    """Lists, numbers and texts, as JSON."""
+
+    impl = JSON
+    cache_ok = True
+
+    def process_result_value(self, value: Any, dialect: Any) -> Any:
+        return _printable(value)
+
+
+def _printable(value: Any) -> Any:
+    if isinstance(value, str):
+        return log.printable(value)
+    if isinstance(value, list):
+        return [_printable(each) for each in value]
+    if isinstance(value, dict):
+        return {log.printable(name): _printable(each) for name, each in value.items()}
+    return value
 
 
 def words(name: str, default: str | None = None, **more: Any) -> Column[str]:
@@ -66,8 +93,7 @@ def flag(name: str) -> Column[bool]:
 
 
 def listed(name: str, none_as_null: bool = False) -> Column[Any]:
-    """Lists, numbers and texts, as JSON."""
-    return Column(name, JSON(none_as_null=none_as_null), nullable=none_as_null)
+    return Column(name, Listed(none_as_null=none_as_null), nullable=none_as_null)
 
 
 def numbers_itself(name: str) -> Column[int]:
@@ -271,7 +297,7 @@ standing = Table(
     count("epoch", "0"),
     count("first", "0"),
     count("next", "0"),
-    Column("models", JSON, nullable=False, server_default="[]"),
+    Column("models", Listed, nullable=False, server_default="[]"),
 )
 
 # Of its data folder, as it said at most: how often it was started, how many counters were used.

@@ -5,7 +5,7 @@ from __future__ import annotations
 from sqlalchemy import delete, func, insert, select
 
 from gateway.contract.envelope import digest_of
-from tools.hes.store import rows
+from tools.hes.store import claims, rows
 from tools.hes.store.database import Database
 from tools.hes.store.records import LineCertificates, Numbered, StagedKey, Standing
 from tools.hes.store.schema import line_certificates, numbered, staged_trust, standing
@@ -83,6 +83,18 @@ class Trust:
         )
         with self._db.reading() as connection:
             return rows.all_made(Numbered, connection.execute(query))
+
+    def believe(self, concentrator: str) -> tuple[int, int] | None:
+        """Take its last hello's word for where its reports begin, however far that is: (epoch,
+        first). None: it has said nothing of the kind.
+        """
+        there = self.standing(concentrator)
+        if there is None or not there.epoch:
+            return None
+        now = int(self._db.now())
+        with self._db.writing() as connection:
+            claims.take(connection, now, concentrator, there.epoch, there.first, anyway=True)
+        return there.epoch, there.first
 
     def standing(self, concentrator: str) -> Standing | None:
         """What its last hello said; None: there was none."""
