@@ -13,7 +13,14 @@ import pytest
 
 from tests.conftest import ROOT, micropython_environment
 
-CPYTHON = ("hal/cpython/", "board/devkit", "board/linux", "board/service", "board/systemd")
+CPYTHON = (
+    "hal/cpython/",
+    "board/check",
+    "board/devkit",
+    "board/linux",
+    "board/service",
+    "board/systemd",
+)
 HARDWARE = ("board/mimxrt1060_evk.py",)  # imports what the unix port has not
 TWO_FACED = ("hal/rt/",)  # asks which runtime it is on, then imports
 FIRMWARE = sorted(
