@@ -241,7 +241,7 @@ class Settings:
         self.uplink = UplinkSettings(fields.object("uplink"))
         self.signers = fields.keys("signers", 1)
         self.hes_keys = fields.keys("hes_keys", 0)
-        self.plain = fields.boolean("plain", True)
+        self.plain = fields.boolean("plain", False)
         if not self.plain and not self.hes_keys:
             raise fields.error("hes_keys", "the HES's key of the line, or plain: true", "nothing")
         self.board_key = fields.text("board_key", 1, 255, "board.key")

@@ -20,7 +20,7 @@ from tests.brokers import BROKERS, PASSWORD, USER, Broker, running
 from tests.contract.conftest import certificates
 from tests.system.orders import normal_meters, period_of, period_package, signed
 from tools import programs
-from tools.demonstration.stage import CONCENTRATOR, RUNTIMES, Stage
+from tools.demonstration.stage import CONCENTRATOR, RUNTIMES, Stage, complaints
 from tools.hes import report
 from tools.hes.__main__ import main as ami_hes
 from tools.hes.store.store import Store
@@ -147,7 +147,7 @@ def _end_to_end(stage: Stage, runtime: str, capsys: pytest.CaptureFixture[str]) 
         stage.stop("gateway")  # with a goodbye
         utility.wait_for_line(False)
         _check_written_once(control, serials)
-        assert [tuple(event) for event in utility.store.reports.events()] == []
+        assert complaints(utility.store.reports) == []
 
 
 def test_the_largest_messages_of_the_longest_name(broker: Broker) -> None:
@@ -222,7 +222,7 @@ def _restart(
         broker.start()
         assert utility.results(job) == dict.fromkeys(serials, "OK")
         _check_written_once(control, serials)
-        assert [tuple(event) for event in utility.store.reports.events()] == []
+        assert complaints(utility.store.reports) == []
 
 
 def _check_written_once(control: Control, serials: list[str]) -> None:

@@ -16,7 +16,7 @@ from tests.mosquitto import Broker
 from tests.system.faulty_line import DOWN, UP, FaultyLine
 from tests.system.orders import normal_meters, period_package, signed
 from tools.cosem.names import ATTRIBUTE, Member
-from tools.demonstration.stage import CONCENTRATOR, RUNTIMES, Stage
+from tools.demonstration.stage import CONCENTRATOR, RUNTIMES, Stage, complaints
 from tools.hes import report
 from tools.hes.orders import order
 from tools.meter.control import Control
@@ -74,7 +74,7 @@ class Scene:
         for serial in self.serials:
             counts = [entry["count"] for entry in self.control.log(serial)]
             assert counts == [self._written], (serial, counts)
-        assert [tuple(event) for event in self.store.reports.events()] == []
+        assert complaints(self.store.reports) == []
 
 
 @pytest.fixture

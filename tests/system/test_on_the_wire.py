@@ -10,7 +10,8 @@ from dataclasses import dataclass
 
 import pytest
 
-from gateway.contract import messages
+from gateway.contract import envelope, messages
+from gateway.contract.sealed import kid_of
 from tests.mosquitto import Broker
 from tests.system.faulty_line import UP, FaultyLine
 from tests.system.orders import normal_meters, period_package, signed
@@ -69,7 +70,8 @@ def check_connect(packet: Packet) -> None:
     assert 1 <= len(client_id) <= CLIENT_ID_OCTETS
     will, end = field(packet.body, end)
     check_topic(will.decode())
-    state = messages.State.decode(field(packet.body, end)[0])
+    _, state_octets, _ = envelope.split(field(packet.body, end)[0])
+    state = messages.State.decode(state_octets)
     assert will.endswith(b"/state") and not state.online
 
 
@@ -93,7 +95,12 @@ def check_publish(packet: Packet, way: str) -> str:
     name = topic.decode().rsplit("/", 1)[1]
     assert packet.head >> 1 & 3 == 1
     assert bool(packet.head & 1) == (way == UP and name == "state")  # retained
-    assert len(packet.body) - end - 2 < PAYLOAD
+    payload = packet.body[end + 2 :]
+    assert len(payload) < PAYLOAD
+    if name == "state":
+        envelope.split(payload)
+    elif name != messages.HANDSHAKE:
+        assert kid_of(payload) is not None, "%s: not sealed" % name
     return name
 
 
@@ -122,7 +129,12 @@ def test_on_the_wire(stage: Stage, broker: Broker, runtime: str) -> None:
             subscribed += check_subscribe(packet)
         elif packet.kind == PUBLISH:
             heard[way].append(check_publish(packet, way))
-    assert sorted(subscribed) == sorted(messages.DOWN_TOPICS)
-    assert heard["up"][:2] == ["state", "hello"]  # the birth first
-    assert {"report", "pull"} <= set(heard["up"]) <= set(messages.UP_TOPICS)
-    assert {"time", "job", "chunk", "ack"} <= set(heard["down"]) <= set(messages.DOWN_TOPICS)
+        # Whose meters these are, and what is ordered, is nobody's business on the way.
+        assert not [serial for serial in serials if serial.encode() in packet.body]
+    ups, downs = (
+        {*names, messages.HANDSHAKE} for names in (messages.UP_TOPICS, messages.DOWN_TOPICS)
+    )
+    assert set(subscribed) == downs and len(subscribed) == len(downs)
+    assert heard["up"][:4] == ["state", "edhoc", "edhoc", "hello"]  # the birth first
+    assert {"report", "pull"} <= set(heard["up"]) <= ups
+    assert {"time", "job", "chunk", "ack"} <= set(heard["down"]) <= downs

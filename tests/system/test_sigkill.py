@@ -14,7 +14,7 @@ import pytest
 from gateway.contract import envelope
 from gateway.contract.package import Package
 from tools.demonstration import judge
-from tools.demonstration.stage import CONCENTRATOR, RUNTIMES, Stage
+from tools.demonstration.stage import CONCENTRATOR, RUNTIMES, Stage, complaints
 from tools.hes import report
 from tools.hes.orders import order
 from tools.meter.control import Control
@@ -126,7 +126,7 @@ class Orders:
         self.interrupted += sum(max(row["attempts"] - 1, 0) for row in made["meters"])
         after = judge.writes(self._control)
         self.writes = sum(sum(counts.values()) for counts in after.values())
-        assert not [tuple(event) for event in self._store.reports.events()]
+        assert not complaints(self._store.reports)
 
     def wait_for_the_end(self) -> None:
         self._stage.wait_for("the last job's end", PATIENCE, lambda: not self.in_work())

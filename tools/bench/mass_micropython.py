@@ -63,11 +63,12 @@ class _Stage(Stage):
             "system_title": "414d490000000001",
             "uplink": {"host": self._broker.hostname, "port": self._broker.port},
             "signers": [{"kid": self.key.kid.hex(), "key": self.key.public.hex()}],
-            "plain": True,
+            "hes_keys": self.hes_keys(),
             "modems": [{"driver": "prime-usi", "url": url}],
         }
         path = self.folder / "gateway.json"
         path.write_text(json.dumps(settings) + "\n")
+        self.enrol(path)
         command = [str(micropython), "-X", "heapsize=" + HEAP, "-m", "tools.bench.mass_heap"]
         self._start("gateway", [*command, str(path), str(self.data)], wait=False)
 

@@ -17,6 +17,8 @@ from pathlib import Path
 from typing import Any
 
 from tools.bootstrap import ROOT, VENV
+from tools.hes.orders import fingerprint
+from tools.hes.store.reports import Reports
 from tools.hes.store.store import Store
 from tools.meter.control import Control
 from tools.package.keys import SigningKey
@@ -29,6 +31,12 @@ PATHS = {
     "plc": {"timeout_ms": 3000, "tries": 3},
     "rf": {"timeout_ms": 3000, "tries": 4},
 }
+
+
+def complaints(store: Reports) -> list[tuple[str, str]]:
+    """(name, detail) of the events, but for those that the stage itself brings about."""
+    ours = ("enrolled", "service-started")
+    return [(each.name, each.detail) for each in store.events() if each.name not in ours]
 
 
 class StageProblem(Exception):
@@ -47,6 +55,9 @@ class Stage:
         self.database = folder / "hes.sqlite"
         self.key = SigningKey.generate()
         self.key.save(self.key_file)
+        self.line_key_file = folder / "line.pem"
+        self.line_key = SigningKey.generate()
+        self.line_key.save(self.line_key_file)
         self._processes: dict[str, subprocess.Popen[bytes]] = {}
         self._broker = urllib.parse.urlsplit("")
         self._ports: dict[str, Any] = {}
@@ -86,16 +97,8 @@ class Stage:
 
     def start_hes(self, *more: str) -> None:
         """`more` arguments of its command."""
-        command = [
-            sys.executable,
-            "-m",
-            "tools.hes",
-            "--db",
-            str(self.database),
-            "serve",
-            "--plain",
-        ]
-        command += more
+        command = [sys.executable, "-m", "tools.hes", "--db", str(self.database), "serve"]
+        command += ["--line-key", str(self.line_key_file), *more]
         self._start("hes", command, {"AMI_HES_BROKER": self._broker.geturl()}, wait=False)
 
     def start_gateway(self, runtime: str, **more: Any) -> None:
@@ -115,7 +118,7 @@ class Stage:
             "system_title": "414d490000000001",
             "uplink": uplink,
             "signers": [{"kid": self.key.kid.hex(), "key": self.key.public.hex()}],
-            "plain": True,
+            "hes_keys": self.hes_keys(),
             "modems": [
                 {"driver": "prime-usi", "url": "serial:%s?baud=115200" % (self.folder / "plc")},
                 {"driver": "imst", "url": "serial:%s?baud=57600" % (self.folder / "rf")},
@@ -125,12 +128,28 @@ class Stage:
         }
         path = self.folder / "gateway.json"
         path.write_text(json.dumps(settings, indent=2) + "\n")
+        self.enrol(path)
         if runtime == "micropython":
             command = [str(VENV / "bin/micropython"), "-m", "board.unix", str(path), str(self.data)]
         else:
             command = [sys.executable, "-m", "board.linux"]
             command += ["--settings", str(path), "--data", str(self.data)]
         self._start("gateway", command, wait=False)
+
+    def hes_keys(self) -> list[dict[str, str]]:
+        """As a gateway's settings have them."""
+        return [{"kid": self.line_key.kid.hex(), "key": self.line_key.public.hex()}]
+
+    def enrol(self, settings: Path) -> None:
+        """As people do it: the board with these settings tells its fingerprint, and the HES is told
+        of it.
+        """
+        command = [sys.executable, "-m", "board.linux", "--settings", str(settings)]
+        command += ["--data", str(self.data), "--identity"]
+        said = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
+        enrolment = self.store().enrolment
+        if enrolment.get(CONCENTRATOR) is None:
+            enrolment.add(CONCENTRATOR, fingerprint.parse(said.stdout))
 
     # While it runs.
 

@@ -25,6 +25,7 @@ from gateway.contract.package import Package
 from gateway.meters.inventory import KEYS, METERS
 from gateway.meters.network import Network
 from gateway.settings import parse
+from gateway.uplink.identity import identity_of
 from hal.cpython.crypto import SystemCrypto
 from hal.modem.drivers import DRIVERS
 from hal.ports import Datagrams
@@ -32,7 +33,9 @@ from hal.rt import log
 from hal.sim.storage import MemoryStorage
 from tools.emulator.line import MemoryLine
 from tools.hes.line.broker import Broker
+from tools.hes.line.handshakes import LineKey
 from tools.hes.line.service import Service
+from tools.hes.line.sessions import Sessions
 from tools.hes.orders import order, typed
 from tools.hes.store.records import Execution
 from tools.hes.store.store import Store
@@ -47,6 +50,7 @@ from tools.simulation.loop import InPlace
 from tools.simulation.network import IpMeter, Lines
 
 CONCENTRATOR = "district-1"
+BOARD_KEY = bytes(range(32))
 START = int(datetime(2027, 3, 1, tzinfo=UTC).timestamp())  # a Monday, midnight
 DAY_S = 86400
 DRIVER_OF = {"prime": "prime-usi"}  # the setting for a make, where it has another name
@@ -96,6 +100,9 @@ class District:
         self.broker = MemoryBroker()
         self.key = SigningKey.generate()
         self.store = Store(":memory:", self._now)
+        private, public = self.crypto.ec_generate("P-256")
+        self._line_key = LineKey(b"line", private, public)
+        keys, crypto = [self._line_key], self.crypto
         self._service = Service(
             self.store.line,
             Broker("memory", 1),
@@ -103,7 +110,7 @@ class District:
             HES_POLL_S,
             time_key=self.key,
             thread=InPlace(),
-            plain=True,
+            sessions=Sessions(self.store.enrolment, keys, False, self._now, crypto),
         )
         population = build_population(scenario.meters, seed, scenario.mix, self._now)
         self.members = {member.serial: member for member in population}
@@ -157,7 +164,7 @@ class District:
                 crypto=self.crypto,
                 uplink=self.broker.uplink,
                 modems=self.modems,
-                board_key=bytes(range(32)),
+                board_key=BOARD_KEY,
             ),
         )
         self._running = asyncio.create_task(self.gateway.run())
@@ -267,6 +274,8 @@ class District:
 
     def _commission(self) -> None:
         meters, keys = inventory_lines(list(self.members.values()))
+        identity = identity_of(self.storage, self.crypto, BOARD_KEY)
+        self.store.enrolment.add(CONCENTRATOR, identity.fingerprint)
         self.storage.replace(METERS, _lines_of(meters))
         self.storage.replace(KEYS, _lines_of(keys))
 
@@ -284,7 +293,7 @@ class District:
             "system_title": "414d490000000001",
             "uplink": {"host": "memory"},
             "signers": [{"kid": self.key.kid.hex(), "key": self.key.public.hex()}],
-            "plain": True,
+            "hes_keys": [{"kid": self._line_key.kid.hex(), "key": self._line_key.public.hex()}],
             "modems": modems,
             **more,
         }

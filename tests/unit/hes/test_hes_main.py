@@ -48,10 +48,7 @@ def test_serve_is_started_with_what_was_said(served: Any, key: Any, capsys: Any)
     log_level, log.set_level = log.set_level, levels.append  # type: ignore[assignment]
     try:
         options = ["--time-key", "k.pem", "--log-level", "warning"]
-        assert (
-            main(["serve", "--plain", "--plain", "--broker", "mqtt://me:pw@there:1999", *options])
-            == 0
-        )
+        assert main(["serve", "--plain", "--broker", "mqtt://me:pw@there:1999", *options]) == 0
     finally:
         log.set_level = log_level
     found = served.last
@@ -69,7 +66,7 @@ def test_the_environment_stands_in(served: Any, monkeypatch: Any, tmp_path: Path
     assert main(["serve", "--plain"]) == 0
     assert served.last.broker.host == "from-there" and served.last.time_key is None
     assert Path("other.sqlite").exists() and not Path("hes.sqlite").exists()
-    assert main(["serve", "--plain", "--plain", "--broker", "mqtt://said"]) == 0
+    assert main(["serve", "--plain", "--broker", "mqtt://said"]) == 0
     assert served.last.broker.host == "said"
 
 
@@ -78,7 +75,7 @@ def test_serve_needs_to_be_alone_and_a_broker(served: Any, capsys: Any) -> None:
     assert "expected a broker such as" in capsys.readouterr().err
     store = Store("hes.sqlite")
     with store.line.alone():
-        assert main(["serve", "--plain", "--plain", "--broker", "mqtt://x"]) == 1
+        assert main(["serve", "--plain", "--broker", "mqtt://x"]) == 1
     assert "already running on hes.sqlite" in capsys.readouterr().err
 
 
@@ -87,11 +84,9 @@ def test_how_a_command_ends(served: Any, monkeypatch: Any, capsys: Any) -> None:
         raise KeyboardInterrupt
 
     monkeypatch.setattr(Served, "run", interrupted)
-    assert main(["serve", "--plain", "--plain", "--broker", "mqtt://x"]) == 1
+    assert main(["serve", "--plain", "--broker", "mqtt://x"]) == 1
     assert capsys.readouterr().err == "ami-hes: stopped; the orders stand\n"
-    assert (
-        main(["serve", "--plain", "--plain", "--broker", "mqtt://x", "--time-key", "none.pem"]) == 1
-    )
+    assert main(["serve", "--plain", "--broker", "mqtt://x", "--time-key", "none.pem"]) == 1
     assert capsys.readouterr().err == "ami-hes: none.pem: No such file or directory\n"
     for wrong in ([], ["serve", "--log-level", "loud"], ["submit"], ["nothing"]):
         with pytest.raises(SystemExit) as ended:
@@ -105,7 +100,7 @@ def test_how_a_command_ends(served: Any, monkeypatch: Any, capsys: Any) -> None:
         main(["--help"])
     shown = capsys.readouterr().out
     assert (
-        "\n  ami-hes serve --broker mqtt://user:password@localhost --plain\n" in shown
+        "\n  ami-hes serve --broker mqtt://user:password@localhost --line-key line.pem\n" in shown
     )  # as it is written
 
 

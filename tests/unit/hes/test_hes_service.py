@@ -316,7 +316,7 @@ def test_pauses_grow_until_a_connection_has_held(store, monkeypatch: pytest.Monk
         pauses.append(seconds)
 
     async def scenario() -> None:
-        service = Impatient(store.line, Broker.parse("mqtt://nowhere"))
+        service = Impatient(store.line, Broker.parse("mqtt://nowhere"), plain=True)
         with monkeypatch.context() as patched:
             patched.setattr("tools.hes.line.service.time.monotonic", lambda: clock[0])
             patched.setattr("tools.hes.line.service.random.uniform", lambda low, high: high)

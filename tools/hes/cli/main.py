@@ -35,7 +35,7 @@ _DESCRIPTION = """\
 Order work for meters, follow it, and report it.
 
 One process serves the concentrators; the other commands may run at any time, also while it is down:
-  ami-hes serve --broker mqtt://user:password@localhost --plain
+  ami-hes serve --broker mqtt://user:password@localhost --line-key line.pem
   ami-hes submit --concentrator c1 --package FILE.pkg --meters meters.jsonl --key hes.pem --watch
   ami-hes submit --concentrator c1 --package FILE.pkg --meters A1 --key hes.pem --dry-run --watch
   ami-hes submit --concentrator c1 --read "clock 0.0.1.0.0.255 time" --meters A1,A2 --key hes.pem
@@ -44,7 +44,8 @@ One process serves the concentrators; the other commands may run at any time, al
   ami-hes retry last --key hes.pem
   ami-hes meters c1
 
-Keys are made by `ami-package keygen`; the concentrator's settings must list the public half.
+Keys are made by `ami-package keygen`; the concentrator's settings must list the public halves, of
+line.pem too. A concentrator is enrolled first: ami-hes concentrator add c1 FINGERPRINT
 """
 
 

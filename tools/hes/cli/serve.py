@@ -84,8 +84,13 @@ def _run(options: argparse.Namespace) -> int:
         raise KeyProblem("expected --line-key once, or twice with different keys")
     if time_key is not None and time_key.kid in [key.kid for key in keys]:
         raise KeyProblem("expected a line key that signs nothing, got the key for the time")
+    if not keys and not options.plain:
+        raise KeyProblem(
+            "expected --line-key KEY.pem, which protects the line and is made by `ami-package"
+            " keygen`; or --plain, for a broker that only we can use"
+        )
     store = Store(options.db)
-    sessions = Sessions(store.enrolment, keys, plain=options.plain or not keys)
+    sessions = Sessions(store.enrolment, keys, options.plain)
     service = Service(store.line, broker, time_key=time_key, sessions=sessions)
     with store.line.alone(), ExitStack() as ends:
         if options.metrics is not None:

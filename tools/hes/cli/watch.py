@@ -105,7 +105,8 @@ def service_problem(store: Reports) -> str | None:
     if service is None or abs(service.silent) > SILENT:
         return (
             "`ami-hes serve` is not running on %s, so nothing is sent or received. Start it:"
-            " ami-hes --db %s serve --broker mqtt://HOST" % (store.name, store.name)
+            " ami-hes --db %s serve --broker mqtt://HOST --line-key line.pem"
+            % (store.name, store.name)
         )
     if service.status != "connected":
         return "`ami-hes serve` has no connection to %s: %s" % (service.broker, service.status)

@@ -78,7 +78,7 @@ class Service:
         time_key: SigningKey | None = None,
         thread: Executor | None = None,
         sessions: Sessions | None = None,
-        plain: bool = True,
+        plain: bool = False,
     ) -> None:
         if sessions is None and not plain:
             raise ValueError("expected sessions, or plain")
@@ -193,7 +193,7 @@ class Service:
     async def _invite(self, sender: Sender) -> None:
         """Those who can have a session and seem to have none to begin a handshake."""
         while True:
-            await asyncio.sleep(ENROLLED_EVERY)
+            await asyncio.sleep(max(ENROLLED_EVERY, self._poll))
             try:
                 waiting = await self._learn() + self._sessions.due_invitations()
             except StoreProblem as error:
