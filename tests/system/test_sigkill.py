@@ -126,7 +126,8 @@ class Orders:
         self.interrupted += sum(max(row["attempts"] - 1, 0) for row in made["meters"])
         after = judge.writes(self._control)
         self.writes = sum(sum(counts.values()) for counts in after.values())
-        assert not complaints(self._store.reports)
+        # Who is killed every other second is restless.
+        assert {name for name, _ in complaints(self._store.reports)} <= {"restless"}
 
     def wait_for_the_end(self) -> None:
         self._stage.wait_for("the last job's end", PATIENCE, lambda: not self.in_work())

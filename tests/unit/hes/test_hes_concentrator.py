@@ -83,10 +83,10 @@ def test_who_knocks_is_remembered_until_he_is_enrolled(clocked: Store, now: list
     there.knocked("c1", ONE)
     found = [(event.name, event.detail) for event in reversed(clocked.reports.events())]
     assert found == [
-        ("not-enrolled", "knocks as " + ONE.hex()),
-        ("not-enrolled", "knocks as " + OTHER.hex()),
-        ("enrolled", "as " + OTHER.hex()),
-        ("other-board", "knocks as " + ONE.hex()),
+        ("not-enrolled", "knocks as " + SHOWN),
+        ("not-enrolled", "knocks as " + OTHER_SHOWN),
+        ("enrolled", "as " + OTHER_SHOWN),
+        ("other-board", "knocks as " + SHOWN),
     ]
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from sqlalchemy import Connection, delete, func, insert, select, update
 
+from gateway.contract.identity import shown
 from tools.hes.store import rows
 from tools.hes.store.database import Database
 from tools.hes.store.notes import note
@@ -95,7 +96,7 @@ class Enrolment:
             if not same:
                 known = _fingerprint(connection, concentrator) is not None
                 name = "other-board" if known else "not-enrolled"
-                note(connection, now, concentrator, name, "knocks as %s" % fingerprint.hex())
+                note(connection, now, concentrator, name, "knocks as %s" % shown(fingerprint))
 
     def _enrol(
         self, connection: Connection, concentrator: str, fingerprint: bytes, event: str
@@ -108,7 +109,7 @@ class Enrolment:
         row = {"concentrator": concentrator, "fingerprint": fingerprint, "since": now, "agreed": 0}
         connection.execute(insert(enrolled), row)
         connection.execute(delete(knocks).where(knocks.c.concentrator == concentrator))
-        note(connection, now, concentrator, event, "as %s" % fingerprint.hex())
+        note(connection, now, concentrator, event, "as %s" % shown(fingerprint))
 
     def _delete(self, connection: Connection, concentrator: str) -> None:
         which = enrolled.c.concentrator == concentrator
