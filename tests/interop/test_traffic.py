@@ -18,8 +18,10 @@ from pycddl import Schema
 import gateway.contract.messages
 from gateway.contract import envelope
 from gateway.contract.messages import DOWN_TOPICS, UP_TOPICS, Chunk, Hello, topic
+from hal.rt import cbor
 from tests.mosquitto import Mosquitto
 from tests.system.orders import normal_meters, period_package, signed
+from tests.unit.uplink.test_cddl import HELLOS
 from tools import programs
 from tools.demonstration.stage import CONCENTRATOR, RUNTIMES, Stage
 from tools.hes.__main__ import main as ami_hes
@@ -46,6 +48,7 @@ RULE = {
     "trust": "trust-payload",
     "keys": "keys-payload",
     "model": "model-payload",
+    "memory": "memory",
     "ask": "ask",
 }
 SIGNED = {"job", "cancel", "pause", "trust", "keys", "model"}
@@ -206,6 +209,8 @@ def _check(traffic: list[tuple[str, bytes]], key: SigningKey) -> None:
             validate(RULE[name], opened(raw))
         elif name == "time" and raw[:1] == envelope.TAG_SIGN1:
             validate("time-payload", opened(raw))
+        elif name == "hello":
+            validate(HELLOS[len(cbor.decode(raw))], raw)
         else:
             validate(RULE[name], raw)
         if name == "chunk":
