@@ -94,7 +94,9 @@ def test_serve_says_it(folder: Path, ports: Ports, tmp_path: Path) -> None:
     store = Store(str(tmp_path / "hes.sqlite"))
 
     async def body() -> None:
-        service = Service(store.line, broker(folder, ports["server"], own="past-client"))
+        service = Service(
+            store.line, broker(folder, ports["server"], own="past-client"), plain=True
+        )
         running = asyncio.create_task(service.run())
         deadline = time.monotonic() + 120
         try:
