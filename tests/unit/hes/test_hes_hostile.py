@@ -11,13 +11,13 @@ import cbor2
 import pytest
 
 from gateway.contract import messages
-from gateway.contract.limits import MAX_MESSAGE
-from gateway.contract.messages import Progress, Pull, Reports
+from gateway.contract.limits import MAX_MESSAGE, MAX_METERS
+from gateway.contract.messages import Meters, Progress, Pull, Reports
 from tests.portable.uplink.support import every_message
 from tests.unit.hes.concentrator import EPOCH, Concentrator
 from tests.unit.hes.orders import accepted, configure, numbered
 from tests.unit.hes.test_hes_service import run, serving, until
-from tools.hes.line import backlog, writer
+from tools.hes.line import backlog, inbox, writer
 from tools.hes.line.backlog import Backlog
 from tools.hes.line.inbox import Inbox
 from tools.hes.store.line import Line
@@ -69,7 +69,8 @@ def test_whatever_goes_wrong_with_a_message_is_that_messages(
                 await there.birth()
                 await there.report(1, accepted(job_id))
                 await there.acknowledged_up_to(1)
-                await until(lambda: names(store) in (["message-failed"], ["malformed"]))
+                told = {"message-failed", "malformed"}
+                await until(lambda: bool(told & set(names(store))))
 
     run(scenario())
 
@@ -222,3 +223,33 @@ def test_the_service_outlives_whatever_comes(
         assert "message-failed" not in [each.name for each in store.reports.events(10000)]
 
     run(scenario())
+
+
+def test_made_up_names_are_bounded_and_the_known_ones_heard(
+    store: Store, broker: Any, key: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(inbox, "MOST_NAMES", 5)
+
+    async def scenario() -> None:
+        job_id = configure(store, key)
+        async with serving(store, broker.url), Concentrator(broker.port) as there:
+            for number in range(20):
+                async with Concentrator(broker.port, name="x-%d" % number) as other:
+                    await other.birth()
+            await there.birth()
+            await there.report(1, accepted(job_id))
+            await there.acknowledged_up_to(1)
+            await until(lambda: "too-many-names" in names(store, ""))
+        assert len(store.reports.concentrators()) <= 5
+
+    run(scenario())
+
+
+def test_a_concentrator_has_no_more_meters_than_it_can(store: Store) -> None:
+    path = ["rf", 2, 1_800_000_000, 0, 1_800_000_000, 90, 31, 255, False]
+    for page in range(120):
+        serials = ["P%03d-%02d" % (page, at) for at in range(50)]
+        told = Meters(serials[0][:4], True, [[serial, [path]] for serial in serials])
+        store.line.take_meters("c-bad", told)
+    assert len(store.street.ways("c-bad")) == MAX_METERS
+    assert set(names(store)) == {"claim-beyond-bounds"}

@@ -227,8 +227,12 @@ def test_nonsense_is_noted_and_stops_nothing(store, broker, key) -> None:
                 state = messages.State("c-1", 9, True, 1, 1, 1, 0, "", "", 0, 0, 0)
                 await other.send("state", state.encode())
             await there.pull(bytes(32), 0, 10)
-            await until(lambda: len(store.reports.events()) == 4 * len(messages.UP_TOPICS) + 1)
-            assert {event.name for event in store.reports.events()} == {"malformed"}
+            # and one for the pull, of a package that nobody ordered
+            await until(lambda: len(store.reports.events()) == 4 * len(messages.UP_TOPICS) + 2)
+            assert {event.name for event in store.reports.events()} == {
+                "malformed",
+                "package-not-ordered",
+            }
             assert store.reports.concentrators()[0].session == 1
 
     run(scenario())

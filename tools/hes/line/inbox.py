@@ -36,6 +36,8 @@ from tools.package.keys import SigningKey
 
 TIME_EVERY = 900  # seconds between two `time` messages to a concentrator
 
+MOST_NAMES = 10_000  # of concentrators that are not enrolled
+
 _WHERE = "hes"
 
 Work: TypeAlias = "Callable[[], Any]"
@@ -70,18 +72,31 @@ class Inbox:
         self._now = now
         self._time_key = time_key
         self.heard: set[str] = set()
+        self._names: set[str] = set()
         self._resends = Resends(now)
         self._greetings = Greetings(now)
         self._stood: dict[str, int] = {}  # concentrator: what was safe at its last hello
         self._told: dict[str, float] = {}  # concentrator: when it was last told the time
 
-    def begin(self) -> None:
-        """A new connection."""
+    def begin(self, known: list[str]) -> None:
+        """A new connection; `known` are the concentrators that the store knows."""
+        self.know(known)
         self.heard.clear()
         self._resends.clear()
         self._greetings.clear()
         self._stood.clear()
         self._told.clear()
+
+    def know(self, concentrators: list[str]) -> None:
+        """They are known to the store, and always have their place."""
+        self._names.update(concentrators)
+
+    def admits(self, concentrator: str) -> bool:
+        """Whether it has a place among those that are spoken with. Anybody can make up names."""
+        if concentrator not in self._names and len(self._names) >= MOST_NAMES:
+            return self._sessions.protects(concentrator)
+        self._names.add(concentrator)
+        return True
 
     def understood(
         self, sender: Sender, concentrator: str, name: str, payload: bytes, retained: bool

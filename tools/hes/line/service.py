@@ -123,6 +123,17 @@ class Service:
 
     def _tell(self, concentrator: str, event: str, text: str) -> None:
         log.warning(_WHERE, "%s: %s" % (concentrator, text))
+        self._add_event(concentrator, event, text)
+
+    def _add_event(self, concentrator: str, event: str, text: str) -> None:
+        """Those of made-up names are counted as those of one."""
+        try:
+            messages.topic(concentrator, event)
+            admitted = self._inbox.admits(concentrator)
+        except ValueError:
+            admitted = False
+        if not admitted:
+            concentrator, text = "", "%s: %s" % (concentrator[:64], text)
         self._writer.post(self._store.add_event, concentrator, event, text)
 
     def _now_is(self, status: str, tell: Callable[[str, str], None] = log.info) -> None:
@@ -171,10 +182,11 @@ class Service:
         """Over this connection, until it breaks."""
         sender = Sender(client, self._sessions)
         await self._learn()
+        known = await self._writer.do(self._store.addressed)
         names = (*messages.UP_TOPICS, messages.HANDSHAKE)
         await sender.subscribe(["ami/v1/+/%s" % name for name in names])
         self._now_is("connected")
-        self._inbox.begin()
+        self._inbox.begin(known)
         taken: Taken = asyncio.Queue(UNANSWERED_AT_ONCE)
         await together(
             self._send_orders(sender),
@@ -211,6 +223,7 @@ class Service:
         while True:
             await asyncio.sleep(STATES_EVERY)
             addressed = await self._writer.do(self._store.addressed)
+            self._inbox.know(addressed)
             silent = [name for name in addressed if name not in self._inbox.heard]
             for first in range(0, len(silent), TOPICS_AT_ONCE):
                 some = silent[first : first + TOPICS_AT_ONCE]
@@ -255,6 +268,11 @@ class Service:
                 if heard.answers or heard.work or heard.state_again:
                     await taken.put(self._agreeing(sender, concentrator, heard))
                 if heard.payload is None:
+                    continue
+                if not self._inbox.admits(concentrator):
+                    self._tell(
+                        concentrator, "too-many-names", "it is not enrolled, and is not heard"
+                    )
                     continue
                 work, answer = self._inbox.understood(
                     sender, concentrator, name, heard.payload, bool(message.retain)
@@ -304,7 +322,7 @@ class Service:
         self.counts[name, "refused" if bad else "failed"] += 1
         (log.warning if bad else log.error)(_WHERE, "%s from %s: %s" % (name, concentrator, text))
         event = "malformed" if bad else "message-failed"
-        self._writer.post(self._store.add_event, concentrator[:64], event, "%s: %s" % (name, text))
+        self._add_event(concentrator, event, "%s: %s" % (name, text))
 
 
 def told(error: Exception) -> str:

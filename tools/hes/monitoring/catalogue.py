@@ -86,6 +86,9 @@ _EVENTS = {
     "message-failed": Meaning(
         ERROR, HOST, FAILURE, "The head-end could not take a message; others are not concerned."
     ),
+    "too-many-names": Meaning(
+        ERROR, INTRUSION, FAILURE, "More names speak on a plain line than there can be boxes."
+    ),
     "package-not-ordered": Meaning(
         ERROR, INTRUSION, FAILURE, "A concentrator asked for a package that no job of it needs."
     ),

@@ -6,8 +6,10 @@ from typing import Any
 
 from sqlalchemy import Connection, delete, func, select
 
+from gateway.contract.limits import MAX_METERS
 from gateway.contract.messages import Meters
 from tools.hes.store import rows
+from tools.hes.store.notes import note
 from tools.hes.store.schema import way_changes, ways
 
 WAY_CHANGES = 50  # of each path of a meter, kept
@@ -31,6 +33,11 @@ def take(connection: Connection, now: int, concentrator: str, page: Meters) -> N
     """Those between the ends of the page that are not in it are no meters any more."""
     serials = [serial for serial, _ in page.meters]
     _clear(connection, concentrator, page, serials)
+    own = select(func.count(ways.c.serial.distinct())).where(ways.c.concentrator == concentrator)
+    if connection.execute(own).scalar_one() + len(serials) > MAX_METERS:
+        text = "it tells of more than the %d meters that it can have; this page was not taken"
+        note(connection, now, concentrator, "claim-beyond-bounds", text % MAX_METERS)
+        return
     found: list[dict[str, Any]] = []
     changes: list[dict[str, Any]] = []
     for serial, paths in page.meters:
@@ -67,8 +74,15 @@ def _clear(connection: Connection, concentrator: str, page: Meters, serials: lis
 
 
 def _forget(connection: Connection, concentrator: str, serials: list[str]) -> None:
-    """The oldest changes of a path that has too many."""
+    """The oldest changes of a path that has too many; and those of meters that are none any more,
+    where there are too many of them.
+    """
     each = way_changes.c
+    own = each.concentrator == concentrator
+    told = connection.execute(select(func.count(each.serial.distinct())).where(own)).scalar_one()
+    if told > 2 * MAX_METERS:
+        there = select(ways.c.serial).where(ways.c.concentrator == concentrator)
+        connection.execute(delete(way_changes).where(own, each.serial.not_in(there)))
     many = (
         select(each.serial, each.kind)
         .where(each.concentrator == concentrator, each.serial.in_(serials))
