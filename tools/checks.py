@@ -23,7 +23,9 @@ STATIC = [
     ("import arrows", ["lint-imports"]),
 ]
 # Many tests wait for processes and lines: three side by side keep two cores busy.
-PYTEST = ["python", "-m", "pytest", "-n", "3", "--dist", "loadfile", "-rs"]
+PYTEST = ["python", "-m", "pytest", "-n", "3", "--dist", "loadfile", "-rs", "--ignore=tests/attack"]
+# Its scenarios share what they attack, so they run one after the other.
+ATTACK = ["python", "-m", "pytest", "-p", "no:xdist", "tests/attack"]
 PORTABLE = ["python", "-m", "tests.portable.on_micropython"]
 # What each says at its end.
 COUNTED = re.compile(r"(\d+) (passed|kept|(?:source )?files)")
@@ -75,13 +77,18 @@ def main() -> None:
     long = [] if options.long else ["-m", "not long"]
     cpython = Step("tests, CPython", [*PYTEST, *long])
     micropython = Step("tests, MicroPython", PORTABLE)
-    steps += [cpython, micropython]
+    attack = Step("attacks, both runtimes", [*ATTACK, *long])
+    tested = [cpython, micropython, attack]
+    steps += tested
     # A suite that runs nothing is no success.
-    good = all(step.ok for step in steps) and cpython.passed > 0 and micropython.passed > 0
+    good = all(step.ok for step in steps) and all(step.passed > 0 for step in tested)
     print("\n" + "\n".join(step.row() for step in steps))
-    print(f"\nCPython {cpython.passed} tests, MicroPython {micropython.passed} tests")
+    print(
+        f"\nCPython {cpython.passed} tests, MicroPython {micropython.passed} tests,"
+        f" {attack.passed} attacks"
+    )
     failed = sum(not step.ok for step in steps)
-    print(f"{cpython.passed + micropython.passed} passed, {failed} failed")
+    print(f"{sum(step.passed for step in tested)} passed, {failed} failed")
     sys.exit(0 if good else 1)
 
 
