@@ -136,6 +136,8 @@ def test_where_a_job_stands_in_words(store: Store, key: Any) -> None:
     assert state_line(store, job_id) == "in-progress; paused"
     order.pause(store.orders, key, job_id, False)
     digest = report_digest(store, job_id)
+    for each in store.line.orders(CONCENTRATOR):  # a refusal counts for what was sent
+        store.line.sent(each)
     take(store, Refusal("pause", digest, job_id, "expired", ""))
     refused = "in-progress; paused; resume refused: %s" % reasons.sentence("expired")
     assert state_line(store, job_id) == refused
