@@ -45,10 +45,11 @@ class StageProblem(Exception):
 
 class Stage:
     """Use as a context manager; `folder` keeps every process's log, the HES's database, and the
-    gateway's data.
+    gateway's data. `plain`: nothing protects the line, so that it can be read.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, plain: bool = False) -> None:
+        self._plain = plain
         self.folder = folder
         self.data = folder / "data"
         self.key_file = folder / "operator.pem"
@@ -98,7 +99,8 @@ class Stage:
     def start_hes(self, *more: str) -> None:
         """`more` arguments of its command."""
         command = [sys.executable, "-m", "tools.hes", "--db", str(self.database), "serve"]
-        command += ["--line-key", str(self.line_key_file), *more]
+        protection = ["--plain"] if self._plain else ["--line-key", str(self.line_key_file)]
+        command += [*protection, *more]
         self._start("hes", command, {"AMI_HES_BROKER": self._broker.geturl()}, wait=False)
 
     def start_gateway(self, runtime: str, **more: Any) -> None:
@@ -118,7 +120,7 @@ class Stage:
             "system_title": "414d490000000001",
             "uplink": uplink,
             "signers": [{"kid": self.key.kid.hex(), "key": self.key.public.hex()}],
-            "hes_keys": self.hes_keys(),
+            **({"plain": True} if self._plain else {"hes_keys": self.hes_keys()}),
             "modems": [
                 {"driver": "prime-usi", "url": "serial:%s?baud=115200" % (self.folder / "plc")},
                 {"driver": "imst", "url": "serial:%s?baud=57600" % (self.folder / "rf")},
@@ -128,7 +130,8 @@ class Stage:
         }
         path = self.folder / "gateway.json"
         path.write_text(json.dumps(settings, indent=2) + "\n")
-        self.enrol(path)
+        if not self._plain:
+            self.enrol(path)
         if runtime == "micropython":
             command = [str(VENV / "bin/micropython"), "-m", "board.unix", str(path), str(self.data)]
         else:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import signal
 import subprocess
 import sys
 import urllib.request
@@ -98,8 +97,8 @@ def test_of_a_service_that_runs(tmp_path: Path) -> None:
             except URLError:
                 assert process.poll() is None
     finally:
-        process.send_signal(signal.SIGINT)
-        assert process.wait(60) == 1
+        process.terminate()
+        process.wait(60)
     assert Store(tmp_path / "hes.sqlite").security.newest(1)[0].name == "service-started"
 
 
