@@ -3,6 +3,7 @@ nobody."""
 
 from __future__ import annotations
 
+import errno
 import os
 
 # Linux, include/uapi/asm-generic/fcntl.h
@@ -10,7 +11,7 @@ _O_NOFOLLOW = 0o400000
 _O_NONBLOCK = 0o4000
 _O_CLOEXEC = 0o2000000
 _LOCK_EX_NB = 2 | 4
-_KIND, _FILE = 0o170000, 0o100000  # of a mode
+_KIND, _FILE, _FOLDER = 0o170000, 0o100000, 0o040000  # of a mode
 
 
 class OwnFolder:
@@ -31,9 +32,12 @@ class OwnFolder:
             self._flock = libc.func("i", "flock", "ii")
             self._chmod = libc.func("i", "fchmod", "ii")
         try:
-            os.stat(path)
+            kind = os.stat(path)[0] & _KIND
         except OSError:
             os.mkdir(path)
+            kind = _FOLDER
+        if kind != _FOLDER:
+            raise OSError(errno.EEXIST, "%s: expected a folder, came a file" % path)
         if ffi is not None:
             self._own(path)
 

@@ -65,7 +65,7 @@ def wait_for(rsyslog: Rsyslog, last: int) -> None:
 
 def add(store: Store, many: int) -> None:
     for n in range(many):
-        store.security.note("malformed", "event %d" % n)
+        store.security.note("malformed", "event %d" % n, "c-%d" % n)
 
 
 def test_every_event_comes_whoever_is_killed(

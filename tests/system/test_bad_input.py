@@ -111,7 +111,7 @@ def running(
     broker = Broker(folder, certificates)
     broker.start()
     try:
-        with Stage(folder) as stage:
+        with Stage(folder, plain=True) as stage:  # the HES is the test
             stage.start_broker("mqtt://board:open%%20sesame@127.0.0.1:%d" % broker.port)
             stage.start_meters(METERS, seed=3, loss=0.0, speed=500.0)
             with (

@@ -21,6 +21,7 @@ AT_ONCE = 8  # meters_at_once of a PLC modem, gateway/settings.py
 
 @pytest.mark.parametrize("runtime", RUNTIMES)
 def test_urgent_job_overtakes(stage: Stage, broker: Broker, runtime: str) -> None:
+    stage.plain = True  # the HES is the test
     stage.start_meters(METERS, seed=5, loss=0.0, speed=20.0)
     with ScriptedHes(broker.port, CONCENTRATOR, stage.key) as hes, stage.control() as control:
         serials = [

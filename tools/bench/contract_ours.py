@@ -30,6 +30,7 @@ MODULES = (
     "package",
     "image_file",
     "model",
+    "line_certificate",
 )
 ENOUGH_US = 500  # of one measurement: enough for the clock, and seldom interrupted
 MEASUREMENTS = 7

@@ -49,7 +49,7 @@ class Stage:
     """
 
     def __init__(self, folder: Path, plain: bool = False) -> None:
-        self._plain = plain
+        self.plain = plain
         self.folder = folder
         self.data = folder / "data"
         self.key_file = folder / "operator.pem"
@@ -99,7 +99,7 @@ class Stage:
     def start_hes(self, *more: str) -> None:
         """`more` arguments of its command."""
         command = [sys.executable, "-m", "tools.hes", "--db", str(self.database), "serve"]
-        protection = ["--plain"] if self._plain else ["--line-key", str(self.line_key_file)]
+        protection = ["--plain"] if self.plain else ["--line-key", str(self.line_key_file)]
         command += [*protection, *more]
         self._start("hes", command, {"AMI_HES_BROKER": self._broker.geturl()}, wait=False)
 
@@ -120,7 +120,7 @@ class Stage:
             "system_title": "414d490000000001",
             "uplink": uplink,
             "signers": [{"kid": self.key.kid.hex(), "key": self.key.public.hex()}],
-            **({"plain": True} if self._plain else {"hes_keys": self.hes_keys()}),
+            **({"plain": True} if self.plain else {"hes_keys": self.hes_keys()}),
             "modems": [
                 {"driver": "prime-usi", "url": "serial:%s?baud=115200" % (self.folder / "plc")},
                 {"driver": "imst", "url": "serial:%s?baud=57600" % (self.folder / "rf")},
@@ -130,7 +130,7 @@ class Stage:
         }
         path = self.folder / "gateway.json"
         path.write_text(json.dumps(settings, indent=2) + "\n")
-        if not self._plain:
+        if not self.plain:
             self.enrol(path)
         if runtime == "micropython":
             command = [str(VENV / "bin/micropython"), "-m", "board.unix", str(path), str(self.data)]

@@ -144,6 +144,7 @@ class OneLink:
         self.max_apdu = 400
         self.sent = self.octets = self.heard = self.lost = self.hops = 0
         self.check = self.heartbeat = None
+        self.coming = False
 
     async def send(self, frame):
         self.sent += 1

@@ -141,8 +141,9 @@ def test_a_refusal_counts_until_there_was_an_answer(clocked, key) -> None:
     first, second = configure(clocked, key), configure(clocked, key)
     digest = {each: clocked.reports.job(each).digest for each in (first, second)}
     refusal = Refusal("job", digest[first], None, "no-room", "16 at most")
+    sent(clocked, first)
     take(clocked, NOW + 3, refusal, where="c-2")  # of another concentrator
-    assert clocked.reports.job(first).state == "submitted"
+    assert clocked.reports.job(first).state == "sent"
     take(clocked, NOW + 4, refusal)
     job = clocked.reports.job(first)
     assert (job.state, job.reason, job.detail, job.updated) == (
@@ -197,8 +198,9 @@ def test_a_refused_cancel_may_be_ordered_again(clocked, key) -> None:
     job_id = configure(clocked, key)
     order.cancel(clocked.orders, key, job_id)
     digest = digest_of(clocked.reports.job(job_id).cancel)
+    sent(clocked, job_id, "cancel")
     take(clocked, NOW, Refusal("cancel", digest, job_id, "unknown-job", ""), where="c-2")
-    assert clocked.reports.job(job_id).cancel_state == "submitted"
+    assert clocked.reports.job(job_id).cancel_state == "sent"
     take(clocked, NOW, Refusal("cancel", digest, job_id, "unknown-job", ""))
     job = clocked.reports.job(job_id)
     assert (job.cancel_state, job.cancel_reason) == ("rejected", "unknown-job")
@@ -231,8 +233,9 @@ def test_paused_from_when_the_concentrator_says_so(clocked, now, key) -> None:
     pause = clocked.reports.pause(job_id)
     assert (pause.paused, pause.issued) == (False, NOW + 1)
     digest = digest_of(pause.envelope)
+    sent(clocked, job_id, "pause")
     take(clocked, NOW, Refusal("pause", digest, job_id, "clock", ""), where="c-2")
-    assert stands() == (True, "submitted")
+    assert stands() == (True, "sent")
     take(clocked, NOW, Refusal("pause", digest, job_id, "clock", ""))
     assert stands() == (True, "rejected")
     assert clocked.reports.pause(job_id).reason == "clock"
@@ -360,22 +363,24 @@ def test_numbers_of_messages(clocked, now, key) -> None:
     assert [m.number for m in line.numbered(CONCENTRATOR, ("submitted",))] == [2, 1]
     line.take_hello(CONCENTRATOR, Hello(1, 0, [], trust=1, keys=0))
     assert states() == [("trust", 1, "taken"), ("trust", 2, "submitted"), ("keys", 1, "submitted")]
-    # A second copy of what was taken is refused: it stays taken.
-    refusal = Refusal("trust", digest_of(found[0].envelope), None, "replayed", "")
+    # A second copy of what was taken last is a duplicate: it stays taken.
+    refusal = Refusal("trust", digest_of(found[0].envelope), None, "duplicate", "")
     take(clocked, NOW + 1, refusal)
     assert states()[0] == ("trust", 1, "taken")
     second = digest_of(found[1].envelope)
+    line.numbered_sent(found[1])
     take(clocked, NOW + 2, Refusal("trust", second, None, "duplicate", ""))
     take(clocked, NOW + 2, Refusal("keys", second, None, "unknown-signer", ""))
     take(clocked, NOW + 2, Refusal("trust", second, None, "unknown-signer", ""), where="c-2")
-    assert states()[1] == ("trust", 2, "submitted")
+    assert states()[1] == ("trust", 2, "sent")
     take(clocked, NOW + 2, Refusal("trust", second, None, "unknown-signer", "key 00"))
     assert states()[1] == ("trust", 2, "rejected")
     (refused,) = trust.numbered(CONCENTRATOR, ("rejected",))
     assert (refused.reason, refused.detail) == ("unknown-signer", "key 00")
     assert trust.next_number("trust", CONCENTRATOR) == 2  # it is used again
     line.take_hello(CONCENTRATOR, Hello(1, 0, [], trust=6, keys=9))
-    assert states()[1:] == [("trust", 2, "rejected"), ("keys", 1, "taken")]
+    # What was never sent cannot be what was taken under its number.
+    assert states()[1:] == [("trust", 2, "rejected"), ("keys", 1, "rejected")]
     assert trust.next_number("trust", CONCENTRATOR) == 7
     assert trust.next_number("keys", CONCENTRATOR) == 10
     assert line.numbered("c-2")[0].state == "submitted"
