@@ -339,13 +339,6 @@ def _wrong_octets(scene: Scene) -> bytes:
     return package
 
 
-def _wrong_size(scene: Scene) -> bytes:
-    package = scene.bad_package()
-    digest = scene.hes.serve(package)
-    scene.hes.packages[digest] = package + b"more"
-    return package
-
-
 def _serve(make: Make) -> Make:
     def served(scene: Scene) -> bytes:
         package = make(scene)
@@ -368,7 +361,6 @@ def _spoilt(scene: Scene) -> bytes:
 
 PACKAGES: dict[str, tuple[str, Make]] = {
     "other octets than the digest says": ("bad-digest", _wrong_octets),
-    "more octets than the job says": ("bad-digest", _wrong_size),
     "signed by a stranger": (
         "unknown-signer",
         _serve(lambda scene: signed(period_package(NEVER), scene.stranger)),

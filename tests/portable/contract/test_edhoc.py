@@ -367,12 +367,12 @@ def test_a_flood_leaves_nothing() -> None:
     kept = theirs.message_2(message_1)
     with Measured() as memory:
         used = []
-        for _ in range(6):
+        for _ in range(12):
             for _ in range(8):
                 refused(ours.message_3, forged, PEERS)
                 refused(ours.message_3, b"\x58\x40" + bytes(64), PEERS)
                 refused(theirs.finished, b"\x58\x40" + bytes(64))
             used.append(memory.used())
-    assert used[-1] - used[2] < 2048
+    assert used[-1] - used[7] < 2048, used  # the runtime's own caches fill in the first rounds
     message_3, up = ours.message_3(kept, PEERS)
     assert agree(up, theirs.finished(message_3)[2])
