@@ -55,7 +55,7 @@ def test_a_week_without_a_broker() -> None:
     a_week(False)
 
 
-if not MICROPYTHON:  # where a second week takes minutes, and test_loss goes over such a line
+if not MICROPYTHON:  # where a signature for each of 13,000 attempts to connect takes minutes
 
     def test_a_week_without_a_broker_and_then_a_protected_line() -> None:
         a_week(True)
