@@ -104,10 +104,16 @@ class Ledger:
 
     @property
     def epoch(self) -> int:
-        """Drawn at random when the ledger was made, 1..2^32-1: the numbers of reports count within
-        it.
+        """Drawn at random when the ledger was made, or was found to be older than the HES knows,
+        1..2^32-1: the numbers of reports count within it.
         """
         return self._store.contents.epoch
+
+    def begin_epoch(self) -> None:
+        """The numbers of reports go on in another epoch, durably: under those that follow here the
+        HES has others already. Once in a life is enough.
+        """
+        self._store.change_epoch(self._new_epoch)
 
     @property
     def last_number(self) -> int:

@@ -86,6 +86,17 @@ class Store:
             self.compact()
             self.damaged = False
 
+    def change_epoch(self, epoch: int) -> None:
+        """Durable when it returns. OSError: it is the one it was."""
+        contents = self.contents
+        before, contents.epoch = contents.epoch, epoch
+        try:
+            if epoch != before:
+                self.compact()
+        except OSError:
+            contents.epoch = before
+            raise
+
     # Writing.
 
     def write(self, record: list[Any]) -> None:

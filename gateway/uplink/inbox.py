@@ -98,8 +98,9 @@ class Inbox:
             "model": self._take_model,
             "certificate": self._take_certificate,
         }
+        self._past = past
         if past is not None:
-            self._takers["memory"] = past.take
+            self._takers["memory"] = self._take_memory
 
     def watch(self, certificates: Certificates) -> None:
         """These are ours; without them messages for them are refused."""
@@ -192,6 +193,14 @@ class Inbox:
         unset = self._clock.unix_time() == 0
         self.time.take(payload, self._sealed)
         if unset and self._clock.unix_time():
+            self._hello_soon()
+
+    def _take_memory(self, payload: bytes) -> None:
+        assert self._past is not None
+        epoch = self._ledger.epoch
+        self._past.take(payload)
+        if self._ledger.epoch != epoch:
+            self._outbox.connected()
             self._hello_soon()
 
     def _take_trust(self, payload: bytes) -> None:

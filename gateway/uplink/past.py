@@ -6,7 +6,8 @@ do two gateways on two copies know of each other. Either would use the same invo
 again, under the same keys. The HES remembers how often a gateway was started on the folder, how
 many counters were used, and one record of the audit trail. Where it knows of more than is here, or
 of a record that is not in the trail, all counters go on ahead of what it knows, durably and before
-another meter is spoken to, and it is told.
+another meter is spoken to, and it is told. The numbers of reports go on in another epoch: those
+that follow here the HES has seen with other reports.
 
 It counts from what was used before this start, not now: what one meter has used since must not make
 up for what another one has to skip. What was used after the last hello that the HES has heard it
@@ -60,6 +61,8 @@ class Past:
         why = self._older_than(memory)
         if not why:
             return
+        # First, for once the rest is durable nothing tells any more that this is a copy.
+        self._ledger.begin_epoch()
         count = max(memory.used - self._counters.used_before, 0) + MARGIN
         count += max(memory.starts - self._folder.starts + 1, 0) * STRIDE
         count = min(count, self._left)

@@ -222,3 +222,24 @@ def test_a_flash_that_refuses_gives_no_counter_from_before():
     raises(OSError, gateway.past.take, Memory(9, 500000, 0, bytes(32)).encode())
     gateway.use(A, 1)
     assert gateway.used[A][1][0] > 500000
+
+
+def test_reports_go_on_in_another_epoch():
+    """Under the numbers that follow in a copy the HES has others already."""
+    storage, hes = MemoryStorage(), Hes()
+    gateway = Gateway(storage, 1)
+    gateway.hello(hes)
+    copy = copy_of(storage)
+    for seed in (2, 3):
+        gateway = Gateway(storage, seed)
+        gateway.hello(hes)
+    epoch = gateway.ledger.epoch
+    back = Gateway(copy, 4)
+    number = back.ledger.last_number
+    assert back.ledger.epoch == epoch
+    back.hello(hes)
+    assert back.ledger.epoch != epoch and back.ledger.last_number > number
+    known = back.ledger.epoch
+    back.hello(hes)
+    assert back.ledger.epoch == known, "once in a life"
+    assert Gateway(copy, 5).ledger.epoch == known, "durable"

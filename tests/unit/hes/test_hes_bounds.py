@@ -82,12 +82,25 @@ def test_a_database_that_knows_nothing_believes_where_it_begins(store: Store) ->
     assert names(store) == ["reports-lost"]
 
 
-def test_a_new_ledger_of_a_known_concentrator_begins_near_its_beginning(store: Store) -> None:
+def test_a_new_epoch_of_a_known_concentrator_begins_near_what_is_known(store: Store) -> None:
     report(store, 1, Event("stranger", "plc 1"))
-    store.line.take_hello(CONCENTRATOR, hello(OUTBOX_SIZE + 2, epoch=7))
+    store.line.take_hello(CONCENTRATOR, hello(OUTBOX_SIZE + 3, epoch=7))
     assert store.line.position(CONCENTRATOR, 7) == 0
-    store.line.take_hello(CONCENTRATOR, hello(OUTBOX_SIZE + 1, epoch=7))
-    assert store.line.position(CONCENTRATOR, 7) == OUTBOX_SIZE
+    assert names(store)[1:] == ["claim-beyond-bounds"]
+    store.line.take_hello(CONCENTRATOR, hello(OUTBOX_SIZE + 2, epoch=7))
+    assert store.line.position(CONCENTRATOR, 7) == OUTBOX_SIZE + 1
+
+
+def test_a_folder_put_back_from_a_copy_goes_on_in_another_epoch(store: Store, key: Any) -> None:
+    """Its numbers go on below those that are known, and nothing is lost."""
+    job_id = configure(store, key)
+    report(store, 1, *[Event("stranger", "plc %d" % n) for n in range(60)])
+    store.line.take_hello(CONCENTRATOR, hello(41, epoch=7))
+    assert store.line.position(CONCENTRATOR, 7) == 40
+    message = Reports(7, numbered(41, accepted(job_id), ok(job_id, "AMI01")))
+    assert store.line.take_reports(CONCENTRATOR, message).number == 42
+    assert store.reports.meters(job_id)[0].outcome == "OK"
+    assert set(names(store)) == {"stranger"}
 
 
 def test_a_dropped_report_goes_no_further_than_there_can_be_reports(store: Store) -> None:

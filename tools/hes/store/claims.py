@@ -11,7 +11,7 @@ A database that knows nothing of a concentrator has nothing to lose, and believe
 
 from __future__ import annotations
 
-from sqlalchemy import Connection, delete, select
+from sqlalchemy import Connection, delete, func, select
 
 from gateway.contract.limits import OUTBOX_SIZE
 from tools.hes.store import rows
@@ -64,13 +64,17 @@ def take(
     safe = position(connection, concentrator, epoch)
     if first <= safe + 1:
         return True
-    known = select(positions.c.epoch).where(positions.c.concentrator == concentrator)
-    stranger = connection.execute(known.limit(1)).first() is None
-    near = first - 1 - safe <= OUTBOX_SIZE
+    known = select(func.max(positions.c.number)).where(positions.c.concentrator == concentrator)
+    highest = connection.execute(known).scalar()
+    stranger = highest is None
+    # A data folder that was put back from a copy goes on in another epoch, with its numbers.
+    near = first - 1 - max(safe, highest or 0) <= OUTBOX_SIZE
     if first > MAX_NUMBER or not (near or stranger or anyway):
         values = (safe + 1, first - 1, epoch, OUTBOX_SIZE, concentrator)
         note(connection, now, concentrator, "claim-beyond-bounds", BEYOND % values)
         return False
-    note(connection, now, concentrator, "reports-lost", LOST % (safe + 1, first - 1, epoch))
+    if first - 1 > (highest or 0):
+        lost = (max(safe, highest or 0) + 1, first - 1, epoch)
+        note(connection, now, concentrator, "reports-lost", LOST % lost)
     move(connection, now, concentrator, epoch, first - 1)
     return True
