@@ -23,7 +23,17 @@ STATIC = [
     ("import arrows", ["lint-imports"]),
 ]
 # Many tests wait for processes and lines: three side by side keep two cores busy.
-PYTEST = ["python", "-m", "pytest", "-n", "3", "--dist", "loadfile", "-rfEs", "--ignore=tests/attack"]
+PYTEST = [
+    "python",
+    "-m",
+    "pytest",
+    "-n",
+    "3",
+    "--dist",
+    "loadfile",
+    "-rfEs",
+    "--ignore=tests/attack",
+]
 # Its scenarios share what they attack, so they run one after the other.
 ATTACK = ["python", "-m", "pytest", "-p", "no:xdist", "tests/attack"]
 PORTABLE = ["python", "-m", "tests.portable.on_micropython"]
