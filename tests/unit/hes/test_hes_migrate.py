@@ -2,7 +2,8 @@
 
 1 and 2 hold a configuration that ended (one meter OK, one KO) and a reading whose cancel waits to
 be sent. 3 is of the last version before there were migrations, and holds something in every table;
-4 is the same after migration 0001, 5 after 0002, 6 after 0003, 7 after 0004, 8 after 0005.
+4 is the same after migration 0001, 5 after 0002 and so on, up to 9 after 0006, each with something
+in the tables that its migration has made.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import Column, MetaData, String, Table, create_engine, inspect, select
 
 from gateway.contract.job import Canary
+from gateway.contract.messages import Hello
 from gateway.contract.window import Daily
 from tests.postgresql import Cluster
 from tests.unit.hes.orders import CONCENTRATOR, METERS
@@ -34,6 +36,7 @@ from tools.hes.store.store import Store
 from tools.package.keys import SigningKey
 
 OLD = ["database-1.sql", "database-2.sql"]
+MIGRATED = ["database-%d.sql" % number for number in range(4, 10)]
 NOW = 1_790_000_000  # when database-3 was made
 
 
@@ -166,9 +169,83 @@ def test_the_rest_of_the_last_version_before_migrations(last: Store, key: Signin
     last.close()
 
 
-@pytest.mark.parametrize(
-    "name", [*OLD, *("database-%d.sql" % number for number in range(3, 9)), ""]
-)
+def _rows(path: Path) -> dict[str, list[dict[str, object]]]:
+    """By table; but for the number of the migration, and what is empty."""
+    db = sqlite3.connect(path)
+    db.row_factory = sqlite3.Row
+    tables = [row[0] for row in db.execute("SELECT name FROM sqlite_master WHERE type = 'table'")]
+    tables.remove("alembic_version")
+    found = {each: [dict(row) for row in db.execute("SELECT * FROM " + each)] for each in tables}
+    db.close()
+    return {name: rows for name, rows in found.items() if rows}
+
+
+@pytest.mark.parametrize("name", MIGRATED)
+def test_every_row_is_there_as_it_was(name: str, tmp_path: Path) -> None:
+    path = load(name, tmp_path / "a.sqlite")
+    before = _rows(path)
+    Store(path).close()
+    after = _rows(path)
+    assert list(after) == list(before)
+    for table, rows in before.items():
+        kept = [{column: row[column] for column in rows[0]} for row in after[table]]
+        assert kept == rows, table
+
+
+def test_the_newest_dump_holds_something_in_every_table(tmp_path: Path) -> None:
+    found = _rows(load(MIGRATED[-1], tmp_path / "a.sqlite"))
+    assert sorted(found) == sorted(metadata.tables)
+    db = sqlite3.connect(tmp_path / "a.sqlite")
+    assert db.execute("SELECT version_num FROM alembic_version").fetchone() == (migrate.NEWEST,)
+    db.close()
+
+
+@pytest.mark.parametrize("name", MIGRATED[3:])
+def test_what_was_known_of_a_folder_still_counts(name: str, tmp_path: Path) -> None:
+    """One that goes back after the migration is named; one that goes on is not."""
+    store = Store(load(name, tmp_path / "a.sqlite"), lambda: NOW + 100.0)
+    known = {"records": 12, "head": bytes(range(32)), "trust": 1}
+    for starts, used, named in ((5, 100, 0), (1, 100, 1), (6, 1, 2)):
+        hello = Hello(9, NOW, [], epoch=0xABCD, first=5, next=10, starts=starts, used=used, **known)
+        memory = store.line.remember(CONCENTRATOR, hello)
+        store.line.take_hello(CONCENTRATOR, hello)
+        assert memory is not None and memory.records == 12
+        events = [each.name for each in store.reports.events()]
+        assert events.count("folder-rolled-back") == named
+        assert events.count("audit-trail-cut") == 1  # which is in the dump
+    assert store.line.position(CONCENTRATOR, 0xABCD) == 9
+    store.close()
+
+
+@pytest.mark.parametrize("name", MIGRATED[4:])
+def test_certificates_and_how_far_a_receiver_was_told_are_kept(name: str, tmp_path: Path) -> None:
+    store = Store(load(name, tmp_path / "a.sqlite"), lambda: NOW + 100.0)
+    (line,) = store.trust.certificates()
+    assert (line.concentrator, line.told, line.until) == (CONCENTRATOR, NOW + 40, 1_797_000_000)
+    assert (line.digest, line.broker, line.request) == (
+        bytes(range(32)),
+        1_798_000_000,
+        b"a request",
+    )
+    assert store.security.told("tls://siem:6514") == 1
+    store.close()
+
+
+def test_what_was_seen_and_counted_before_still_counts(tmp_path: Path) -> None:
+    store = Store(load("database-9.sql", tmp_path / "a.sqlite"), lambda: NOW + 4000.0)
+    standing = store.trust.standing(CONCENTRATOR)
+    assert standing is not None
+    assert (standing.epoch, standing.first, standing.next) == (0xABCD, 5, 10)
+    assert standing.models == [["acme-1", 3]]
+    store.line.tell_counted()
+    assert store.reports.events(1)[0].detail == "and 7 more of the kind within 60 minutes"
+    for session in (9, 8):  # 8 had been heard of
+        store.line.take_hello(CONCENTRATOR, Hello(session, NOW, [], epoch=0xABCD, first=5, next=10))
+    assert "same-identity" in [each.name for each in store.reports.events()]
+    store.close()
+
+
+@pytest.mark.parametrize("name", [*OLD, "database-3.sql", *MIGRATED, ""])
 def test_all_lead_to_the_same_tables(name: str, tmp_path: Path) -> None:
     path = tmp_path / "a.sqlite"
     if name:
