@@ -45,3 +45,7 @@ MOST_REASONS = 4  # of one job in Progress
 MAX_PACKAGE = 256 * 1024  # octets of a package: the concentrator holds it in RAM
 MAX_IMAGE = 1 << 24  # octets of an image
 MAX_IMAGE_FILE = MAX_IMAGE + 16384  # with its manifest; it stays on the flash
+
+MAX_READING = 8192  # octets of one record of readings, on the flash and on the line
+READINGS_SIZE = 4096  # octets of them in one message, unless a single one is larger: on a slow line
+# an alarm waits no longer than for one of these

@@ -18,6 +18,8 @@ pull   | Pull    | Asks for one piece of a package, by its SHA-256.
 meters | Meters  | The page asked for: how the meters stand (status.py).
 progress | Progress | While jobs are open, at most once a minute: how far they are, and when
        |         | each is likely to end. Not numbered: what is lost, the next one makes good.
+readings | Readings | Numbered records of what was read, oldest first, behind the reports;
+       |         | sent again until acknowledged, in a numbering of their own.
 certificates | LineStatus | With a hello, where the line has TLS: when certificates end, and the
        |         | request for a new one (line_certificate.py).
 
@@ -41,6 +43,10 @@ memory | Memory  | The answer to hello: what the HES remembers of this data fold
        |         | more than is here, the folder is an old copy.
 model  | signed  | envelope.py over Model (model.py), by a key trusted for packages: it is for
        |         | any concentrator, and one takes it only with a higher number than it has.
+change | signed  | envelope.py over Change (change.py), by a key trusted for orders: tasks, and
+       |         | whatever else of the concentrator is the HES's to change.
+readings-ack | Ack | As `ack`, for records of readings.
+readings-resend | Resend | As `resend`, for records of readings.
 certificate | signed | envelope.py over LineCertificate, by a key trusted for trust: answers the
        |         | request of a LineStatus.
 
@@ -59,8 +65,10 @@ from gateway.contract.limits import (
     MAX_CHUNK,
     MAX_JOBS_IN_HELLO,
     MAX_MODELS,
+    MAX_READING,
     MOST_JOBS,
     MOST_REASONS,
+    READINGS_SIZE,
     REPORTS_SIZE,
 )
 from gateway.contract.model_name import NAME
@@ -89,7 +97,7 @@ if TYPE_CHECKING:
     from typing import Any
 
 HANDSHAKE = "edhoc"  # both ways
-UP_TOPICS = ("state", "hello", "report", "pull", "meters", "progress", "certificates")
+UP_TOPICS = ("state", "hello", "report", "pull", "meters", "progress", "certificates", "readings")
 DOWN_TOPICS = (
     "job",
     "cancel",
@@ -164,7 +172,9 @@ class Hello(Message):
     of the models that were sent here (gateway/contract/model.py). `epoch`, `first` and `next` as in
     State, which is not as well protected; epoch 0: the firmware is older, and State alone tells.
     `starts`: how often a gateway was started on this data folder; `used`: how many invocation
-    counters it has ever given out, of all meters together; 0: it does not count them.
+    counters it has ever given out, of all meters together; 0: it does not count them. `changes`:
+    the number of the last Change taken. `readings`: of the records of readings the epoch, the
+    oldest number that is not acknowledged, and the one the next record will get; [0, 0, 0]: none.
     """
 
     session: int = field(_COUNT)
@@ -183,6 +193,8 @@ class Hello(Message):
     next: int = field(uint(), default=0, late=True)
     starts: int = field(_COUNT, default=0, late=True)
     used: int = field(uint(), default=0, late=True)
+    changes: int = field(_COUNT, default=0, late=True)
+    readings: list[int] = field(row(_COUNT, uint(), uint()), default=[0, 0, 0], late=True)
 
     def agree(self) -> None:
         numbered = 1 <= self.first <= self.next if self.epoch else self.first == self.next == 0
@@ -202,6 +214,17 @@ class Reports(Message):
     # A single large one has few items, and of many each has its octets within REPORTS_SIZE.
     reports: list[Report] = field(
         small(REPORTS_SIZE, list_of(record_rule(Report), REPORTS_SIZE, 1))
+    )
+
+
+@message("readings")
+class Readings(Message):
+    """Up. Records of `epoch` (readings.py) with consecutive numbers from `first` on."""
+
+    epoch: int = field(_COUNT)
+    first: int = field(uint(UINT64, 1))
+    records: list[bytes] = field(
+        small(READINGS_SIZE, array_of(octets(MAX_READING, 1), READINGS_SIZE, 1))
     )
 
 

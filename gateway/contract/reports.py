@@ -12,15 +12,16 @@ from gateway.contract.rules import (
     array_of,
     octets,
     or_null,
+    row,
     text,
     uint,
 )
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import TypeAlias
+    from typing import Any, TypeAlias
 
-    Body: TypeAlias = "JobReport | MeterReport | Refusal | Dropped | Event"
+    Body: TypeAlias = "JobReport | MeterReport | Refusal | Dropped | Event | TaskRun"
 
 _REASON = text(32)
 _DETAIL = text(MAX_DETAIL)
@@ -99,6 +100,24 @@ class Event(Record):
     detail: str = field(_DETAIL)
 
 
+@record(6)
+class TaskRun(Record):
+    """A run of the task `name` that was due at `due` is over, or so far that the HES should know.
+
+    `began`, `ended`: unix times; `meters` wanted, of which so many are `complete`; `rows` read.
+    `gaps`: [reason, how many meters] of the others, the most frequent first.
+    """
+
+    name: str = field(text(32, 1))
+    due: int = field(TIME)
+    began: int = field(TIME)
+    ended: int = field(TIME)
+    meters: int = field(uint(UINT32))
+    complete: int = field(uint(UINT32))
+    rows: int = field(uint(UINT32))
+    gaps: list[list[Any]] = field(array_of(row(_REASON, uint(UINT32)), 16))
+
+
 @record()
 class Report(Record):
     """`number` counts from 1 within the epoch; `time` is when it happened, seconds since 1970 UTC,
@@ -107,7 +126,7 @@ class Report(Record):
 
     number: int = field(uint())
     time: int = field(TIME)
-    body: Body = field(one_of(JobReport, MeterReport, Refusal, Dropped, Event))
+    body: Body = field(one_of(JobReport, MeterReport, Refusal, Dropped, Event, TaskRun))
 
     @property
     def last(self) -> int:

@@ -8,6 +8,7 @@ import sys
 
 from gateway.audit import Audit
 from gateway.contract import envelope, messages
+from gateway.contract.change import Change
 from gateway.contract.edhoc.frames import error_message
 from gateway.contract.job import Job, PackageRef
 from gateway.contract.key_change import KeyChange
@@ -31,7 +32,27 @@ from gateway.contract.messages import (
 )
 from gateway.contract.meter_keys import Vault
 from gateway.contract.package import Action, Check, Package, Set
-from gateway.contract.reports import Dropped, Event, JobReport, MeterReport, Refusal, Report
+from gateway.contract.reports import (
+    Dropped,
+    Event,
+    JobReport,
+    MeterReport,
+    Refusal,
+    Report,
+    TaskRun,
+)
+from gateway.contract.task import (
+    ALL,
+    CLOCK,
+    DAYS,
+    LIST,
+    PROFILE,
+    WEEKS,
+    Every,
+    Item,
+    Task,
+    TaskRemoved,
+)
 from gateway.contract.trust_change import EVERYTHING, LINE, TrustChange, TrustKey
 from gateway.folder import Folder
 from gateway.jobs.ledger import Ledger
@@ -140,8 +161,19 @@ def every_report() -> list[Report]:
         Refusal("cancel", bytes(32), job_id, "unknown-job", ""),
         Dropped(9),
         Event("clock-set", "from 1 to 2"),
+        TaskRun("night", NOW, NOW, NOW + HOUR, 24, 22, 2300, [["no-answer", 2]]),
     ]
     return [Report(3 + i, NOW * (i % 2), bodies[i]) for i in range(len(bodies))]
+
+
+def every_task() -> list[Task]:
+    clock = Item(CLOCK, "", [(8, bytes([0, 0, 1, 0, 0, 255]), 2)])
+    return [
+        Task(
+            "night", 0, Every(DAYS, 1, 10, 0), 5, [ALL], [Item(PROFILE, "load-profile")], 995, 31, 0
+        ),
+        Task("noon", NOW, Every(WEEKS, 2, 720, 127), 8, [LIST, ["A1"]], [clock], 1000, 0, 2, True),
+    ]
 
 
 def every_message() -> list[Any]:
@@ -166,7 +198,14 @@ def every_message() -> list[Any]:
         Hello(1, NOW, [], epoch=5, first=3, next=9),
         Hello(1, NOW, [], models=[("idis", 2)], epoch=5, first=3, next=9, starts=2),
         Hello(1, NOW, [], epoch=5, first=1, next=1, starts=0xFFFFFFFF, used=1 << 40),
+        Hello(1, NOW, [], changes=3),
+        Hello(1, NOW, [], readings=[7, 1, 9]),
         Reports(5, every_report()),
+        messages.Readings(7, 1, [b"\x00"]),
+        messages.Readings(7, 1 << 40, [bytes(8192), b"\x01"]),
+        Change(HERE, NOW, NOW + HOUR, 1, every_task()[0]),
+        Change(HERE, NOW, NOW + HOUR, 2, every_task()[1]),
+        Change(HERE, NOW, NOW + HOUR, 3, TaskRemoved("noon")),
         Pull(digest, 0, 4096),
         Cancel(bytes(16), HERE, NOW),
         Pause(bytes(16), HERE, NOW, True),

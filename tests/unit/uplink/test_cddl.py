@@ -10,6 +10,7 @@ from cddl_verifier import Validator
 from pycddl import Schema, ValidationError
 
 import gateway.contract.messages
+from gateway.contract.change import Change
 from gateway.contract.edhoc.claim import encoded
 from gateway.contract.edhoc.credential import Credential
 from gateway.contract.edhoc.frames import (
@@ -35,6 +36,7 @@ from gateway.contract.messages import (
     Pause,
     Progress,
     Pull,
+    Readings,
     Reports,
     Resend,
     SignedTime,
@@ -44,6 +46,7 @@ from gateway.contract.messages import State as Birth
 from gateway.contract.model import Model
 from gateway.contract.refused import Refused
 from gateway.contract.sealed import Sealer
+from gateway.contract.task import Task
 from gateway.contract.trust_change import TrustChange
 from gateway.contract.window import Daily
 from hal.rt import cbor
@@ -75,22 +78,27 @@ RULE = {
     KeyChange: "keys-payload",
     LineStatus: "certificates",
     LineCertificate: "certificate-payload",
+    Readings: "readings",
 }
 
 
-# By the number of elements. pycddl judges a choice between five arrays of one beginning wrongly.
+# By the number of elements. pycddl judges a choice between arrays of one beginning wrongly.
 HELLOS = {
     9: "hello-without-models",
     10: "hello-with-models",
     13: "hello-with-numbers",
     14: "hello-with-starts",
     15: "hello-with-counts",
+    16: "hello-with-changes",
+    17: "hello-with-readings",
 }
 
 
 def rule_of(message: Any) -> str:
     if isinstance(message, Hello):
         return HELLOS[len(message.to_array())]
+    if isinstance(message, Change):
+        return "change-task" if isinstance(message.body, Task) else "change-task-removed"
     return RULE[type(message)]
 
 
