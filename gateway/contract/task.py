@@ -11,12 +11,9 @@ from gateway.contract.rules import (
     SERIAL,
     TIME,
     array_of,
-    either,
-    exactly,
     octets,
     row,
     text,
-    token,
     tuples,
     uint,
 )
@@ -74,12 +71,7 @@ class Item(Record):
             raise Refused("malformed", "item: expected either a name or an object")
 
 
-_SELECTION = either(
-    row(exactly(ALL)),
-    row(exactly(MODEL), NAME),
-    row(exactly(LIST), array_of(SERIAL, MAX_METERS, 1)),
-    row(exactly(PATH), token(16)),
-)
+_SELECTION = row(uint(PATH), array_of(SERIAL, MAX_METERS))
 
 
 @record()
@@ -97,10 +89,10 @@ class Every(Record):
 
 @record(1)
 class Task(Record):
-    """`name` tells it from the others. Due first at or after the unix time `start`. `meters` [ALL],
-    [MODEL, name], [LIST, serials] or [PATH, kind]. `completeness`, in permille, is wanted; until it
-    is reached or the task is due again, meters that failed are tried again. What was read stays on
-    the flash for `keep` days, if there is room.
+    """`name` tells it from the others. Due first at or after the unix time `start`. `meters`
+    [ALL, []], [MODEL, names], [LIST, serials] or [PATH, kinds]. `completeness`, in permille, is
+    wanted; until it is reached or the task is due again, meters that failed are tried again. What
+    was read stays on the flash for `keep` days, if there is room.
     """
 
     name: str = field(NAME)
@@ -115,6 +107,10 @@ class Task(Record):
     paused: bool = field(BOOL, default=False)
 
     def agree(self) -> None:
+        if (self.meters[0] == ALL) != (self.meters[1] == []):
+            raise Refused(
+                "malformed", "meters: expected names of what is selected, and none for all"
+            )
         for item in self.items:
             item.agree()
 

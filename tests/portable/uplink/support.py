@@ -170,7 +170,15 @@ def every_task() -> list[Task]:
     clock = Item(CLOCK, "", [(8, bytes([0, 0, 1, 0, 0, 255]), 2)])
     return [
         Task(
-            "night", 0, Every(DAYS, 1, 10, 0), 5, [ALL], [Item(PROFILE, "load-profile")], 995, 31, 0
+            "night",
+            0,
+            Every(DAYS, 1, 10, 0),
+            5,
+            [ALL, []],
+            [Item(PROFILE, "load-profile")],
+            995,
+            31,
+            0,
         ),
         Task("noon", NOW, Every(WEEKS, 2, 720, 127), 8, [LIST, ["A1"]], [clock], 1000, 0, 2, True),
     ]
