@@ -75,6 +75,7 @@ HELLO_MS = 300_000
 POLL_MS = 250  # how soon a new report is seen
 ASK_MS = 1_000  # between two pages of meters
 FRESH_MS = 60_000  # a state that was signed so lately need not be told again with the hello
+UNHEARD_MS = 10_000  # a hello that has no answer for so long was not taken
 _WHERE = "uplink"
 
 
@@ -147,6 +148,7 @@ class Session:
         self._faults = Counted(clock, log.error)
         self._dropped = Counted(clock, log.warning)
         self._hello_due = 0
+        self._hello_sent = 0  # ticks
         self._heard = 0  # ticks
         self._wake = asyncio.Event()
         self._heartbeat = heartbeat
@@ -261,7 +263,7 @@ class Session:
             return False
         sent = False
         if now >= self._hello_due:
-            self._hello_due = now + HELLO_MS
+            self._hello_due, self._hello_sent = now + HELLO_MS, now
             self._provision.tidy()
             self._tell_dropped()
             if not self._state_is_fresh(now):
@@ -412,12 +414,20 @@ class Session:
         if topic == self._topic(HANDSHAKE):
             line.take(payload, self._clock.ticks_ms())
             return
+        confirmed = line.confirmed
         try:
             plain = line.open(topic, payload)
         except Refused as refused:
             self._dropped.note(_WHERE, "%s: dropped: %s" % (topic, refused))
             return
+        if line.confirmed and not confirmed:
+            self._hello_unheard()
         self.inbox.take(Message(topic, plain, False), True)
+
+    def _hello_unheard(self) -> None:
+        """The HES has begun to use the session: it did not, as long as we were not enrolled."""
+        if self._clock.ticks_ms() - self._hello_sent >= UNHEARD_MS:
+            self._hello_soon()
 
     def _hello_soon(self) -> None:
         self._hello_due = self._clock.ticks_ms()

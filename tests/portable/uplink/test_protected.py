@@ -102,6 +102,30 @@ def test_a_hes_that_does_not_accept_the_session_gets_no_more_than_hellos() -> No
     run(scenario())
 
 
+def test_who_is_enrolled_while_on_the_line_says_hello_as_soon_as_the_hes_speaks() -> None:
+    async def scenario() -> None:
+        world = World(protected=True)
+        guard = world.hes.guard
+        assert guard is not None
+        opened, guard.opened = guard.opened, lambda topic, payload: None  # type: ignore[method-assign]
+        world.ledger.event("an-event")
+        await world.start()
+        for _ in range(40):  # as often as it knocks, it is told that nobody knows it
+            world.hes.tell("edhoc", error_message())
+            await world.clock.run(180_000)
+        hellos = world.hes.count("hello")
+        guard.opened = opened  # type: ignore[method-assign]
+        guard.session = guard._next  # of its last knock
+        world.hes.tell("time", Time(world.hes.clock_time()).encode())
+        await world.clock.run(1000)
+        assert world.hes.count("hello") == hellos + 1
+        assert [event.name for event in world.hes.bodies(Event)] == ["an-event"]
+        assert world.hes.state is not None and world.hes.state.online
+        await world.stop()
+
+    run(scenario())
+
+
 def test_what_the_hes_has_not_sealed_is_dropped_without_a_word() -> None:
     async def scenario() -> None:
         world = World(protected=True)

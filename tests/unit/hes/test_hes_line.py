@@ -240,12 +240,12 @@ def test_another_board_and_one_that_is_not_enrolled_knock_in_vain(
             assert (knock.concentrator, knock.fingerprint) == (CONCENTRATOR, BOARD.fingerprint)
             await there.hello()
             enrol(store)
-            # It is told at once, and its state is heard again although it was sent before.
-            assert await there.refused() == "'no such session'"
-            await there.agree()
-            await there.hello()
+            # Its session is used at once, and its state is heard again although it was sent before.
+            assert Time.decode(await there.next("time")).time
             await there.next("job")
-            await until(lambda: bool(store.reports.concentrators()))
+            await until(lambda: [c.online for c in store.reports.concentrators()] == [True])
+            await there.hello()
+            await there.next("ack")
 
             async with Secured(broker.port, other, [KEY]) as thief:
                 await asyncio.sleep(OTHER_KNOCK_EVERY)
@@ -260,7 +260,6 @@ def test_another_board_and_one_that_is_not_enrolled_knock_in_vain(
             # The board is exchanged: who was believed is so no longer.
             store.enrolment.replace(CONCENTRATOR, other.fingerprint)
             async with Secured(broker.port, other, [KEY]) as exchanged:
-                await exchanged.refused()
                 await exchanged.agree()
                 await exchanged.hello([job_id])
                 await exchanged.next("time")
@@ -268,6 +267,26 @@ def test_another_board_and_one_that_is_not_enrolled_knock_in_vain(
                 await exchanged.report(2, ok(job_id, "AMI02"))
                 await exchanged.acknowledged_up_to(2)
             assert [row.outcome for row in store.reports.meters(job_id)] == ["", "OK", ""]
+
+    run(scenario())
+
+
+def test_who_is_enrolled_without_a_session_that_is_known_is_asked_to_begin(
+    store: Store, broker: Mosquitto
+) -> None:
+    async def scenario() -> None:
+        async with Secured(broker.port, BOARD, [KEY]) as there:
+            async with secured(store, broker.url):
+                await there.birth()
+                await there.agree()
+                assert await there.refused() == "the credential is not known there"
+            async with secured(store, broker.url):
+                enrol(store)
+                assert await there.refused() == "'no such session'"
+                await there.agree()
+                await there.hello()
+                await there.next("time")
+                await until(lambda: [c.online for c in store.reports.concentrators()] == [True])
 
     run(scenario())
 

@@ -182,7 +182,7 @@ class Inbox:
     ) -> None:
         if greeted.memory is not None:
             await sender.publish(concentrator, "memory", greeted.memory.encode())
-        await self._tell_time(sender, concentrator, hello)
+        await self.tell_time(sender, concentrator, hello)
         if greeted.safe is not None:
             await sender.publish(concentrator, "ack", greeted.safe.encode())
         await send_numbered(sender, greeted.numbered)
@@ -201,7 +201,7 @@ class Inbox:
             log.warning(_WHERE, text % (concentrator, taken.number + 1))
         await sender.publish(concentrator, "ack", Ack(epoch, taken.number).encode())
         if self._now() - self._told.get(concentrator, 0) >= TIME_EVERY:
-            await self._tell_time(sender, concentrator)
+            await self.tell_time(sender, concentrator)
 
     async def _answer_pull(
         self, sender: Sender, concentrator: str, pull: Pull, piece: tuple[int, bytes]
@@ -209,9 +209,10 @@ class Inbox:
         chunk = Chunk(pull.digest, pull.offset, *piece)
         await sender.publish(concentrator, "chunk", chunk.encode())
 
-    async def _tell_time(
+    async def tell_time(
         self, sender: Sender, concentrator: str, hello: Hello | None = None
     ) -> None:
+        """Signed where that takes it, as far as its `hello` tells."""
         now = self._told[concentrator] = self._now()
         payload = Time(int(now)).encode()
         if hello is not None and abs(hello.time - now) > FORCED_S:

@@ -193,7 +193,7 @@ class Service:
             self._take_messages(client, sender, taken),
             self._answer_messages(taken),
             self._ask_states(sender),
-            self._invite(sender),
+            self._invite(sender, taken),
         )
 
     async def _learn(self) -> list[str]:
@@ -202,15 +202,23 @@ class Service:
             return []
         return self._sessions.learn(await self._writer.do(self._sessions.enrolment.all))
 
-    async def _invite(self, sender: Sender) -> None:
-        """Those who can have a session and seem to have none to begin a handshake."""
+    async def _invite(self, sender: Sender, taken: Taken) -> None:
+        """Those who can have a session and seem to have none to begin a handshake. Who is enrolled
+        only now may have agreed on one already."""
         while True:
             await asyncio.sleep(max(ENROLLED_EVERY, self._poll))
             try:
-                waiting = await self._learn() + self._sessions.due_invitations()
+                enrolled = await self._learn()
             except StoreProblem as error:
                 log.error(_WHERE, "who is enrolled: %s" % error)
                 continue
+            waiting = self._sessions.due_invitations()
+            for concentrator in enrolled:
+                heard = self._sessions.admitted(concentrator)
+                if heard is None:
+                    waiting.append(concentrator)
+                else:
+                    await taken.put(self._agreeing(sender, concentrator, heard, first=True))
             for concentrator in waiting:
                 invitation = self._sessions.invitation(concentrator)
                 if invitation is not None:
@@ -282,14 +290,19 @@ class Service:
                 continue
             await taken.put((concentrator, name, self._writer.do(work), answer))
 
-    def _agreeing(self, sender: Sender, concentrator: str, heard: Heard) -> Taking:
-        """What a handshake brings with it."""
+    def _agreeing(
+        self, sender: Sender, concentrator: str, heard: Heard, first: bool = False
+    ) -> Taking:
+        """What a handshake brings with it. `first`: the first sealed message is ours, and brings a
+        hello."""
 
         async def answer(_: Any) -> None:
             for payload in heard.answers:
                 await sender.handshake(concentrator, payload)
             if heard.state_again:
                 await sender.subscribe([messages.topic(concentrator, "state")])
+            if first:
+                await self._inbox.tell_time(sender, concentrator)
 
         done: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
         done.set_result(None)

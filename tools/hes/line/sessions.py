@@ -6,6 +6,9 @@ RAM only: a message of one that is not known here is answered by an error of EDH
 to believe, and the concentrator begins a handshake. The session in use stays until the first sealed
 message of the next one has come, so that no flood of beginnings ends it.
 
+A board that has agreed on a session and is not enrolled is told so, and its session is kept here:
+it is the one that the board goes on with, so that it is spoken to at once when somebody enrols it.
+
 What is not protected is taken with `plain` only, and then from those who are not enrolled.
 """
 
@@ -36,6 +39,7 @@ INVITE_EVERY = 10.0  # seconds between two errors to one concentrator
 DOUBT_S = 1.0  # a birth of a session that is not known may be followed by its handshake
 # Seconds between two knocks by one name that are written down: by the same board, by another.
 KNOCK_EVERY, OTHER_KNOCK_EVERY = 30.0, 2.0
+MOST_STRANGERS = 1000
 
 _WHERE = "hes"
 
@@ -101,6 +105,8 @@ class Sessions:
         self._known: dict[str, Enrolled] = {}
         self._lines: dict[str, _Line] = {}
         self._strangers: dict[str, tuple[float, bytes]] = {}  # when who last knocked
+        # By name and fingerprint, the latest last: since when which session waits for an enrolment.
+        self._waiting: dict[tuple[str, bytes], tuple[float, Agreed]] = {}
         self._handshakes = Handshakes(keys, self._crypto, now)
 
     def learn(self, enrolled: Sequence[Enrolled]) -> list[str]:
@@ -112,11 +118,27 @@ class Sessions:
                 self._lines.pop(name, None)
             elif now.sign is None:  # the store is about to hear of the first session
                 self._known[name] = dataclasses.replace(now, sign=each.sign)
-        return [
+        found = [
             name
             for name, each in self._known.items()
             if name not in before or before[name].fingerprint != each.fingerprint
         ]
+        for name in found:
+            # What it sent before was not believed, so its retained state has to come once more.
+            self._lines[name] = _Line(unproven=True)
+        return found
+
+    def admitted(self, concentrator: str) -> Heard | None:
+        """Of who is enrolled now: go on with the session that he has agreed on before; None: there
+        is none."""
+        enrolled = self._known[concentrator]
+        since, agreed = self._waiting.pop((concentrator, enrolled.fingerprint), (0.0, None))
+        if agreed is None or not 0 <= self._now() - since < MAX_AGE_S:
+            return None
+        heard = self._agreed(enrolled, agreed)
+        line = self._lines[concentrator]
+        line.current, line.next = line.next, None
+        return heard
 
     def stands(self, concentrator: str) -> bool:
         """Whether it can be spoken to."""
@@ -252,7 +274,11 @@ class Sessions:
             return Heard()
         if enrolled is None or enrolled.fingerprint != agreed.fingerprint:
             return self._knock(agreed)
+        return self._agreed(enrolled, agreed)
+
+    def _agreed(self, enrolled: Enrolled, agreed: Agreed) -> Heard:
         assert self.enrolment is not None
+        concentrator = enrolled.concentrator
         line = self._lines.setdefault(concentrator, _Line())
         line.next, line.doubted = _Live(agreed.session, self._now()), None
         state_again, line.unproven = line.unproven, False
@@ -266,12 +292,16 @@ class Sessions:
     def _knock(self, agreed: Agreed) -> Heard:
         """Of a board that is not the enrolled one, or where none is."""
         name, answer = agreed.concentrator, error_message(Refused("unknown-signer", ""))
+        self._waiting.pop((name, agreed.fingerprint), None)
+        self._waiting[name, agreed.fingerprint] = self._now(), agreed
+        if len(self._waiting) > MOST_STRANGERS:
+            del self._waiting[next(iter(self._waiting))]
         last, who = self._strangers.get(name, (-KNOCK_EVERY, b""))
         pause = KNOCK_EVERY if who == agreed.fingerprint else OTHER_KNOCK_EVERY
         if 0 <= self._now() - last < pause:
             return Heard(answers=[answer])
         self._strangers[name] = self._now(), agreed.fingerprint
-        if len(self._strangers) > 1000:
+        if len(self._strangers) > MOST_STRANGERS:
             del self._strangers[next(iter(self._strangers))]
         assert self.enrolment is not None
         log.warning(_WHERE, "%s knocks as %s: not enrolled" % (name, agreed.fingerprint.hex()))
