@@ -2,7 +2,7 @@
 
 1 and 2 hold a configuration that ended (one meter OK, one KO) and a reading whose cancel waits to
 be sent. 3 is of the last version before there were migrations, and holds something in every table;
-4 is the same after migration 0001, 5 after 0002 and so on, up to 9 after 0006, each with something
+4 is the same after migration 0001, 5 after 0002 and so on, up to 10 after 0007, each with something
 in the tables that its migration has made.
 """
 
@@ -26,6 +26,7 @@ from tests.postgresql import Cluster
 from tests.unit.hes.orders import CONCENTRATOR, METERS
 from tools.hes import report
 from tools.hes.orders import order, security, typed
+from tools.hes.orders import task as tasks
 from tools.hes.store import migrate
 from tools.hes.store.database import Database
 from tools.hes.store.migrate import USER_VERSION
@@ -36,7 +37,7 @@ from tools.hes.store.store import Store
 from tools.package.keys import SigningKey
 
 OLD = ["database-1.sql", "database-2.sql"]
-MIGRATED = ["database-%d.sql" % number for number in range(4, 10)]
+MIGRATED = ["database-%d.sql" % number for number in range(4, 11)]
 NOW = 1_790_000_000  # when database-3 was made
 
 
@@ -242,6 +243,18 @@ def test_what_was_seen_and_counted_before_still_counts(tmp_path: Path) -> None:
     for session in (9, 8):  # 8 had been heard of
         store.line.take_hello(CONCENTRATOR, Hello(session, NOW, [], epoch=0xABCD, first=5, next=10))
     assert "same-identity" in [each.name for each in store.reports.events()]
+    store.close()
+
+
+@pytest.mark.parametrize("name", MIGRATED[6:])
+def test_tasks_and_what_they_came_to_are_kept(name: str, tmp_path: Path) -> None:
+    store = Store(load(name, tmp_path / "a.sqlite"), lambda: NOW + 100.0)
+    (task,) = tasks.kept(store.trust, CONCENTRATOR)
+    assert (task.name, task.state) == ("night", "taken")
+    assert store.trust.next_number("change", CONCENTRATOR) == 2
+    (run,) = store.reports.runs(CONCENTRATOR)
+    assert (run.due, run.began, run.ended) == (NOW + 60, NOW + 61, NOW + 90)
+    assert (run.meters, run.complete, run.rows, run.gaps) == (3, 2, 192, [["no-answer", 1]])
     store.close()
 
 

@@ -19,6 +19,7 @@ from tools.hes.cli import (
     serve,
     signed_time,
     submit,
+    tasks,
 )
 from tools.hes.cli.arguments import add_key
 from tools.hes.line.broker import BrokerProblem
@@ -98,6 +99,7 @@ def _parser() -> argparse.ArgumentParser:
     jobs.add_parsers(commands)
     security.add_parsers(commands, add_key)
     models.add_parsers(commands)
+    tasks.add_parsers(commands)
     signed_time.add_parser(commands, add_key)
     certificates.add_parsers(commands, add_key)
     meters.add_parser(commands)

@@ -138,7 +138,7 @@ def parse_daily(text: str, days: str | None, zone: str | None, now: float, until
     closes = int(match[3]) * 3600 + int(match[4]) * 60 - offset
     shift = opens // DAY  # the day on which it opens in UTC is another one
     mask = 0
-    for day in _days(days):
+    for day in days_of_week(days):
         mask |= 1 << (day + shift) % 7
     return Daily(opens % DAY, closes % DAY, mask, _shifts(zone, now, until))
 
@@ -185,7 +185,7 @@ def _offset(zone: str | None, now: float) -> int:
     return int(here.total_seconds()) if here is not None else 0
 
 
-def _days(text: str | None) -> list[int]:
+def days_of_week(text: str | None) -> list[int]:
     """0 Monday .. 6 Sunday, of "mon,wed-fri"; all of them for None."""
     found: list[int] = []
     for part in (text or "mon-sun").lower().split(","):

@@ -13,6 +13,8 @@ from tools.hes.store.records import Standing
 from tools.hes.store.schema import MAX_NUMBER, numbered, standing
 from tools.hes.store.states import OUTRUN, REJECTED, SUBMITTED, UNANSWERED
 
+# Topics whose messages are numbered for each concentrator, and where a hello tells the last one.
+COUNTED = {"trust": "trust", "keys": "keys", "change": "changes"}
 MODEL = "model"  # the topic; such a message's `what` is the model's name, its number the model's
 NUMBERS_AHEAD = 1000  # so many messages of trust or keys may be unknown here, and be believed
 
@@ -46,9 +48,10 @@ def take(connection: Connection, now: int, concentrator: str, hello: Hello) -> N
         "next": hello.next,
         "models": [[name, number] for name, number in hello.models],
     }
-    for topic, number in (("trust", hello.trust), ("keys", hello.keys)):
-        before = None if known is None else int(getattr(known, topic))
-        row[topic] = _take_number(connection, now, concentrator, topic, number, before)
+    for topic, column in COUNTED.items():
+        number = int(getattr(hello, column))
+        before = None if known is None else int(getattr(known, column))
+        row[column] = _take_number(connection, now, concentrator, topic, number, before)
     rows.upsert(connection, standing, [row])
     _take_models(connection, now, concentrator, hello.models)
     if hello.epoch:
@@ -98,6 +101,9 @@ def _take_number(
         updated=now,
     )
     _advance(connection, states.TAKEN, *own, up_to, updated=now)
+    if topic == "change" and before is not None and number < before:
+        # What it had taken is on a flash that is gone; trust and keys people bring there.
+        _advance(connection, states.LOST, *own, numbered.c.number > number, updated=now)
     return number
 
 

@@ -134,7 +134,7 @@ class Line(Jobs):
     def numbered(
         self, concentrator: str | None, among: tuple[str, ...] = UNANSWERED
     ) -> list[Numbered]:
-        """The messages of trust, keys and models in these states, oldest first; of all
+        """The messages of trust, keys, models and changes in these states, oldest first; of all
         concentrators if None.
         """
         query = rows.of(numbered, Numbered).where(numbered.c.state.in_(among))

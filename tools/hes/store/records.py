@@ -235,8 +235,8 @@ class Stranger:
 
 @dataclass(frozen=True)
 class Numbered:
-    """A signed message of topic `trust`, `keys` or `model`; `what` it does is for people, of a
-    model it is the name.
+    """A signed message of topic `trust`, `keys`, `change` or `model`; `what` it does is for people,
+    of a model it is the name.
     """
 
     id: int
@@ -299,6 +299,25 @@ class Standing:
     first: int
     next: int
     models: list[list[Any]]
+    changes: int
+
+
+@dataclass(frozen=True)
+class TaskRun:
+    """A run of a concentrator's task, as it reported it; see gateway/contract/reports.py. `due`,
+    `began` and `ended` by its clock, `told` by ours.
+    """
+
+    concentrator: str
+    name: str
+    due: int
+    began: int
+    ended: int
+    meters: int
+    complete: int
+    rows: int
+    gaps: list[list[Any]]
+    told: int
 
 
 @dataclass(frozen=True)

@@ -7,13 +7,30 @@ from __future__ import annotations
 import hashlib
 from typing import Any, cast
 
-from sqlalchemy import ColumnElement, Connection, false, select, update
+from sqlalchemy import ColumnElement, Connection, delete, false, insert, select, update
 
 from gateway.contract.limits import OUTBOX_SIZE
-from gateway.contract.reports import Dropped, Event, JobReport, MeterReport, Refusal, Report
+from gateway.contract.reports import (
+    Dropped,
+    Event,
+    JobReport,
+    MeterReport,
+    Refusal,
+    Report,
+    TaskRun,
+)
 from tools.hes.store import states
+from tools.hes.store.hellos import COUNTED
 from tools.hes.store.notes import note
-from tools.hes.store.schema import MAX_NUMBER, jobs, meters, numbered, pauses, standing
+from tools.hes.store.schema import (
+    MAX_NUMBER,
+    jobs,
+    meters,
+    numbered,
+    pauses,
+    standing,
+    task_runs,
+)
 from tools.hes.store.states import (
     DONE,
     DUPLICATE,
@@ -24,6 +41,8 @@ from tools.hes.store.states import (
     TOLD,
     WORKED,
 )
+
+RUNS_OF_ONE = 10_000  # of one concentrator that are kept
 
 BAD_SIGNATURE, UNKNOWN_SIGNER, REPLAYED = "bad-signature", "unknown-signer", "replayed"
 
@@ -38,6 +57,8 @@ def take(connection: Connection, now: int, concentrator: str, report: Report) ->
         _take_job(connection, now, concentrator, at, body)
     elif isinstance(body, Refusal):
         _take_refusal(connection, now, concentrator, at, body)
+    elif isinstance(body, TaskRun):
+        _take_run(connection, now, concentrator, body)
     elif isinstance(body, Event):
         note(connection, now, concentrator, body.name, body.detail)
     elif isinstance(body, Dropped):
@@ -50,6 +71,19 @@ def take(connection: Connection, now: int, concentrator: str, report: Report) ->
         note(connection, now, concentrator, "reports-dropped", text)
         return last
     return report.number
+
+
+def _take_run(connection: Connection, now: int, concentrator: str, body: TaskRun) -> None:
+    each = task_runs.c
+    names = ("name", "due", "began", "ended", "meters", "complete", "rows")
+    row = {"concentrator": concentrator, "told": now, "gaps": [list(gap) for gap in body.gaps]}
+    row.update({name: getattr(body, name) for name in names})
+    connection.execute(insert(task_runs), row)
+    own = select(each.id).where(each.concentrator == concentrator).order_by(each.id.desc())
+    oldest = connection.execute(own.offset(RUNS_OF_ONE).limit(1)).scalar()
+    if oldest is not None:
+        old = (each.concentrator == concentrator, each.id <= oldest)
+        connection.execute(delete(task_runs).where(*old))
 
 
 def _take_meter(
@@ -169,9 +203,10 @@ def _numbered_refused(connection: Connection, concentrator: str, at: int, body: 
     changed = states.advance(
         connection, numbered, "state", states.NUMBERED, REFUSED, *own, which, **told
     )
-    if not changed and body.reason == REPLAYED and body.topic in ("trust", "keys"):
+    if not changed and body.reason == REPLAYED and body.topic in COUNTED:
         # Of the last one taken a second copy is a duplicate: it was another with this number.
-        last = select(standing.c[body.topic]).where(standing.c.concentrator == concentrator)
+        taken = standing.c[COUNTED[body.topic]]
+        last = select(taken).where(standing.c.concentrator == concentrator)
         number = each.number == last.scalar_subquery()
         changed = states.advance(
             connection, numbered, "state", states.NUMBERED, OUTRUN, *own, which, number, **told
@@ -186,6 +221,7 @@ _REFUSED = {
     "trust": _numbered_refused,
     "keys": _numbered_refused,
     "model": _numbered_refused,
+    "change": _numbered_refused,
     "certificate": _numbered_refused,
 }
 

@@ -7,8 +7,25 @@ from sqlalchemy import case, func, select
 from gateway.contract.result import KO, OK, VALUE
 from tools.hes.store import rows
 from tools.hes.store.jobs import Jobs
-from tools.hes.store.records import Concentrator, Counted, Event, Pause, Progress, Service
-from tools.hes.store.schema import concentrators, events, jobs, meters, pauses, progress, service
+from tools.hes.store.records import (
+    Concentrator,
+    Counted,
+    Event,
+    Pause,
+    Progress,
+    Service,
+    TaskRun,
+)
+from tools.hes.store.schema import (
+    concentrators,
+    events,
+    jobs,
+    meters,
+    pauses,
+    progress,
+    service,
+    task_runs,
+)
 
 
 class Reports(Jobs):
@@ -71,6 +88,18 @@ class Reports(Jobs):
         query = rows.of(events, Event).order_by(events.c.id.desc()).limit(limit)
         with self._db.reading() as connection:
             return rows.all_made(Event, connection.execute(query))
+
+    def runs(
+        self, concentrator: str | None = None, name: str | None = None, limit: int = 100
+    ) -> list[TaskRun]:
+        """What runs of tasks came to, newest first; of all concentrators and tasks if None."""
+        query = rows.of(task_runs, TaskRun).order_by(task_runs.c.id.desc()).limit(limit)
+        if concentrator is not None:
+            query = query.where(task_runs.c.concentrator == concentrator)
+        if name is not None:
+            query = query.where(task_runs.c.name == name)
+        with self._db.reading() as connection:
+            return rows.all_made(TaskRun, connection.execute(query))
 
     def concentrators(self) -> list[Concentrator]:
         """Those that were heard of, by name."""

@@ -285,7 +285,7 @@ told_security = Table(
 )
 
 # What the last hello said of numbers taken, of the audit trail, of its reports (epoch 0: nothing),
-# and of the models that were sent there: [[name, number]].
+# and of the models that were sent there: [[name, number]]. `changes`: of the last Change taken.
 standing = Table(
     "standing",
     metadata,
@@ -298,6 +298,7 @@ standing = Table(
     count("first", "0"),
     count("next", "0"),
     Column("models", Listed, nullable=False, server_default="[]"),
+    count("changes", "0"),
 )
 
 # Of its data folder, as it said at most: how often it was started, how many counters were used.
@@ -308,6 +309,25 @@ memories = Table(
     count("starts"),
     count("used"),
     sqlite_with_rowid=False,
+)
+
+# What runs of a concentrator's own tasks came to (reports.TaskRun): times are the concentrator's,
+# but `told`. `gaps` is [[reason, meters]].
+task_runs = Table(
+    "task_runs",
+    metadata,
+    numbers_itself("id"),
+    words("concentrator"),
+    words("name"),
+    count("due"),
+    count("began"),
+    count("ended"),
+    count("meters"),
+    count("complete"),
+    count("rows"),
+    listed("gaps"),
+    count("told"),
+    Index("task_runs_by_concentrator", "concentrator", "id"),
 )
 
 # What a concentrator says of the certificates of its line, and when it said so: when its own and
@@ -324,8 +344,8 @@ line_certificates = Table(
     sqlite_with_rowid=False,
 )
 
-# Signed messages of the topics trust, keys, model and certificate; `id` is the order in which they
-# were made.
+# Signed messages of the topics trust, keys, model, certificate and change; `id` is the order in
+# which they were made.
 numbered = Table(
     "numbered",
     metadata,

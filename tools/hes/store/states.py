@@ -19,11 +19,11 @@ one that nobody answered, may be ordered again.
 **A pause or its end.** The newest order replaces the one before. It is done ("") as soon as the
 concentrator says that the job is as it wants it.
 
-**A numbered message** (trust, keys, a model). A hello tells that it was taken. A refusal after that
-is one of a second copy; a refused one stays refused, its number is used again. It is outrun when
-the concentrator has taken another message with its number, which this database does not know: it
-was restored from a copy. A model that was taken and is not there any more, because a flash was
-renewed or damaged, is sent anew, and may be refused this time.
+**A numbered message** (trust, keys, a change, a model). A hello tells that it was taken. A refusal
+after that is one of a second copy; a refused one stays refused, its number is used again. It is
+outrun when the concentrator has taken another message with its number, which this database does not
+know: it was restored from a copy. A change or a model that was taken and is not there any more,
+because a flash was renewed or damaged, is sent anew, and may be refused this time.
 """
 
 from __future__ import annotations

@@ -7,6 +7,7 @@ from sqlalchemy import delete, func, insert, select
 from gateway.contract.envelope import digest_of
 from tools.hes.store import claims, rows
 from tools.hes.store.database import Database
+from tools.hes.store.hellos import COUNTED
 from tools.hes.store.records import LineCertificates, Numbered, StagedKey, Standing
 from tools.hes.store.schema import line_certificates, numbered, staged_trust, standing
 from tools.hes.store.states import REJECTED, SUBMITTED
@@ -41,8 +42,9 @@ class Trust:
     def add_numbered(
         self, topic: str, concentrator: str, number: int, what: str, envelope: bytes
     ) -> None:
-        """Keep a signed message of topic `trust`, `keys`, `model` or `certificate`; it is sent
-        until there is word of it. `What` it does is for people, but of a certificate its SHA-256.
+        """Keep a signed message of topic `trust`, `keys`, `model`, `change` or `certificate`; it is
+        sent until there is word of it. `What` it does is for people, but of a certificate its
+        SHA-256.
         """
         now = int(self._db.now())
         row = {
@@ -71,8 +73,8 @@ class Trust:
         there = self.standing(concentrator)
         if there is None:
             return last + 1
-        known = {"trust": there.trust, "keys": there.keys}
-        return max(last, known.get(topic, 0)) + 1
+        taken = int(getattr(there, COUNTED[topic])) if topic in COUNTED else 0
+        return max(last, taken) + 1
 
     def numbered(self, concentrator: str, states: tuple[str, ...]) -> list[Numbered]:
         """The messages in one of these states, oldest first."""
