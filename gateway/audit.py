@@ -17,6 +17,7 @@ pause   | job id, key id, whether paused
 trust   | number, text
 keys    | number, text
 model   | name, number, text
+change  | number, text
 older   | text: the HES knows of more than is here, the data folder is an old copy
 clock   | date before, date after: by a signed time
 done    | job id, serial, attempt, outcome, reason, path

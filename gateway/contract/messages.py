@@ -112,6 +112,7 @@ DOWN_TOPICS = (
     "model",
     "memory",
     "certificate",
+    "change",
 )
 
 _NONCE = octets(16, 16)

@@ -159,6 +159,7 @@ MEANINGS = {
     "bad-digest": (FIX_PACKAGE, "the package is not the one the job names (SHA-256)"),
     "bad-package": (FIX_PACKAGE, "the package's content is not what the format describes"),
     "too-many-models": (FIX_MODEL, "the concentrator holds as many models as it can"),
+    "too-many-tasks": (FIX_ORDER, "the concentrator holds as many tasks as it can"),
     "bad-model": (FIX_MODEL, "the model's content is not what the format describes"),
     "replayed": (FIX_ORDER, "a message with this number or a later one was taken before"),
     "out-of-order": (FIX_ORDER, "an earlier message of this kind is missing"),

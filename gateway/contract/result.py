@@ -114,6 +114,7 @@ OF_MESSAGES = (
     "bad-package",
     "bad-model",
     "too-many-models",
+    "too-many-tasks",
     "replayed",
     "out-of-order",
     "unknown-key",

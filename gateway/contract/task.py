@@ -86,6 +86,12 @@ class Every(Record):
     at: int = field(uint(1439))
     day: int = field(uint(127))
 
+    def agree(self) -> None:
+        if (self.unit == WEEKS and not self.day) or (
+            self.unit == MONTHS and not 1 <= self.day <= 31
+        ):
+            raise Refused("malformed", "every: expected a day, came %d" % self.day)
+
 
 @record(1)
 class Task(Record):
@@ -111,6 +117,7 @@ class Task(Record):
             raise Refused(
                 "malformed", "meters: expected names of what is selected, and none for all"
             )
+        self.every.agree()
         for item in self.items:
             item.agree()
 

@@ -20,6 +20,7 @@ from gateway.jobs.records import (
     PAUSED,
     REFUSED,
     STARTED,
+    TASK_RUN,
     WITH_REPORT,
 )
 from gateway.jobs.report import report_of
@@ -49,7 +50,7 @@ class Contents:
         self.acknowledged = 0
         self.entries: dict[int, Entry] = {}
         self.memory = Memory()
-        self.routine: list[int] = []  # numbers of refusals and events not acknowledged yet
+        self.routine: list[int] = []  # numbers of what routine.py bounds, not acknowledged yet
         self.checkpoint_segment = 0  # the newest that a whole checkpoint begins
         self.read_last = (0, 0)  # (number, position) of the report that was read last
         self._reasons: list[str] = []
@@ -285,6 +286,7 @@ _STEPS: dict[int, Callable[[Contents, list[Any]], None]] = {
     CANCELED: Contents._canceled,
     REFUSED: Contents._routine,
     EVENT: Contents._routine,
+    TASK_RUN: Contents._routine,
     ACKNOWLEDGED: Contents._acknowledged,
     PAUSED: Contents._paused,
     EARLY: Contents._early,

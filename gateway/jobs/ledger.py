@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
     from gateway.audit import Audit
     from gateway.contract.job import Job
-    from gateway.contract.reports import Report
+    from gateway.contract.reports import Report, TaskRun
     from gateway.jobs.entry import Entry
     from gateway.jobs.store import Batch
     from hal.ports import Clock, Storage
@@ -345,6 +345,10 @@ class Ledger:
     def event(self, name: str, detail: str = "") -> None:
         """Something happened to the concentrator itself. Bounded like refusals."""
         self._routine.event(name, detail[:KEPT_DETAIL])
+
+    def task_run(self, run: TaskRun) -> None:
+        """What a run of a task has come to. Bounded like refusals."""
+        self._routine.task_run(run)
 
     def reports(self, after: int, limit: int) -> list[Report]:
         """At most `limit` reports in order, read from flash: those with numbers above `after` that

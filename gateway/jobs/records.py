@@ -28,5 +28,17 @@ PAUSED = 11  # number, time, seq, paused, issued, detail
 CANARY = 12  # number, time, seq, verdict, detail
 AUDIT = 13  # number, time, kind, details: a record of the audit trail, see gateway/audit.py
 EARLY = 14  # number, time, id of a job that is not here yet, issued, paused (null: canceled)
+TASK_RUN = 15  # number, time, then as TaskRun in gateway/contract/reports.py
 
-WITH_REPORT = (ACCEPTED, FINISHED, ENDED, CANCELED, REFUSED, EVENT, PAUSED, CANARY, EARLY)
+WITH_REPORT = (
+    ACCEPTED,
+    FINISHED,
+    ENDED,
+    CANCELED,
+    REFUSED,
+    EVENT,
+    PAUSED,
+    CANARY,
+    EARLY,
+    TASK_RUN,
+)

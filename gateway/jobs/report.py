@@ -3,7 +3,15 @@
 from __future__ import annotations
 
 from gateway.contract.job import State
-from gateway.contract.reports import Dropped, Event, JobReport, MeterReport, Refusal, Report
+from gateway.contract.reports import (
+    Dropped,
+    Event,
+    JobReport,
+    MeterReport,
+    Refusal,
+    Report,
+    TaskRun,
+)
 from gateway.jobs.entry import PASSED
 from gateway.jobs.records import (
     ACCEPTED,
@@ -15,6 +23,7 @@ from gateway.jobs.records import (
     FINISHED,
     PAUSED,
     REFUSED,
+    TASK_RUN,
 )
 
 TYPE_CHECKING = False
@@ -34,6 +43,8 @@ def report_of(record: list[Any], entries: dict[int, Entry]) -> Report:
         return Report(number, time, Refusal(topic, digest, job_id, reason, detail))
     if kind == EVENT:
         return Report(number, time, Event(record[3], record[4]))
+    if kind == TASK_RUN:
+        return Report(number, time, TaskRun(*record[3:]))
     if kind == EARLY:
         return Report(number, time, _of_early(record[3], record[5]))
     entry = entries.get(record[3])

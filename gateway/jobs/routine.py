@@ -1,5 +1,5 @@
-"""Reports of refusals and events: at a bounded pace and in bounded number, the rest only counted
-and the count reported."""
+"""Reports of refusals, events and runs of tasks: at a bounded pace and in bounded number, the rest
+only counted and the count reported."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
+    from gateway.contract.reports import TaskRun
     from gateway.jobs.store import Store
     from hal.ports import Clock
 
@@ -38,6 +39,10 @@ class Routine:
 
     def event(self, name: str, detail: str) -> None:
         self._write([records.EVENT, 0, 0, name, detail])
+
+    def task_run(self, run: TaskRun) -> None:
+        fields = run.to_array()[1:]
+        self._write([records.TASK_RUN, 0, 0] + fields)
 
     def tell_dropped(self) -> None:
         """Report how many refusals and events were only counted, if it is time to."""

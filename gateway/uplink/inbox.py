@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from gateway.kept_clock import KeptClock
     from gateway.meters.inventory import Inventory
     from gateway.uplink.certificates import Certificates
+    from gateway.uplink.changes import Changes
     from gateway.uplink.outbox import Outbox
     from gateway.uplink.past import Past
     from gateway.uplink.provision import Provision
@@ -64,6 +65,7 @@ class Inbox:
         forecast: Callable[[Job], tuple[str, str]],
         hello_soon: Callable[[], None],
         meters_asked: Callable[[str], None],
+        changes: Changes,
         past: Past | None = None,
     ) -> None:
         self._concentrator = concentrator
@@ -75,6 +77,7 @@ class Inbox:
         self._inventory = inventory
         self._outbox = outbox
         self._provision = provision
+        self._changes = changes
         self._hello_soon = hello_soon
         self._meters_asked = meters_asked
         self._hello_again = 0  # ticks
@@ -97,6 +100,7 @@ class Inbox:
             "keys": self._take_keys,
             "model": self._take_model,
             "certificate": self._take_certificate,
+            "change": self._take_change,
         }
         self._past = past
         if past is not None:
@@ -229,6 +233,10 @@ class Inbox:
         self._ledger.note_if_possible("keys", [change.number, what])
         self._ledger.event("keys-changed", what)
         self._hello_soon()
+
+    def _take_change(self, payload: bytes) -> None:
+        self._changes.take(payload)
+        self._hello_soon()  # with the new number
 
     def _take_certificate(self, payload: bytes) -> None:
         if self._certificates is None:

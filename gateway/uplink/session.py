@@ -16,7 +16,8 @@ from gateway.contract import messages
 from gateway.contract.limits import MAX_JOBS_IN_HELLO
 from gateway.contract.messages import HANDSHAKE, Hello, State
 from gateway.contract.refused import Refused
-from gateway.contract.trust_change import LINE, PACKAGES
+from gateway.contract.trust_change import LINE, ORDERS, PACKAGES
+from gateway.uplink.changes import Changes
 from gateway.uplink.counted import Counted
 from gateway.uplink.files import Files
 from gateway.uplink.inbox import Inbox
@@ -38,6 +39,7 @@ if TYPE_CHECKING:
     from gateway.kept_clock import KeptClock
     from gateway.meters.inventory import Inventory
     from gateway.uplink.certificates import Certificates
+    from gateway.uplink.changes import Takers
     from gateway.uplink.identity import Identity
     from gateway.uplink.line import Line
     from gateway.uplink.past import Past
@@ -83,8 +85,8 @@ class Session:
     """`run()` it as one task; `files` serves the activities.
 
     `signers`, `hes_keys`: the settings', with which the trust store (trust.py) begins. `identity`:
-    None for a plain line. `heartbeat` is called at each step: at least every few minutes, while
-    connected or not.
+    None for a plain line. `changes`: who takes what the HES changes (changes.py). `heartbeat` is
+    called at each step: at least every few minutes, while connected or not.
     """
 
     def __init__(
@@ -103,6 +105,7 @@ class Session:
         hes_keys: Sequence[tuple[bytes, bytes]] = (),
         identity: Identity | None = None,
         past: Past | None = None,
+        changes: Takers = (),
         heartbeat: Callable[[], None] | None = None,
     ) -> None:
         self.online = False
@@ -118,6 +121,8 @@ class Session:
         self._status = status
         self._outbox = Outbox(ledger)
         self._provision = Provision(ledger, queue, self.files)
+        signers = self.trust.of(ORDERS)
+        self._changes = Changes(concentrator, signers, clock, crypto, storage, ledger, changes)
         self.inbox = Inbox(
             concentrator=concentrator,
             clock=clock,
@@ -132,6 +137,7 @@ class Session:
             hello_soon=self._hello_soon,
             meters_asked=self._meters_asked,
             past=past,
+            changes=self._changes,
         )
         self._past = past
         self._certificates: Certificates | None = None
@@ -386,6 +392,7 @@ class Session:
             self._ledger.last_number + 1,
             self._past.starts if self._past is not None else 0,
             self._past.used if self._past is not None else 0,
+            self._changes.number,
         )
 
     def _models_sent(self) -> list[tuple[str, int]]:

@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from typing import TypeAlias
 
+    from gateway.contract.change import Change
     from gateway.contract.key_change import KeyChange
     from gateway.contract.line_certificate import LineCertificate
     from hal.ports import Clock, Crypto, Storage
@@ -156,7 +157,7 @@ def mark_lost(storage: Storage) -> None:
 
 
 def check_address(
-    change: TrustChange | KeyChange | LineCertificate, concentrator: str, now: int
+    change: TrustChange | KeyChange | LineCertificate | Change, concentrator: str, now: int
 ) -> None:
     """Refused unless `change` (concentrator, issued, not_after) is for us and of now."""
     if change.concentrator != concentrator:

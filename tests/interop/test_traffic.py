@@ -50,8 +50,9 @@ RULE = {
     "model": "model-payload",
     "memory": "memory",
     "ask": "ask",
+    "change": "change-payload",
 }
-SIGNED = {"job", "cancel", "pause", "trust", "keys", "model"}
+SIGNED = {"job", "cancel", "pause", "trust", "keys", "model", "change"}
 GARBAGE = b"this is no order"
 PATIENCE = 300  # seconds; only a defect takes so long
 
@@ -154,6 +155,8 @@ def _run(stage: Stage, recorder: Recorder, broker: Mosquitto, runtime: str) -> N
     (board / "acme.model").write_bytes(model)
     hes("model", "send", *here, str(board / "acme.model"))
     wait("model")
+    hes("task", "set", CONCENTRATOR, *key, "--name", "clocks", "--every", "1w", "--clock")
+    wait("change")
     stage.wait_for(
         "all jobs",
         PATIENCE,
@@ -218,7 +221,7 @@ def _check(traffic: list[tuple[str, bytes]], key: SigningKey) -> None:
             known = packages.get(chunk.digest, b"")
             packages[chunk.digest] = known + chunk.data[len(known) - chunk.offset :]
     # Of certificates only a line with TLS speaks: tests/unit/hes/test_hes_certificates.py.
-    spoken = set(UP_TOPICS + DOWN_TOPICS) - {"certificates", "certificate"}
+    spoken = set(UP_TOPICS + DOWN_TOPICS) - {"certificates", "certificate", "readings"}
     assert {name for name, _ in traffic} == spoken
     (package,) = packages.values()
     validate("package", opened(package))

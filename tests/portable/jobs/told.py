@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from gateway.contract.reports import Dropped, Event, JobReport, MeterReport, Refusal
+from gateway.contract.reports import Dropped, Event, JobReport, MeterReport, Refusal, TaskRun
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -17,6 +17,7 @@ KINDS = (
     (Refusal, "refusal"),
     (Event, "event"),
     (Dropped, "lost"),
+    (TaskRun, "run"),
 )
 
 

@@ -60,6 +60,7 @@ from gateway.jobs.queue import Queue as JobQueue
 from gateway.kept_clock import KeptClock
 from gateway.meters.counters import Counters
 from gateway.meters.inventory import Inventory
+from gateway.tasks.book import Book
 from gateway.uplink.hes_time import FORCED_S
 from gateway.uplink.identity import identity_of
 from gateway.uplink.past import Past
@@ -508,6 +509,7 @@ class World:
         self.ledger = Ledger(self.storage, self.clock, self.crypto.random, Limits(), self.audit)
         self.queue = JobQueue(self.ledger, self.clock, self.crypto.random)
         self.inventory = Inventory(self.storage, Vault(self.crypto, BOARD_KEY))
+        self.book = Book(self.storage, list)
         identity, hes_keys = None, []
         if self.hes.guard is not None:
             identity = identity_of(self.storage, self.crypto, BOARD_KEY)
@@ -526,6 +528,7 @@ class World:
             hes_keys=hes_keys,
             identity=identity,
             past=self.past(),
+            changes=[(Task, self.book.set), (TaskRemoved, self.book.remove)],
         )
 
     def past(self) -> Past:
