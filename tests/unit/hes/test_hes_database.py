@@ -110,6 +110,32 @@ def test_one_serve_a_file_by_whatever_name(tmp_path: Path) -> None:
     second.close()
 
 
+def test_a_copy_beside_the_log_of_another_file_is_noticed(tmp_path: Path) -> None:
+    """SQLite mixes the two without a word. The log that a killed `serve` has left is played."""
+    file, log = tmp_path / "a.sqlite", tmp_path / "a.sqlite-wal"
+    copy = tmp_path / "copy"
+    store = Store(file)
+    store.close()
+    copy.write_bytes(file.read_bytes())
+    store = Store(file)
+    store.orders.add_package(bytes(200_000), "name", "1")
+    store.close()
+    store = Store(file)
+    store.orders.add_package(bytes(100_000), "name", "2")
+    left = log.read_bytes()
+    store.close()
+    store = Store(file)  # a log of its own is nothing to complain of
+    store.line.add_event("c", "n", "y")
+    with Store(file).line.alone():
+        pass
+    store.close()
+    file.write_bytes(copy.read_bytes())
+    log.write_bytes(left)
+    with pytest.raises(StoreProblem, match="it is damaged: was a copy put here while"):
+        with Store(file).line.alone():
+            pass
+
+
 def test_a_password_is_never_shown(capsys: Any) -> None:
     where = "postgresql://hes:s3cret@127.0.0.1:1/hes"
     assert main(["--db", where, "list"]) == 1

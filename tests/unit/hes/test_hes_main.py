@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
+import os
+import signal
 from pathlib import Path
 from typing import Any
 
@@ -77,6 +80,24 @@ def test_serve_needs_to_be_alone_and_a_broker(served: Any, capsys: Any) -> None:
     with store.line.alone():
         assert main(["serve", "--plain", "--broker", "mqtt://x"]) == 1
     assert "already running on hes.sqlite" in capsys.readouterr().err
+
+
+def test_serve_that_is_told_to_stop_leaves_all_in_its_file(served: Any, monkeypatch: Any) -> None:
+    """What SQLite still keeps beside the file is in no copy of it."""
+    logs = []
+
+    async def stopped(self: Any) -> None:
+        logs.append(Path("hes.sqlite-wal").stat().st_size)
+        os.kill(os.getpid(), signal.SIGTERM)
+        await asyncio.sleep(60)
+
+    monkeypatch.setattr(Served, "run", stopped)
+    before = signal.getsignal(signal.SIGTERM)
+    with pytest.raises(SystemExit) as ended:
+        main(["serve", "--plain", "--broker", "mqtt://x"])
+    assert ended.value.code == 0 and logs[0] > 0
+    assert not Path("hes.sqlite-wal").exists()
+    assert signal.getsignal(signal.SIGTERM) is before
 
 
 def test_how_a_command_ends(served: Any, monkeypatch: Any, capsys: Any) -> None:

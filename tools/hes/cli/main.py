@@ -22,6 +22,7 @@ from tools.hes.cli import (
     tasks,
 )
 from tools.hes.cli.arguments import add_key
+from tools.hes.cli.stopping import stopped_in_order
 from tools.hes.line.broker import BrokerProblem
 from tools.hes.monitoring.syslog import SyslogProblem
 from tools.hes.orders.fingerprint import FingerprintProblem
@@ -54,7 +55,8 @@ def main(arguments: list[str] | None = None) -> int:
     """Exit status 0: done (watch, report: every meter OK or read); 1: not; 2: wrong usage."""
     options = _parser().parse_args(arguments)
     try:
-        status: int = options.run(options)
+        with stopped_in_order():
+            status: int = options.run(options)
         sys.stdout.flush()
         return status
     except (

@@ -92,7 +92,9 @@ def _run(options: argparse.Namespace) -> int:
     store = Store(options.db)
     sessions = Sessions(store.enrolment, keys, options.plain)
     service = Service(store.line, broker, time_key=time_key, sessions=sessions)
-    with store.line.alone(), ExitStack() as ends:
+    with ExitStack() as ends:
+        ends.callback(store.close)
+        ends.enter_context(store.line.alone())
         if options.metrics is not None:
             host, port = options.metrics
             told = metrics.Collector(store.reports, store.street, lambda: service.counts)

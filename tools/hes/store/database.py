@@ -35,6 +35,10 @@ from tools.hes.store.problems import DatabaseTrouble, StoreProblem
 
 POSTGRESQL = "postgresql+psycopg"
 LOCKED_S = 30  # so long a transaction waits for another one
+MIXED = (
+    "it is damaged: was a copy put here while hes.sqlite-wal of the one before stood beside it?"
+    " Then stop all that use it, remove that and hes.sqlite-shm, and put the copy here again"
+)
 _WRITES = 0x616D6901  # PostgreSQL's advisory locks: the writing transactions
 _SERVES = 0x616D6902  # and `ami-hes serve`
 
@@ -58,6 +62,8 @@ class Database:
         if "://" in self.where:
             self.name = self._url.set(query={}).render_as_string()
         self._file: tuple[int, int] | None = None
+        # Somebody has it open, or did not end in order.
+        self._left_open = _left_open(self._url)
         try:
             self._engine = _engine(self._url)
             self._reads, self._writes = _both_ways(self._engine)
@@ -140,6 +146,8 @@ class Database:
                     fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
                 except BlockingIOError:
                     raise self._already_served() from None
+                if self._left_open:
+                    self._be_whole()
                 yield
             return
         with self._engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
@@ -151,6 +159,18 @@ class Database:
 
     def _already_served(self) -> StoreProblem:
         return StoreProblem("`ami-hes serve` is already running on %s" % self.name)
+
+    def _be_whole(self) -> None:
+        """StoreProblem for a file with pages of another one, such as a copy that was put beside
+        the log of what it takes the place of: SQLite cannot tell the one from the other.
+        """
+        try:
+            with self._reads.connect() as connection:
+                found = connection.exec_driver_sql("PRAGMA quick_check(1)").scalar_one()
+        except (SQLAlchemyError, sqlite3.Error) as error:
+            raise StoreProblem("%s: %s" % (self.name, said(error))) from error
+        if found != "ok":
+            raise StoreProblem("%s: %s" % (self.name, MIXED))
 
     def _be_there(self) -> None:
         """DatabaseTrouble if the file that is open was removed or replaced: what is written to it
@@ -185,7 +205,17 @@ class Database:
 def said(error: BaseException) -> str:
     """What the engine said, in one line: no statement, and no values, which may be long."""
     origin = error.orig if isinstance(error, DBAPIError) and error.orig is not None else error
+    if getattr(origin, "sqlite_errorname", "").startswith("SQLITE_CORRUPT"):
+        return MIXED
     return " ".join(str(origin).split()) or type(origin).__name__
+
+
+def _left_open(url: URL) -> bool:
+    """Whether a log stands beside the file (SQLite's WAL)."""
+    try:
+        return url.drivername != POSTGRESQL and os.stat("%s-wal" % url.database).st_size > 0
+    except OSError:
+        return False
 
 
 def _url(where: str) -> URL:
