@@ -26,10 +26,10 @@ concentrator, system_title, uplink.host and signers must be there; everything el
 key nobody knows is an error, not ignored: a misspelt limit must not silently become the default.
 Secrets stand in files, never here. The signers count until the first signed change of the trust
 store. The keys of the HES are those of its line, with which the keys of each connection are made;
-they count until a signed change brings the first one for the line. With `plain` there are none, and
-nothing on the line is encrypted or proven but the signed orders: for a broker that is trusted. The
-board's key, 32 or 64 hex digits in a file that only its owner may read, wraps the
-meters' keys; it is made if absent, and the HES needs a copy to send new keys. URLs of ports are
+they count until a signed change brings the first one for the line, and sign nothing. With `plain`
+there are none, and nothing on the line is encrypted or proven but the signed orders: for a broker
+that is trusted. The board's key, 32 or 64 hex digits in a file that only its owner may read, wraps
+the meters' keys; it is made if absent, and the HES needs a copy to send new keys. URLs of ports are
 those of hal/rt/port_url.py. With `local` the board serves local access (gateway/local), to whoever
 has the key in its file. With `ntp` the clock is corrected by that server too; an address is better
 than a name, for looking up a name holds everything up on MicroPython.
@@ -244,6 +244,13 @@ class Settings:
         self.plain = fields.boolean("plain", False)
         if not self.plain and not self.hes_keys:
             raise fields.error("hes_keys", "the HES's key of the line, or plain: true", "nothing")
+        for kid, key in self.hes_keys:
+            if [one for one in self.signers if kid == one[0] or key == one[1]]:
+                raise fields.error(
+                    "hes_keys",
+                    "a key for the line alone, made by `ami-package keygen` once more",
+                    "key %s, which is among the signers too" % kid.hex(),
+                )
         self.board_key = fields.text("board_key", 1, 255, "board.key")
         self.modems = [ModemSettings(modem, drivers) for modem in fields.objects("modems", 0, 8)]
         self.local = None

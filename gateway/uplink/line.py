@@ -15,8 +15,16 @@ session is confirmed. An error only has a new handshake begin, with growing paus
 from __future__ import annotations
 
 from gateway.contract.edhoc.credential import Credential
-from gateway.contract.edhoc.frames import HEADS_UP, SIGN_KEY, error_in, framed_1, framed_3
+from gateway.contract.edhoc.frames import (
+    HEADS_UP,
+    NOT_KNOWN,
+    SIGN_KEY,
+    error_in,
+    framed_1,
+    framed_3,
+)
 from gateway.contract.edhoc.initiator import Initiator
+from gateway.contract.identity import shown
 from gateway.contract.refused import Refused
 from gateway.contract.sealed import CONNECTION_SIZE, MAX_NUMBER
 from hal.rt import log
@@ -94,7 +102,11 @@ class Line:
         if now_ms < self._due_ms or not self._peers:
             return None
         if self._handshake is not None:
-            log.warning(_WHERE, "no good answer of the HES to the handshake")
+            log.warning(
+                _WHERE,
+                "no good answer of the HES to the handshake; does it run with a line key that we"
+                " trust?",
+            )
         return self._begin(now_ms)
 
     def take(self, payload: bytes, now_ms: int) -> None:
@@ -178,6 +190,12 @@ class Line:
         if when >= self._due_ms:
             return
         log.warning(_WHERE, "the HES, or whoever says so, has an error: %s" % error)
+        if error == NOT_KNOWN:
+            log.warning(
+                _WHERE,
+                "is it enrolled there? ami-hes concentrator add %s %s"
+                % (self._credential.subject, shown(self._identity.fingerprint)),
+            )
         self._due_ms, self._errored = when, now_ms
         self._errors = min(self._errors + 1, 16)
 

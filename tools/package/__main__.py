@@ -81,7 +81,10 @@ def _keygen(options: argparse.Namespace) -> int:
     key = SigningKey.generate()
     public = key.save(options.key)
     print("%s: private key, keep it secret; key id %s" % (options.key, key.kid.hex()))
-    print("%s: public key, for the `signers` in the concentrators' settings" % public)
+    print(
+        "%s: public key, for the concentrators' settings: under `signers` if it is to sign, or"
+        " under `hes_keys` if it is to protect the line; never both" % public
+    )
     return 0
 
 

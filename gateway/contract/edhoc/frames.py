@@ -22,6 +22,7 @@ _CONNECTION_HEAD = bytes([0x40 | CONNECTION_SIZE])
 # With these a message of the concentrator begins, and none of the HES: on one topic each side hears
 # what it sends itself.
 HEADS_UP = (_TRUE, _CONNECTION_HEAD)
+NOT_KNOWN = "the credential is not known there"
 _MAX_TEXT = 256  # octets of an error's text that are of interest
 
 
@@ -84,5 +85,5 @@ def error_in(payload: bytes) -> str | None:
     if code == WRONG_SUITE and isinstance(info, (int, list)):
         return "wrong cipher suite: the other side has %s" % str(info)[:_MAX_TEXT]
     if code == UNKNOWN_CREDENTIAL and info is True:
-        return "the credential is not known there"
+        return NOT_KNOWN
     return None

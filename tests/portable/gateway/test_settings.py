@@ -149,6 +149,16 @@ def test_the_line_is_plain_or_has_a_key_of_the_hes():
     )
 
 
+def test_a_key_for_the_line_signs_nothing():
+    signer = parse(changed()).signers[0]
+    same, other = signer[1].hex(), "cd" * 64
+    for kid, key in ((signer[0].hex(), other), ("0a", same)):
+        assert refusal(changed(hes_keys=[{"kid": kid, "key": key}])) == (
+            "hes_keys: expected a key for the line alone, made by `ami-package keygen` once more,"
+            " came key %s, which is among the signers too" % kid
+        )
+
+
 def test_missing_keys():
     for key in minimal():
         if key == "plain":

@@ -4,6 +4,7 @@ it, and how often a handshake begins. The other side is a HES as in protected.py
 from __future__ import annotations
 
 from gateway.contract.edhoc.frames import error_message
+from gateway.contract.identity import shown
 from gateway.contract.refused import Refused
 from gateway.uplink.identity import identity_of
 from gateway.uplink.line import (
@@ -261,3 +262,16 @@ def test_a_key_of_the_hes_that_is_removed_has_no_session_for_long() -> None:
     nobody = Ends()
     nobody.peers.clear()
     assert nobody.begins(0, 1_000_000) == []
+
+
+def test_who_is_not_enrolled_is_told_how_that_is_done():
+    identity = identity_of(MemoryStorage(), crypto(), BOARD_KEY)
+    line, said, before = Line(HERE, identity, [], crypto()), [], log.warning
+    log.warning = lambda where, text: said.append(text)
+    try:
+        line.connected(77, 0)
+        line._due_ms = CALM_MS
+        line.take(error_message(Refused("unknown-signer", "")), 1)
+    finally:
+        log.warning = before
+    assert "ami-hes concentrator add %s %s" % (HERE, shown(identity.fingerprint)) in said[-1]
