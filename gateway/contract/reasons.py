@@ -116,6 +116,11 @@ MEANINGS = {
     "window-closed": (RETRY, "the window closed before the meter succeeded"),
     "canceled": (NOTHING, "canceled by the HES"),
     "canary-failed": (FIX_PACKAGE, "too few of the job's first meters succeeded"),
+    "result-unknown": (
+        RETRY,
+        "the concentrator has the job no more, and its result for this meter never came; the meter"
+        " may have been worked",
+    ),
     "interrupted": (RETRY, "the attempt was broken off: a restart, or a stop of its job"),
     # what hinders us: no attempt of the meter
     "radio-budget": (RETRY, "the radio's time on air is used up for this hour"),
@@ -147,6 +152,11 @@ MEANINGS = {
     "unknown-kind": (FIX_ORDER, "this firmware has no activity of that kind"),
     "no-meters": (FIX_ORDER, "the job names no meter"),
     "duplicate": (NOTHING, "the same job is already here; it runs once"),
+    "already-ended": (
+        RETRY,
+        "the job has run here, and its results were acknowledged: the HES's database is an older"
+        " copy, or another HES works",
+    ),
     "too-old": (
         FIX_ORDER,
         "the job was issued before the time to which the concentrator remembers jobs: it may have"

@@ -83,6 +83,7 @@ FINAL = (
     "window-closed",
     "canceled",
     "canary-failed",
+    "result-unknown",
 )
 # of a whole job or message
 OF_MESSAGES = (
@@ -106,6 +107,7 @@ OF_MESSAGES = (
     "unknown-kind",
     "no-meters",
     "duplicate",
+    "already-ended",
     "too-old",
     "conflicting-duplicate",
     "too-many-jobs",

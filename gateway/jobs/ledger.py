@@ -140,6 +140,12 @@ class Ledger:
                 return entry
         return None
 
+    def knows(self, job_id: bytes) -> bool:
+        """Whether it is here, was and is remembered, or an order about it has come before it."""
+        memory = self._store.contents.memory
+        known = self.entry(job_id) is not None or job_id in memory.ended
+        return known or job_id in memory.early
+
     def entry_of(self, seq: int) -> Entry:
         return self._store.contents.entries[seq]
 
@@ -161,7 +167,8 @@ class Ledger:
         `kid` is the key id of who signed it. Durable at once, within a batch too.
 
         Returns the reason in that answer: one of ACCEPTING, or why not: "duplicate",
-        "conflicting-duplicate", "too-old", "still-open", "too-many-jobs", "storage-full".
+        "already-ended" (and the HES has all of its reports), "conflicting-duplicate", "too-old",
+        "still-open", "too-many-jobs", "storage-full".
         """
         now = self._clock.unix_time()
         reason = self._why_not(job, raw)
@@ -461,8 +468,10 @@ class Ledger:
         entry = self.entry(job.id)
         memory = self._store.contents.memory
         known = memory.digest(job.id) if entry is None else entry.digest
+        if known is not None and known != digest_of(raw)[:16]:
+            return "conflicting-duplicate"
         if known is not None:
-            return "duplicate" if known == digest_of(raw)[:16] else "conflicting-duplicate"
+            return "duplicate" if entry is not None else "already-ended"
         if memory.is_too_old(job.id, job.issued):
             return "too-old"
         original = self.entry(job.retry_of) if job.retry_of is not None else None

@@ -54,10 +54,11 @@ class Orders:
         """
         payload, kid = envelope.verify(raw, self._trust, self._crypto)
         job = Job.decode(payload)
-        # The HES was told already that its order about this job counts. So the job is taken however
-        # late it comes, and ends in the ledger: a refusal would not fit that answer any more.
-        early = self._ledger.ordered_early(job.id)
-        job.check(self._concentrator, 0 if early else self._clock.unix_time(), SKEW_S)
+        # Of a job that is known the ledger says what became of it, however late it comes: so any
+        # other refusal tells the HES that it is not here. Where an order about it came first, it is
+        # taken and ends in the ledger: a refusal would not fit the answer to that order any more.
+        known = self._ledger.knows(job.id)
+        job.check(self._concentrator, 0 if known else self._clock.unix_time(), SKEW_S)
         most = MOST_OCTETS[job.traits.takes]
         if job.package is not None and job.package.size > most:
             raise Refused(
@@ -65,8 +66,7 @@ class Orders:
                 "package: expected at most %d octets, came %d" % (most, job.package.size),
                 job.id,
             )
-        new = self._ledger.entry(job.id) is None and not early
-        if new and not [serial for serial in job.serials if self._known(serial)]:
+        if not known and not [serial for serial in job.serials if self._known(serial)]:
             raise Refused(
                 "unknown-meter",
                 "none of the %d meters is in the inventory" % len(job.serials),

@@ -149,7 +149,7 @@ def test_what_this_version_wrote_is_understood() -> None:
     assert [entry.job.id[0] for entry in ledger.jobs()] == [1, 6]
     assert ledger.jobs()[1].paused and ledger.ordered_early(job(8, 1, False).id)
     late = job(7, 2, False)
-    assert ledger.accept(late, late.encode()) == "duplicate"
+    assert ledger.accept(late, late.encode()) == "already-ended"
     assert ledger.cancel(late.id) and ledger.cancel(job(2, 3, False).id)
 
 

@@ -130,7 +130,7 @@ def test_acknowledged_jobs_are_forgotten_but_not_their_ids() -> None:
     assert world.ledger.acknowledged == 3 and world.ledger.jobs() == []
     assert told(world.ledger, 0, 10) == []
     for _ in range(2):
-        assert world.accept(job) == "duplicate"
+        assert world.accept(job) == "already-ended"
         assert world.accept(make_job(1, 2)) == "conflicting-duplicate"
         world.restart()
         world.ledger.compact()
@@ -139,7 +139,7 @@ def test_acknowledged_jobs_are_forgotten_but_not_their_ids() -> None:
     world.clock.advance(31 * 86400 * 1000)
     assert world.accept(make_job(2, 1)) == "accepted"
     world.ledger.acknowledge(99)
-    assert world.accept(job) == "duplicate"
+    assert world.accept(job) == "already-ended"
 
 
 def test_the_same_job_twice_is_one_job() -> None:

@@ -44,11 +44,11 @@ def test_a_job_is_taken_once_however_long_its_window_is() -> None:
         world.restart()
         world.ledger.compact()
         world.restart()
-        assert world.accept(job) == "duplicate"
+        assert world.accept(job) == "already-ended"
     # A clock that was set back brings no job back.
     world.clock = ManualClock(NOW - 86400)
     world.restart()
-    assert world.accept(job) == "duplicate"
+    assert world.accept(job) == "already-ended"
 
 
 def test_whatever_came_in_between_a_job_is_never_taken_twice() -> None:
@@ -58,7 +58,7 @@ def test_whatever_came_in_between_a_job_is_never_taken_twice() -> None:
         ended(world, job)
     for _ in range(2):
         answered = [world.ledger._why_not(job, job.encode()) for job in jobs]
-        assert answered == ["too-old"] * 20 + ["duplicate"] * ENDED_JOBS
+        assert answered == ["too-old"] * 20 + ["already-ended"] * ENDED_JOBS
         # What nobody has seen is named too old if it could be among those forgotten.
         assert world.accept(issued(5000, NOW + 19)) == "too-old"
         assert world.ledger._why_not(issued(5001, NOW + 20), b"") == ""
@@ -208,5 +208,5 @@ def test_what_journals_of_before_remember_counts() -> None:
     ended(world, job)
     what = memory.ended[job.id]
     memory.restore([[job.id, what[:16] + (NOW + 500).to_bytes(4, "big")]], [])
-    assert world.accept(job) == "duplicate" and not world.ledger.cancel(job.id)
+    assert world.accept(job) == "already-ended" and not world.ledger.cancel(job.id)
     assert world.ledger.pause(job.id, True, NOW) == "unknown-job"

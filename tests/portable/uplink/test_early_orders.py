@@ -101,7 +101,7 @@ def test_a_job_that_ended_is_not_taken_again_after_a_month() -> None:
         world.clock.advance(31 * 24 * HOUR * 1000)
         world.hes.tell("job", job)
         await world.clock.run(1000)
-        assert world.hes.bodies(Refusal)[-1].reason == "duplicate"
+        assert world.hes.bodies(Refusal)[-1].reason == "already-ended"
         assert begun(world) == []
         await world.stop()
 

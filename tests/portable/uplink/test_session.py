@@ -368,6 +368,21 @@ def test_duplicates() -> None:
     assert refused(signed(read_job().encode()), "job", world) == "duplicate"
 
 
+def test_a_job_that_is_known_is_refused_as_nothing_else_however_late_it_comes() -> None:
+    """So another refusal tells the HES that the job is not here."""
+    world = World()
+    job = signed(read_job().encode())
+    world.give("job", job)
+    world.clock.advance(2 * HOUR * 1000)
+    world.status.knows = lambda serial: False  # type: ignore[method-assign]
+    assert refused(job, "job", world) == "duplicate"
+    work(world)
+    world.ledger.cancel(read_job().id)
+    world.ledger.acknowledge(world.ledger.last_number)
+    assert refused(job, "job", world) == "already-ended"
+    assert refused(job, "job", World(NOW + 2 * HOUR)) == "expired"
+
+
 def test_too_many_jobs() -> None:
     world = World()
     for number in range(4):

@@ -28,8 +28,8 @@ JOB = {
         "duplicate": "queued",
         **{state: state for state in TOLD},
     },
-    "queued": {"worked": "in-progress", **{state: state for state in TOLD}},
-    "in-progress": {state: state for state in TOLD},
+    "queued": {"worked": "in-progress", "gone": "rejected", **{state: state for state in TOLD}},
+    "in-progress": {"gone": "rejected", **{state: state for state in TOLD}},
     "rejected": {state: state for state in TOLD},
     "succeeded": {},
     "failed": {},
@@ -67,7 +67,7 @@ MACHINES = {
     "numbered": (states.NUMBERED, NUMBERED),
 }
 HAPPENINGS = [*TOLD, "ordered", "published", "worked", "refused", "duplicate", "done", "taken"]
-HAPPENINGS += ["lost", "outrun", ""]
+HAPPENINGS += ["lost", "outrun", "gone", ""]
 
 
 def test_the_names_are_those_of_the_concentrator() -> None:

@@ -174,6 +174,50 @@ def test_a_duplicate_is_no_refusal(store, key) -> None:
     assert store.reports.events() == []
 
 
+@pytest.mark.parametrize("reason", ["expired", "too-old", "already-ended", "unknown-meter"])
+def test_a_job_that_is_gone_at_the_concentrator_ends_here_once(store, key, reason) -> None:
+    """It was sent again at each hello for ever."""
+    job_id = configure(store, key)
+    sent(store, "job", job_id)
+    take(store, 1, accepted(job_id), ok(job_id, "AMI01"))
+    order.cancel(store.orders, key, job_id)
+    sent(store, "cancel", job_id)
+    assert [each.kind for each in store.line.missing(CONCENTRATOR, [])] == ["job", "cancel"]
+    digest = digest_of(store.reports.job(job_id).envelope)
+    for number in (3, 4):
+        message = Reports(EPOCH, numbered(number, Refusal("job", digest, job_id, reason, "why")))
+        assert store.line.take_reports(CONCENTRATOR, message, proven=True).number == number
+    job = store.reports.job(job_id)
+    assert (job.state, job.reason, job.detail) == (REJECTED, reason, "why")
+    assert [row.reason for row in store.reports.meters(job_id)] == [
+        "applied",
+        "result-unknown",
+        "result-unknown",
+    ]
+    assert outcomes(store, job_id) == ["OK", "KO", "KO"]
+    assert store.reports.finished(job_id) and store.line.missing(CONCENTRATOR, []) == []
+    # Should a result come after all, it counts.
+    take(store, 5, ok(job_id, "AMI02"), ended(job_id))
+    assert outcomes(store, job_id) == ["OK", "OK", "KO"]
+    assert store.reports.job(job_id).state == "succeeded"
+
+
+def test_a_refusal_that_nothing_proves_ends_no_job_at_work(store, key) -> None:
+    job_id = configure(store, key)
+    take(store, 1, accepted(job_id), ok(job_id, "AMI01"))
+    digest = digest_of(store.reports.job(job_id).envelope)
+    take(store, 3, Refusal("job", digest, job_id, "expired", ""))
+    other = Refusal("job", bytes(32), job_id, "expired", "")
+    store.line.take_reports(CONCENTRATOR, Reports(EPOCH, numbered(4, other)), proven=True)
+    duplicate = Refusal("job", digest, job_id, "duplicate", "")
+    store.line.take_reports(CONCENTRATOR, Reports(EPOCH, numbered(5, duplicate)), proven=True)
+    assert store.reports.job(job_id).state == "in-progress"
+    assert outcomes(store, job_id) == ["OK", "", ""]
+    # Of a job that has ended here too, that is nothing new.
+    take(store, 6, ended(job_id), Refusal("job", digest, job_id, "already-ended", ""))
+    assert [event.name for event in store.reports.events()] == ["refused", "refused"]
+
+
 def test_cancel_is_sent_until_answered(store, key) -> None:
     job_id = configure(store, key)
     take(store, 1, accepted(job_id))

@@ -123,7 +123,7 @@ class Inbox:
         if name == "report":
             reports = Reports.decode(payload)
             return (
-                partial(store.take_reports, who, reports),
+                partial(store.take_reports, who, reports, self._sessions.protects(who)),
                 partial(self._answer_reports, sender, who, reports.epoch),
             )
         if name == "meters":

@@ -289,8 +289,9 @@ class Line(Jobs):
                 further = update(asks).where(which, asks.c.after == page.after)
                 connection.execute(further.values(after=page.meters[-1][0], sent=0))
 
-    def take_reports(self, concentrator: str, message: Reports) -> Taken:
-        """Store what is new, up to the first gap, in one transaction. Safe when it returns."""
+    def take_reports(self, concentrator: str, message: Reports, proven: bool = False) -> Taken:
+        """Store what is new, up to the first gap, in one transaction. Safe when it returns.
+        `proven`: see reporting.take()."""
         now = int(self._db.now())
         gap = False
         with self._db.writing() as connection:
@@ -301,7 +302,7 @@ class Line(Jobs):
                 if report.number != number + 1:
                     gap = True
                     break
-                taken = reporting.take(connection, now, concentrator, report)
+                taken = reporting.take(connection, now, concentrator, report, proven)
                 if taken is None:
                     gap = True
                     break

@@ -19,6 +19,7 @@ from gateway.contract.reports import (
     Report,
     TaskRun,
 )
+from gateway.contract.result import KO
 from tools.hes.store import states
 from tools.hes.store.hellos import COUNTED
 from tools.hes.store.notes import note
@@ -37,6 +38,7 @@ from tools.hes.store.states import (
     FINAL,
     OUTRUN,
     REFUSED,
+    REJECTED,
     SENT,
     TOLD,
     WORKED,
@@ -45,18 +47,22 @@ from tools.hes.store.states import (
 RUNS_OF_ONE = 10_000  # of one concentrator that are kept
 
 BAD_SIGNATURE, UNKNOWN_SIGNER, REPLAYED = "bad-signature", "unknown-signer", "replayed"
+ALREADY_ENDED, RESULT_UNKNOWN = "already-ended", "result-unknown"
 
 
-def take(connection: Connection, now: int, concentrator: str, report: Report) -> int | None:
+def take(
+    connection: Connection, now: int, concentrator: str, report: Report, proven: bool = False
+) -> int | None:
     """Apply it; returns the number up to which all is accounted for, None where that goes beyond
-    what a concentrator can have kept: then nothing was done."""
+    what a concentrator can have kept: then nothing was done. `proven`: it is the concentrator's own
+    and fresh, for the line is protected."""
     at, body = report.time or now, report.body
     if isinstance(body, MeterReport):
         _take_meter(connection, now, concentrator, at, body)
     elif isinstance(body, JobReport):
         _take_job(connection, now, concentrator, at, body)
     elif isinstance(body, Refusal):
-        _take_refusal(connection, now, concentrator, at, body)
+        _take_refusal(connection, now, concentrator, at, body, proven)
     elif isinstance(body, TaskRun):
         _take_run(connection, now, concentrator, body)
     elif isinstance(body, Event):
@@ -142,11 +148,13 @@ def _take_job(
 
 
 def _take_refusal(
-    connection: Connection, now: int, concentrator: str, at: int, body: Refusal
+    connection: Connection, now: int, concentrator: str, at: int, body: Refusal, proven: bool
 ) -> None:
     """The digest says which order it was; `duplicate` is no refusal of the order itself."""
     known = _REFUSED.get(body.topic)
     fitted = known(connection, concentrator, at, body) if known else 0
+    if not fitted and body.topic == "job" and body.reason != DUPLICATE:
+        fitted = _job_gone(connection, concentrator, at, body, proven)
     if not fitted and body.reason != DUPLICATE:
         text = "%s: %s, %s" % (body.topic, body.reason, body.detail)
         note(connection, now, concentrator, "refused", text, body.reason)
@@ -175,6 +183,36 @@ def _job_refused(connection: Connection, concentrator: str, at: int, body: Refus
     which = _ours(connection, body, jobs.c.digest, jobs.c.envelope, own, jobs.c.state == SENT)
     told = {"reason": body.reason, "detail": body.detail, "updated": at}
     return states.advance(connection, jobs, "state", states.JOB, event, own, which, **told)
+
+
+def _job_gone(
+    connection: Connection, concentrator: str, at: int, body: Refusal, proven: bool
+) -> int:
+    """Of a job that was taken: no result can come any more. What has come stays."""
+    own = jobs.c.concentrator == concentrator
+    which = _ours(connection, body, jobs.c.digest, jobs.c.envelope, own)
+    found = connection.execute(select(jobs.c.id, jobs.c.state).where(own, which)).first()
+    if found is not None and found.state in FINAL:
+        return int(body.reason == ALREADY_ENDED)  # that is known
+    if found is None or not proven:
+        return 0
+    told = {"reason": body.reason, "detail": body.detail, "updated": at}
+    job = jobs.c.id == found.id
+    if not states.advance(connection, jobs, "state", states.JOB, states.GONE, job, **told):
+        return 0
+    states.advance(connection, jobs, "cancel_state", states.CANCEL, REJECTED, job)
+    of_it = pauses.c.job == found.id
+    states.advance(connection, pauses, "state", states.PAUSE, REFUSED, of_it, reason=body.reason)
+    open_ones = (meters.c.job == found.id, meters.c.state.not_in(FINAL))
+    result = {
+        "state": REJECTED,
+        "outcome": KO,
+        "reason": RESULT_UNKNOWN,
+        "detail": "its answer to the job now: %s" % body.reason,
+        "updated": at,
+    }
+    connection.execute(update(meters).where(*open_ones).values(result))
+    return 1
 
 
 def _cancel_refused(connection: Connection, concentrator: str, at: int, body: Refusal) -> int:

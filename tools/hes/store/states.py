@@ -7,9 +7,10 @@ by `after` or `advance` of this module.
 
 **A job.** It is kept here (submitted), handed to the line (sent), and from then on what the
 concentrator says of it is what holds. A meter's result shows that the job is at work although
-nobody said so. A refusal counts once the job was sent, and as long as it was not answered; later it
-is that of a second copy. "duplicate" is no refusal: the concentrator has the job already. A job at
-work may be queued again: its concentrator has lost its flash, and was given the job anew. A refused
+nobody said so. A refusal counts once the job was sent, and as long as it was not answered. Later it
+counts only if it is proven to be the concentrator's own, which refuses no job that it has: the job
+is gone there. "duplicate" is no refusal: the concentrator has the job already. A job at work may be
+queued again: its concentrator has lost its flash, and was given the job anew. A refused
 job may be taken after all, when a second copy came at a better time. Any other end is the end.
 
 **A cancel.** None is ordered (""), or it goes the same way as a job until the job has ended, with
@@ -50,6 +51,7 @@ ORDERED = "ordered"
 PUBLISHED = "published"
 WORKED = "worked"  # a meter's result came
 REFUSED = "refused"
+GONE = "gone"  # refused, and proven to be not there any more
 DUPLICATE = "duplicate"
 DONE = "done"
 LOST = "lost"
@@ -66,8 +68,8 @@ _ANSWERED = {**_ANSWERED_UNSENT, REFUSED: REJECTED}
 JOB: Transitions = {
     SUBMITTED: {PUBLISHED: SENT, **_ANSWERED_UNSENT},
     SENT: _ANSWERED,
-    QUEUED: {**_TOLD, WORKED: IN_PROGRESS},
-    IN_PROGRESS: _TOLD,
+    QUEUED: {**_TOLD, WORKED: IN_PROGRESS, GONE: REJECTED},
+    IN_PROGRESS: {**_TOLD, GONE: REJECTED},
     REJECTED: _TOLD,
     **{state: {} for state in FINAL if state != REJECTED},
 }
