@@ -6,9 +6,9 @@
            | 2 first least group*                      STEPS: from one integer to the next, likewise
            | 3 size [value, times, value, times, ..]   RUNS: a CBOR array of `size` octets
            | 4 size [value, value, ..]                 CELLS: a CBOR array of `size` octets
-    group  = width bits                                of 16 integers, the last of fewer: `width`
-                                                       (one octet) bits each, most significant first,
-                                                       with zeros up to the end of an octet
+    group  = width bits                                of 16 integers, the last of fewer: so many
+                                                       bits each (`width`, one octet), the most
+                                                       significant first; then zeros up to an octet
 
 A varint has seven bits in each octet, the lowest first, and another one follows where the highest
 bit is set. `first`, `least` and `step` are zigzag varints: 0, -1, 1, -2 are 0, 1, 2, 3. A value is
