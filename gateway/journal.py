@@ -169,6 +169,10 @@ class Journal:
         self._written += len(self._pending)
         self._pending = bytearray()
 
+    def abandon(self) -> None:
+        """What was appended since the last commit is not in the journal."""
+        self._undo()
+
     def pending(self) -> bool:
         """Something was appended that no commit has made durable yet."""
         return self._end != self._sizes[-1]
