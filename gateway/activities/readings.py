@@ -9,12 +9,19 @@ from __future__ import annotations
 
 import sys
 
+from gateway.activities.profile.layout import Layouts
+from gateway.activities.verdict import explained
+from gateway.contract.limits import MAX_TIME
 from gateway.contract.task import ALARMS, CLOCK, LOG, PROFILE, VALUES
+from gateway.dlms.errors import LINK_ENDED, AccessRefused, NotSupported, ProtocolError
+from hal.rt import log
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from typing import Any, Protocol
 
+    from gateway.activities.meter_clock import MeterClock
     from gateway.contract.model import Model
     from gateway.contract.task import Item
     from gateway.dlms.client.client import Client
@@ -55,47 +62,84 @@ if TYPE_CHECKING:
             not count."""
 
 
+WHERE = "readings"
+
 _MODULES = {
     VALUES: "gateway.activities.values",
-    PROFILE: "gateway.activities.profile",
-    LOG: "gateway.activities.profile",
+    PROFILE: "gateway.activities.profile.collect",
+    LOG: "gateway.activities.profile.collect",
     CLOCK: "gateway.activities.clock",
     ALARMS: "gateway.activities.alarms",
 }
+LIMIT_S = 30  # what a meter's clock may be off before its rows are marked for it
 
 
 class Collected:
     """`rows` and values recorded; `gaps`: of what could not be had, the reasons (result.py), none
-    where all is here."""
+    where all is here; `details`: the same for people."""
 
-    __slots__ = ("gaps", "rows")
+    __slots__ = ("details", "gaps", "rows")
 
     def __init__(self) -> None:
         self.rows = 0
         self.gaps: list[str] = []
+        self.details: list[str] = []
+
+    def missed(self, reason: str, detail: str) -> None:
+        self.gaps.append(reason)
+        self.details.append(detail)
 
 
 class Visit:
-    """One meter, met for one task."""
+    """One meter, met for one task. `task`: its name, "" for none. Of what was never read before,
+    `keep` days are wanted; `between`: these times alone (both included), what is here already too.
+    """
 
     def __init__(
         self,
         client: Client,
         serial: str,
         model: Model,
-        task: str,
-        keep: int,
         recorder: Recorder,
         clock: Clock,
+        layouts: Layouts,
+        task: str = "",
+        keep: int = 0,
+        between: tuple[int, int] | None = None,
     ) -> None:
         self.client = client
         self.serial = serial
         self.model = model
-        self.task = task
-        self.keep = keep
         self.recorder = recorder
         self.clock = clock
+        self.layouts = layouts
+        self.task = task
+        self.keep = keep
+        self.between = between
+        self.read_at = clock.unix_time()
         self.collected = Collected()
+        self._meter_clock: MeterClock | None = None
+
+    async def meter_clock(self) -> MeterClock:
+        """As it was when it was first asked for in this visit."""
+        if self._meter_clock is None:
+            from gateway.activities.meter_clock import measured
+
+            self._meter_clock = await measured(self.client, self.clock)
+            if not self.read_at and self._meter_clock.now:
+                self.read_at = self._meter_clock.now
+        return self._meter_clock
+
+    @property
+    def end(self) -> int:
+        """Up to which time rows are wanted."""
+        return MAX_TIME if self.between is None else self.between[1]
+
+    @property
+    def clock_off(self) -> bool:
+        """Whether the meter's clock was found further off than rows may come from unmarked."""
+        found = self._meter_clock
+        return found is not None and found.off is not None and abs(found.off) > LIMIT_S
 
 
 class Collector:
@@ -104,22 +148,60 @@ class Collector:
     def __init__(self, recorder: Recorder, clock: Clock) -> None:
         self._recorder = recorder
         self._clock = clock
+        self._layouts = Layouts()
 
     async def collect(
-        self, client: Client, serial: str, model: Model, items: list[Item], task: str, keep: int
+        self,
+        client: Client,
+        serial: str,
+        model: Model,
+        items: Sequence[Item],
+        task: str = "",
+        keep: int = 0,
+        between: tuple[int, int] | None = None,
     ) -> Collected:
-        """What `items` name of the meter that `client` is associated with, recorded and committed.
-        `task`: its name, "" for none; `keep`: of what was never read before, so many days back.
+        """What `items` name of the meter that `client` is associated with, recorded and committed;
+        the rest as in Visit.
 
-        DlmsError and OSError come out as they are; what was read until then is recorded.
+        What the meter refuses, or says in a way that makes no sense, costs the item and is named.
+        Other DlmsErrors, and OSError, come out as they are; what was read until then is recorded.
         """
-        visit = Visit(client, serial, model, task, keep, self._recorder, self._clock)
+        visit = Visit(
+            client,
+            serial,
+            model,
+            self._recorder,
+            self._clock,
+            self._layouts,
+            task,
+            keep,
+            between,
+        )
         try:
             for item in items:
-                await _module(item.what).collect(visit, item)
+                await _attended(visit, item)
         finally:
             await self._recorder.commit()
         return visit.collected
+
+    def forget(self, serial: str) -> None:
+        """What is known of the meter's profiles: a job may have changed it."""
+        self._layouts.forget(serial)
+
+
+async def _attended(visit: Visit, item: Item) -> None:
+    try:
+        await _module(item.what).collect(visit, item)
+    except (AccessRefused, NotSupported) as error:
+        result = explained(error, True)
+        visit.collected.missed(result.reason, result.detail)
+    except LINK_ENDED:
+        raise
+    except ProtocolError as error:
+        result = explained(error, True)
+        visit.collected.missed(result.reason, result.detail)
+        log.warning(WHERE, "%s: %s" % (visit.serial, result.detail))
+        await visit.client.associate()  # after that error the association is closed
 
 
 def _module(what: int) -> Any:

@@ -176,19 +176,21 @@ class Client:
     def read_profile(
         self,
         name: bytes,
-        start: bytes | None = None,
-        end: bytes | None = None,
+        start: bytes | Typed | None = None,
+        end: bytes | Typed | None = None,
         first: int = 1,
         last: int = 0,
         columns: list[Typed] | None = None,
+        restricting: Typed | None = None,
     ) -> Rows:
         """The rows of a profile generic's buffer: `async for row in client.read_profile(..)`, each
         a list of typed values. `start` and `end` (date-times of 12 bytes) choose a range of time;
         else `first` and `last` (from 1; last 0: the end) choose entries; none of them: all rows.
-        `columns` (selection.column) chooses columns, of a range only."""
+        `columns` (selection.column) chooses columns, of a range only. `restricting`: the column
+        that the range is of; None: the clock's time."""
         selection: Selection | None = None
         if start is not None and end is not None:
-            selection = by_range(start, end, columns)
+            selection = by_range(start, end, columns, restricting)
         elif start is not None or end is not None or columns:
             raise ValueError("a range needs its start and its end")
         elif (first, last) != (1, 0):

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 WHERE = "dlms"
 _BUFFER = 2  # attribute of class 7
 _MOST_LIST = 64  # attributes asked for in one list
+_MOST_ROW = 4096  # bytes, or values, of a row of a profile
 
 
 def step_of(class_id: int, name: bytes, attribute: int) -> str:
@@ -212,12 +213,13 @@ def rows(
             first = first.data
         return pieces, first
 
-    return Rows(begin, step, exchange.max_value, failed)
+    return Rows(begin, step, failed)
 
 
 class Rows:
     """The rows of a profile's buffer, one at a time: `async for row in rows`, each a list of typed
-    values. Of a long answer in blocks only what is not yet a whole row is held.
+    values. Of a long answer in blocks only what is not yet a whole row is held, and of a row that
+    has more values or bytes than any profile needs, nothing is made.
 
     `begin` asks for the buffer: its pieces (`last`, `next()`), and the first of its bytes; it is
     called once. `failed` closes the association after a protocol error.
@@ -229,18 +231,16 @@ class Rows:
         self,
         begin: Callable[[], Awaitable[tuple[Any, bytes]]],
         step: str,
-        max_value: int,
         failed: Callable[[DlmsError], Awaitable[None]],
     ) -> None:
         self._begin = begin
         self._step = step
-        self._max_value = max_value
         self._failed = failed
         self._pieces: Any = None
         self._held = bytearray()
         self._pos = 0
-        self._left = -1  # rows still to come; -1: not known yet
-        self._compact: list[Typed] | None = None
+        self._left = -1  # rows still to come, of a compact array bytes; -1: not known yet
+        self._description: Any = None  # of a compact array's rows
 
     def __aiter__(self) -> Rows:
         return self
@@ -275,60 +275,87 @@ class Rows:
             raise ProtocolError("%s: it ends amid a row" % self._step)
         self._held[: self._pos] = b""
         self._pos = 0
+        if len(self._held) > _MOST_ROW:
+            raise ProtocolError("%s: a row longer than %d bytes" % (self._step, _MOST_ROW))
         self._held.extend(await self._pieces.next())
-        if len(self._held) > self._max_value:
-            raise ProtocolError(
-                "%s: a row longer than the %d bytes allowed" % (self._step, self._max_value)
-            )
 
     def _parsed(self) -> list[Typed] | None:
         """A row that is there as a whole; None where more is needed, or nothing is left."""
         last = self._pieces.last
         if self._left < 0 and not self._head(last):
             return None
-        if self._compact is not None:
-            if not self._compact:
-                self._left = 0
-                return None
-            return _row(self._compact.pop(0), self._step)
         if self._left == 0:
-            stray = len(self._held) - self._pos
-            if not last:
-                raise ProtocolError("%s: blocks go on after the last row" % self._step)
-            if stray:
-                log.warning(WHERE, "%s: %d stray bytes behind the rows" % (self._step, stray))
-                self._held = bytearray()
-                self._pos = 0
+            self._over(last)
             return None
+        start = self._pos
         try:
-            typed, self._pos = axdr.decode_at(self._held, self._pos)
+            typed, self._pos = self._row_at(start)
         except ProtocolError as error:
             if last:  # nothing more will come that could make it whole
                 raise ProtocolError("%s: %s" % (self._step, error))
             return None
-        self._left -= 1
+        self._left -= 1 if self._description is None else self._pos - start
         return _row(typed, self._step)
 
+    def _row_at(self, start: int) -> tuple[Typed, int]:
+        """The row there, and the position after it."""
+        if self._description is not None:
+            end = min(len(self._held), start + self._left)
+            return compact_element(self._held, start, end, self._description)
+        end = axdr.skip_at(self._held, start)
+        if end - start > _MOST_ROW:
+            raise ProtocolError("a row longer than %d bytes" % _MOST_ROW)
+        return axdr.decode_at(self._held, start)
+
+    def _over(self, last: bool) -> None:
+        """There are no more rows."""
+        stray = len(self._held) - self._pos
+        if not last:
+            raise ProtocolError("%s: blocks go on after the last row" % self._step)
+        if stray:
+            log.warning(WHERE, "%s: %d stray bytes behind the rows" % (self._step, stray))
+            self._held = bytearray()
+            self._pos = 0
+
     def _head(self, last: bool) -> bool:
-        """Tag and count of the array; all of a compact one, whose description comes first."""
+        """Tag and count of the array; of a compact one its description, and its size in bytes."""
         if not self._held:
             return False
-        if self._held[0] == axdr.COMPACT_ARRAY:
-            if not last:
-                return False
-            typed = axdr.decode(without_stray(bytes(self._held), self._step))
-            self._compact = list(typed[1][1])
-            self._left = 1
-            return True
-        if self._held[0] != axdr.ARRAY:
+        tag = self._held[0]
+        if tag not in (axdr.ARRAY, axdr.COMPACT_ARRAY):
             raise ProtocolError("%s: the buffer is not an array" % self._step)
         try:
-            self._left, self._pos = axdr.length_at(self._held, 1)
+            if tag == axdr.ARRAY:
+                self._left, self._pos = axdr.length_at(self._held, 1)
+            else:
+                self._description, self._left, self._pos = compact_head(self._held, self._step)
         except ProtocolError:
             if last:
                 raise
             return False
         return True
+
+
+def compact_head(data: bytearray, step: str) -> tuple[Any, int, int]:
+    """Of a compact array that `data` begins with: what its elements are, how many bytes they have,
+    and where the first begins."""
+    from gateway.dlms.data import compact
+
+    description, pos, values = compact.description_at(data, 1, len(data), 0)
+    if values > _MOST_ROW:
+        raise ProtocolError("%s: rows of %d values" % (step, values))
+    size, pos = axdr.length_at(data, pos)
+    return description, size, pos
+
+
+def compact_element(data: bytearray, pos: int, end: int, description: Any) -> tuple[Typed, int]:
+    """The element at `pos`, and the position after it."""
+    from gateway.dlms.data import compact
+
+    typed, after = compact.element_at(data, pos, end, description, True)
+    if after == pos:
+        raise ProtocolError("a compact-array of elements without size")
+    return typed, after
 
 
 def _row(typed: Typed, step: str) -> list[Typed]:

@@ -110,7 +110,7 @@ class ShortNames:
             variable = await self._attribute(7, name, _BUFFER, step)
             return await self._variables.begin((variable, selection), step)
 
-        return reading.Rows(begin, step, self._exchange.max_value, self._failed)
+        return reading.Rows(begin, step, self._failed)
 
     # ------------------------------------------------------------ writing
 
@@ -314,7 +314,7 @@ class ShortNames:
 
         limit = self._exchange.max_value
         names = BaseNames()
-        async for row in reading.Rows(begin, _LIST_READ, limit, self._failed):
+        async for row in reading.Rows(begin, _LIST_READ, self._failed):
             try:
                 names.add(row)
             except ProtocolError as error:

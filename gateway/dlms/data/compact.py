@@ -80,7 +80,7 @@ def _put_described(out: bytearray, typed: Typed, description: Any) -> None:
 
 def get(data: Bytes, pos: int, end: int, depth: int, typed: bool) -> tuple[Any, int]:
     """(description, elements), or the elements in natives, and the position after it."""
-    description, pos, nodes = _get_description(data, pos, end, depth)
+    description, pos, nodes = description_at(data, pos, end, depth)
     length, pos = length_at(data, pos)
     stop = pos + length
     if stop > end:
@@ -102,7 +102,7 @@ def get(data: Bytes, pos: int, end: int, depth: int, typed: bool) -> tuple[Any, 
         if budget < 0:
             raise ProtocolError("a compact-array describes far more values than it has bytes")
         start = pos
-        item, pos = _get_described(data, pos, stop, description, typed)
+        item, pos = element_at(data, pos, stop, description, typed)
         if pos == start:
             raise ProtocolError("a compact-array of elements without size")
         items.append(item)
@@ -117,7 +117,7 @@ def _form(description: Any) -> str:
     return "" if "" in letters else ">" + "".join(letters)
 
 
-def _get_description(data: Bytes, pos: int, end: int, depth: int) -> tuple[Any, int, int]:
+def description_at(data: Bytes, pos: int, end: int, depth: int) -> tuple[Any, int, int]:
     """A type description, the position after it, and how many values one element makes."""
     if pos >= end:
         raise ends_early(1, 0)
@@ -129,14 +129,14 @@ def _get_description(data: Bytes, pos: int, end: int, depth: int) -> tuple[Any, 
         if pos + 2 > end:
             raise ends_early(2, end - pos)
         count = data[pos] << 8 | data[pos + 1]
-        element, pos, nodes = _get_description(data, pos + 2, end, depth + 1)
+        element, pos, nodes = description_at(data, pos + 2, end, depth + 1)
         return (ARRAY, count, element), pos, 1 + count * nodes
     if tag == STRUCTURE:
         count, pos = length_at(data, pos)
         parts = []
         total = 1
         for _ in range(count):
-            part, pos, nodes = _get_description(data, pos, end, depth + 1)
+            part, pos, nodes = description_at(data, pos, end, depth + 1)
             parts.append(part)
             total += nodes
         return (STRUCTURE, parts), pos, total
@@ -145,19 +145,19 @@ def _get_description(data: Bytes, pos: int, end: int, depth: int) -> tuple[Any, 
     return tag, pos, 1
 
 
-def _get_described(
-    data: Bytes, pos: int, end: int, description: Any, typed: bool
-) -> tuple[Any, int]:
+def element_at(data: Bytes, pos: int, end: int, description: Any, typed: bool) -> tuple[Any, int]:
+    """One element of this description, without tags, and the position after it. ProtocolError
+    where it does not end before `end`; how many values it makes nobody bounds here."""
     if isinstance(description, int):
         value, pos = simple_at(data, pos, end, description)
         return ((description, value) if typed else value), pos
     items = []
     if description[0] == ARRAY:
         for _ in range(description[1]):
-            item, pos = _get_described(data, pos, end, description[2], typed)
+            item, pos = element_at(data, pos, end, description[2], typed)
             items.append(item)
     else:
         for part in description[1]:
-            item, pos = _get_described(data, pos, end, part, typed)
+            item, pos = element_at(data, pos, end, part, typed)
             items.append(item)
     return ((description[0], items) if typed else items), pos

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from gateway.dlms.data import datetime, moment
 from gateway.dlms.data.datetime import (
     parse_date,
     parse_date_time,
@@ -105,3 +106,26 @@ def test_whatever_text_is_given_parses_back() -> None:
         spelt += 1
         assert parse_date_time(text) == raw, text
     assert spelt > 1000
+
+
+def test_moments():
+    for text, local, deviation, summer in (
+        ("1970-01-01 00:00:00", 0, None, None),
+        ("2027-01-15 12:00:00 +01:00 ok", 1_800_014_400, -60, False),
+        ("2027-07-01 00:00:00 -03:00 dst", 1_814_400_000, 180, True),
+        ("2024-02-29 23:59:59 Z invalid", 1_709_251_199, 0, False),
+        ("2027-01-15 12:*:* +01:00", 1_800_014_400, -60, None),
+    ):
+        raw = datetime.parse_date_time(text)
+        assert moment.local_of(raw) == local, text
+        assert moment.deviation_of(raw) == deviation, text
+        assert moment.in_summer(raw) == summer, text
+        if deviation is not None and "*" not in text:
+            made = moment.date_time(local + deviation * 60, deviation)
+            assert made[:9] == raw[:4] + b"\xff" + raw[5:9] and made[9:11] == raw[9:11], text
+            assert moment.date_time(0, deviation, False)[9:11] == b"\x80\x00"
+    for text in ("*-01-01 00:00:00", "2027-*-01 00:00:00", "2027-dstend-01 00:00:00"):
+        assert moment.local_of(datetime.parse_date_time(text)) is None, text
+    assert moment.local_of(b"") is None
+    assert moment.local_of(bytes([7, 235, 2, 30, 255, 24, 0, 0, 0, 0, 0, 0])) is None
+    assert moment.deviation_of(bytes(9) + b"\x7f\xff\x00") is None

@@ -603,6 +603,45 @@ def test_profiles_whole_empty_and_compact() -> None:
     assert rows_of(axdr.encode(compact)) == [row[1], row[1]]
 
 
+def test_compact_rows_one_by_one_as_their_blocks_come() -> None:
+    rows = [
+        (axdr.STRUCTURE, [(axdr.LONG_UNSIGNED, i), (axdr.OCTET_STRING, bytes(i % 7))])
+        for i in range(100)
+    ]
+    description = (axdr.STRUCTURE, [axdr.LONG_UNSIGNED, axdr.OCTET_STRING])
+    value = axdr.encode((axdr.COMPACT_ARRAY, (description, rows)))
+    link = Script()
+    made = open_client(link)
+    for number in range(len(value) // 20 + 1):
+        part = value[number * 20 : number * 20 + 20]
+        last = number == len(value) // 20
+        link.then(
+            lambda sent, part=part, last=last, number=number: [
+                apdu.GetBlock(invoke_of(sent), last, number + 1, 0, part).encode()
+            ]
+        )
+
+    async def reading() -> None:
+        found, held = [], []
+        profile = made.read_profile(NAME)
+        async for row in profile:
+            found.append((axdr.STRUCTURE, row))
+            held.append(len(profile._held))
+        assert found == rows
+        assert max(held) < 40  # never the whole
+
+    run(reading())
+
+
+def test_rows_that_no_profile_needs() -> None:
+    raises(ProtocolError, rows_of, b"\x01\x01\x02\x82\xff\xff" + bytes(65535))
+    raises(ProtocolError, rows_of, b"\x01\x01\x02\x01\x01\x82\x20\x00" + bytes(8192))
+    # a compact array of arrays of nulls: a few bytes, 65535 values in each row
+    compact = b"\x13\x02\x02\x01\xff\xff\x00\x11\x01\x05"
+    raises(ProtocolError, rows_of, compact)
+    raises(ProtocolError, rows_of, b"\x13\x02\x01\x00\x05")
+
+
 def test_profiles_that_make_no_sense() -> None:
     row = axdr.encode((axdr.STRUCTURE, [(axdr.LONG_UNSIGNED, 5)]))
     for value in (
