@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     Value = tuple[int, bytes, int, bytes, int | None, int | None]
 
     class Recorder(Protocol):
-        """Who keeps what is read (gateway/readings/recorder.py). Rows: [unix time, a value for each
+        """Who keeps what is read in one visit (gateway/readings/recorder.py). Rows: [unix time, a value for each
         further column, flags of contract/quality.py]; columns[0] is the time's. Values are int,
         float, bool, str, bytes or None; arrays and structures as their A-XDR octets."""
 
@@ -145,8 +145,7 @@ class Visit:
 class Collector:
     """Collects from any meter; any number of visits may run side by side, one for each meter."""
 
-    def __init__(self, recorder: Recorder, clock: Clock) -> None:
-        self._recorder = recorder
+    def __init__(self, clock: Clock) -> None:
         self._clock = clock
         self._layouts = Layouts()
 
@@ -156,12 +155,13 @@ class Collector:
         serial: str,
         model: Model,
         items: Sequence[Item],
+        recorder: Recorder,
         task: str = "",
         keep: int = 0,
         between: tuple[int, int] | None = None,
     ) -> Collected:
-        """What `items` name of the meter that `client` is associated with, recorded and committed;
-        the rest as in Visit.
+        """What `items` name of the meter that `client` is associated with, recorded and committed.
+        `recorder`: one of this visit's own; the rest as in Visit.
 
         What the meter refuses, or says in a way that makes no sense, costs the item and is named.
         Other DlmsErrors, and OSError, come out as they are; what was read until then is recorded.
@@ -170,7 +170,7 @@ class Collector:
             client,
             serial,
             model,
-            self._recorder,
+            recorder,
             self._clock,
             self._layouts,
             task,
@@ -181,7 +181,7 @@ class Collector:
             for item in items:
                 await _attended(visit, item)
         finally:
-            await self._recorder.commit()
+            await recorder.commit()
         return visit.collected
 
     def forget(self, serial: str) -> None:

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 
 DAY = 86400
 MOST_ROWS = 20000  # of one visit to one profile
+MOST_WAITING = 256  # rows recorded and not yet durable: they wait in RAM
 MOST_HELD = 256  # rows of an answer that begins with the newest
 _MARGIN = 3600  # by so much a clock may have been set back while we knew nothing
 _OVERLAP = 8  # entries asked for again: so many may be captured while we read
@@ -252,6 +253,9 @@ class _Reading:
                     raise _TooMany()
                 else:
                     held.append((stamp, values))
+                if intake.recorded >= MOST_WAITING:
+                    await self._visit.recorder.commit()
+                    intake.recorded = 0
                 if intake.answered > most:
                     raise ProtocolError(
                         "%s: more than the %d rows it can have" % (obis.text(self._name), most)

@@ -32,6 +32,7 @@ _NUMBERS = (
     axdr.LONG64,
     axdr.LONG64_UNSIGNED,
 )
+_LEAST, _MOST = -(1 << 63), (1 << 64) - 1
 
 
 class WrongShape(ProtocolError):
@@ -121,6 +122,8 @@ class Decoder:
             if before[0] not in _NUMBERS:
                 raise ProtocolError("column %d: a difference to no number" % place)
             typed = (before[0], before[1] + typed[1])
+            if not _LEAST <= typed[1] <= _MOST:
+                raise ProtocolError("column %d: a sum of differences beyond 64 bits" % place)
         self._before[place] = typed
         if self.tags[place] == axdr.NULL:
             self.tags[place] = typed[0]

@@ -38,6 +38,7 @@ class Intake:
     ) -> None:
         self.floor = 0
         self.answered = 0  # rows in the answers, known ones too
+        self.recorded = 0  # since the last commit
         self.visit = visit
         self.obis = obis
         self.layout = layout
@@ -106,6 +107,7 @@ class Intake:
         )
         visit.recorder.rows(layout, visit.serial, visit.task, visit.read_at, rows)
         visit.collected.rows += len(rows)
+        self.recorded += len(rows)
 
     def keep(self, decoder: Decoder) -> None:
         """Record what is held, where it is known to be new: nothing more comes."""

@@ -231,15 +231,15 @@ class Scene:
         self.clock = ManualClock(NOON)
         self.meter = Meter(self.clock, period)
         self.recorder = Recorder()
-        self.collector = Collector(self.recorder, self.clock)
+        self.collector = Collector(self.clock)
 
     async def visit(self, items=None, between=None):
         return await self.collector.collect(
-            self.meter, "M1", OWN_MODEL, items or [ITEM], "night", 1, between
+            self.meter, "M1", OWN_MODEL, items or [ITEM], self.recorder, "night", 1, between
         )
 
     def restart(self):
-        self.collector = Collector(self.recorder, self.clock)
+        self.collector = Collector(self.clock)
 
     def later(self, seconds):
         """So much time goes by, and the meter captures its rows."""
