@@ -33,9 +33,9 @@ if TYPE_CHECKING:
     Value = tuple[int, bytes, int, bytes, int | None, int | None]
 
     class Recorder(Protocol):
-        """Who keeps what is read in one visit (gateway/readings/recorder.py). Rows: [unix time, a value for each
-        further column, flags of contract/quality.py]; columns[0] is the time's. Values are int,
-        float, bool, str, bytes or None; arrays and structures as their A-XDR octets."""
+        """Who keeps what is read in one visit (gateway/readings/recorder.py). Rows: [unix time, a
+        value for each further column, flags of contract/quality.py]; columns[0] is the time's.
+        Values are int, float, bool, str, bytes or None; arrays and structures as their A-XDR."""
 
         def layout(
             self, serial: str, class_id: int, obis: bytes, period: int, columns: list[Column]
