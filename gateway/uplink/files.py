@@ -6,6 +6,7 @@ durable up to the size of the part file, so the flash itself remembers how far a
 
 A chunk proves nothing, on a plain line anybody can send one. One that does not fit is dropped, and
 its place asked for again; only the SHA-256 of the whole judges, and it says no only after TRIES.
+Where nothing that fits comes, and what does not fit does, each time it is asked for, the pull ends.
 """
 
 from __future__ import annotations
@@ -29,12 +30,14 @@ CHUNK = 4096
 WINDOW = 4  # chunks asked for and not here yet
 PATIENCE_MS = 30_000  # without any chunk, before asking again; doubles up to MAX_PATIENCE_MS
 MAX_PATIENCE_MS = 480_000
+UNFIT_ROUNDS = 6  # of asking, to which only chunks that do not fit came: twenty minutes and more
 TRIES = 3  # whole pulls, before the HES has another file than the job says
 _PREFIX = "package-"
 _PART = ".part"
 
 COMPLETE = "complete"
 BAD_DIGEST = "bad-digest"
+UNFIT = "package-unavailable"
 
 
 class Files:
@@ -121,8 +124,8 @@ class Files:
             transfer.forget_asked()
 
     def take(self, chunk: Chunk, now_ms: int) -> str | None:
-        """COMPLETE or BAD_DIGEST when this chunk ended a pull, else None. OSError as the storage
-        gives it.
+        """COMPLETE, BAD_DIGEST or UNFIT when this chunk ended a pull, else None. OSError as the
+        storage gives it.
         """
         transfer = self._find(chunk.digest)
         if transfer is None:
@@ -161,13 +164,17 @@ class _Transfer:
         self._durable = 0
         self._resumed = False
         self._tries = 0
-        self._told = False  # that chunks of a file of another size come
+        self._unfit = False  # a chunk that does not fit has come in this round
+        self._unfit_rounds = 0
+        self._told = False  # of it, in the log
         self._go_by_the_flash()
         self._patience_ms = PATIENCE_MS
         self._deadline_ms: int | None = None  # when what was asked counts as lost
 
     def pulls(self, now_ms: int) -> list[Pull]:
         if self._deadline_ms is not None and now_ms >= self._deadline_ms:
+            self._unfit_rounds += 1 if self._unfit else 0
+            self._unfit = False
             self._asked = []
             self._patience_ms = min(2 * self._patience_ms, MAX_PATIENCE_MS)
             self._deadline_ms = None
@@ -196,10 +203,12 @@ class _Transfer:
 
     def take(self, chunk: Chunk, now_ms: int) -> str | None:
         if chunk.total != self._size:
-            self._tell_other_size(chunk.total)
-            return None
-        if chunk.offset not in self._asked or len(chunk.data) != self._chunk_at(chunk.offset):
+            return self._take_unfit("of a file of %d octets" % chunk.total)
+        if chunk.offset not in self._asked:
             return None  # late, twice, or never asked for
+        if len(chunk.data) != self._chunk_at(chunk.offset):
+            return self._take_unfit("of %d octets" % len(chunk.data))
+        self._unfit, self._unfit_rounds = False, 0
         self._asked.remove(chunk.offset)
         self._early[chunk.offset] = chunk.data
         self._patience_ms = PATIENCE_MS
@@ -212,14 +221,16 @@ class _Transfer:
             self._go_by_the_flash()
             raise
 
-    def _tell_other_size(self, total: int) -> None:
+    def _take_unfit(self, what: str) -> str | None:
+        self._unfit = True
         if not self._told:
             self._told = True
             log.warning(
                 "uplink",
-                "package %s: expected a chunk of a file of %d octets, came one of %d octets"
-                % (self.digest.hex()[:16], self._size, total),
+                "package %s: a chunk %s does not fit a file of %d octets"
+                % (self.digest.hex()[:16], what, self._size),
             )
+        return UNFIT if self._unfit_rounds >= UNFIT_ROUNDS else None
 
     def _chunk_at(self, offset: int) -> int:
         return min(CHUNK, self._size - offset)

@@ -202,7 +202,7 @@ class Inbox:
     def _take_memory(self, payload: bytes) -> None:
         assert self._past is not None
         epoch = self._ledger.epoch
-        self._past.take(payload)
+        self._past.take(payload, self._sealed)
         if self._ledger.epoch != epoch:
             self._outbox.connected()
             self._hello_soon()

@@ -30,6 +30,9 @@ EVENT = "folder-rolled-back"
 STRIDE = 1 << 16  # of a start, at most: see counters.py
 MARGIN = 1 << 16
 MOST = 1 << 28  # skipped in one life: whoever has the key of the HES cannot use up the meters'
+# Where nothing proves who says it: a thousand days of busy reading of one meter. Whoever can write
+# on a plain line needs four thousand restarts to use up the meters' keys.
+MOST_UNPROVEN = 1 << 20
 _TOLD = 4  # ends of the trail that the HES was told of lately: it need not be read for those
 
 
@@ -41,7 +44,7 @@ class Past:
         self._counters = counters
         self._ledger = ledger
         self._ends: list[tuple[int, bytes]] = []
-        self._left = MOST
+        self._skipped = 0
 
     @property
     def starts(self) -> int:
@@ -55,19 +58,21 @@ class Past:
         """A hello carries this end of the audit trail."""
         self._ends = self._ends[1 - _TOLD :] + [(records, head)]
 
-    def take(self, payload: bytes) -> None:
-        """What the HES remembers. Refused; OSError of the storage: then it comes again."""
+    def take(self, payload: bytes, proven: bool = True) -> None:
+        """What the HES remembers; `proven`: it is the HES. Refused; OSError of the storage: then it
+        comes again."""
         memory = Memory.decode(payload)
         why = self._older_than(memory)
-        if not why:
+        most = MOST if proven else MOST_UNPROVEN
+        if not why or (not proven and self._skipped >= most):
             return
         # First, for once the rest is durable nothing tells any more that this is a copy.
         self._ledger.begin_epoch()
         count = max(memory.used - self._counters.used_before, 0) + MARGIN
         count += max(memory.starts - self._folder.starts + 1, 0) * STRIDE
-        count = min(count, self._left)
+        count = min(count, most - self._skipped)
         self._counters.skip(count, memory.used)
-        self._left -= count
+        self._skipped += count
         self._folder.went_to(memory.starts)
         what = "%s; invocation counters go on %d further" % (", ".join(why), count)
         log.error(WHERE, "the HES knows more than is here: is it a copy? " + what)

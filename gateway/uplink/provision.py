@@ -5,7 +5,7 @@ no open job needs leaves the flash. Meters that wait for a model have their turn
 from __future__ import annotations
 
 from gateway.contract.refused import Refused
-from gateway.uplink.files import BAD_DIGEST, COMPLETE
+from gateway.uplink.files import COMPLETE, UNFIT
 from hal.rt import log
 
 TYPE_CHECKING = False
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from gateway.uplink.files import Files
 
 _WHERE = "uplink"
+_ONLY_UNFIT = "the job names a file of %d octets; of all chunks that came none fits it"
 
 
 class Provision:
@@ -61,7 +62,8 @@ class Provision:
                 if outcome == COMPLETE:
                     self.provide(entry)
                 else:
-                    self._queue.fail_job(entry.job.id, BAD_DIGEST)
+                    detail = _ONLY_UNFIT % ref.size if outcome == UNFIT else ""
+                    self._queue.fail_job(entry.job.id, outcome, detail)
 
     def model_taken(self) -> None:
         self._queue.over("unknown-model")

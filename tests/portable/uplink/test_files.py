@@ -10,7 +10,10 @@ from gateway.uplink.files import (
     BAD_DIGEST,
     CHUNK,
     COMPLETE,
+    MAX_PATIENCE_MS,
     PATIENCE_MS,
+    UNFIT,
+    UNFIT_ROUNDS,
     WINDOW,
     Files,
 )
@@ -188,6 +191,54 @@ def test_chunks_of_a_file_of_another_size_end_nothing() -> None:
     for pull in pulls:
         pulling.take(answer(pull), 0)
     assert finish(pulling) == COMPLETE
+
+
+def unfit(pull: Pull) -> list[Chunk]:
+    """Chunks of another size than the job's package, and of another length than was asked for."""
+    wrong = WHOLE[pull.offset : pull.offset + pull.size - 1]
+    return [
+        Chunk(DIGEST, pull.offset, SIZE + 1, WHOLE[pull.offset : pull.offset + pull.size]),
+        Chunk(DIGEST, pull.offset, SIZE, wrong),
+    ]
+
+
+def rounds(pulling: Files, count: int, now: int, kind: int) -> tuple[int, list[str | None]]:
+    """Answer so many rounds with nothing that fits."""
+    outcomes = []
+    for _ in range(count):
+        pulls = pulling.pulls(now, [DIGEST])
+        assert pulls
+        for pull in pulls:
+            outcomes.append(pulling.take(unfit(pull)[kind], now))
+        now += MAX_PATIENCE_MS
+    return now, outcomes
+
+
+def test_a_pull_that_nothing_ever_fits_ends() -> None:
+    for kind in (0, 1):
+        pulling = files(MemoryStorage())
+        now, outcomes = rounds(pulling, UNFIT_ROUNDS, 0, kind)
+        assert set(outcomes) == {None}
+        (pull, *_) = pulling.pulls(now, [DIGEST])
+        assert pulling.take(unfit(pull)[kind], now) == UNFIT
+        assert pulling.pulls(now + 9 * MAX_PATIENCE_MS, [DIGEST]) == []
+
+
+def test_who_throws_chunks_in_between_ends_no_pull() -> None:
+    """A flood within one round is one round, and one chunk that fits makes up for all."""
+    pulling = files(MemoryStorage())
+    now, _ = rounds(pulling, UNFIT_ROUNDS - 1, 0, 0)
+    (pull, *_) = pulling.pulls(now, [DIGEST])
+    for _ in range(1000):
+        assert pulling.take(unfit(pull)[0], now) is None
+    pulling.take(answer(pull), now)
+    now, outcomes = rounds(pulling, UNFIT_ROUNDS, now + MAX_PATIENCE_MS, 0)
+    assert set(outcomes) == {None}
+    # Silence is no round either: the HES is away.
+    for _ in range(3 * UNFIT_ROUNDS):
+        pulling.pulls(now, [DIGEST])
+        now += MAX_PATIENCE_MS
+    assert finish(pulling, now) == COMPLETE
 
 
 def test_a_spoilt_part_is_no_proof_against_the_hes() -> None:

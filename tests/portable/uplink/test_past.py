@@ -8,13 +8,13 @@ from gateway.contract.messages import Memory
 from gateway.folder import Folder
 from gateway.jobs.ledger import Ledger
 from gateway.meters.counters import BLOCK, Counters
-from gateway.uplink.past import EVENT, MARGIN, MOST, Past
+from gateway.uplink.past import EVENT, MARGIN, MOST, MOST_UNPROVEN, Past
 from hal.sim.clock import ManualClock
 from hal.sim.storage import EIO, SURVIVALS, MemoryStorage, PowerCut
 from tests.portable.jobs.told import told
 from tests.portable.meters.test_counters import Chance, copy_of
 from tests.portable.support import raises
-from tests.portable.uplink.support import BOARD_KEY, NOW, Limits, Vault, crypto
+from tests.portable.uplink.support import BOARD_KEY, NOW, Limits, Vault, World, crypto
 
 A, B, C = "AMI0000000001", "AMI0000000002", "AMI0000000003"
 
@@ -190,6 +190,32 @@ def test_nobody_can_use_up_the_keys_so():
     for turn in range(1, 9):
         gateway.past.take(Memory(1, turn << 28, 0, bytes(32)).encode())
     assert gateway.counters.next(A) <= MOST + 2 * MARGIN
+
+
+def test_on_a_plain_line_nobody_locks_meters_out():
+    """Anybody can forge what the HES remembers there, or the hello that it remembers."""
+    storage = MemoryStorage()
+    for life in range(1, 20):
+        gateway = Gateway(storage, life)
+        before = gateway.counters.next(A)
+        for turn in range(1, 200):
+            used = ((life << 8) + turn) << 40
+            gateway.past.take(Memory(0xFFFFFFFF, used, 1 << 30, bytes(32)).encode(), False)
+        assert MOST_UNPROVEN <= gateway.counters.next(A) - before <= MOST_UNPROVEN + 2
+    # What the HES has sealed counts nevertheless.
+    gateway.past.take(Memory(0xFFFFFFFF, 1 << 60, 1 << 30, bytes(32)).encode())
+    assert gateway.counters.next(A) - before > 1 << 25
+
+
+def test_whether_it_is_proven_is_the_lines_to_say():
+    for protected in (False, True):
+        world = World(protected=protected)
+        if protected:
+            world.agree()
+        counters = world.session._past._counters
+        before = counters.next(A)
+        world.give("memory", Memory(9, 1 << 60, 1 << 30, bytes(32)).encode())
+        assert counters.next(A) - before == (MOST if protected else MOST_UNPROVEN) + 1
 
 
 def test_a_jump_is_durable_before_it_counts():

@@ -8,6 +8,7 @@ from gateway.contract.limits import MAX_MESSAGE, MAX_PACKAGE
 from gateway.contract.messages import Ack, Cancel, Pause, Resend
 from gateway.contract.reports import JobReport, MeterReport, Refusal
 from gateway.contract.result import OK, VALUE, Result
+from gateway.uplink.inbox import HELLO_AGAIN_MS
 from gateway.uplink.session import LAST_PAUSE_MS, PUBLISH_MS
 from hal.ports import Message
 from hal.rt import log
@@ -381,6 +382,38 @@ def test_a_job_that_is_known_is_refused_as_nothing_else_however_late_it_comes() 
     world.ledger.acknowledge(world.ledger.last_number)
     assert refused(job, "job", world) == "already-ended"
     assert refused(job, "job", World(NOW + 2 * HOUR)) == "expired"
+
+
+def test_what_is_asked_for_and_not_kept_any_more_brings_a_hello_and_no_more_than_one() -> None:
+    """A HES that was restored from a copy asks for what it had acknowledged: the hello tells it
+    where the reports begin."""
+
+    async def scenario() -> None:
+        world = World()
+        await world.start()
+        world.ledger.event("an-event")
+        await world.clock.run(2000)
+        assert world.ledger.acknowledged == 1
+        hellos, epoch = world.hes.count("hello"), world.ledger.epoch
+        for _ in range(50):
+            world.hes.tell("resend", Resend(epoch, 1).encode())
+            await world.clock.run(100)
+        assert world.hes.count("hello") == hellos + 1
+        hello = [content for name, content in world.hes.heard if name == "hello"][-1]
+        assert (hello.first, hello.next) == (2, 2)
+        await world.clock.run(HELLO_AGAIN_MS)
+        world.hes.tell("resend", Resend(epoch, 1).encode())
+        await world.clock.run(1000)
+        assert world.hes.count("hello") == hellos + 2
+        # What is kept, or of another epoch, needs none.
+        for resend in (Resend(epoch, 2), Resend(epoch ^ 1, 1)):
+            await world.clock.run(HELLO_AGAIN_MS)
+            world.hes.tell("resend", resend.encode())
+            await world.clock.run(1000)
+        assert world.hes.count("hello") == hellos + 2
+        await world.stop()
+
+    run(scenario())
 
 
 def test_too_many_jobs() -> None:
