@@ -14,6 +14,18 @@ if TYPE_CHECKING:
 _SETTLE_TURNS = 50
 
 
+if hasattr(asyncio, "get_running_loop"):
+
+    def _others_rest() -> bool:
+        """Whether no other task of the loop has a turn to take."""
+        return not asyncio.get_running_loop()._ready  # type: ignore[attr-defined]
+
+else:  # MicroPython
+
+    def _others_rest() -> bool:
+        return asyncio.core._task_queue.peek() is None  # type: ignore[attr-defined]
+
+
 class ManualClock:
     """The Clock port in jumped time. `unix` 0: the date is unset, as on a board without a battery.
 
@@ -58,9 +70,13 @@ class ManualClock:
         await self.settle()
 
     async def settle(self) -> None:
-        """Give the other tasks turns enough to come to rest."""
+        """Give the other tasks turns until they rest, or turns enough to come to rest."""
+        resting = 0
         for _ in range(_SETTLE_TURNS):
             await asyncio.sleep(0)
+            resting = resting + 1 if _others_rest() else 0
+            if resting == 2:  # what came in from outside has had its turn too
+                return
 
     async def sleep_ms(self, duration: int) -> None:
         if duration <= 0:

@@ -40,8 +40,8 @@ class Measured:
 def taken(work: Callable[[], None]) -> int:
     """Octets of memory that work() takes: on CPython those in use at once at most, on MicroPython
     all that it allocates, garbage too."""
-    gc.collect()
     if MICROPYTHON:
+        gc.collect()
         gc.disable()
         before: int = gc.mem_alloc()  # type: ignore[attr-defined]
         work()
