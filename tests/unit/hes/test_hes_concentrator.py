@@ -12,6 +12,7 @@ from gateway.contract.identity import fingerprint_of, shown
 from gateway.contract.messages import State
 from hal.cpython.crypto import SystemCrypto
 from tools.hes.__main__ import main
+from tools.hes.cli.concentrator import unheard
 from tools.hes.orders import fingerprint
 from tools.hes.store.enrolment import MOST_STRANGERS
 from tools.hes.store.problems import StoreProblem
@@ -181,6 +182,40 @@ def test_add_replace_remove(desk: Store, capsys: Any) -> None:
     assert "`ami-hes concentrator add` does" in said(capsys, "replace", "c2", SHOWN, status=1)
     assert said(capsys, "remove", "c1") == "c1 is enrolled no longer\n"
     assert "c1 is not enrolled" in said(capsys, "remove", "c1", status=1)
+
+
+def test_a_board_that_is_enrolled_under_another_name_is_named(desk: Store, capsys: Any) -> None:
+    desk.enrolment.add("street-2", ONE)
+    desk.enrolment.knocked("street-1", ONE)
+    hint = said(capsys, "list").splitlines()[-2]
+    assert hint.startswith("the board that is enrolled as street-2 knocks as street-1 (once")
+    assert hint.endswith(
+        "concentrator remove street-2, then ami-hes concentrator add street-1 " + SHOWN
+    )
+    text = said(capsys, "add", "street-1", SHOWN, status=1)
+    assert "settings say so: ami-hes concentrator remove street-2, then add street-1" in text
+
+
+def test_one_that_was_removed_is_not_online_and_orders_for_it_are_said_to_wait(
+    desk: Store, capsys: Any
+) -> None:
+    for name in ("c1", "c2"):
+        desk.enrolment.add(name, name.encode() * 8)
+        desk.enrolment.agreed(name, name.encode() * 8, SIGN, KID)
+        desk.line.take_state(name, birth(name), moves=False)
+    assert unheard(desk.enrolment, "c1") is None
+    said(capsys, "remove", "c1")
+    text = said(capsys, "list")
+    row = {line.split()[0]: line for line in text.splitlines() if line.strip()}
+    assert " not enrolled " in row["c1"] and " online " in row["c2"]
+    assert "plain" not in text
+    assert "c1 is not enrolled, so it gets nothing over a protected" in str(
+        unheard(desk.enrolment, "c1")
+    )
+    # Where it is heard in plain it gets what it is sent.
+    desk.line.take_state("c1", birth("c1"))
+    assert unheard(desk.enrolment, "c1") is None
+    assert " plain, not enrolled " in said(capsys, "list")
 
 
 def test_what_is_not_as_it_should_be_is_said_with_what_to_do(desk: Store, capsys: Any) -> None:

@@ -247,6 +247,35 @@ def test_paused_from_when_the_concentrator_says_so(clocked, now, key) -> None:
     assert stands() == (False, "")
 
 
+def test_an_old_state_that_somebody_says_again_makes_nobody_seem_to_be_there(clocked, now) -> None:
+    """Over a protected line; what is sealed tells who is there, and who says nothing is silent."""
+
+    def there() -> tuple[str, int]:
+        (found,) = clocked.reports.concentrators()
+        return found.stands(now[0]), found.seen - NOW
+
+    clocked.line.take_state(CONCENTRATOR, birth(), moves=False)
+    clocked.line.take_hello(CONCENTRATOR, Hello(1, 0, []), proven=True)
+    assert there() == ("online", 0)
+    now[0] += 300
+    clocked.line.take_state(CONCENTRATOR, birth(False), moves=False)  # the will, by somebody else
+    assert there() == ("offline", 0)
+    clocked.line.take_hello(CONCENTRATOR, Hello(1, 0, []), proven=True)
+    assert there() == ("online", 300)
+    now[0] += 2000
+    for session in (1, 2, 1):
+        clocked.line.take_state(CONCENTRATOR, birth(session=session), moves=False)
+    assert there() == ("silent", 300)
+    # In plain a hello of a connection that is over, or that a will has ended, is late.
+    clocked.line.take_hello(CONCENTRATOR, Hello(2, 0, []))
+    assert there() == ("silent", 300)
+    clocked.line.take_hello(CONCENTRATOR, Hello(1, 0, []))
+    assert there() == ("online", 2300)
+    clocked.line.take_state(CONCENTRATOR, birth(False))
+    clocked.line.take_hello(CONCENTRATOR, Hello(1, 0, []))
+    assert there() == ("offline", 2300)
+
+
 def test_last_heard(clocked, now) -> None:
     clocked.line.take_state(CONCENTRATOR, birth())
     assert seen(clocked) == NOW

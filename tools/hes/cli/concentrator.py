@@ -16,7 +16,7 @@ from tools.hes.cli import show
 from tools.hes.orders import fingerprint, security
 from tools.hes.store.enrolment import Enrolment
 from tools.hes.store.problems import StoreProblem
-from tools.hes.store.records import Concentrator, Enrolled, Knock
+from tools.hes.store.records import OFFLINE, ONLINE, SILENT, Concentrator, Enrolled, Knock
 from tools.hes.store.store import Store
 
 NAME = "its id, as in its settings: small letters, digits and -"
@@ -48,10 +48,19 @@ def add_parsers(commands: Any) -> None:
 
 
 def unheard(enrolment: Enrolment, concentrator: str) -> str | None:
-    """What to say to who orders something for it, if nobody of that name is known."""
+    """What to say to who orders something for it, if nobody of that name is known, or it cannot be
+    spoken to.
+    """
+    if enrolment.get(concentrator) is not None:
+        return None
     known = enrolment.named()
     if concentrator in known:
-        return None
+        if enrolment.unprotected(concentrator):
+            return None
+        return (
+            "%s is not enrolled, so it gets nothing over a protected line; `ami-hes concentrator"
+            " add` enrols it" % concentrator
+        )
     meant = difflib.get_close_matches(concentrator, known, 1)
     return "no concentrator %s is enrolled, and none has been heard of%s" % (
         concentrator,
@@ -125,16 +134,19 @@ class _Place:
     enrolled: Enrolled | None
     knock: Knock | None
     heard: Concentrator | None
+    now: float
+    elsewhere: str | None = None  # what the board that knocks is enrolled as
 
     def line(self) -> Text:
         """How its line stands, in a few words."""
         if self.enrolled is None:
-            return Text("plain, not enrolled" if self.heard else "not enrolled", "yellow")
+            return Text("plain, not enrolled" if self.is_plain() else "not enrolled", "yellow")
         if not self.enrolled.agreed:
             return Text("never heard of", "yellow")
-        if self.heard is None or not self.heard.online:
-            return Text("offline", "red")
-        return Text("online", "green")
+        return Text(OFFLINE, "red") if self.heard is None else stands(self.heard, self.now)
+
+    def is_plain(self) -> bool:
+        return self.enrolled is None and self.heard is not None and self.heard.online
 
     def line_key(self) -> str:
         """The key of ours that it last agreed on a session with."""
@@ -147,7 +159,14 @@ class _Place:
         if self.knock is not None:
             came = "%s, last at %s" % (times(self.knock.times), show.date(self.knock.last))
             who = shown(self.knock.fingerprint)
-            if self.enrolled is None:
+            if self.elsewhere is not None:
+                said.append(
+                    "the board that is enrolled as %s knocks as %s (%s). Correct `concentrator` in"
+                    " its settings; or, if that is right: ami-hes concentrator remove %s, then"
+                    " ami-hes concentrator add %s %s"
+                    % (self.elsewhere, self.name, came, self.elsewhere, self.name, who)
+                )
+            elif self.enrolled is None:
                 said.append(
                     "%s is not enrolled and knocks (%s). If this is what its board shows:"
                     " ami-hes concentrator add %s %s" % (self.name, came, self.name, who)
@@ -164,12 +183,18 @@ class _Place:
                 " settings name this broker, and our line key under hes_keys?"
                 % (self.name, self.name)
             )
-        if self.enrolled is None and self.heard is not None:
+        if self.is_plain():
             said.append(
                 "%s speaks in plain: whoever may use the broker can read and forge what it"
                 " reports. Enrol it by the fingerprint that its board shows" % self.name
             )
         return said
+
+
+def stands(place: Concentrator, now: float) -> Text:
+    """How its line stands, as it is shown."""
+    word = place.stands(now)
+    return Text(word, {ONLINE: "green", SILENT: "yellow"}.get(word, "red"))
 
 
 def times(count: int) -> str:
@@ -181,10 +206,14 @@ def _places(store: Store) -> list[_Place]:
     enrolled = {each.concentrator: each for each in store.enrolment.all()}
     knocks = {each.concentrator: each for each in store.enrolment.knocks()}
     heard = {each.id: each for each in store.reports.concentrators()}
-    return [
-        _Place(name, enrolled.get(name), knocks.get(name), heard.get(name))
-        for name in sorted({*enrolled, *knocks, *heard})
-    ]
+    names = {each.fingerprint: name for name, each in enrolled.items()}
+
+    def place(name: str) -> _Place:
+        knock = knocks.get(name)
+        elsewhere = names.get(knock.fingerprint) if knock is not None else None
+        return _Place(name, enrolled.get(name), knock, heard.get(name), store.now(), elsewhere)
+
+    return [place(name) for name in sorted({*enrolled, *knocks, *heard})]
 
 
 def hints(store: Store) -> list[str]:

@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.text import Text
 
 from tools.hes.cli import show
-from tools.hes.cli.concentrator import hints
+from tools.hes.cli.concentrator import hints, stands
 from tools.hes.cli.watch import service_problem
 from tools.hes.store.records import Counted
 from tools.hes.store.states import REJECTED
@@ -56,7 +56,7 @@ def _run(options: argparse.Namespace) -> int:
     for place in store.concentrators():
         places.add_row(
             place.id,
-            Text("online", "green") if place.online else Text("offline", "red"),
+            stands(place, store.now()),
             show.date(place.seen),
             Text(place.firmware),
             Text(place.runtime),

@@ -162,7 +162,7 @@ class Inbox:
     def _take_hello(self, concentrator: str, hello: Hello) -> Greeted:
         store = self._store
         memory = store.remember(concentrator, hello)
-        store.take_hello(concentrator, hello)
+        store.take_hello(concentrator, hello, self._sessions.protects(concentrator))
         epoch = hello.epoch or store.epoch(concentrator)
         safe, behind = None, False
         if epoch is not None:

@@ -20,6 +20,7 @@ from prometheus_client.core import (
 from prometheus_client.exposition import start_http_server
 
 from gateway.version import VERSION
+from tools.hes.store.records import ONLINE
 from tools.hes.store.reports import Reports
 from tools.hes.store.states import FINAL, REJECTED
 from tools.hes.store.street import Street
@@ -85,7 +86,7 @@ class Collector:
                 "ami_concentrator_" + name, says, labels=["concentrator", *labels]
             )
 
-        online = gauge("online", "1: its connection to the broker stands.")
+        online = gauge("online", "1: it stands on the broker, and was heard lately.")
         seen = gauge("seen", "When it was last heard, in Unix seconds.")
         jobs = gauge("jobs_open", "Jobs that it has and has not finished.")
         known = gauge("meters_known", "Meters in its inventory.")
@@ -93,7 +94,7 @@ class Collector:
         modem = gauge("modem_up", "1: the modem works.", "place", "kind")
         nodes = gauge("modem_nodes", "Nodes on the modem's network.", "place", "kind")
         for each in self._reports.concentrators():
-            online.add_metric([each.id], each.online)
+            online.add_metric([each.id], each.stands(self._reports.now()) == ONLINE)
             seen.add_metric([each.id], each.seen)
             jobs.add_metric([each.id], each.jobs_open)
             known.add_metric([each.id], each.meters_known)

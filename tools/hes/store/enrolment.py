@@ -41,6 +41,15 @@ class Enrolment:
         with self._db.reading() as connection:
             return sorted(connection.execute(query).scalars())
 
+    def unprotected(self, concentrator: str) -> bool:
+        """Whether it is heard in plain, as `serve --plain` allows; or nobody is enrolled at all."""
+        each = concentrators.c
+        heard = select(each.id).where(each.id == concentrator, each.online)
+        with self._db.reading() as connection:
+            if connection.execute(heard).first() is not None:
+                return _fingerprint(connection, concentrator) is None
+            return connection.execute(select(enrolled.c.concentrator).limit(1)).first() is None
+
     def knocks(self) -> list[Knock]:
         """The latest of each concentrator, by name."""
         query = rows.of(knocks, Knock).order_by(knocks.c.concentrator)
@@ -63,8 +72,12 @@ class Enrolment:
     def remove(self, concentrator: str) -> None:
         """StoreProblem if it is not enrolled."""
         with self._db.writing() as connection:
+            was = _fingerprint(connection, concentrator) or b""
             self._delete(connection, concentrator)
-            note(connection, int(self._db.now()), concentrator, "enrolment-removed", "")
+            heard = update(concentrators).where(concentrators.c.id == concentrator)
+            connection.execute(heard.values(online=False))  # it is believed no longer
+            text = "it was %s" % shown(was)
+            note(connection, int(self._db.now()), concentrator, "enrolment-removed", text)
 
     def agreed(self, concentrator: str, fingerprint: bytes, sign: bytes, line_key: bytes) -> bool:
         """A session with the board of this fingerprint stands, whose signatures are by `sign`,
@@ -104,7 +117,11 @@ class Enrolment:
         same = select(enrolled.c.concentrator).where(enrolled.c.fingerprint == fingerprint)
         other = connection.execute(same).scalar()
         if other is not None:
-            raise StoreProblem("%s is enrolled with this fingerprint; one board is one" % other)
+            raise StoreProblem(
+                "%s is enrolled with this fingerprint, and one board is one concentrator; if it is"
+                " to be %s, and its settings say so: ami-hes concentrator remove %s, then add %s"
+                % (other, concentrator, other, concentrator)
+            )
         now = int(self._db.now())
         row = {"concentrator": concentrator, "fingerprint": fingerprint, "since": now, "agreed": 0}
         connection.execute(insert(enrolled), row)

@@ -193,14 +193,17 @@ class Line(Jobs):
     ) -> None:
         """A birth or a will. A will of another session than the known one is late and changes
         nothing, unless `retained` says that it is what the broker has last heard: then the birth of
-        its session was missed. `moves`: nothing better than State tells where its reports begin.
+        its session was missed. `moves`: nothing better than State tells where its reports begin,
+        and that it was heard just now. A state may be an old one that somebody says again.
         """
         now = int(self._db.now())
         with self._db.writing() as connection:
             known = connection.execute(
-                select(concentrators.c.session).where(concentrators.c.id == concentrator)
-            ).scalar()
-            other = known is not None and known != min(state.session, MAX_NUMBER)
+                select(concentrators.c.session, concentrators.c.seen).where(
+                    concentrators.c.id == concentrator
+                )
+            ).first()
+            other = known is not None and known.session != min(state.session, MAX_NUMBER)
             if not state.online and other and not retained:
                 return
             row = {
@@ -213,7 +216,7 @@ class Line(Jobs):
                 "jobs_open": state.jobs_open,
                 "meters_known": state.meters_known,
                 "meters_reachable": state.meters_reachable,
-                "seen": now,
+                "seen": now if moves or known is None else known.seen,
             }
             rows.upsert(connection, concentrators, [row])
             if state.online:
@@ -228,10 +231,19 @@ class Line(Jobs):
         with self._db.writing() as connection:
             return memory.remember(connection, int(self._db.now()), concentrator, hello)
 
-    def take_hello(self, concentrator: str, hello: Hello) -> None:
-        """Note where it stands; see hellos.py."""
+    def take_hello(self, concentrator: str, hello: Hello, proven: bool = False) -> None:
+        """Note where it stands; see hellos.py. `proven`: it is there, whatever its state has said;
+        else only if it is of the session of that.
+        """
+        now, each = int(self._db.now()), concentrators.c
+        session = min(hello.session, MAX_NUMBER)
+        which = [each.id == concentrator]
+        if not proven:
+            which += [each.session == session, each.online]
         with self._db.writing() as connection:
-            hellos.take(connection, int(self._db.now()), concentrator, hello)
+            hellos.take(connection, now, concentrator, hello)
+            there = update(concentrators).where(*which)
+            connection.execute(there.values(online=True, session=session, seen=now))
 
     def take_certificates(self, concentrator: str, status: LineStatus) -> None:
         """What it says of its line. A certificate that it shows now is one that it has taken."""

@@ -143,8 +143,16 @@ class Taken:
     gap: bool
 
 
+SILENT_S = 1000  # each concentrator says something every five minutes
+ONLINE, SILENT, OFFLINE = "online", "silent", "offline"
+
+
 @dataclass(frozen=True)
 class Concentrator:
+    """`online`: what it, or the broker in its place, has said last. Whoever holds the broker can
+    say so again; so what counts is stands(), by when it was `seen`.
+    """
+
     id: str
     online: bool
     session: int
@@ -155,6 +163,12 @@ class Concentrator:
     meters_known: int
     meters_reachable: int
     seen: int
+
+    def stands(self, now: float) -> str:
+        """How its line stands, in a word."""
+        if not self.online:
+            return OFFLINE
+        return ONLINE if now - self.seen <= SILENT_S else SILENT
 
 
 @dataclass(frozen=True)
