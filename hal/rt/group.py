@@ -9,6 +9,8 @@ if TYPE_CHECKING:
     from collections.abc import Coroutine
     from typing import Any
 
+CANCEL_AGAIN = 15.0  # seconds of the loop's own time: longer than it takes to clear away
+
 
 class Group:
     """Start tasks with `start`, then `wait` for them. The first exception of any ends all.
@@ -54,7 +56,12 @@ class Group:
         while self._children:
             self._changed.clear()
             try:
-                await self._changed.wait()
+                await asyncio.wait_for(self._changed.wait(), CANCEL_AGAIN)
+            except asyncio.TimeoutError:
+                # Before Python 3.12, asyncio.wait_for() swallows a cancel that comes together with
+                # what it waits for; a task in a loop then goes on.
+                for child in list(self._children):
+                    child.cancel()
             except asyncio.CancelledError as error:
                 interrupted = error  # first the tasks, then ourselves
         if interrupted is not None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
+from hal.rt import group
 from hal.rt.group import Group
 from tests.portable.support import run
 
@@ -117,3 +118,29 @@ def test_cancel_reaches_tasks_that_never_ran() -> None:
         assert events == [] and len(group) == 0
 
     run(body())
+
+
+def test_who_swallows_a_cancel_gets_another() -> None:
+    async def stubborn(events: list[str]) -> None:
+        while True:
+            try:
+                await asyncio.sleep(1000)
+            except asyncio.CancelledError:
+                if "swallowed" in events:
+                    raise
+                events.append("swallowed")
+
+    async def scenario() -> None:
+        events: list[str] = []
+        tasks = group.Group()
+        tasks.start(stubborn(events))
+        await asyncio.sleep(0)
+        await tasks.cancel()
+        assert events == ["swallowed"]
+        assert len(tasks) == 0
+
+    before, group.CANCEL_AGAIN = group.CANCEL_AGAIN, 0.01
+    try:
+        asyncio.run(asyncio.wait_for(scenario(), 30))
+    finally:
+        group.CANCEL_AGAIN = before

@@ -11,6 +11,8 @@ import aiomqtt
 from gateway.contract import messages
 from tools.hes.line.sessions import Sessions
 
+CANCEL_AGAIN = 15.0  # seconds: longer than a broker is given to say goodbye
+
 
 class Deaf(aiomqtt.MqttError):
     """The broker lets us in and refuses what we want to hear."""
@@ -68,8 +70,10 @@ async def together(*coroutines: Coroutine[Any, Any, None]) -> None:
     try:
         done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
     finally:
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        pending = set(tasks)
+        while pending:  # who has swallowed a cancel, see stop_if_cancelled(), gets another
+            for task in pending:
+                task.cancel()
+            _, pending = await asyncio.wait(pending, timeout=CANCEL_AGAIN)
     for task in done:
         task.result()
