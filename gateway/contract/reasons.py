@@ -171,6 +171,7 @@ MEANINGS = {
     "too-many-models": (FIX_MODEL, "the concentrator holds as many models as it can"),
     "too-many-tasks": (FIX_ORDER, "the concentrator holds as many tasks as it can"),
     "bad-model": (FIX_MODEL, "the model's content is not what the format describes"),
+    "repeated": (FIX_ORDER, "the same message came twice, as MQTT may do it"),
     "replayed": (FIX_ORDER, "a message with this number or a later one was taken before"),
     "out-of-order": (FIX_ORDER, "an earlier message of this kind is missing"),
     "unknown-key": (FIX_ORDER, "the key to be removed is not in the trust store"),

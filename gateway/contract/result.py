@@ -117,6 +117,7 @@ OF_MESSAGES = (
     "bad-model",
     "too-many-models",
     "too-many-tasks",
+    "repeated",
     "replayed",
     "out-of-order",
     "unknown-key",

@@ -72,7 +72,8 @@ class Opener:
     def open(self, topic: str, sealed: bytes | memoryview) -> bytes:
         """The content, proven to be the other side's, for this topic, and later than all before.
 
-        Refused: `unsealed`, `replayed`. Nothing has changed then.
+        Refused: `unsealed`, `replayed`, or `repeated` for what has the number of the last one: MQTT
+        delivers at least once. Nothing has changed then.
         """
         shape = _shape(sealed)
         if shape is None:
@@ -83,7 +84,8 @@ class Opener:
                 "unsealed", "sealed for session %s, this one is %s" % (kid.hex(), self.kid.hex())
             )
         if number <= self.number:
-            raise Refused("replayed", "number %d after number %d" % (number, self.number))
+            reason = "repeated" if number == self.number else "replayed"
+            raise Refused(reason, "number %d after number %d" % (number, self.number))
         try:
             plain = self._gcm.decrypt(
                 _nonce(self._iv, number),

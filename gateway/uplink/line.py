@@ -132,7 +132,7 @@ class Line:
         return sealer.seal(topic, plain)
 
     def open(self, topic: str, sealed: bytes) -> bytes:
-        """What the HES has sent. Refused: `unsealed`, `replayed`."""
+        """What the HES has sent. Refused as Opener.open()."""
         refused = Refused("unsealed", "no session stands")
         for session in self._sessions:
             try:

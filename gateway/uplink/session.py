@@ -425,7 +425,8 @@ class Session:
         try:
             plain = line.open(topic, payload)
         except Refused as refused:
-            self._dropped.note(_WHERE, "%s: dropped: %s" % (topic, refused))
+            if refused.reason != "repeated":
+                self._dropped.note(_WHERE, "%s: dropped: %s" % (topic, refused))
             return
         if line.confirmed and not confirmed:
             self._hello_unheard()

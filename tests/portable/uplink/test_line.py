@@ -90,7 +90,7 @@ def test_nothing_but_what_the_hes_has_sealed_is_taken() -> None:
     ):
         assert raises(Refused, ends.line.open, topic, raw).reason == "unsealed"
     assert ends.line.open(DOWN, sealed) == b"down"
-    assert raises(Refused, ends.line.open, DOWN, sealed).reason == "replayed"
+    assert raises(Refused, ends.line.open, DOWN, sealed).reason == "repeated"
     ends.line.connected(78, 1000)  # nothing of the connection before counts
     assert not ends.line.ready
     late = ends.guard.sealed(DOWN, b"late")

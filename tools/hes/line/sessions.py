@@ -238,7 +238,8 @@ class Sessions:
             try:
                 plain = live.session.opener.open(topic, payload)
             except Refused as refused:
-                self.complaints.add(concentrator, refused.reason, refused.detail)
+                if refused.reason != "repeated":
+                    self.complaints.add(concentrator, refused.reason, refused.detail)
                 return Heard()
             if live is line.next:
                 line.current, line.next = live, None
