@@ -20,17 +20,19 @@ from gateway.meters.hindrance import soonest
 from gateway.meters.line_fields import InventoryError
 from gateway.meters.model_error import ModelError
 from gateway.meters.network import NO_MODEM
-from gateway.meters.reach import Unreached
+from gateway.meters.reach import GivenUp, Unreached
 from gateway.meters.traffic import Traffic
 from gateway.meters.way import Way
 from hal.rt import log
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from typing import Any
 
     from gateway.activities.activity import Activity
     from gateway.contract.model import Model
+    from gateway.dlms.client.client import Client
     from gateway.meters.access import Access
     from gateway.meters.hindrance import Hindrance
     from gateway.meters.inventory import Meter, Path
@@ -41,8 +43,8 @@ SLOT_SHARE = 4  # of an attempt's time, at most a quarter is waited for a slot o
 
 
 class _Errand:
-    """What is to be done on the meter, within `limit_ms` over all its paths. `heartbeat`: called
-    with every APDU that goes out."""
+    """What is to be done on the meter, within `limit_ms` over all its paths. `heartbeat`, `check`:
+    called with every APDU that goes out; what check() raises ends the attempt."""
 
     def __init__(
         self,
@@ -51,12 +53,14 @@ class _Errand:
         limit_ms: int,
         heartbeat: Heartbeat | None,
         traffic: Traffic,
+        check: Callable[[], None] | None = None,
     ) -> None:
         self.activity = activity
         self.order = order
         self.limit_ms = limit_ms
         self.heartbeat = heartbeat
         self.traffic = traffic
+        self.check = check
 
 
 _MISBEHAVES = "meter-protocol-error"
@@ -113,21 +117,44 @@ class Attempts:
         heartbeat: Heartbeat | None = None,
         traffic: Traffic | None = None,
     ) -> tuple[Result, str]:
-        """Result, and the kind of the path it came over ("" when the meter never answered).
-        `heartbeat()` is called with every APDU that goes out."""
+        """What a job of this kind orders. Result, and the kind of the path it came over ("" when
+        the meter never answered). `heartbeat()` is called with every APDU that goes out."""
         row = BY_NUMBER.get(kind)
-        meter = self._reach.inventory.meter(serial)
         if row is None:
             return Result(KO, "unknown-kind", "kind %d" % kind), ""
+
+        async def work(client: Client, serial: str, order: Any, model: Model) -> Result:
+            return await activity.of(row)(client, serial, order, model)
+
+        limit_ms = self._attempt_ms * row.patience
+        return await self._attempt(
+            serial, _Errand(work, order, limit_ms, heartbeat, traffic or Traffic())
+        )
+
+    async def visit(
+        self,
+        serial: str,
+        work: Activity,
+        order: Any,
+        heartbeat: Heartbeat,
+        traffic: Traffic,
+        check: Callable[[], None],
+    ) -> tuple[Result, str]:
+        """As run(), of what is no job. check() may raise GivenUp, which then comes out."""
+        errand = _Errand(work, order, self._attempt_ms, heartbeat, traffic, check)
+        return await self._attempt(serial, errand)
+
+    async def _attempt(self, serial: str, errand: _Errand) -> tuple[Result, str]:
+        meter = self._reach.inventory.meter(serial)
         if meter is None:
             return Result(KO, "unknown-meter"), ""
         if not meter.paths:
             return Result(KO, "not-commissioned"), ""
         try:
             access = self._reach.access(meter)
-            limit_ms = self._attempt_ms * row.patience
-            errand = _Errand(activity.of(row), order, limit_ms, heartbeat, traffic or Traffic())
             return await self._over_paths(meter, access, errand)
+        except GivenUp:
+            raise
         except ModelError as error:
             # A model that is not here is on its way, or to be sent: no fault of the meter's.
             outcome = HINDERED if error.reason == "unknown-model" else KO
@@ -170,6 +197,10 @@ class Attempts:
                 way.record(unreached)
                 course.broke_off(way, unreached)
                 continue
+            except GivenUp:
+                if way.answered:
+                    way.record()
+                raise
             way.record()
             errand.traffic.sent = way.sent()
             return result, path[0]
@@ -182,6 +213,7 @@ class Attempts:
                 lambda client: errand.activity(client, serial, errand.order, model),
                 self._attempt_ms // SLOT_SHARE,
                 errand.heartbeat,
+                errand.check,
             )
         except DlmsError as error:
             return explained(error, way.answered)

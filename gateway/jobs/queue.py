@@ -17,6 +17,7 @@ from gateway.contract.result import KO, Result
 from gateway.contract.window import opening
 from gateway.jobs.forecast import Durations
 from gateway.jobs.foresight import Foresight
+from gateway.jobs.in_work import InWork
 from gateway.jobs.meter_order import MeterOrder, queued
 from gateway.jobs.outcomes import MAX_BACKOFF_S, Outcomes
 from gateway.jobs.remaining import Standing
@@ -82,9 +83,7 @@ class Queue:
         self._ledger = ledger
         self._clock = clock
         self._ageing_ms = ageing_s * 1000
-        self._working: dict[str, Execution] = {}
-        # Of a transfer to many meters, while none of its conversations is with this one.
-        self._parked: dict[str, Execution] = {}
+        self._in_work = InWork()
         self._released: set[bytes] = set()
         standing = standing or _free
         self._outcomes = Outcomes(ledger, clock, random, max_backoff_s, standing)
@@ -131,10 +130,9 @@ class Queue:
 
     def _image_in_work(self) -> bytes:
         """Its digest; empty: none."""
-        for held in (self._parked, self._working):
-            for execution in held.values():
-                if execution.job.traits.exclusive:
-                    return _image(execution.job)
+        for execution in self._in_work.executions():
+            if execution.job.traits.exclusive:
+                return _image(execution.job)
         return b""
 
     def _any_due(self, entry: Entry, now_ms: int) -> bool:
@@ -145,7 +143,7 @@ class Queue:
         for index in queued(entry):
             serial = entry.job.serials[index]
             ripe = entry.due.get(index, 0) <= now_ms and not self._worn_out(entry, index)
-            if ripe and self._is_free(serial, entry) and joins(serial):
+            if ripe and self._in_work.is_free(serial, entry.job) and joins(serial):
                 taken.append(self._started(entry, index))
         return taken
 
@@ -155,7 +153,7 @@ class Queue:
         again = attempt > 1 or before != ""
         tries = entry.tries(index)
         execution = Execution(entry.job, entry.seq, index, attempt, tries, again)
-        self._working[execution.serial] = execution
+        self._in_work.begin(execution)
         return execution
 
     async def begin(
@@ -175,10 +173,40 @@ class Queue:
             self._foresight.flash_refuses = isinstance(error, OSError)
             if execution is not None:
                 for taken in [execution] + execution.others:
-                    del self._working[taken.serial]
+                    self._in_work.abandon(taken)
             raise
         self._foresight.flash_refuses = False
         return execution
+
+    # Work that is no job's goes to meters that are lent for it, one at a time (gateway/work).
+
+    def lend(self, serial: str, priority: int) -> bool:
+        """False while a job speaks to the meter, or one that is as urgent does now and then."""
+        return self._in_work.lend(serial, priority)
+
+    def give_back(self, serial: str) -> None:
+        """wake() is to be called too, once the meter has really been spoken to."""
+        self._in_work.give_back(serial)
+
+    def is_lent(self, serial: str) -> bool:
+        return self._in_work.is_lent(serial)
+
+    def waits(self, wanted: Callable[[str, Job], bool]) -> bool:
+        """Whether an execution is due, on a meter that no job has in work, for which
+        `wanted(serial, job)` holds."""
+        now_ms, image = self._clock.ticks_ms(), self._image_in_work()
+        for entry in self._ledger.jobs():
+            job = entry.job
+            if not entry.count(State.QUEUED) or not self._may_start(entry):
+                continue
+            if image and job.traits.exclusive and _image(job) != image:
+                continue
+            for index in queued(entry):
+                if entry.due.get(index, 0) <= now_ms and not self._worn_out(entry, index):
+                    serial = job.serials[index]
+                    if self._in_work.is_free(serial, job) and wanted(serial, job):
+                        return True
+        return False
 
     # A transfer to many meters takes all executions of its job at once.
 
@@ -189,18 +217,12 @@ class Queue:
 
     def park(self, execution: Execution) -> None:
         """Nobody speaks to its meter for now: a job of higher priority may."""
-        if self._working.get(execution.serial) is execution:
-            del self._working[execution.serial]
-            self._parked[execution.serial] = execution
+        if self._in_work.park(execution):
             self.wake()
 
     def unpark(self, execution: Execution) -> bool:
         """False while somebody else speaks to its meter."""
-        if execution.serial in self._working:
-            return self._working[execution.serial] is execution
-        self._parked.pop(execution.serial, None)
-        self._working[execution.serial] = execution
-        return True
+        return self._in_work.unpark(execution)
 
     def overtaken(self, execution: Execution) -> bool:
         """Whether a more urgent job waits for its meter."""
@@ -240,17 +262,13 @@ class Queue:
         self._over(execution, result, duration_ms)
 
     def _record(self, execution: Execution, result: Result, path: str, duration_ms: int) -> None:
-        serial = execution.serial
-        if execution not in (self._working.get(serial), self._parked.get(serial)):
-            raise ValueError("the execution on %s is not in work" % serial)
+        if not self._in_work.holds(execution):
+            raise ValueError("the execution on %s is not in work" % execution.serial)
         self._outcomes.record(execution, result, path, duration_ms)
 
     def _over(self, execution: Execution, result: Result, duration_ms: int) -> None:
-        in_hand = max(len(self._working), 1) + len(self._parked)
-        self._foresight.note(execution, result, duration_ms, in_hand)
-        for held in (self._working, self._parked):
-            if held.get(execution.serial) is execution:
-                del held[execution.serial]
+        self._foresight.note(execution, result, duration_ms, self._in_work.count())
+        self._in_work.end(execution)
         self.wake()
 
     def expire(self) -> None:
@@ -384,7 +402,9 @@ class Queue:
         """The first execution of the job that can be taken now."""
         for index in self._meter_order.of(entry, self._outcomes.waited(entry), now_ms):
             serial = entry.job.serials[index]
-            if entry.due.get(index, 0) <= now_ms and self._is_free(serial, entry):
+            if entry.due.get(index, 0) > now_ms or self._in_work.is_lent(serial):
+                continue
+            if self._in_work.is_free(serial, entry.job):
                 if self._worn_out(entry, index):
                     reason = self._ledger.reason_of(entry, index) or "interrupted"
                     self._ledger.finished(entry.seq, index, State.FAILED, Result(KO, reason))
@@ -394,14 +414,6 @@ class Queue:
 
     def _worn_out(self, entry: Entry, index: int) -> bool:
         return entry.attempts[index] >= _MOST_ATTEMPTS
-
-    def _is_free(self, serial: str, entry: Entry) -> bool:
-        """Whether a job may speak to the meter: nobody does, or only in the breaks of a transfer
-        of an image that is less urgent; two images at once are too many."""
-        parked, job = self._parked.get(serial), entry.job
-        return serial not in self._working and (
-            parked is None or (job.priority > parked.job.priority and not job.traits.exclusive)
-        )
 
 
 def _alike(serial: str) -> int:

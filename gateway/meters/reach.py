@@ -53,6 +53,11 @@ class Unreached(Exception):
         self.hindrance = hindrance
 
 
+class GivenUp(Exception):
+    """What a check() raises, which is called before each APDU that goes out: the conversation is
+    ended, for its meter or its slot is wanted for something more urgent."""
+
+
 class Reach:
     """What it takes to reach any meter of the inventory.
 

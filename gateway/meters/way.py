@@ -27,7 +27,7 @@ from gateway.dlms.errors import (
 from gateway.dlms.protection.security_setup import invocation_counter
 from gateway.meters import hindrance
 from gateway.meters.counters import CounterError, NotStored
-from gateway.meters.reach import Unreached
+from gateway.meters.reach import GivenUp, Unreached
 from gateway.meters.traffic import NO_TRAFFIC
 from hal.ports import BadAddress, Misbehaves, ModemError, PortClosed, StorageFailed, Unreachable
 from hal.rt import log
@@ -85,22 +85,27 @@ class Way:
         self._hops = 0
 
     async def associated(
-        self, work: Work[T], slot_ms: int, heartbeat: Heartbeat | None = None
+        self,
+        work: Work[T],
+        slot_ms: int,
+        heartbeat: Heartbeat | None = None,
+        check: Callable[[], None] | None = None,
     ) -> T:
         """What work(client) returns, once the client is associated. `heartbeat()` is called with
-        each APDU that goes out.
+        each APDU that goes out, and so is check(), before it: GivenUp comes out once the meter has
+        been released.
 
         Unreached, or the DlmsError that the meter is at fault for; CounterError. `answered` tells
         whether there was an association.
         """
         try:
-            return await self._associated(work, slot_ms, heartbeat)
+            return await self._associated(work, slot_ms, heartbeat, check)
         except (AssociationRefused, ServiceRefused) as refused:
             if self.answered or not self._access.ciphered or not _may_be_the_counter(refused):
                 raise
             if not await self._learn_counter(heartbeat):
                 raise refused
-        return await self._associated(work, slot_ms, heartbeat)
+        return await self._associated(work, slot_ms, heartbeat, check)
 
     async def preestablished(
         self,
@@ -148,7 +153,13 @@ class Way:
         elif self.opened and failed.silent:
             network.record(self._meter, self.path, False)
 
-    async def _associated(self, work: Work[T], slot_ms: int, heartbeat: Heartbeat | None) -> T:
+    async def _associated(
+        self,
+        work: Work[T],
+        slot_ms: int,
+        heartbeat: Heartbeat | None,
+        check: Callable[[], None] | None,
+    ) -> T:
         meter, (timeout_ms, tries) = self._meter, self._reach.patience[self.path[0]]
         limit_ms = ASSOCIATION_REQUESTS * (timeout_ms + self._model.pause_ms) * tries
 
@@ -166,17 +177,19 @@ class Way:
                 found = await work(client)
             except NoAnswer:
                 raise
-            except DlmsError as error:
+            except (DlmsError, GivenUp) as error:
+                link.check = None
                 await self._release(client)
                 raise error
             finally:
                 if client.unkept:
                     unkept[meter.serial] = unkept.get(meter.serial, 0) | client.unkept
+            link.check = None
             await self._release(client)
             return found
 
         self.answered = False
-        return await self._converse(meter, talk, slot_ms, heartbeat)
+        return await self._converse(meter, talk, slot_ms, heartbeat, check)
 
     async def _release(self, client: Client) -> None:
         if self._model.release == RELEASE:

@@ -37,7 +37,7 @@ class OneMeter:
         path, job = "", execution.job
         try:
             order = self._order(execution)
-            attempts = self._made_attempts()
+            attempts = self.attempts()
         except Refused as refused:
             result = Result(KO, refused.reason, refused.detail)
         except OSError as error:
@@ -60,7 +60,7 @@ class OneMeter:
             content = self._files.proven(job.traits.takes, job.package.digest)
         return activity.order_of(job, content, execution.again, self._clock)
 
-    def _made_attempts(self) -> Attempts:
+    def attempts(self) -> Attempts:
         """Made with the first job: until then nothing of DLMS is in memory."""
         if self._attempts is None:
             from gateway.activities.attempt import Attempts

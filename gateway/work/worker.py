@@ -1,14 +1,17 @@
-"""The workers: each takes one execution after the other from the queue and has it carried out. A
-job that may be broadcast is one worker's campaign for all its meters (many_meters.py, imported when
-the first one comes); the others go on with what else there is.
+"""The workers: each takes one execution after the other from the queue and has it carried out;
+where no job has anything to do, or only less urgent ones, a meter of a task that is due
+(gateway/tasks). A job that may be broadcast is one worker's campaign for all its meters
+(many_meters.py, imported when the first one comes); the others go on with what else there is.
 """
 
 from __future__ import annotations
 
 import asyncio
 
+from gateway.work.giving_way import GivingWay
 from gateway.work.one_meter import OneMeter
 from gateway.work.results import STORAGE_PAUSE_MS, WHERE, Results
+from gateway.work.task_meter import TaskMeter
 from hal.rt import log
 
 TYPE_CHECKING = False
@@ -16,11 +19,14 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from gateway.activities.image.fleet import Fleet
+    from gateway.activities.readings import Recorder
     from gateway.contract.job import Job
+    from gateway.contract.task import Task
     from gateway.jobs.queue import Execution, Queue
-    from gateway.jobs.traffic import TrafficOfJobs
     from gateway.meters.inventory import Meter
     from gateway.meters.reach import Heartbeat, Reach
+    from gateway.tasks.runs import Errand, Runs
+    from gateway.tasks.traffic import TrafficOfTasks
     from gateway.uplink.files import Files
     from gateway.work.many_meters import ManyMeters
 
@@ -33,8 +39,16 @@ LEAST_CAMPAIGN = 3  # meters for which a broadcast is worth its while
 class Worker:
     """run() it as one task; any number may run side by side."""
 
-    def __init__(self, reach: Reach, queue: Queue, files: Files, attempt_ms: int) -> None:
-        """attempt_ms: as of Attempts."""
+    def __init__(
+        self,
+        reach: Reach,
+        queue: Queue,
+        files: Files,
+        attempt_ms: int,
+        runs: Runs | None = None,
+        recorder: Callable[[Task], Recorder] | None = None,
+    ) -> None:
+        """attempt_ms: as of Attempts. `runs` of tasks, with the `recorder(task)` of TaskMeter."""
         self._reach = reach
         self._clock = reach.clock
         self._queue = queue
@@ -43,25 +57,50 @@ class Worker:
         self._one_meter = OneMeter(reach, queue, files, self._results, attempt_ms)
         self._many_meters: ManyMeters | None = None
         self._looking = asyncio.Lock()
+        self._giving_way = GivingWay(reach, queue)
+        self._runs = runs
+        self._task_meter: TaskMeter | None = None
+        if runs is not None and recorder is not None:
+            attempts = self._one_meter.attempts
+            self._task_meter = TaskMeter(
+                queue, runs, self._giving_way, attempts, recorder, reach.clock
+            )
 
     async def run(self, heartbeat: Heartbeat) -> None:
         """For ever; `heartbeat()` is called whenever there is some progress."""
-        traffic = self._queue.traffic
-        look = _Look(self._reach, traffic, lambda execution: self._fleet(execution, heartbeat))
+        tasks = self._task_meter
+        look = _Look(
+            self._reach,
+            self._queue,
+            None if tasks is None else tasks.traffic,
+            lambda execution: self._fleet(execution, heartbeat),
+        )
+        self._giving_way.idle += 1
         while True:
             await self._my_turn(heartbeat)
             try:
                 look.begin_anew()
-                execution = await self._next(look)
+                execution, errand = await self._next(look)
             finally:
                 self._looking.release()
-            if execution is None:
-                continue
-            if look.fleet is None:
-                await self._one_meter.attempt(execution, heartbeat)
-                continue
+            self._giving_way.idle -= 1
+            try:
+                if errand is not None and tasks is not None:
+                    await tasks.visit(errand, heartbeat)
+                elif execution is not None:
+                    await self._carry_out(execution, look, heartbeat)
+            finally:
+                self._giving_way.idle += 1
+
+    async def _carry_out(self, execution: Execution, look: _Look, heartbeat: Heartbeat) -> None:
+        if look.fleet is None:
+            await self._one_meter.attempt(execution, heartbeat)
+        else:
             look.give_back()
             await self._many().transfer(execution, look.fleet, heartbeat)
+        if self._task_meter is not None:
+            for each in [execution] + execution.others:
+                self._task_meter.forget(each.serial)
 
     async def _my_turn(self, heartbeat: Heartbeat) -> None:
         """One worker at a time looks for work; the others wait here."""
@@ -73,20 +112,32 @@ class Worker:
             except asyncio.TimeoutError:
                 pass
 
-    async def _next(self, look: _Look) -> Execution | None:
-        """None: nothing now; something may have come up since."""
+    async def _next(self, look: _Look) -> tuple[Execution | None, Errand | None]:
+        """Neither: nothing now; something may have come up since."""
         if self._reach.network.full():
             await self._idle(FULL_MS)
-            return None
+            return None, None
+        runs = self._runs
+        urgency = -1 if runs is None else runs.urgency()
         try:
-            execution = await self._queue.begin(look.may_begin, look.who_joins)
+            execution = await self._begin(look, urgency)
+            if execution is None and runs is not None and urgency >= 0:
+                errand = runs.take(look.may_visit)
+                if errand is not None:
+                    return None, errand
+                execution = await self._begin(look, 0)
         except OSError as error:
             log.error(WHERE, "storage: cannot begin an attempt: %s" % error)
             await self._clock.sleep_ms(STORAGE_PAUSE_MS)
-            return None
+            return None, None
         if execution is None:
             await self._idle(LOOK_MS)
-        return execution
+        return execution, None
+
+    async def _begin(self, look: _Look, least: int) -> Execution | None:
+        """Of a job of at least this priority."""
+        look.least = least
+        return await self._queue.begin(look.may_begin, look.who_joins)
 
     async def _idle(self, most_ms: int) -> None:
         try:
@@ -113,14 +164,21 @@ class Worker:
 
 class _Look:
     """One worker's look for work: the meters for which a slot is kept meanwhile, and whether all
-    meters of the job found are to be spoken to at once."""
+    meters of the job found are to be spoken to at once. `least`: jobs of lower priority are passed
+    over."""
 
     def __init__(
-        self, reach: Reach, traffic: TrafficOfJobs, fleet_for: Callable[[Execution], Fleet | None]
+        self,
+        reach: Reach,
+        queue: Queue,
+        traffic_of_tasks: TrafficOfTasks | None,
+        fleet_for: Callable[[Execution], Fleet | None],
     ) -> None:
         self.fleet: Fleet | None = None
+        self.least = 0
         self._reach = reach
-        self._traffic = traffic
+        self._queue = queue
+        self._traffic_of_tasks = traffic_of_tasks
         self._fleet_for = fleet_for
         self._claimed: list[Meter] = []
 
@@ -135,10 +193,23 @@ class _Look:
 
     def may_begin(self, serial: str, job: Job) -> bool:
         """Whether a worker may begin with this meter now. An unknown one ends at once: yes."""
+        return job.priority >= self.least and self._claims(serial, self._queue.traffic.of(job))
+
+    def may_visit(self, serial: str, task: Task) -> bool:
+        """As may_begin(); the meter is lent."""
+        assert self._traffic_of_tasks is not None
+        if not self._queue.lend(serial, task.priority):
+            return False
+        if self._claims(serial, self._traffic_of_tasks.of(task)):
+            return True
+        self._queue.give_back(serial)
+        return False
+
+    def _claims(self, serial: str, traffic: tuple[int, int]) -> bool:
         meter = self._reach.inventory.meter(serial)
         if meter is None:
             return True
-        if not self._reach.network.claim(meter, self._traffic.of(job)):
+        if not self._reach.network.claim(meter, traffic):
             return False
         self._claimed.append(meter)
         return True

@@ -19,4 +19,4 @@ def done(
 
 def in_work(queue: Queue) -> int:
     """How many executions are with workers."""
-    return len(queue._working) + len(queue._parked)
+    return len(list(queue._in_work.executions()))

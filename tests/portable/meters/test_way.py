@@ -15,7 +15,7 @@ from gateway.meters.access import Access
 from gateway.meters.counters import Counters
 from gateway.meters.inventory import Inventory, Meter
 from gateway.meters.network import Network
-from gateway.meters.reach import Reach, Unreached
+from gateway.meters.reach import GivenUp, Reach, Unreached
 from gateway.meters.way import Way
 from hal.ports import Quality, Rx
 from hal.sim.clock import ManualClock
@@ -77,7 +77,7 @@ class NamesTheLast:
         return answer
 
 
-def conversation(work, lost=(), hops=0, last=0, then=None, model=OWN_MODEL, turns=20):
+def conversation(work, lost=(), hops=0, last=0, then=None, model=OWN_MODEL, turns=20, check=None):
     """(result or error, the APDUs by kind, what the network was told of it, the way). `then`: the
     work of a second one, whose result or error it is."""
     clock = ManualClock(1_800_000_000)
@@ -114,7 +114,7 @@ def conversation(work, lost=(), hops=0, last=0, then=None, model=OWN_MODEL, turn
             patience={"plc": (1000, 2)},
         )
         way = Way(reach, Meter("M1", [PLC]), PLC, Access(model, Keys(OURS, EK, AK)))
-        talking = asyncio.create_task(outcome(way.associated(work, 1000)))
+        talking = asyncio.create_task(outcome(way.associated(work, 1000, None, check)))
         for _ in range(turns):
             await clock.run(500)
         assert talking.done()
@@ -135,6 +135,30 @@ def test_a_meter_is_released_at_the_end():
     assert found == b"\x09\x07meter-1"
     assert kinds == ASSOCIATED + [GET, RELEASE]
     assert told == [(True, 100, 0)] and way.opened and way.answered
+
+
+def test_a_conversation_is_given_up_before_the_next_request_and_the_meter_released():
+    calls = []
+
+    def check():
+        calls.append(0)
+        if len(calls) == 4:
+            raise GivenUp("for the test")
+
+    async def read_twice(client):
+        await read(client)
+        return await read(client)
+
+    found, kinds, told, way = conversation(read_twice, check=check)
+    assert type(found) is GivenUp
+    assert kinds == ASSOCIATED + [GET, RELEASE] and len(calls) == 4
+    assert told == [(True, 100, 0)] and way.answered
+
+    def at_once():
+        raise GivenUp("for the test")
+
+    found, kinds, _, way = conversation(read, check=at_once)
+    assert type(found) is GivenUp and kinds == [] and not way.answered
 
 
 def test_a_pause_that_its_model_wants_is_no_silence_of_the_meter():

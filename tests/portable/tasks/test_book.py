@@ -108,9 +108,7 @@ def test_a_list_of_serials_stays_on_the_flash():
             book.set(task("some", (LIST, serials)))
         assert book.entries()[0].task.meters == [LIST, []]
         assert book.serials(book.entries()[0].task) == serials
-    version = book.version
     book.set(task("some", (LIST, serials[:5])))
-    assert book.version > version
     assert book.serials(book.entries()[0].task) == serials[:5]
 
 

@@ -125,7 +125,7 @@ def test_a_message_ends_before_it_is_too_large_and_holds_one_report_at_least() -
         value = [bytes(size)]
         world.ledger.finished(execution.seq, 0, 2, Result(VALUE, "read", "", value))
         world.queue.release(job.id)
-        del world.queue._working[execution.serial]
+        world.queue._in_work.abandon(execution)
     outbox = Outbox(world.ledger)
     # accepted, value, ended: of each of the three jobs
     for expected in ([1, 2, 3, 4], [5, 6, 7], [8], [9]):

@@ -25,6 +25,7 @@ class Traits:
 class Job:
     def __init__(self, broadcast=False):
         self.traits = Traits(broadcast)
+        self.priority = 5
 
 
 JOB = Job()
