@@ -214,7 +214,8 @@ def _data(settings: Settings, folder: Path, data: Path) -> Iterator[Row]:
 
 def _space(settings: Settings, storage: Storage) -> Row:
     used = sum(max(storage.size(name), 0) for name in storage.names())
-    wanted = settings.storage.ledger_bytes + settings.storage.audit_bytes
+    limits = settings.storage
+    wanted = limits.ledger_bytes + limits.audit_bytes + limits.readings_bytes
     needed = max(wanted - used, 0) + settings.storage.free_bytes
     free = storage.free()
     text = "%d kB free, %d kB may be needed" % (free >> 10, needed >> 10)

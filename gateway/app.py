@@ -14,7 +14,7 @@ from gateway.audit import Audit
 from gateway.contract import trust_change
 from gateway.contract.identity import shown
 from gateway.contract.meter_keys import Vault
-from gateway.folder import COUNTERS, TRUST, Folder
+from gateway.folder import COUNTERS, READINGS, TRUST, Folder
 from gateway.jobs.forecast import Durations
 from gateway.jobs.ledger import Ledger
 from gateway.jobs.queue import Queue
@@ -46,6 +46,7 @@ if TYPE_CHECKING:
 
     from gateway.contract.job import Job
     from gateway.local.access import LocalAccess, LocalPort
+    from gateway.readings.store import Store
     from gateway.settings import Settings
     from gateway.uplink.ntp import Ntp
     from hal.ports import Clock, Crypto, Datagrams, Modem, Storage, Uplink, Watchdog
@@ -138,6 +139,10 @@ class Gateway:
         status = Status(self._inventory, self._network)
         self._liveness = Liveness(clock, ports.watchdog, status.summary)
         self._session = self._make_session(settings, ports, status)
+        self._settings, self._ports = settings, ports
+        self._readings: Store | None = None
+        if [name for name in storage.names() if name.startswith(READINGS + ".")]:
+            self.readings()
         self._local = self._local_access(settings, ports, reach, status)
         self._watch_certificates(settings, ports, vault)
         self._ntp = self._ntp_client(settings, ports)
@@ -178,6 +183,19 @@ class Gateway:
             past=Past(self._folder, self._counters, self._ledger),
             heartbeat=self._liveness.task("session", SESSION_STUCK_MS),
         )
+
+    def readings(self) -> Store:
+        """What was read; nothing is imported for it before the first reading. OSError."""
+        if self._readings is None:
+            from gateway.readings.store import Store
+            from gateway.uplink.readings import ReadingsStream
+
+            settings, random = self._settings, self._ports.crypto.random
+            store = Store(self._ports.storage, self._clock, random, settings.storage, self._tell)
+            most = settings.uplink.readings_kb_day
+            self._session.stream(ReadingsStream(store, self._clock, most))
+            self._readings = store
+        return self._readings
 
     def _tell_of_losses(self) -> None:
         folder, ledger = self._folder, self._ledger

@@ -32,14 +32,15 @@ if TYPE_CHECKING:
 WHERE = "folder"
 FILE = "folder"
 # What lasts, once it is there: a file of this name, or the numbered files of a journal or a pair.
-LEDGER, AUDIT, COUNTERS, TRUST = "ledger", "audit", "counters", "trust"
-_PAST = (LEDGER, AUDIT, COUNTERS, TRUST)
+LEDGER, AUDIT, COUNTERS, TRUST, READINGS = "ledger", "audit", "counters", "trust", "readings"
+_PAST = (LEDGER, AUDIT, COUNTERS, TRUST, READINGS)
 # These may be here before the first start.
 _EARLY = ("identity", "meters.jsonl", "keys.jsonl")
 _LASTING = _PAST + _EARLY
 _LOSS = {
     LEDGER: "jobs, and results that the HES did not have yet",
     AUDIT: "what was done before",
+    READINGS: "what was read, and the HES did not have yet",
     COUNTERS: "how far the invocation counters had come; they go on far ahead",
     TRUST: "whom to trust; nobody is, until somebody has been here",
     "identity": "who this concentrator is; it has to be enrolled anew",

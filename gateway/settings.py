@@ -4,6 +4,7 @@
   "concentrator": "santiago-0042",
   "system_title": "414d490000000001",
   "uplink": {"host": "ami.example", "port": 8883, "keepalive_s": 60,
+             "readings_kb_day": 0,
              "username": "santiago-0042", "password_file": "uplink.password",
              "ca": "ca.pem", "certificate": "client.pem", "key": "client.key", "enrol": false},
   "signers": [{"kid": "<hex>", "key": "<x||y, 128 hex digits>"}],
@@ -17,7 +18,8 @@
   "ntp": {"host": "192.0.2.1", "port": 123, "trusted": false},
   "paths": {"plc": {"timeout_ms": 6000, "tries": 4}},
   "attempt_s": 900,
-  "storage": {"jobs": 64, "ledger_bytes": 4194304, "audit_bytes": 1048576, "free_bytes": 262144},
+  "storage": {"jobs": 64, "ledger_bytes": 4194304, "audit_bytes": 1048576,
+              "readings_bytes": 4194304, "free_bytes": 262144},
   "workers": 25,
   "log_level": "info"
 }
@@ -86,6 +88,7 @@ class UplinkSettings:
 
     keepalive_s: a line that falls silent is given up within two and a half times as long.
     TLS when `ca` (a file) is given; `certificate` and `key` (files) for mutual authentication.
+    readings_kb_day: so many kB of readings go up in a day; 0: as many as there are.
     enrol: make a key here and ask the HES for a certificate, and for another before it ends; then
     the two files, if any, are those to begin with.
     """
@@ -99,6 +102,7 @@ class UplinkSettings:
         "key",
         "password_file",
         "port",
+        "readings_kb_day",
         "username",
     )
 
@@ -113,6 +117,7 @@ class UplinkSettings:
         if self.enrol and self.ca is None:
             raise fields.error("ca", "a file, since certificates are asked for (enrol)", "nothing")
         self.port = fields.integer("port", 1, 65535, 1883 if self.ca is None else 8883)
+        self.readings_kb_day = fields.integer("readings_kb_day", 0, 1 << 20, 0)
         self.keepalive_s = fields.integer("keepalive_s", 5, 3600, 60)
         if (self.certificate is None) != (self.key is None):
             raise fields.error("certificate", "certificate and key together", "only one of them")
@@ -127,15 +132,17 @@ class StorageSettings:
     """How much of the flash is ours.
 
     jobs: how many the ledger holds at once. ledger_bytes: how large its journal may grow.
-    audit_bytes: how large the audit trail may grow. free_bytes: what is left free.
+    audit_bytes, readings_bytes: how large the audit trail, and what was read, may grow.
+    free_bytes: what is left free.
     """
 
-    __slots__ = ("audit_bytes", "free_bytes", "jobs", "ledger_bytes")
+    __slots__ = ("audit_bytes", "free_bytes", "jobs", "ledger_bytes", "readings_bytes")
 
     def __init__(self, fields: _Fields) -> None:
         self.jobs = fields.integer("jobs", 1, 1024, 64)
         self.ledger_bytes = fields.integer("ledger_bytes", 65536, 1 << 30, 4 << 20)
         self.audit_bytes = fields.integer("audit_bytes", 16384, 1 << 30, 1 << 20)
+        self.readings_bytes = fields.integer("readings_bytes", 65536, 1 << 30, 4 << 20)
         self.free_bytes = fields.integer("free_bytes", 0, 1 << 30, 256 << 10)
         fields.done()
 

@@ -113,6 +113,8 @@ DOWN_TOPICS = (
     "memory",
     "certificate",
     "change",
+    "readings-ack",
+    "readings-resend",
 )
 
 _NONCE = octets(16, 16)

@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from gateway.uplink.outbox import Outbox
     from gateway.uplink.past import Past
     from gateway.uplink.provision import Provision
+    from gateway.uplink.readings import ReadingsStream
     from gateway.uplink.trust import TrustStore
     from hal.ports import Crypto, Message
 
@@ -87,6 +88,7 @@ class Inbox:
         self.time = HesTime(concentrator, signers, clock, crypto, ledger)
         self._sealed = False  # of the message in hand
         self._certificates: Certificates | None = None
+        self._readings: ReadingsStream | None = None
         self._takers: dict[str, Callable[[bytes], None]] = {
             "job": self._job,
             "cancel": self._orders.cancel,
@@ -100,6 +102,8 @@ class Inbox:
             "keys": self._take_keys,
             "model": self._take_model,
             "certificate": self._take_certificate,
+            "readings-ack": self._readings_ack,
+            "readings-resend": self._readings_resend,
             "change": self._take_change,
         }
         self._past = past
@@ -109,6 +113,10 @@ class Inbox:
     def watch(self, certificates: Certificates) -> None:
         """These are ours; without them messages for them are refused."""
         self._certificates = certificates
+
+    def stream(self, readings: ReadingsStream) -> None:
+        """Whose answers come down; without them those are dropped."""
+        self._readings = readings
 
     def nonce(self) -> bytes:
         """For the hello that is sent now: a signed time answers it."""
@@ -178,6 +186,16 @@ class Inbox:
                 self._hello_soon()
         self._outbox.resend(resend)
 
+    def _readings_ack(self, payload: bytes) -> None:
+        ack = Ack.decode(payload)
+        if self._readings is not None:
+            self._readings.acknowledged(ack, self._clock.ticks_ms())
+
+    def _readings_resend(self, payload: bytes) -> None:
+        resend = Resend.decode(payload)
+        if self._readings is not None:
+            self._readings.resend(resend)
+
     def _ask(self, payload: bytes) -> None:
         self._meters_asked(Ask.decode(payload).after)
 
@@ -205,6 +223,8 @@ class Inbox:
         self._past.take(payload, self._sealed)
         if self._ledger.epoch != epoch:
             self._outbox.connected()
+            if self._readings is not None:
+                self._readings.connected()
             self._hello_soon()
 
     def _take_trust(self, payload: bytes) -> None:

@@ -21,6 +21,8 @@ from hal.rt import log
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from gateway.folder import Folder
     from gateway.jobs.ledger import Ledger
     from gateway.meters.counters import Counters
@@ -45,6 +47,7 @@ class Past:
         self._ledger = ledger
         self._ends: list[tuple[int, bytes]] = []
         self._skipped = 0
+        self._also: Callable[[], None] | None = None
 
     @property
     def starts(self) -> int:
@@ -53,6 +56,10 @@ class Past:
     @property
     def used(self) -> int:
         return self._counters.used
+
+    def also(self, begin_epoch: Callable[[], None]) -> None:
+        """Other records of this folder that are numbered go on in another epoch, too, by this."""
+        self._also = begin_epoch
 
     def told(self, records: int, head: bytes) -> None:
         """A hello carries this end of the audit trail."""
@@ -68,6 +75,8 @@ class Past:
             return
         # First, for once the rest is durable nothing tells any more that this is a copy.
         self._ledger.begin_epoch()
+        if self._also is not None:
+            self._also()
         count = max(memory.used - self._counters.used_before, 0) + MARGIN
         count += max(memory.starts - self._folder.starts + 1, 0) * STRIDE
         count = min(count, most - self._skipped)

@@ -43,6 +43,7 @@ if TYPE_CHECKING:
     from gateway.uplink.identity import Identity
     from gateway.uplink.line import Line
     from gateway.uplink.past import Past
+    from gateway.uplink.readings import ReadingsStream
     from hal.ports import Crypto, Storage, Uplink
 
     class Status(Protocol):
@@ -141,6 +142,7 @@ class Session:
         )
         self._past = past
         self._certificates: Certificates | None = None
+        self._readings: ReadingsStream | None = None
         self._progress_pace = ProgressPace(queue, clock)
         self._session = 0
         self._identity = identity
@@ -236,6 +238,14 @@ class Session:
         self._certificates = certificates
         self.inbox.watch(certificates)
 
+    def stream(self, readings: ReadingsStream) -> None:
+        """Send these, too, from now on."""
+        self._readings = readings
+        self.inbox.stream(readings)
+        if self._past is not None:
+            self._past.also(readings.store.begin_epoch)
+        self._hello_soon()
+
     async def _receive(self) -> None:
         while True:
             message = await self._uplink.receive()
@@ -246,6 +256,8 @@ class Session:
     def _begin(self) -> None:
         """Of what was on its way, nothing counts as arrived."""
         self._outbox.connected()
+        if self._readings is not None:
+            self._readings.connected()
         self._progress_pace.connected()
         self.files.disconnected()
         self._hello_due = self._clock.ticks_ms()
@@ -291,6 +303,10 @@ class Session:
             if not after:
                 await self._tell_state(True)
             sent |= await self._tell("meters", self._status.meters, after)
+        if not sent and self._readings is not None:  # behind all else
+            sent = await self._tell("readings", self._readings.batch, now)
+            if sent:
+                self._readings.published(self._clock.ticks_ms())
         return sent
 
     async def _protected(self, line: Line, now: int) -> bool:
@@ -393,6 +409,7 @@ class Session:
             self._past.starts if self._past is not None else 0,
             self._past.used if self._past is not None else 0,
             self._changes.number,
+            [0, 0, 0] if self._readings is None else self._readings.position(),
         )
 
     def _models_sent(self) -> list[tuple[str, int]]:

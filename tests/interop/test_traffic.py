@@ -221,7 +221,13 @@ def _check(traffic: list[tuple[str, bytes]], key: SigningKey) -> None:
             known = packages.get(chunk.digest, b"")
             packages[chunk.digest] = known + chunk.data[len(known) - chunk.offset :]
     # Of certificates only a line with TLS speaks: tests/unit/hes/test_hes_certificates.py.
-    spoken = set(UP_TOPICS + DOWN_TOPICS) - {"certificates", "certificate", "readings"}
+    spoken = set(UP_TOPICS + DOWN_TOPICS) - {
+        "certificates",
+        "certificate",
+        "readings",
+        "readings-ack",
+        "readings-resend",
+    }
     assert {name for name, _ in traffic} == spoken
     (package,) = packages.values()
     validate("package", opened(package))

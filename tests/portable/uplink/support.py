@@ -32,6 +32,7 @@ from gateway.contract.messages import (
 )
 from gateway.contract.meter_keys import Vault
 from gateway.contract.package import Action, Check, Package, Set
+from gateway.contract.reading_record import numbered
 from gateway.contract.reports import (
     Dropped,
     Event,
@@ -263,6 +264,7 @@ class Hes:
         self.epoch = 0
         self.number = 0
         self.reports: list[Report] = []
+        self.readings: list[tuple[int, Any]] = []
         self.line: Line | None = None
         self.acknowledging = True
 
@@ -291,6 +293,7 @@ class Hes:
             "meters": Meters,
             "progress": messages.Progress,
             "certificates": LineStatus,
+            "readings": messages.Readings,
         }
         assert message.retain == (name == "state")
         payload = message.payload if self.guard is None else self._unguarded(name, message)
@@ -308,6 +311,8 @@ class Hes:
                 self.tell(order[0], order[1])
         elif name == "report":
             self._take_reports(content)
+        elif name == "readings":
+            self._take_readings(content)
         elif name == "pull":
             whole = self.packages.get(content.digest, b"")
             data = whole[content.offset : content.offset + content.size]
@@ -360,6 +365,16 @@ class Hes:
                 if isinstance(report.body, (JobReport, Refusal)):
                     self._answered(report.body)
         self._acknowledge()
+
+    def _take_readings(self, content: messages.Readings) -> None:
+        had = self.readings[-1][0] if self.readings else 0
+        if content.first > had + 1:
+            self.tell("readings-resend", Resend(content.epoch, had + 1).encode())
+            return
+        for number, reading in numbered(content.first, content.records):
+            if number > had:
+                self.readings.append((number, reading))
+        self.tell("readings-ack", Ack(content.epoch, self.readings[-1][0]).encode())
 
     def _answered(self, body: JobReport | Refusal) -> None:
         if body.job_id is not None:
