@@ -193,7 +193,7 @@ def test_a_line_that_loses_and_doubles_and_breaks() -> None:
 
 
 async def _broken_line() -> None:
-    world = await street(True, 12)
+    world = await street(False, 12)
     world.line.twice = True
     await world.start()
     for lost in (["readings"], ["readings-ack"], [], ["readings-ack"], []):
