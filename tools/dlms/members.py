@@ -13,12 +13,12 @@ from gateway.dlms.data import axdr
 from gateway.dlms.errors import AccessRefused, DlmsError, NotSupported, ProtocolError
 from tools.cosem import names, render, source, values
 from tools.cosem.names import ATTRIBUTE, METHOD, Member
+from tools.cosem.units import ScalerUnit, read_scaler_unit
 from tools.dlms import failure, shown
 from tools.dlms.failure import DONE, REFUSED, CallProblem
 from tools.dlms.output import console, print_json, row, say, table
 from tools.dlms.session import Settings, conversation
 from tools.dlms.trace import holds_secret
-from tools.dlms.units import ScalerUnit, read_scaler_unit
 from tools.dlms.words import VALUE, Words
 
 LIST = 16  # attributes in one request

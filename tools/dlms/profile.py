@@ -15,6 +15,7 @@ from gateway.dlms.data.selection import column as definition
 from gateway.dlms.errors import AccessRefused, NotSupported, ProtocolError
 from tools.cosem import render
 from tools.cosem.names import ATTRIBUTE, Member
+from tools.cosem.units import ScalerUnit, read_scaler_unit
 from tools.dlms import shown
 from tools.dlms.failure import DONE, CallProblem, Failed
 from tools.dlms.members import read, value_of
@@ -22,7 +23,6 @@ from tools.dlms.moment import shifted, to_unix, with_seconds
 from tools.dlms.output import console, print_json, row, table
 from tools.dlms.session import Settings, conversation
 from tools.dlms.shown import CaptureObject
-from tools.dlms.units import ScalerUnit, read_scaler_unit
 from tools.dlms.words import Log, Words
 
 if TYPE_CHECKING:

@@ -10,9 +10,9 @@ from __future__ import annotations
 from gateway.dlms.data import axdr, obis
 from gateway.dlms.errors import ProtocolError
 from tools.cosem import render
+from tools.cosem.units import read_scaler_unit
 from tools.cosem.values import Typed
 from tools.dlms import shown
-from tools.dlms.units import read_scaler_unit
 
 _NAME_SIZE = 6
 _GROUP_F = 0xFF

@@ -16,7 +16,7 @@ from gateway.dlms.data import axdr, datetime, obis
 from gateway.dlms.errors import ProtocolError
 from tools.cosem import render
 from tools.cosem.names import ATTRIBUTE, class_name, member_name
-from tools.dlms.units import read_scaler_unit
+from tools.cosem.units import read_scaler_unit
 
 Typed = tuple[int, Any]
 Json = dict[str, Any]

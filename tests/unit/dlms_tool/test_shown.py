@@ -12,7 +12,7 @@ from gateway.dlms.data import axdr
 from tools.cosem.values import INTEGERS
 from tools.dlms import shown
 from tools.dlms.members import typed_value
-from tools.dlms.units import ScalerUnit, read_scaler_unit
+from tools.cosem.units import ScalerUnit, read_scaler_unit
 
 Typed = tuple[int, Any]
 

@@ -2,7 +2,7 @@
 
 1 and 2 hold a configuration that ended (one meter OK, one KO) and a reading whose cancel waits to
 be sent. 3 is of the last version before there were migrations, and holds something in every table;
-4 is the same after migration 0001, 5 after 0002 and so on, up to 10 after 0007, each with something
+4 is the same after migration 0001, 5 after 0002 and so on, up to 11 after 0008, each with something
 in the tables that its migration has made.
 """
 
@@ -37,7 +37,7 @@ from tools.hes.store.store import Store
 from tools.package.keys import SigningKey
 
 OLD = ["database-1.sql", "database-2.sql"]
-MIGRATED = ["database-%d.sql" % number for number in range(4, 11)]
+MIGRATED = ["database-%d.sql" % number for number in range(4, 12)]
 NOW = 1_790_000_000  # when database-3 was made
 
 
@@ -255,6 +255,30 @@ def test_tasks_and_what_they_came_to_are_kept(name: str, tmp_path: Path) -> None
     (run,) = store.reports.runs(CONCENTRATOR)
     assert (run.due, run.began, run.ended) == (NOW + 60, NOW + 61, NOW + 90)
     assert (run.meters, run.complete, run.rows, run.gaps) == (3, 2, 192, [["no-answer", 1]])
+    store.close()
+
+
+@pytest.mark.parametrize("name", MIGRATED[7:])
+def test_readings_are_kept(name: str, tmp_path: Path) -> None:
+    store = Store(load(name, tmp_path / "a.sqlite"), lambda: NOW + 100.0)
+    standing = store.trust.standing(CONCENTRATOR)
+    assert standing is not None
+    assert (standing.readings_epoch, standing.readings_next) == (0x5EED, 9)
+    assert store.line.reading_position(CONCENTRATOR, 0x5EED) == 5
+    (each,) = store.readings.series(serial="AMI01")
+    midnight = NOW - NOW % 86400
+    found = list(store.readings.rows(each.id, 0, NOW + 86400))
+    assert [(row.time, row.values, row.reasons) for _, row in found] == [
+        (midnight + 900 * at, [1000 + 50 * at], 0) for at in range(3)
+    ]
+    assert found[0][0].columns[0].scaler == -1
+    (value,) = store.readings.values(CONCENTRATOR, "AMI01", 0, NOW + 100)
+    assert (value.data.hex(), value.unit) == ("06000003e8", 30)
+    (gap,) = store.readings.gaps()
+    assert (gap.start, gap.reason) == (midnight - 3600, "overwritten")
+    (again,) = store.readings.rereads(each.id)
+    assert (again.start, again.times, again.job) == (midnight - 7200, 1, bytes(range(16)))
+    assert [each.record for each in store.readings.unread()] == [b"\x01"]
     store.close()
 
 

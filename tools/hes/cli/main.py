@@ -10,11 +10,13 @@ from gateway.version import VERSION
 from tools.hes.cli import (
     certificates,
     concentrator,
+    events,
     jobs,
     listing,
     meters,
     models,
     monitoring,
+    readings,
     security,
     serve,
     signed_time,
@@ -29,6 +31,7 @@ from tools.hes.orders.fingerprint import FingerprintProblem
 from tools.hes.orders.security import SecurityProblem
 from tools.hes.orders.typed import OrderProblem
 from tools.hes.store.problems import StoreProblem
+from tools.hes.validation.own_rules import RulesProblem
 from tools.package.keys import KeyProblem
 
 DATABASE = "hes.sqlite"
@@ -67,6 +70,7 @@ def main(arguments: list[str] | None = None) -> int:
         KeyProblem,
         BrokerProblem,
         SyslogProblem,
+        RulesProblem,
     ) as error:
         print("ami-hes: %s" % error, file=sys.stderr)
     except BrokenPipeError:  # who read our output has seen enough
@@ -102,6 +106,8 @@ def _parser() -> argparse.ArgumentParser:
     security.add_parsers(commands, add_key)
     models.add_parsers(commands)
     tasks.add_parsers(commands)
+    readings.add_parsers(commands)
+    events.add_parser(commands)
     signed_time.add_parser(commands, add_key)
     certificates.add_parsers(commands, add_key)
     meters.add_parser(commands)

@@ -17,6 +17,7 @@ from tools.hes.line.service import Service
 from tools.hes.line.sessions import Sessions
 from tools.hes.monitoring import metrics
 from tools.hes.store.store import Store
+from tools.hes.validation.own_rules import OwnRules
 from tools.package.keys import KeyProblem, SigningKey
 
 
@@ -65,6 +66,12 @@ def add_parser(commands: Any) -> None:
         help="figures for Prometheus over HTTP there, such as 127.0.0.1:%d; they name every"
         " concentrator, so let only your collector reach it" % metrics.PORT,
     )
+    serve.add_argument(
+        "--rules",
+        type=Path,
+        metavar="FILE.py",
+        help="the utility's own rules for readings; see tools/hes/validation/own_rules.py",
+    )
     serve.add_argument("--log-level", default="info", choices=("debug", "info", "warning", "error"))
     serve.set_defaults(run=_run)
 
@@ -90,6 +97,8 @@ def _run(options: argparse.Namespace) -> int:
             " keygen`; or --plain, for a broker that only we can use"
         )
     store = Store(options.db)
+    if options.rules is not None:
+        store.line.own_rules = OwnRules.load(options.rules)
     sessions = Sessions(store.enrolment, keys, options.plain)
     service = Service(store.line, broker, time_key=time_key, sessions=sessions)
     with ExitStack() as ends:
@@ -97,7 +106,9 @@ def _run(options: argparse.Namespace) -> int:
         ends.enter_context(store.line.alone())
         if options.metrics is not None:
             host, port = options.metrics
-            told = metrics.Collector(store.reports, store.street, lambda: service.counts)
+            told = metrics.Collector(
+                store.reports, store.street, lambda: service.counts, lambda: service.readings
+            )
             ends.callback(metrics.serve_metrics(host, port, told))
             log.info("hes", "figures for Prometheus: http://%s:%d/metrics" % (host, port))
         store.security.note("service-started", "broker %s" % broker.name)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from functools import partial
@@ -17,8 +18,8 @@ from gateway.contract.messages import (
     Meters,
     Progress,
     Pull,
+    Readings,
     Reports,
-    Resend,
     SignedTime,
     State,
     Time,
@@ -28,10 +29,11 @@ from gateway.uplink.hes_time import FORCED_S
 from hal.rt import log
 from tools.hes.line.connection import Sender
 from tools.hes.line.outgoing import mark, send, send_numbered
-from tools.hes.line.pace import Greetings, Resends
+from tools.hes.line.pace import Greetings
 from tools.hes.line.sessions import Sessions
+from tools.hes.line.stream import Stream
 from tools.hes.store.line import Line
-from tools.hes.store.records import Numbered, Order, Taken
+from tools.hes.store.records import Numbered, Order, Taken, TakenReadings
 from tools.package.keys import SigningKey
 
 TIME_EVERY = 900  # seconds between two `time` messages to a concentrator
@@ -46,13 +48,12 @@ Answer: TypeAlias = "Callable[[Any], Awaitable[None]]"
 
 @dataclass(frozen=True)
 class Greeted:
-    """What a concentrator that has said hello is to have; `behind`: it keeps reports that we do not
-    have, and did so at the hello before.
+    """What a concentrator that has said hello is to have. `safe` of each of its streams, with
+    whether it keeps some that we do not have, and did so at the hello before.
     """
 
     memory: Memory | None
-    safe: Ack | None
-    behind: bool
+    safe: list[tuple[Stream, Ack, bool]]
     numbered: list[Numbered]
     orders: list[Order]
 
@@ -73,18 +74,20 @@ class Inbox:
         self._time_key = time_key
         self.heard: set[str] = set()
         self._names: set[str] = set()
-        self._resends = Resends(now)
+        self._reports = Stream("ack", "resend", "report", now)
+        self._readings = Stream("readings-ack", "readings-resend", "record of readings", now)
+        # of readings since the start, by concentrator and what of them: see TakenReadings
+        self.readings: Counter[tuple[str, str]] = Counter()
         self._greetings = Greetings(now)
-        self._stood: dict[str, int] = {}  # concentrator: what was safe at its last hello
         self._told: dict[str, float] = {}  # concentrator: when it was last told the time
 
     def begin(self, known: list[str]) -> None:
         """A new connection; `known` are the concentrators that the store knows."""
         self.know(known)
         self.heard.clear()
-        self._resends.clear()
+        self._reports.clear()
+        self._readings.clear()
         self._greetings.clear()
-        self._stood.clear()
         self._told.clear()
 
     def know(self, concentrators: list[str]) -> None:
@@ -126,6 +129,12 @@ class Inbox:
                 partial(store.take_reports, who, reports, self._sessions.protects(who)),
                 partial(self._answer_reports, sender, who, reports.epoch),
             )
+        if name == "readings":
+            readings = Readings.decode(payload)
+            return (
+                partial(store.take_readings, who, readings),
+                partial(self._answer_readings, sender, who, readings.epoch),
+            )
         if name == "meters":
             return partial(store.take_meters, who, Meters.decode(payload)), None
         if name == "progress":
@@ -149,31 +158,30 @@ class Inbox:
         self, sender: Sender, concentrator: str, state: State, safe: int
     ) -> None:
         if state.online:
-            await sender.publish(concentrator, "ack", Ack(state.epoch, safe).encode())
+            ack = Ack(state.epoch, safe)
+            await self._reports.acknowledge(sender, concentrator, ack)
             # What it sent while nobody listened here is lost, and need not wait for its patience.
-            await self._ask_again(sender, concentrator, state.epoch, safe)
-
-    async def _ask_again(self, sender: Sender, concentrator: str, epoch: int, safe: int) -> bool:
-        if not self._resends.due(concentrator, safe):
-            return False
-        await sender.publish(concentrator, "resend", Resend(epoch, safe + 1).encode())
-        return True
+            await self._reports.ask_again(sender, concentrator, ack)
 
     def _take_hello(self, concentrator: str, hello: Hello) -> Greeted:
         store = self._store
         memory = store.remember(concentrator, hello)
         store.take_hello(concentrator, hello, self._sessions.protects(concentrator))
         epoch = hello.epoch or store.epoch(concentrator)
-        safe, behind = None, False
+        safe = []
         if epoch is not None:
             number = store.position(concentrator, epoch)
-            safe = Ack(epoch, number)
-            behind = hello.next - 1 > number == self._stood.get(concentrator)
-            self._stood[concentrator] = number
+            behind = self._reports.behind(concentrator, number, hello.next)
+            safe.append((self._reports, Ack(epoch, number), behind))
+        epoch, _, following = hello.readings
+        if epoch:
+            number = store.reading_position(concentrator, epoch)
+            behind = self._readings.behind(concentrator, number, following)
+            safe.append((self._readings, Ack(epoch, number), behind))
         if not self._greetings.due(concentrator):
-            return Greeted(memory, safe, behind, [], [])
+            return Greeted(memory, safe, [], [])
         orders = store.missing(concentrator, hello.jobs)
-        greeted = Greeted(memory, safe, behind, store.numbered(concentrator), orders)
+        greeted = Greeted(memory, safe, store.numbered(concentrator), orders)
         mark(store, greeted.numbered, greeted.orders)
         return greeted
 
@@ -183,25 +191,31 @@ class Inbox:
         if greeted.memory is not None:
             await sender.publish(concentrator, "memory", greeted.memory.encode())
         await self.tell_time(sender, concentrator, hello)
-        if greeted.safe is not None:
-            await sender.publish(concentrator, "ack", greeted.safe.encode())
+        for stream, ack, _ in greeted.safe:
+            await stream.acknowledge(sender, concentrator, ack)
         await send_numbered(sender, greeted.numbered)
         await send(sender, concentrator, greeted.orders)
         # What it sent in a session that is not known here any more is lost.
         first = self._sessions.first_hello(concentrator)
-        if greeted.safe is not None and (greeted.behind or first):
-            safe = greeted.safe
-            await self._ask_again(sender, concentrator, safe.epoch, safe.number)
+        for stream, ack, behind in greeted.safe:
+            if behind or first:
+                await stream.ask_again(sender, concentrator, ack)
 
     async def _answer_reports(
         self, sender: Sender, concentrator: str, epoch: int, taken: Taken
     ) -> None:
-        if taken.gap and await self._ask_again(sender, concentrator, epoch, taken.number):
-            text = "%s: report %d is missing, asked for it"
-            log.warning(_WHERE, text % (concentrator, taken.number + 1))
-        await sender.publish(concentrator, "ack", Ack(epoch, taken.number).encode())
+        ack = Ack(epoch, taken.number)
+        await self._reports.taken(sender, concentrator, ack, taken.gap)
         if self._now() - self._told.get(concentrator, 0) >= TIME_EVERY:
             await self.tell_time(sender, concentrator)
+
+    async def _answer_readings(
+        self, sender: Sender, concentrator: str, epoch: int, taken: TakenReadings
+    ) -> None:
+        for what, number in taken.counts.items():
+            self.readings[concentrator, what] += number
+        ack = Ack(epoch, taken.number)
+        await self._readings.taken(sender, concentrator, ack, taken.gap)
 
     async def _answer_pull(
         self, sender: Sender, concentrator: str, pull: Pull, piece: tuple[int, bytes]

@@ -93,6 +93,11 @@ class Service:
         # messages since the start, by topic and what became of them
         self.counts: Counter[tuple[str, str]] = Counter()
 
+    @property
+    def readings(self) -> Counter[tuple[str, str]]:
+        """Of readings since the start, by concentrator and what of them; see intake.py."""
+        return self._inbox.readings
+
     async def run(self) -> None:
         """Serves until cancelled. A broker that is away is tried again, with growing, jittered
         pauses; so is a database.

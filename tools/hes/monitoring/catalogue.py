@@ -136,6 +136,22 @@ _EVENTS = {
     "storage-low": Meaning(WARNING, HOST, UNKNOWN, "The flash is nearly full."),
     "stranger": Meaning(WARNING, HOST, UNKNOWN, "A meter that nobody ordered is on the network."),
     "reports-dropped": Meaning(ALERT, HOST, FAILURE, "Reports of a concentrator are lost."),
+    "readings-dropped": Meaning(
+        ERROR, HOST, FAILURE, "Readings are lost at a concentrator, for want of room or by damage."
+    ),
+    "readings-lost": Meaning(ERROR, HOST, FAILURE, "A concentrator had no room for its readings."),
+    "readings-cut": Meaning(
+        ERROR, HOST, FAILURE, "Readings on a concentrator's flash are damaged."
+    ),
+    "readings-missing": Meaning(
+        ALERT, HOST, FAILURE, "Readings are not in the head-end's database."
+    ),
+    "reading-unread": Meaning(
+        ERROR, HOST, FAILURE, "A record of readings is none, or of a newer firmware."
+    ),
+    "rules-failed": Meaning(
+        WARNING, HOST, FAILURE, "The utility's own rules for readings have a fault."
+    ),
     "reports-lost": Meaning(ALERT, HOST, FAILURE, "Reports are not in the head-end's database."),
     "audit-trail-cut": Meaning(
         ALERT, INTRUSION, FAILURE, "The audit trail of a concentrator is not the one it was."

@@ -30,21 +30,27 @@ PORT = 9464  # Prometheus's list of default ports: of OpenTelemetry's exporters
 
 class Collector:
     """`counts()` gives how many messages the line has taken since the start, by (topic, what
-    became of them).
+    became of them); `readings()` how many readings, by (concentrator, what of them).
     """
 
     def __init__(
-        self, reports: Reports, street: Street, counts: Callable[[], Counter[tuple[str, str]]]
+        self,
+        reports: Reports,
+        street: Street,
+        counts: Callable[[], Counter[tuple[str, str]]],
+        readings: Callable[[], Counter[tuple[str, str]]] = Counter,
     ) -> None:
         self._reports = reports
         self._street = street
         self._counts = counts
+        self._readings = readings
 
     def collect(self) -> Iterator[Metric]:
         yield InfoMetricFamily("ami_hes", "The head-end's software.", {"version": VERSION})
         yield from self._line()
         yield from self._jobs()
         yield from self._concentrators()
+        yield from self._rows()
 
     def _line(self) -> Iterator[Metric]:
         service = self._reports.service()
@@ -103,6 +109,18 @@ class Collector:
                 modem.add_metric([each.id, str(place), one.kind], one.up)
                 nodes.add_metric([each.id, str(place), one.kind], one.nodes)
         yield from (online, seen, jobs, known, reachable, modem, nodes)
+
+    def _rows(self) -> Iterator[Metric]:
+        taken = CounterMetricFamily(
+            "ami_concentrator_readings",
+            "Of the stream of readings since `serve` was started: records; rows of profiles, and"
+            " how many of them are doubtful or invalid; values; records lost at the concentrator or"
+            " not understood here; gaps of meters.",
+            labels=["concentrator", "what"],
+        )
+        for (concentrator, what), number in sorted(self._readings().items()):
+            taken.add_metric([concentrator, what], number)
+        yield taken
 
 
 def serve_metrics(host: str, port: int, collector: Collector) -> Callable[[], None]:

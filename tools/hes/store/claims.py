@@ -1,4 +1,5 @@
-"""What a concentrator claims of the numbers of its reports, and how far that is believed.
+"""What a concentrator claims of the numbers of its reports and readings, and how far that is
+believed.
 
 Reports move a position one by one, and what they tell is here. A claim moves it without them:
 `State.first`, `Hello.first` and a Dropped report say that the reports before are nowhere any more.
@@ -11,43 +12,68 @@ A database that knows nothing of a concentrator has nothing to lose, and believe
 
 from __future__ import annotations
 
-from sqlalchemy import Connection, delete, func, select
+from typing import NamedTuple
+
+from sqlalchemy import Connection, Table, delete, func, select
 
 from gateway.contract.limits import OUTBOX_SIZE
 from tools.hes.store import rows
 from tools.hes.store.notes import note
-from tools.hes.store.schema import MAX_NUMBER, positions
+from tools.hes.store.schema import MAX_NUMBER, positions, reading_positions
 
 EPOCHS = 16  # of one concentrator whose positions are kept
 
+
+class Stream(NamedTuple):
+    """What is numbered: where its positions are, what it is called, the event that tells of lost
+    ones, and the most of it that a concentrator can keep."""
+
+    positions: Table
+    name: str
+    lost: str
+    most: int
+
+
+REPORTS = Stream(positions, "reports", "reports-lost", OUTBOX_SIZE)
+READINGS = Stream(reading_positions, "readings", "readings-missing", 1 << 20)
+
 LOST = (
-    "reports %d..%d of epoch %08x were acknowledged before but are not in this database; was it"
+    "%s %d..%d of epoch %08x were acknowledged before but are not in this database; was it"
     " restored from a copy?"
 )
 BEYOND = (
-    "it claims that reports %d..%d of epoch %08x are gone: more than the %d it can ever have kept;"
-    " nothing was changed, the reports are asked for. If it is true, `ami-hes concentrator believe"
+    "it claims that %s %d..%d of epoch %08x are gone: more than the %d it can ever have kept;"
+    " nothing was changed, they are asked for. If it is true, `ami-hes concentrator believe"
     " %s`"
 )
 
 
-def position(connection: Connection, concentrator: str, epoch: int) -> int:
-    """All reports of the epoch up to this number are safe here; 0: none."""
-    each = positions.c
+def position(
+    connection: Connection, concentrator: str, epoch: int, stream: Stream = REPORTS
+) -> int:
+    """All of the epoch up to this number are safe here; 0: none."""
+    each = stream.positions.c
     query = select(each.number).where(each.concentrator == concentrator, each.epoch == epoch)
     return connection.execute(query).scalar() or 0
 
 
-def move(connection: Connection, now: int, concentrator: str, epoch: int, number: int) -> None:
+def move(
+    connection: Connection,
+    now: int,
+    concentrator: str,
+    epoch: int,
+    number: int,
+    stream: Stream = REPORTS,
+) -> None:
     """The position of the epoch, to where everything is accounted for."""
     row = {"concentrator": concentrator, "epoch": epoch, "number": number, "moved": now}
-    rows.upsert(connection, positions, [row])
-    each = positions.c
+    rows.upsert(connection, stream.positions, [row])
+    each = stream.positions.c
     own = each.concentrator == concentrator
     newest = select(each.epoch).where(own).order_by(each.moved.desc(), each.epoch != epoch)
     kept = list(connection.execute(newest.limit(EPOCHS)).scalars())
     if len(kept) == EPOCHS:
-        connection.execute(delete(positions).where(own, each.epoch.not_in(kept)))
+        connection.execute(delete(stream.positions).where(own, each.epoch.not_in(kept)))
 
 
 def take(
@@ -57,24 +83,26 @@ def take(
     epoch: int,
     first: int,
     anyway: bool = False,
+    stream: Stream = REPORTS,
 ) -> bool:
-    """It claims to keep nothing before report `first`. False: that goes too far, an event tells so.
+    """It claims to keep nothing before number `first`. False: that goes too far, an event tells so.
     `anyway`: somebody has looked, and believes it.
     """
-    safe = position(connection, concentrator, epoch)
+    safe = position(connection, concentrator, epoch, stream)
     if first <= safe + 1:
         return True
-    known = select(func.max(positions.c.number)).where(positions.c.concentrator == concentrator)
+    each = stream.positions.c
+    known = select(func.max(each.number)).where(each.concentrator == concentrator)
     highest = connection.execute(known).scalar()
     stranger = highest is None
     # A data folder that was put back from a copy goes on in another epoch, with its numbers.
-    near = first - 1 - max(safe, highest or 0) <= OUTBOX_SIZE
+    near = first - 1 - max(safe, highest or 0) <= stream.most
     if first > MAX_NUMBER or not (near or stranger or anyway):
-        values = (safe + 1, first - 1, epoch, OUTBOX_SIZE, concentrator)
+        values = (stream.name, safe + 1, first - 1, epoch, stream.most, concentrator)
         note(connection, now, concentrator, "claim-beyond-bounds", BEYOND % values)
         return False
     if first - 1 > (highest or 0):
-        lost = (max(safe, highest or 0) + 1, first - 1, epoch)
-        note(connection, now, concentrator, "reports-lost", LOST % lost)
-    move(connection, now, concentrator, epoch, first - 1)
+        lost = (stream.name, max(safe, highest or 0) + 1, first - 1, epoch)
+        note(connection, now, concentrator, stream.lost, LOST % lost)
+    move(connection, now, concentrator, epoch, first - 1, stream)
     return True

@@ -47,6 +47,9 @@ def take(connection: Connection, now: int, concentrator: str, hello: Hello) -> N
         "first": hello.first,
         "next": hello.next,
         "models": [[name, number] for name, number in hello.models],
+        "readings_epoch": hello.readings[0],
+        "readings_first": hello.readings[1],
+        "readings_next": hello.readings[2],
     }
     for topic, column in COUNTED.items():
         number = int(getattr(hello, column))
@@ -56,6 +59,9 @@ def take(connection: Connection, now: int, concentrator: str, hello: Hello) -> N
     _take_models(connection, now, concentrator, hello.models)
     if hello.epoch:
         claims.take(connection, now, concentrator, hello.epoch, hello.first)
+    epoch, first, _ = hello.readings
+    if epoch:
+        claims.take(connection, now, concentrator, epoch, first, stream=claims.READINGS)
 
 
 def _compare_trail(

@@ -21,12 +21,14 @@ from sqlalchemy import (
 )
 
 from gateway.contract.line_certificate import LineStatus
-from gateway.contract.messages import Hello, Memory, Meters, Progress, Reports
+from gateway.contract.messages import Hello, Memory, Meters, Progress, Readings, Reports
 from gateway.contract.messages import State as Birth
 from tools.hes.store import claims, hellos, memory, pages, reporting, rows, sightings, states
+from tools.hes.store.database import Database
+from tools.hes.store.intake import Intake
 from tools.hes.store.jobs import Jobs
 from tools.hes.store.notes import note, tell_counted
-from tools.hes.store.records import Numbered, Order, Taken
+from tools.hes.store.records import Numbered, Order, Taken, TakenReadings
 from tools.hes.store.schema import (
     MAX_NUMBER,
     asks,
@@ -40,6 +42,7 @@ from tools.hes.store.schema import (
     service,
 )
 from tools.hes.store.states import IN_PROGRESS, PUBLISHED, QUEUED, UNANSWERED
+from tools.hes.validation.own_rules import OwnRules
 
 CERTIFICATE = "certificate"  # the topic; such a message's `what` is the SHA-256 of the certificate
 ASK_AGAIN = 30  # seconds, for a page of meters that did not come
@@ -55,6 +58,12 @@ _ANYTHING_DUE = select(
 
 
 class Line(Jobs):
+    """`own_rules` are the utility's, for readings."""
+
+    def __init__(self, database: Database) -> None:
+        super().__init__(database)
+        self.own_rules = OwnRules()
+
     def together(self) -> AbstractContextManager[None]:
         """What is written meanwhile by this thread is committed as one; see Database."""
         return self._db.together()
@@ -325,10 +334,21 @@ class Line(Jobs):
                 connection.execute(heard.values(seen=now))
         return Taken(number, gap)
 
+    def take_readings(self, concentrator: str, message: Readings) -> TakenReadings:
+        """As take_reports(), of the stream of readings; see intake.py."""
+        with self._db.writing() as connection:
+            now = int(self._db.now())
+            return Intake(connection, now, concentrator, self.own_rules, {}).take(message)
+
     def position(self, concentrator: str, epoch: int) -> int:
         """All reports of the epoch up to this number are safe here; 0: none."""
         with self._db.reading() as connection:
             return claims.position(connection, concentrator, epoch)
+
+    def reading_position(self, concentrator: str, epoch: int) -> int:
+        """Likewise of the records of readings."""
+        with self._db.reading() as connection:
+            return claims.position(connection, concentrator, epoch, claims.READINGS)
 
     def epoch(self, concentrator: str) -> int | None:
         """The epoch of its latest birth, None if it was never heard of."""

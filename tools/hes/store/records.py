@@ -148,6 +148,95 @@ ONLINE, SILENT, OFFLINE = "online", "silent", "offline"
 
 
 @dataclass(frozen=True)
+class TakenReadings:
+    """Likewise of a message of readings; `counts`: how many of what were new (intake.py)."""
+
+    number: int
+    gap: bool
+    counts: dict[str, int]
+
+
+@dataclass(frozen=True)
+class Series:
+    """A profile or log of a meter, as one concentrator reads it; `last` the time of its last row,
+    `read` when that was read.
+    """
+
+    id: int
+    concentrator: str
+    serial: str
+    class_id: int
+    obis: bytes
+    layout: bytes
+    last: int
+    read: int
+
+
+@dataclass(frozen=True)
+class ReadingDay:
+    """How many rows of a series a day has, and how many different times; `day` is unix time /
+    86400.
+    """
+
+    day: int
+    layout: bytes
+    rows: int
+    times: int
+    doubtful: int
+    invalid: int
+
+
+@dataclass(frozen=True)
+class ReadingValue:
+    """An attribute as it was at `time`; `data` is A-XDR."""
+
+    concentrator: str
+    serial: str
+    task: str
+    time: int
+    class_id: int
+    obis: bytes
+    attribute: int
+    data: bytes
+    scaler: int | None
+    unit: int | None
+
+
+@dataclass(frozen=True)
+class ReadingGap:
+    """From `start` to `end` the meter itself has no rows, for this reason."""
+
+    concentrator: str
+    serial: str
+    class_id: int
+    obis: bytes
+    start: int
+    end: int
+    reason: str
+    told: int
+
+
+@dataclass(frozen=True)
+class Unread:
+    """A record of readings that could not be taken, as it came, and why."""
+
+    concentrator: str
+    why: str
+    record: bytes
+    told: int
+
+
+@dataclass(frozen=True)
+class Reread:
+    """Rows from `start` on were ordered to be read again: how often, last when, by which job."""
+
+    start: int
+    times: int
+    ordered: int
+    job: bytes
+
+
+@dataclass(frozen=True)
 class Concentrator:
     """`online`: what it, or the broker in its place, has said last. Whoever holds the broker can
     say so again; so what counts is stands(), by when it was `seen`.
@@ -314,6 +403,9 @@ class Standing:
     next: int
     models: list[list[Any]]
     changes: int
+    readings_epoch: int
+    readings_first: int
+    readings_next: int
 
 
 @dataclass(frozen=True)

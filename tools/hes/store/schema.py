@@ -286,6 +286,7 @@ told_security = Table(
 
 # What the last hello said of numbers taken, of the audit trail, of its reports (epoch 0: nothing),
 # and of the models that were sent there: [[name, number]]. `changes`: of the last Change taken.
+# `readings_...`: as epoch, first and next, of the stream of readings.
 standing = Table(
     "standing",
     metadata,
@@ -299,6 +300,9 @@ standing = Table(
     count("next", "0"),
     Column("models", Listed, nullable=False, server_default="[]"),
     count("changes", "0"),
+    count("readings_epoch", "0"),
+    count("readings_first", "0"),
+    count("readings_next", "0"),
 )
 
 # Of its data folder, as it said at most: how often it was started, how many counters were used.
@@ -328,6 +332,120 @@ task_runs = Table(
     listed("gaps"),
     count("told"),
     Index("task_runs_by_concentrator", "concentrator", "id"),
+)
+
+# As positions, of the stream of readings.
+reading_positions = Table(
+    "reading_positions",
+    metadata,
+    key(words, "concentrator"),
+    count("epoch", primary_key=True, autoincrement=False),
+    count("number"),
+    count("moved", "0"),
+    sqlite_with_rowid=False,
+)
+
+# What the columns of profiles and logs are: Layout of gateway/contract/reading_record.py as it
+# came, by the first 8 octets of its SHA-256.
+layouts = Table(
+    "layouts",
+    metadata,
+    key(octets, "id"),
+    octets("content"),
+)
+
+# A profile or log of a meter, as one concentrator reads it; `layout` of its newest rows, `last` the
+# time of its last row.
+series = Table(
+    "series",
+    metadata,
+    numbers_itself("id"),
+    words("concentrator"),
+    words("serial"),
+    count("class_id"),
+    octets("obis"),
+    octets("layout"),
+    count("last"),
+    count("read"),
+    Index("series_by_concentrator", "concentrator", "serial", "class_id", "obis", unique=True),
+    Index("series_by_serial", "serial"),
+)
+
+# The rows of a series of one day (unix time / 86400), packed as days.py says. `times` are those of
+# its rows, each counted once.
+reading_days = Table(
+    "reading_days",
+    metadata,
+    Column("series", BigInteger, ForeignKey("series.id"), primary_key=True, autoincrement=False),
+    count("day", primary_key=True, autoincrement=False),
+    key(octets, "layout"),
+    count("rows"),
+    count("times"),
+    count("doubtful"),
+    count("invalid"),
+    octets("content"),
+    Index("reading_days_by_day", "day"),
+    sqlite_with_rowid=False,
+)
+
+# Attributes as they were at `time`: A-XDR, scaler and unit where known. `reasons` as in days.py.
+reading_values = Table(
+    "reading_values",
+    metadata,
+    numbers_itself("id"),
+    words("concentrator"),
+    words("serial"),
+    words("task"),
+    count("time"),
+    count("class_id"),
+    octets("obis"),
+    count("attribute"),
+    octets("data"),
+    Column("scaler", Integer, nullable=True),
+    Column("unit", Integer, nullable=True),
+    Index("reading_values_by_serial", "serial", "time"),
+    Index("reading_values_by_concentrator", "concentrator", "time"),
+)
+
+# Where the meter itself has no rows any more, and why, as its concentrator says: [start, end].
+reading_gaps = Table(
+    "reading_gaps",
+    metadata,
+    key(words, "concentrator"),
+    key(words, "serial"),
+    count("class_id", primary_key=True, autoincrement=False),
+    key(octets, "obis"),
+    count("start", primary_key=True, autoincrement=False),
+    count("end"),
+    words("reason"),
+    count("told"),
+    sqlite_with_rowid=False,
+)
+
+# Records of readings that could not be taken, as they came, and why; those of a `layout` that is
+# not known yet are taken when it has come.
+unread = Table(
+    "unread",
+    metadata,
+    numbers_itself("id"),
+    words("concentrator"),
+    octets("layout", nullable=True),
+    words("why"),
+    octets("record"),
+    count("told"),
+    Index("unread_by_concentrator", "concentrator", "layout"),
+)
+
+# When rows that are missing were ordered to be read again: how often, last when, by which job.
+rereads = Table(
+    "rereads",
+    metadata,
+    Column("series", BigInteger, ForeignKey("series.id"), primary_key=True, autoincrement=False),
+    count("start", primary_key=True, autoincrement=False),
+    count("times"),
+    count("ordered"),
+    octets("job"),
+    sqlite_with_rowid=False,
 )
 
 # What a concentrator says of the certificates of its line, and when it said so: when its own and

@@ -15,6 +15,7 @@ from tools.hes.store.database import Database
 from tools.hes.store.enrolment import Enrolment
 from tools.hes.store.line import Line
 from tools.hes.store.ordering import Orders
+from tools.hes.store.readings import Readings
 from tools.hes.store.reports import Reports
 from tools.hes.store.security import Security
 from tools.hes.store.street import Street
@@ -22,7 +23,8 @@ from tools.hes.store.trust import Trust
 
 
 class Store:
-    """`line` is for `serve`, `orders` for who orders, `reports` for who follows, `street` for the
+    """`line` is for `serve`, `orders` for who orders, `reports` for who follows,
+    `readings` for what was read, `street` for the
     view of meters, `trust` for trust and keys, `enrolment` for which board each concentrator
     is, `security` for who watches over security.
     """
@@ -36,6 +38,7 @@ class Store:
         self.line = Line(database)
         self.orders = Orders(database)
         self.reports = Reports(database)
+        self.readings = Readings(database)
         self.security = Security(database)
         self.street = Street(database)
         self.trust = Trust(database)

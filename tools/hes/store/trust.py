@@ -87,8 +87,8 @@ class Trust:
             return rows.all_made(Numbered, connection.execute(query))
 
     def believe(self, concentrator: str) -> tuple[int, int] | None:
-        """Take its last hello's word for where its reports begin, however far that is: (epoch,
-        first). None: it has said nothing of the kind.
+        """Take its last hello's word for where its reports and readings begin, however far that is:
+        (epoch, first) of the reports. None: it has said nothing of the kind.
         """
         there = self.standing(concentrator)
         if there is None or not there.epoch:
@@ -96,6 +96,9 @@ class Trust:
         now = int(self._db.now())
         with self._db.writing() as connection:
             claims.take(connection, now, concentrator, there.epoch, there.first, anyway=True)
+            if there.readings_epoch:
+                epoch, first = there.readings_epoch, there.readings_first
+                claims.take(connection, now, concentrator, epoch, first, True, claims.READINGS)
         return there.epoch, there.first
 
     def standing(self, concentrator: str) -> Standing | None:

@@ -43,4 +43,11 @@ def read_scaler_unit(typed: tuple[int, Any]) -> ScalerUnit | None:
     if tag != axdr.STRUCTURE or [field[0] for field in fields] != [axdr.INTEGER, axdr.ENUM]:
         return None
     (_, scaler), (_, unit) = fields
-    return ScalerUnit(scaler, "" if unit == _NO_UNIT else UNITS.get(unit, "unit %d" % unit))
+    return ScalerUnit(scaler, unit_name(unit))
+
+
+def unit_name(number: int | None) -> str:
+    """ "" for none."""
+    if number is None or number == _NO_UNIT:
+        return ""
+    return UNITS.get(number, "unit %d" % number)
