@@ -9,10 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gateway.dlms.data import axdr
+from tools.cosem.units import ScalerUnit, read_scaler_unit
 from tools.cosem.values import INTEGERS
 from tools.dlms import shown
 from tools.dlms.members import typed_value
-from tools.cosem.units import ScalerUnit, read_scaler_unit
 
 Typed = tuple[int, Any]
 
