@@ -326,9 +326,12 @@ class Ask(Message):
 
 @message("time")
 class Time(Message):
-    """Down. Seconds since 1970 UTC at the HES. Not signed: it may only correct a clock a little."""
+    """Down. Seconds since 1970 UTC at the HES. Not signed: it may only correct a clock a little. An
+    unset one it sets where it came sealed, and answers the hello with this `nonce`.
+    """
 
     time: int = field(uint(UINT32, 1))
+    nonce: bytes = field(_NONCE, default=bytes(16), late=True)
 
 
 @message("time", "time")

@@ -3,9 +3,10 @@
 A plain Time corrects a clock that runs a little wrong (STG-DC TimeDev, TimeDevOver). Whoever holds
 the broker could move the clock with it, and by that open and close windows; so all plain
 corrections of one day together stay within FORCED_S, and none goes below the floor of the kept
-clock. A plain Time that came sealed is of the HES, and of now: it also sets a clock that is unset.
-A clock that is wrong by more takes a SignedTime, which answers the last hello (its nonce), once and
-soon: it can be neither replayed nor held back for later. It alone may lower the floor.
+clock. A plain Time that came sealed is of the HES. If it also answers the last hello (its nonce),
+and soon, it is of now, for nobody can have held it back: it sets a clock that is unset, too. A
+clock that is wrong by more takes a SignedTime, which answers a hello as well, once. It alone may
+lower the floor.
 """
 
 from __future__ import annotations
@@ -68,7 +69,8 @@ class HesTime:
             content, _ = envelope.verify(payload, self._signers, self._crypto)
             self._take_signed(SignedTime.decode(content))
         else:
-            self.correct(Time.decode(payload).time, sealed)
+            message = Time.decode(payload)
+            self.correct(message.time, sealed and self._is_open(message.nonce))
 
     def correct(
         self, date: int, vouched: bool, source: str = "the HES's", confirms: bool = True
@@ -105,9 +107,7 @@ class HesTime:
             )
         if message.nonce == self._answered:
             return  # the line brought it twice
-        now = self._clock.ticks_ms()
-        open_ = [n for n, until in self._asked.values() if now <= until]
-        if message.nonce not in open_:
+        if not self._is_open(message.nonce):
             raise Refused("stale-time", "it answers another hello, or comes too late")
         self._asked, self._answered = {}, message.nonce
         here = self._clock.unix_time()
@@ -121,6 +121,11 @@ class HesTime:
         self._ledger.note_if_possible("clock", [here, message.time])
         if here and deviation > FORCED_S:
             self._ledger.event("clock-set", "from %d to %d" % (here, message.time))
+
+    def _is_open(self, nonce: bytes) -> bool:
+        """Whether we have asked with it, and not long ago."""
+        now = self._clock.ticks_ms()
+        return nonce in [asked for asked, until in self._asked.values() if now <= until]
 
     def _set(self, date: int, source: str, confirms: bool) -> None:
         self._clock.set_unix_time(date)

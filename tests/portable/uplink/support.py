@@ -226,6 +226,7 @@ def every_message() -> list[Any]:
         Ack(5, 1 << 63),
         Resend(5, 1),
         Time(NOW),
+        Time(NOW, bytes(range(16))),
         SignedTime(HERE, bytes(range(16)), NOW),
         TrustChange(HERE, NOW, NOW + HOUR, 1, [TrustKey(KID, PUBLIC, EVERYTHING)], [b"gone"]),
         TrustChange(HERE, NOW, NOW + HOUR, 2, [TrustKey(b"line-1", PUBLIC, LINE)], []),

@@ -7,6 +7,7 @@ from gateway.contract import envelope
 from gateway.contract.edhoc.frames import error_message
 from gateway.contract.messages import Ack, Chunk, Resend, Time
 from gateway.contract.reports import Event, JobReport, Refusal
+from gateway.uplink.session import HELLO_MS
 from hal.ports import Message
 from hal.rt import log
 from tests.portable.support import run
@@ -225,9 +226,17 @@ def test_a_sealed_time_sets_a_clock_that_is_unset() -> None:
         world.hes.lose = []
         world.session.take(Message(topic("time"), Time(NOW).encode()))
         assert world.clock.unix_time() == 0
-        world.hes.tell("time", Time(NOW).encode())
+        world.hes.tell("time", Time(NOW).encode())  # who knows for how long it was held back
+        world.hes.lose = ["time"]
+        await world.clock.run(HELLO_MS)
+        world.hes.lose = []
+        hellos = [content.nonce for name, content in world.hes.heard if name == "hello"]
+        world.hes.tell("time", Time(NOW, hellos[-2]).encode())
         await world.clock.run(1000)
-        assert NOW <= world.clock.unix_time() <= NOW + 2
+        assert world.clock.unix_time() == 0 and world.hes.reasons() == 2 * ["unsigned-time"]
+        world.hes.tell("time", Time(NOW + 301, hellos[-1]).encode())
+        await world.clock.run(1000)
+        assert NOW + 300 <= world.clock.unix_time() <= NOW + 303
         await world.stop()
 
     run(scenario())

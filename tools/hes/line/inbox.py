@@ -231,7 +231,8 @@ class Inbox:
         payload = Time(int(now)).encode()
         if hello is not None and abs(hello.time - now) > FORCED_S:
             if hello.time == 0 and self._sessions.protects(concentrator):
-                pass  # it takes the time from us as it is
+                # It takes the time from us where that answers its hello.
+                payload = Time(int(now), hello.nonce).encode()
             elif self._time_key is None:
                 log.warning(
                     _WHERE,
