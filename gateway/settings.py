@@ -15,6 +15,7 @@
               "url": "uart:plc?baud=115200"},
              {"driver": "udp", "kind": "plc", "group": "[ff03::1]:4059"}, {"driver": "ip"}],
   "local": {"url": "uart:optical", "mode_e": true, "baud": 9600, "key": "local.key"},
+  "clocks": {"report_s": 10, "correct_s": 30, "refuse_s": 3600, "period_s": 900},
   "ntp": {"host": "192.0.2.1", "port": 123, "trusted": false},
   "paths": {"plc": {"timeout_ms": 6000, "tries": 4}},
   "attempt_s": 900,
@@ -33,8 +34,9 @@ there are none, and nothing on the line is encrypted or proven but the signed or
 that is trusted. The board's key, 32 or 64 hex digits in a file that only its owner may read, wraps
 the meters' keys; it is made if absent, and the HES needs a copy to send new keys. URLs of ports are
 those of hal/rt/port_url.py. With `local` the board serves local access (gateway/local), to whoever
-has the key in its file. With `ntp` the clock is corrected by that server too; an address is better
-than a name, for looking up a name holds everything up on MicroPython.
+has the key in its file. `clocks` says what is done about meters' clocks
+(gateway/contract/clock_policy.py). With `ntp` our own is corrected by that server too; an address
+is better than a name, for looking up a name holds everything up on MicroPython.
 """
 
 from __future__ import annotations
@@ -202,6 +204,21 @@ class NtpSettings:
         fields.done()
 
 
+def _clocks(fields: _Fields) -> tuple[int, int, int, int]:
+    """The fields of a ClockPolicy (gateway/contract/clock_policy.py)."""
+    found = (
+        fields.integer("report_s", 0, 86400, 10),
+        fields.integer("correct_s", 0, 86400, 30),
+        fields.integer("refuse_s", 0, 86400, 3600),
+        fields.integer("period_s", 1, 86400, 900),
+    )
+    if not found[0] <= found[1] <= found[2]:
+        came = "%d, %d, %d" % found[:3]
+        raise fields.error("correct_s", "report_s <= correct_s <= refuse_s", came)
+    fields.done()
+    return found
+
+
 class PathSettings:
     """How patient a DLMS request is on one kind of path: timeout_ms for each try, tries in all."""
 
@@ -227,6 +244,7 @@ class Settings:
     __slots__ = (
         "attempt_s",
         "board_key",
+        "clocks",
         "concentrator",
         "hes_keys",
         "local",
@@ -264,6 +282,7 @@ class Settings:
         if fields.has("local"):
             self.local = LocalSettings(fields.object("local"))
         self.ntp = NtpSettings(fields.object("ntp")) if fields.has("ntp") else None
+        self.clocks = _clocks(fields.object("clocks"))
         self.storage = StorageSettings(fields.object("storage"))
         paths = fields.object("paths")
         # PRIME: an ARQ round takes a second a hop. RF: 250 bytes at 2.4 kbit/s take nearly one too.

@@ -11,6 +11,7 @@ import sys
 
 from gateway.activities.profile.layout import Layouts
 from gateway.activities.verdict import explained
+from gateway.contract.clock_policy import ClockPolicy
 from gateway.contract.limits import MAX_TIME
 from gateway.contract.task import ALARMS, CLOCK, LOG, PROFILE, VALUES
 from gateway.dlms.errors import LINK_ENDED, AccessRefused, NotSupported, ProtocolError
@@ -93,6 +94,7 @@ class Collected:
 class Visit:
     """One meter, met for one task. `task`: its name, "" for none. Of what was never read before,
     `keep` days are wanted; `between`: these times alone (both included), what is here already too.
+    `clocks`: what is done about a clock that is off.
     """
 
     def __init__(
@@ -106,6 +108,7 @@ class Visit:
         task: str = "",
         keep: int = 0,
         between: tuple[int, int] | None = None,
+        clocks: ClockPolicy | None = None,
     ) -> None:
         self.client = client
         self.serial = serial
@@ -116,6 +119,7 @@ class Visit:
         self.task = task
         self.keep = keep
         self.between = between
+        self.clocks = clocks or ClockPolicy()
         self.read_at = clock.unix_time()
         self.collected = Collected()
         self._meter_clock: MeterClock | None = None
@@ -129,6 +133,10 @@ class Visit:
             if not self.read_at and self._meter_clock.now:
                 self.read_at = self._meter_clock.now
         return self._meter_clock
+
+    def forget_meter_clock(self) -> None:
+        """It was moved."""
+        self._meter_clock = None
 
     @property
     def end(self) -> int:
@@ -145,8 +153,9 @@ class Visit:
 class Collector:
     """Collects from any meter; any number of visits may run side by side, one for each meter."""
 
-    def __init__(self, clock: Clock) -> None:
+    def __init__(self, clock: Clock, clocks: ClockPolicy | None = None) -> None:
         self._clock = clock
+        self._clocks = clocks
         self._layouts = Layouts()
 
     async def collect(
@@ -176,6 +185,7 @@ class Collector:
             task,
             keep,
             between,
+            self._clocks,
         )
         try:
             for item in items:

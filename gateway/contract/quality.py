@@ -30,4 +30,5 @@ OVERWRITTEN = "overwritten"  # its buffer has gone over them
 NOT_CAPTURED = "not-captured"  # there never were any: it had no power, or its clock was set forward
 CHANGED = "period-changed"  # its buffer began anew with another period or other columns
 MALFORMED = "rows-malformed"  # they are none that the standard describes
-GAPS = (OVERWRITTEN, NOT_CAPTURED, CHANGED, MALFORMED)
+CLOCK_SET = "clock-set"  # of the clock, not of a profile: it was moved over the end of a period
+GAPS = (OVERWRITTEN, NOT_CAPTURED, CHANGED, MALFORMED, CLOCK_SET)

@@ -95,6 +95,10 @@ MEANINGS = {
         FIX_MODEL,
         "the meter has not what its model says; correct the model, or the inventory's `model`",
     ),
+    "clock-far-off": (
+        FIX_ORDER,
+        "the meter's clock is further off than is corrected without an order; order it to be set",
+    ),
     "wrong-firmware": (FIX_PACKAGE, "the package is not for this firmware"),
     "read-back-differs": (FIX_PACKAGE, "the meter took the write but reads back otherwise"),
     "condition-broken": (TECHNICIAN, "the meter does not measure as it did before"),

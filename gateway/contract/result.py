@@ -69,6 +69,7 @@ FINAL = (
     "read-refused",
     "wrong-model",
     "model-unfit",
+    "clock-far-off",
     "wrong-firmware",
     "condition-broken",
     "not-permitted",

@@ -85,6 +85,9 @@ class Meter:
         self.deviation = 0
         self.told = True
         self.off = 0
+        self.methods = self.obeys = True
+        self.read_only = False
+        self.moved_at = 0
         self.ranges = self.selective = True
         self.no_entries = False
         self.wire = lambda rows: rows
@@ -115,6 +118,21 @@ class Meter:
     def capture_each(self, start, end):
         for unix in range(start, end + 1, self.period):
             self.capture(unix)
+
+    async def action(self, class_id, name, method, parameter):
+        assert (class_id, name, method) == (8, CLOCK, 6)
+        self.asked.append("shift")
+        if not self.methods:
+            raise access_refused(UNDEFINED, "ACTION")
+        self.off += axdr.decode(parameter)[1] if self.obeys else 0
+        self.moved_at = self.clock.unix_time()
+
+    async def set(self, class_id, name, attribute, value):
+        assert (class_id, name, attribute) == (8, CLOCK, 2)
+        self.asked.append("set")
+        if self.read_only:
+            raise access_refused(3, "SET")
+        self.off = _unix(axdr.decode(value)) - self.clock.unix_time()
 
     async def associate(self):
         self.associations += 1

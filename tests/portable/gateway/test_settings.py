@@ -121,7 +121,7 @@ def test_the_kind_must_be_what_the_driver_serves():
 
 def test_an_unknown_key_is_an_error_and_names_the_known_ones():
     assert refusal(changed(worker=3)).startswith(
-        "worker: no such setting; there are attempt_s, board_key, concent"
+        "worker: no such setting; there are attempt_s, board_key, clocks, "
     )
     assert "retries: no such setting" in refusal(changed(paths={"plc": {"retries": 3}}))
     assert "lora: no such setting" in refusal(changed(paths={"lora": {}}))
@@ -247,3 +247,11 @@ def test_radio_modules_say_their_link_mode():
     assert "link_mode" in refusal(changed(modems=[modem]))
     (settled,) = parse(changed(modems=[{"driver": "meters-and-more", "url": url}])).modems
     assert (settled.kind, settled.options, settled.meters_at_once) == ("plc", {}, 4)
+
+
+def test_what_is_done_about_clocks():
+    assert parse(changed()).clocks == (10, 30, 3600, 900)
+    assert parse(changed(clocks={"correct_s": 60})).clocks == (10, 60, 3600, 900)
+    assert refusal(changed(clocks={"report_s": 31})) == (
+        "clocks.correct_s: expected report_s <= correct_s <= refuse_s, came 31, 30, 3600"
+    )
