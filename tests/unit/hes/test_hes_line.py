@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from pathlib import Path
 from typing import Any
 
 import aiomqtt
@@ -75,6 +76,7 @@ def test_a_whole_job_of_which_the_broker_reads_nothing(
             await there.acknowledged_up_to(2)
             await there.report(3, ok(job_id, "AMI02"), ok(job_id, "AMI03"), ended(job_id))
             await there.acknowledged_up_to(5)
+            assert "other-hes" not in events(store)
             assert store.reports.job(job_id).state == "succeeded"
             ((place),) = store.enrolment.all()
             assert (place.sign, place.line_key) == (BOARD.sign, KEY.kid) and place.agreed
@@ -314,6 +316,29 @@ def test_a_line_key_takes_the_place_of_another(store: Store, broker: Mosquitto) 
         assert await agreed_with([new, KEY], [KEY, new], 3) == new.kid
         assert await agreed_with([new], [KEY, new], 4) == new.kid
         assert await agreed_with([new], [new], 5) == new.kid
+
+    run(scenario())
+
+
+def test_two_head_ends_on_one_broker_are_named_by_both(
+    store: Store, broker: Mosquitto, tmp_path: Path
+) -> None:
+    """Each has a database of its own, and the same line key: a copy of a machine, say."""
+
+    async def scenario() -> None:
+        other = Store(tmp_path / "other.sqlite")
+        for one in (store, other):
+            enrol(one)
+        there = Secured(broker.port, BOARD, [KEY])
+        async with secured(store, broker.url), there:
+            await there.agree()
+            await there.hello()
+            await there.next("time")
+            async with secured(other, broker.url):
+                await there.agree()
+                await until(lambda: "other-hes" in events(store))
+                await until(lambda: "other-hes" in events(other))
+        other.close()
 
     run(scenario())
 

@@ -104,6 +104,7 @@ def _run(options: argparse.Namespace) -> int:
     with ExitStack() as ends:
         ends.callback(store.close)
         ends.enter_context(store.line.alone())
+        store.security.note("service-started", "broker %s" % broker.name)
         if options.metrics is not None:
             host, port = options.metrics
             told = metrics.Collector(
@@ -111,7 +112,6 @@ def _run(options: argparse.Namespace) -> int:
             )
             ends.callback(metrics.serve_metrics(host, port, told))
             log.info("hes", "figures for Prometheus: http://%s:%d/metrics" % (host, port))
-        store.security.note("service-started", "broker %s" % broker.name)
         asyncio.run(service.run())
     return 0
 

@@ -45,6 +45,7 @@ class Sender:
             await self._published(topic, sealed)
 
     async def handshake(self, concentrator: str, payload: bytes) -> None:
+        self._sessions.answered(concentrator, payload)
         await self._published(messages.topic(concentrator, messages.HANDSHAKE), payload)
 
     async def subscribe(self, topics: list[str]) -> None:

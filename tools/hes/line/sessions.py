@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import dataclasses
 import time
+from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
@@ -40,6 +41,12 @@ DOUBT_S = 1.0  # a birth of a session that is not known may be followed by its h
 # Seconds between two knocks by one name that are written down: by the same board, by another.
 KNOCK_EVERY, OTHER_KNOCK_EVERY = 30.0, 2.0
 MOST_STRANGERS = 1000
+
+SAID = 1024  # messages of ours that are on their way to the broker and back
+OTHER_HES = (
+    "it is none of ours: another `ami-hes serve` with another database works on this broker, or"
+    " somebody who may write there plays a head-end"
+)
 
 _WHERE = "hes"
 
@@ -105,6 +112,7 @@ class Sessions:
         self._known: dict[str, Enrolled] = {}
         self._lines: dict[str, _Line] = {}
         self._strangers: dict[str, tuple[float, bytes]] = {}  # when who last knocked
+        self._said: deque[tuple[str, bytes]] = deque(maxlen=SAID)  # of ours, on the same topic
         # By name and fingerprint, the latest last: since when which session waits for an enrolment.
         self._waiting: dict[tuple[str, bytes], tuple[float, Agreed]] = {}
         self._handshakes = Handshakes(keys, self._crypto, now)
@@ -178,6 +186,10 @@ class Sessions:
         except ValueError:  # its numbers are used up
             line.current = None
             return None
+
+    def answered(self, concentrator: str, payload: bytes) -> None:
+        """This goes down on the topic of the handshake."""
+        self._said.append((concentrator, payload))
 
     def first_hello(self, concentrator: str) -> bool:
         """Whether this is the first one of its session: what it has sent before it may be lost."""
@@ -257,9 +269,14 @@ class Sessions:
         )
 
     def _handshake(self, concentrator: str, payload: bytes) -> Heard:
-        if not self._secured or payload[:1] not in HEADS_UP:
-            return Heard()  # what we send comes back to us too: it is the same topic
         enrolled = self._known.get(concentrator)
+        if not self._secured:
+            return Heard()
+        if payload[:1] not in HEADS_UP:
+            # What we send comes back to us too: it is the same topic.
+            if enrolled is not None and (concentrator, payload) not in self._said:
+                self.complaints.add(concentrator, "other-hes", OTHER_HES)
+            return Heard()
         try:
             connection, message = unframed(payload)
             if connection is None:

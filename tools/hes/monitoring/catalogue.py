@@ -77,6 +77,9 @@ _EVENTS = {
     "same-identity": Meaning(
         ALERT, INTRUSION, UNKNOWN, "Two boards speak with the identity of one concentrator."
     ),
+    "other-hes": Meaning(
+        ERROR, INTRUSION, UNKNOWN, "Another head-end, or who plays one, answers a concentrator."
+    ),
     "restless": Meaning(
         WARNING, HOST, UNKNOWN, "A concentrator connects again and again within minutes."
     ),
