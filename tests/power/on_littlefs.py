@@ -1,7 +1,9 @@
 """MicroPython's side of test_littlefs_cuts.py: the whole scenario on a real littlefs, on a block
 device that loses power.
 
-    micropython -m tests.power.on_littlefs STEP    cut at every STEP-th operation of the device
+    micropython -m tests.power.on_littlefs STEP [readings]
+
+Cuts at every STEP-th operation of the device; with `readings` in the life of those.
 
 Prints the count of cut points; ends with status 1 at the first promise that was broken.
 """
@@ -15,7 +17,12 @@ import vfs  # type: ignore[import-not-found, unused-ignore]
 from hal.micropython.storage import FolderAppendFile, FolderStorage
 from hal.rt import log
 from tests.power.block_device import LEFT, BlockDevice
+from tests.power.readings_scenario import Life as Readings
 from tests.power.scenario import Life, with_cuts
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
 
 BLOCKS = 256
 FOLDER = "/littlefs"
@@ -54,23 +61,23 @@ def new() -> BlockDevice:
     return BlockDevice(device._now)
 
 
-def operations() -> int:
+def operations(kind: Any) -> int:
     """Of the device, in a life without a cut."""
     device = new()
-    Life().boot(start(device))
+    kind().boot(start(device))
     return device.operations
 
 
-def main(step: int) -> None:
+def main(step: int, kind: Any) -> None:
     log.set_level("error")
-    count = operations()
+    count = operations(kind)
     total = 0
     for number in range(len(LEFT)):
         once = thrice = 0
         for cut in range(number % step, count, step):
             try:
-                assert with_cuts(new(), start, [cut], LEFT[number]) == 1
-                thrice += with_cuts(new(), start, [cut, cut % 11, cut % 7], LEFT[number])
+                assert with_cuts(new(), start, [cut], LEFT[number], kind) == 1
+                thrice += with_cuts(new(), start, [cut, cut % 11, cut % 7], LEFT[number], kind)
             except BaseException:
                 print("cut at operation %d of %d, left: %s" % (cut, count, LEFT[number]))
                 raise
@@ -84,4 +91,4 @@ def main(step: int) -> None:
 
 
 if __name__ == "__main__":
-    main(int(sys.argv[1]))
+    main(int(sys.argv[1]), Readings if sys.argv[2:] == ["readings"] else Life)

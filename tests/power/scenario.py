@@ -335,11 +335,14 @@ def _expected(serial: str) -> str:
     return "failed" if serial[-1] == "2" else "succeeded"
 
 
-def with_cuts(flash: Flash, start: Callable[[Flash], Storage], cuts: list[int], left: str) -> int:
-    """Live on `start(flash)` with the power going at these operations of the flash, counted from
-    each start; `left` says what the flash makes of a cut. Returns how many of them happened.
+def with_cuts(
+    flash: Flash, start: Callable[[Flash], Storage], cuts: list[int], left: str, kind: Any = Life
+) -> int:
+    """A life of this kind on `start(flash)` with the power going at these operations of the flash,
+    counted from each start; `left` says what the flash makes of a cut. Returns how many of them
+    happened.
     """
-    life = Life()
+    life = kind()
     happened = 0
     for cut in cuts:
         flash.arm(cut, left)

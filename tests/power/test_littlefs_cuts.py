@@ -10,9 +10,9 @@ import pytest
 from tests.conftest import ROOT, micropython_environment
 
 
-def cuts(micropython: str, step: int) -> str:
+def cuts(micropython: str, step: int, *life: str) -> str:
     done = subprocess.run(
-        [micropython, "-X", "heapsize=8m", "-m", "tests.power.on_littlefs", str(step)],
+        [micropython, "-X", "heapsize=8m", "-m", "tests.power.on_littlefs", str(step), *life],
         cwd=ROOT,
         env=micropython_environment(),
         capture_output=True,
@@ -27,6 +27,17 @@ def cuts(micropython: str, step: int) -> str:
 def test_nothing_promised_is_lost_on_littlefs(micropython: str) -> None:
     """At a sample of the cut points."""
     assert int(re.findall(r"(\d+) cuts", cuts(micropython, 101))[0]) > 150
+
+
+def test_no_reading_is_lost_on_littlefs(micropython: str) -> None:
+    """Likewise."""
+    assert int(re.findall(r"(\d+) cuts", cuts(micropython, 211, "readings"))[0]) > 50
+
+
+@pytest.mark.long
+@pytest.mark.timeout(4 * 3600)
+def test_nor_a_reading_at_any_cut_point(micropython: str) -> None:
+    assert int(re.findall(r"(\d+) cuts", cuts(micropython, 1, "readings"))[0]) > 5000
 
 
 @pytest.mark.long

@@ -10,6 +10,7 @@ from cddl_verifier import Validator
 from pycddl import Schema, ValidationError
 
 import gateway.contract.messages
+from gateway.contract import reading_record
 from gateway.contract.change import Change
 from gateway.contract.edhoc.claim import encoded
 from gateway.contract.edhoc.credential import Credential
@@ -50,6 +51,7 @@ from gateway.contract.task import Task
 from gateway.contract.trust_change import TrustChange
 from gateway.contract.window import Daily
 from hal.rt import cbor
+from tests.portable.contract.test_reading_record import GOLDEN as READINGS
 from tests.portable.uplink.support import (
     configure_job,
     crypto,
@@ -161,6 +163,23 @@ def test_the_handshake() -> None:
     schema("ccs").validate_cbor(cabinet.ccs())
     for error in (None, Refused("malformed"), Refused("unknown-signer"), WrongSuite("")):
         of_sequence("edhoc-error", 2, error_message(error))
+
+
+@pytest.mark.parametrize("reading", [one for one, _ in READINGS], ids=lambda r: type(r).__name__)
+def test_records_of_readings(reading: Any) -> None:
+    """Each is what its own rule says, and nothing else is."""
+    rule = schema("reading-" + type(reading).__name__.lower())
+    octets = reading_record.encode(reading)
+    rule.validate_cbor(octets)
+    assert Validator("whole = reading\n" + TEXT).validate(octets).valid
+    fields = cbor.decode(octets)
+    for place in range(len(fields)):
+        bad: list[Any] = list(fields)
+        bad[place] = {}  # pycddl takes -1 for six octets
+        with pytest.raises(ValidationError):
+            rule.validate_cbor(cbor.encode(bad))
+    with pytest.raises(ValidationError):
+        rule.validate_cbor(cbor.encode(fields + [0]))
 
 
 def of_sequence(rule: str, items: int, octets: bytes) -> None:
