@@ -34,6 +34,7 @@ _WHY = {
     "not-captured": "the meter captured none",
     "period-changed": "the meter's buffer began anew",
     "rows-malformed": "the meter's rows are none",
+    "clock-set": "the meter's clock was set over the end of a period",
 }
 assert set(GAPS) < set(_WHY)
 
