@@ -44,7 +44,7 @@ if TYPE_CHECKING:
 _WHERE = "uplink"
 _TIMELESS = ("time", "memory", "cancel", "pause")  # taken while the clock is unset
 HELLO_AGAIN_MS = 10_000  # between two hellos for reports that are not kept any more
-_OVERSIZED = "oversized/"  # before the topic of what the line did not take in for its size
+OVERSIZED = "oversized/"  # before the topic of what the line did not take in for its size
 
 
 class Inbox:
@@ -126,9 +126,9 @@ class Inbox:
         """Do what a message asks. `sealed`: it came inside the HES's session. Nothing raises but
         faults of ours."""
         topic = message.topic
-        oversized = topic.startswith(_OVERSIZED)
+        oversized = topic.startswith(OVERSIZED)
         if oversized:
-            topic = topic[len(_OVERSIZED) :]
+            topic = topic[len(OVERSIZED) :]
         name = topic[len(self._prefix) :]
         self._sealed = sealed
         if not topic.startswith(self._prefix) or name not in self._takers:

@@ -42,7 +42,7 @@ CONFIRM_MS = 120_000  # for the HES's first sealed message
 FIRST_PAUSE_MS = 30_000  # between two handshakes; doubles while none succeeds, or errors come
 LAST_PAUSE_MS = 960_000
 ERROR_MS = 2_000  # after an error: a sealed message in this time shows that it is not the HES's
-ERRORS = 4  # the first has a handshake begin at once, then FIRST_PAUSE_MS; of later ones it doubles
+ERRORS = 4  # have a handshake begin at once; then FIRST_PAUSE_MS after the last one, doubling
 CALM_MS = 3_600_000  # without an error, after which they are counted anew
 SESSION_MS = 86_400_000  # how long a session is used
 CANDIDATES = 3  # answers to one message_1 that are looked at
@@ -184,8 +184,8 @@ class Line:
         if now_ms - self._errored >= CALM_MS:
             self._errors = 0
         pause = 0
-        if self._errors:
-            pause = min(FIRST_PAUSE_MS << max(0, self._errors + 1 - ERRORS), LAST_PAUSE_MS)
+        if self._errors >= ERRORS:
+            pause = min(FIRST_PAUSE_MS << (self._errors - ERRORS), LAST_PAUSE_MS)
         when = max(now_ms + ERROR_MS, self._began + pause)
         if when >= self._due_ms:
             return

@@ -20,7 +20,7 @@ from gateway.contract.trust_change import LINE, ORDERS, PACKAGES
 from gateway.uplink.changes import Changes
 from gateway.uplink.counted import Counted
 from gateway.uplink.files import Files
-from gateway.uplink.inbox import Inbox
+from gateway.uplink.inbox import OVERSIZED, Inbox
 from gateway.uplink.outbox import Outbox
 from gateway.uplink.progress_pace import ProgressPace
 from gateway.uplink.provision import Provision
@@ -78,6 +78,7 @@ HELLO_MS = 300_000
 POLL_MS = 250  # how soon a new report is seen
 ASK_MS = 1_000  # between two pages of meters
 FRESH_MS = 60_000  # a state that was signed so lately need not be told again with the hello
+TOO_LARGE_MS = 3_600_000  # between two events of messages that there is no memory for
 UNHEARD_MS = 10_000  # a hello that has no answer for so long was not taken
 _WHERE = "uplink"
 
@@ -155,6 +156,7 @@ class Session:
         self._told_state: int | None = None  # ticks, in this connection
         self._faults = Counted(clock, log.error)
         self._dropped = Counted(clock, log.warning)
+        self._too_large_told = 0  # ticks, when it may be told again
         self._hello_due = 0
         self._hello_sent = 0  # ticks
         self._heard = 0  # ticks
@@ -438,16 +440,32 @@ class Session:
         if topic == self._topic(HANDSHAKE):
             line.take(payload, self._clock.ticks_ms())
             return
+        if topic.startswith(OVERSIZED):
+            self._too_large(topic[len(OVERSIZED) :])
+            return
         confirmed = line.confirmed
         try:
             plain = line.open(topic, payload)
+        except MemoryError:
+            self._too_large(topic)
+            return
         except Refused as refused:
             if refused.reason != "repeated":
                 self._dropped.note(_WHERE, "%s: dropped: %s" % (topic, refused))
             return
         if line.confirmed and not confirmed:
             self._hello_unheard()
+        message.payload = payload = b""  # twice is too much for a small board
         self.inbox.take(Message(topic, plain, False), True)
+
+    def _too_large(self, topic: str) -> None:
+        """Nothing proves whose it was, so it is no refusal, and told seldom. The HES sends it again
+        after the next hello."""
+        self._dropped.note(_WHERE, "%s: dropped: too large, or no memory for it" % topic)
+        now = self._clock.ticks_ms()
+        if now >= self._too_large_told:
+            self._too_large_told = now + TOO_LARGE_MS
+            self._ledger.event("message-too-large", "%s: no memory for it, or no such size" % topic)
 
     def _hello_unheard(self) -> None:
         """The HES has begun to use the session: it did not, as long as we were not enrolled."""

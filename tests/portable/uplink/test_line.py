@@ -12,6 +12,7 @@ from gateway.uplink.line import (
     CALM_MS,
     CONFIRM_MS,
     ERROR_MS,
+    ERRORS,
     FIRST_PAUSE_MS,
     LAST_PAUSE_MS,
     SESSION_MS,
@@ -179,7 +180,8 @@ def test_an_error_has_a_handshake_begin_and_floods_of_them_only_seldom() -> None
             ends.guard.handshake(message_3)
             ends.up()
     pauses = [begun[i + 1] - begun[i] for i in range(len(begun) - 1)]
-    assert pauses[:3] == [FIRST_PAUSE_MS, FIRST_PAUSE_MS, 2 * FIRST_PAUSE_MS] and len(begun) < 20
+    assert pauses[:2] == [ERROR_MS + 1000] * 2  # an error each second
+    assert pauses[2:4] == [FIRST_PAUSE_MS, 2 * FIRST_PAUSE_MS] and len(begun) < 20
     assert begun[-1] - begun[-2] >= LAST_PAUSE_MS
     ends.down()
     now = until + LAST_PAUSE_MS + CALM_MS
@@ -187,14 +189,17 @@ def test_an_error_has_a_handshake_begin_and_floods_of_them_only_seldom() -> None
     assert ends.begins(now, now + 10_000) == [now + ERROR_MS]
 
 
-def test_the_first_error_is_believed_soon_after_the_handshake() -> None:
-    """A HES that is started anew has its concentrators back within seconds."""
+def test_the_first_errors_are_believed_soon_after_the_handshake() -> None:
+    """A HES that is started anew, a few times within the hour, has its concentrators back within
+    seconds."""
     ends = Ends()
     ends.agree(0)
-    ends.line.take(ERROR, 5000)
-    ends.agree(5000 + ERROR_MS)
-    ends.line.take(ERROR, 10_000)
-    assert ends.begins(10_000, 100_000)[0] == 5000 + ERROR_MS + FIRST_PAUSE_MS
+    for number in range(ERRORS):
+        now = 5000 * (number + 1)
+        ends.line.take(ERROR, now)
+        ends.agree(now + ERROR_MS)
+    ends.line.take(ERROR, now + 5000)
+    assert ends.begins(now + 5000, now + 90_000)[0] == now + ERROR_MS + FIRST_PAUSE_MS
 
 
 def test_what_it_sends_itself_is_no_answer_to_it() -> None:

@@ -147,14 +147,42 @@ def test_what_the_hes_has_not_sealed_is_dropped_without_a_word() -> None:
         ):
             for _ in range(200):
                 world.session.take(Message(topic(name), payload))
-        world.session.take(Message("oversized/" + topic("job"), b""))
         assert (world.ledger.last_number, world.ledger.acknowledged) == (last, 0)
         assert world.storage.operations == before
-        assert world.session._dropped.count == 7 * 200 + 1
+        assert world.session._dropped.count == 7 * 200
         world.hes.acknowledging = True
         await world.clock.run(70_000)
         assert world.ledger.acknowledged == last
         assert world.hes.clock_time() - world.clock.unix_time() < 5
+        await world.stop()
+
+    run(scenario())
+
+
+def test_what_there_is_no_memory_for_is_told_once_an_hour_and_asked_for_again() -> None:
+    async def scenario() -> None:
+        world = World(protected=True)
+        await world.start()
+        await world.clock.run(2000)
+        line = world.session._line
+        assert line is not None
+        opened, full = line.open, True
+
+        def no_memory(topic: str, sealed: bytes) -> bytes:
+            if full and topic.endswith("/job"):
+                raise MemoryError()
+            return opened(topic, sealed)
+
+        line.open = no_memory  # type: ignore[method-assign]
+        world.hes.order("job", signed(read_job().encode()))
+        for _ in range(200):
+            world.session.take(Message("oversized/" + topic("job"), b""))
+        await world.clock.run((HOUR - 600) * 1000)
+        assert [event.name for event in world.hes.bodies(Event)] == ["message-too-large"]
+        assert world.hes.bodies(Refusal) == world.hes.bodies(JobReport) == []
+        full = False
+        await world.clock.run(HELLO_MS)
+        assert [body.reason for body in world.hes.bodies(JobReport)] == ["accepted"]
         await world.stop()
 
     run(scenario())

@@ -416,6 +416,26 @@ def test_what_is_asked_for_and_not_kept_any_more_brings_a_hello_and_no_more_than
     run(scenario())
 
 
+def test_a_job_whose_package_never_fits_ends_and_says_so() -> None:
+    async def scenario() -> None:
+        raw = signed(package().to_payload())
+        job = configure_job(raw)
+        world = World()
+        world.hes.packages[job.package.digest] = raw + b"x"  # type: ignore[union-attr]
+        world.hes.order("job", signed(job.encode()))
+        await world.start()
+        await world.clock.run(20 * 60_000)
+        assert world.hes.bodies(MeterReport) == []
+        await world.clock.run(20 * 60_000)
+        found = [(body.outcome, body.reason) for body in world.hes.bodies(MeterReport)]
+        assert found == [("KO", "package-unavailable")] * 2
+        assert "%d octets" % len(raw) in world.hes.bodies(MeterReport)[0].detail
+        assert world.ledger.open_jobs() == []
+        await world.stop()
+
+    run(scenario())
+
+
 def test_too_many_jobs() -> None:
     world = World()
     for number in range(4):

@@ -86,6 +86,9 @@ _EVENTS = {
     "flooding": Meaning(
         ERROR, INTRUSION, FAILURE, "A concentrator sent more than is taken; it was dropped."
     ),
+    "message-too-large": Meaning(
+        WARNING, HOST, FAILURE, "A concentrator had no memory for a message."
+    ),
     "message-failed": Meaning(
         ERROR, HOST, FAILURE, "The head-end could not take a message; others are not concerned."
     ),
