@@ -128,7 +128,8 @@ def test_from_a_request_to_use(
     assert back.read_bytes() == signed.read_bytes()
     own = [*symmetric(KEYS), *asymmetric(KEYS, tmp_path)]
     how = ["--protection", "general-ciphering", "--key-source", "one-pass"]
-    assert tool(stand.tcp, "get", PERIOD, *own, *how).status == 1, "the old key verifies no longer"
+    ran = tool(stand.tcp, "get", PERIOD, "--timeout", "1", *own, *how)
+    assert ran.status == 1, "the old key verifies no longer"
     own[own.index("--peer-signing") + 1] = str(back)
     ran = tool(stand.tcp, "get", PERIOD, *own, *how)
     assert ran.status == 0, ran.err

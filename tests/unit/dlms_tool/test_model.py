@@ -60,7 +60,7 @@ def test_mechanism_and_protection_come_from_it(world: World, tool: Tool, tmp_pat
     meter = build_meter(SERIAL, keys=KEYS, demand=Demand(form="general-glo"))
     tcp = Stand(world, meter).tcp
     period = "profile_generic 1.0.99.1.0.255 capture_period"
-    assert tool(tcp, "get", period, *KEY).status == 1
+    assert tool(tcp, "get", period, *KEY, "--timeout", "1").status == 1
     model = yaml(tmp_path, "like: idis\naccess: {protection: general-glo}\n")
     ran = tool(tcp, "get", period, *KEY, "--model", model)
     assert ran.status == 0, ran.err
@@ -85,7 +85,7 @@ def test_an_indian_meter_proves_by_aes_and_ciphers(
     held = line(tmp_path, ek=KEYS.ek.hex(), ak=KEYS.ak.hex(), lls=secret.hex())
     wanted = ["get", "register 1.0.1.8.0.255 value", *held, "--model", "india", "--client", "1"]
     assert tool(tcp, *wanted).status == 0
-    wrong = tool(tcp, *wanted, "--password", "utility setting?")
+    wrong = tool(tcp, *wanted, "--password", "utility setting?", "--timeout", "1")
     assert wrong.status == 1
     long = tool(tcp, *wanted, "--password", "x" * 33)
     assert long.status == 2
@@ -105,7 +105,7 @@ def test_the_dialect_is_the_models(world: World, tool: Tool, tmp_path: Path) -> 
     wanted = ["get", "register 1.0.1.8.0.255 value", *KEY, "--model"]
     access = "access: {protection: general-ciphering%s}\n"
     assert tool(tcp, *wanted, yaml(tmp_path, access % "")).status == 0
-    other = tool(tcp, *wanted, yaml(tmp_path, access % ", dialect: other"))
+    other = tool(tcp, *wanted, yaml(tmp_path, access % ", dialect: other"), "--timeout", "1")
     assert other.status == 1  # the virtual meter has the Green Book's
 
 

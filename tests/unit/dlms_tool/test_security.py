@@ -72,7 +72,8 @@ def test_by_secret(world: World, tool: Tool, auth: str, mechanism: int, ciphered
     ran = tool(stand.tcp, "get", PERIOD, "--trace", "--password", PASSWORD, *options)
     assert ran.status == 0, ran.err
     assert "double-long-unsigned 3600" in ran.out
-    ran = tool(stand.tcp, "get", PERIOD, "--password", "wrong secret", *options)
+    # Late answers to what has failed are waited for before the second try.
+    ran = tool(stand.tcp, "get", PERIOD, "--password", "wrong secret", "--timeout", "1", *options)
     assert ran.status == 1
     assert ran.err.count("\n") == 1
 
