@@ -34,6 +34,7 @@ from tests.unit.hes.readings import (
     values,
 )
 from tools.hes.cli.main import main
+from tools.hes.cli.readings import WHY
 from tools.hes.orders import task as tasks
 from tools.hes.readings import energy, expected, export, profiles, quantities
 from tools.hes.store.store import Store
@@ -490,6 +491,10 @@ def test_words_of_columns() -> None:
     assert set(quantities.FLAG_WORDS) == set(quality.FLAGS)
     assert quantities.value_text(b"\x06\x00", -1, 30).startswith("0x0600 (not A-XDR")
     assert quantities.value_text(b"\x12\x00\x07", None, None) == "long-unsigned 7"
+
+
+def test_every_cause_of_a_gap_has_its_words() -> None:
+    assert {*quality.GAPS, ""} == set(WHY)
 
 
 def test_a_plot() -> None:

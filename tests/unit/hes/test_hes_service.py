@@ -14,9 +14,10 @@ import pytest
 
 from gateway.contract import envelope, messages
 from gateway.contract.job import Job
-from gateway.contract.messages import Cancel, Time
+from gateway.contract.messages import Ack, Cancel, Hello, Readings, Resend, Time
 from hal.cpython.crypto import SystemCrypto
 from tests.mosquitto import Authority, Mosquitto
+from tests.unit.hes import readings
 from tests.unit.hes.concentrator import PATIENCE, Concentrator
 from tests.unit.hes.orders import CONCENTRATOR, METERS, accepted, configure, ended, ok
 from tools.hes.line.broker import Broker, BrokerProblem
@@ -32,18 +33,17 @@ BOTH = True  # engines, see conftest.py
 @asynccontextmanager
 async def serving(
     store: Store, url: str, wait: bool = True, keys: Sequence[LineKey] = (), plain: bool = True
-) -> AsyncIterator[None]:
+) -> AsyncIterator[Service]:
     """The service on a connection of its own to the database, as in real life."""
     own = Store(store.where)
     own.line.beat("", "starting")
     sessions = Sessions(own.enrolment, keys, plain)
-    task = asyncio.create_task(
-        Service(own.line, Broker.parse(url), poll=0.02, sessions=sessions).run()
-    )
+    service = Service(own.line, Broker.parse(url), poll=0.02, sessions=sessions)
+    task = asyncio.create_task(service.run())
     try:
         if wait:
             await until(lambda: status_of(store) == "connected")
-        yield
+        yield service
         assert not task.done(), task.exception()
     finally:
         task.cancel()
@@ -115,6 +115,41 @@ def test_a_gap_is_asked_for_and_nothing_taken_before_it_is_closed(store, broker,
             await there.report(2, ok(job_id, "AMI01"), ok(job_id, "AMI02"))
             await there.acknowledged_up_to(3)
             assert [row.outcome for row in store.reports.meters(job_id)] == ["OK", "OK", ""]
+
+    run(scenario())
+
+
+def test_readings_have_numbers_of_their_own(store, broker) -> None:
+    of = readings.layout(readings.register(1))
+
+    async def scenario() -> None:
+        async with serving(store, broker.url) as service, Concentrator(broker.port) as there:
+
+            async def send(first: int, *records: bytes) -> None:
+                message = Readings(readings.EPOCH, first, list(records))
+                await there.send("readings", message.encode())
+
+            async def acknowledged() -> tuple[int, int]:
+                ack = Ack.decode(await there.next("readings-ack"))
+                return ack.epoch, ack.number
+
+            await there.birth()
+            await send(1, of, readings.rows(of, readings.load(readings.T0, 4)))
+            assert await acknowledged() == (readings.EPOCH, 2)
+            await send(4, readings.rows(of, readings.load(readings.T0 + 7200, 4)))
+            resend = Resend.decode(await there.next("readings-resend"))
+            assert (resend.epoch, resend.number) == (readings.EPOCH, 3)
+            assert await acknowledged() == (readings.EPOCH, 2)
+            # What it says it keeps, and we do not have, is asked for with the second hello.
+            hello = Hello(1, 0, [], readings=[readings.EPOCH, 3, 5]).encode()
+            for _ in range(2):
+                await there.send("hello", hello)
+                assert await acknowledged() == (readings.EPOCH, 2)
+            await send(3, readings.rows(of, readings.load(readings.T0 + 3600, 8, 1200)))
+            assert await acknowledged() == (readings.EPOCH, 3)
+            assert len(readings.shown(store)) == 12
+            counts = {what: number for (_, what), number in service.readings.items()}
+            assert counts == {"records": 3, "rows": 12}
 
     run(scenario())
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -12,11 +13,16 @@ from gateway.audit import Audit
 from gateway.contract import messages
 from gateway.contract.limits import MAX_MESSAGE
 from gateway.contract.meter_keys import Vault
+from gateway.contract.refused import Refused
 from gateway.contract.result import KO, OK, VALUE, Result
+from gateway.contract.task import ALL, DAYS, PROFILE, Every, Item, Task
 from gateway.jobs.ledger import Ledger
 from gateway.jobs.queue import Queue
 from gateway.kept_clock import KeptClock
 from gateway.meters.inventory import Inventory
+from gateway.readings.recorder import Recorder
+from gateway.readings.store import Store as ReadingsOnFlash
+from gateway.uplink.readings import ReadingsStream
 from gateway.uplink.session import Session
 from hal.cpython.clock import SystemClock
 from hal.cpython.crypto import SystemCrypto
@@ -26,6 +32,7 @@ from tests.unit.hes.orders import CONCENTRATOR, METERS, configure, read
 from tests.unit.hes.test_hes_service import run, serving, until
 from tools.hes import report
 from tools.hes.orders import order
+from tools.hes.orders import task as tasks
 from tools.hes.store.store import Store
 from tools.package.keys import SigningKey
 
@@ -36,6 +43,7 @@ CAPTURE_PERIOD = bytes.fromhex("0600000384")
 class Limits:
     jobs = 16
     ledger_bytes = 1 << 20
+    readings_bytes = 1 << 20
     free_bytes = 0
 
 
@@ -62,7 +70,9 @@ class Status:
 class Gateway:
     """The gateway's jobs and uplink; `work` stands in for what it would do on a meter."""
 
-    def __init__(self, folder: Path, port: int, trust: list[tuple[bytes, bytes]]) -> None:
+    def __init__(
+        self, folder: Path, port: int, trust: list[tuple[bytes, bytes]], takers: Any = ()
+    ) -> None:
         folder.mkdir(exist_ok=True)
         clock, crypto, storage = SystemClock(), SystemCrypto(), FolderStorage(str(folder))
         uplink = MqttUplink("127.0.0.1", port, CONCENTRATOR, None, None, None, MAX_MESSAGE)
@@ -81,6 +91,7 @@ class Gateway:
             status=Status(),
             concentrator=CONCENTRATOR,
             signers=trust,
+            changes=takers,
         )
 
     async def work(self, on_meter: Callable[[str, bytes | None], Result]) -> None:
@@ -104,8 +115,9 @@ async def running(
     port: int,
     key: SigningKey,
     on_meter: Callable[[str, bytes | None], Result] | None = None,
+    takers: Any = (),
 ) -> AsyncIterator[Gateway]:
-    gateway = Gateway(folder, port, [(key.kid, key.public)])
+    gateway = Gateway(folder, port, [(key.kid, key.public)], takers)
     tasks = [asyncio.create_task(gateway.session.run())]
     if on_meter is not None:
         tasks.append(asyncio.create_task(gateway.work(on_meter)))
@@ -227,3 +239,69 @@ def test_reports_made_while_the_hes_is_away_arrive_when_it_is_back(
         assert set(results(store, job_id).values()) == {"read"}
 
     run(scenario())
+
+
+def test_tasks_go_down_and_readings_come_up(tmp_path, store, broker, key) -> None:
+    """The board takes a task, records rows, is killed and started anew; the HES has each row once,
+    and a task that cannot be taken by name."""
+    taken: list[Task] = []
+
+    def take(body: Task) -> str:
+        if body.name == "too-many":
+            raise Refused("too-many-tasks", "at most 32 are kept")
+        taken.append(body)
+        return "task " + body.name
+
+    def give(name: str) -> None:
+        items = [Item(PROFILE, "load-profile")]
+        task = Task(name, 1, Every(DAYS, 1, 10, 0), 4, [ALL, []], items, 1000, 40, 0)
+        tasks.send(store.trust, key, [CONCENTRATOR], task, int(time.time()))
+
+    def states() -> list[str]:
+        every = ("submitted", "sent", "taken", "rejected")
+        return [each.state for each in store.trust.numbered(CONCENTRATOR, every)]
+
+    def rows_here() -> int:
+        some = store.readings.series(serial="AMI01")
+        return sum(len(list(store.readings.rows(each.id, 0, 1 << 32))) for each in some)
+
+    async def record(gateway: Gateway, first: int) -> None:
+        readings = ReadingsOnFlash(
+            gateway.session.files._storage, SystemClock(), SystemCrypto().random, Limits(), print
+        )
+        gateway.session.stream(ReadingsStream(readings, SystemClock()))
+        recorder = Recorder(readings)
+        column = (3, bytes((1, 0, 1, 8, 0, 255)), 2, 0, 6, 0, 30)
+        clock = (8, bytes((0, 0, 1, 0, 0, 255)), 2, 0, 25, None, None)
+        profile = bytes((1, 0, 99, 1, 0, 255))
+        layout = recorder.layout("AMI01", 7, profile, 900, [clock, column])
+        some = [[first + 900 * at, 1000 + at, 0] for at in range(96)]
+        recorder.rows(layout, "AMI01", "night", first + 96 * 900, some)
+        recorder.values("AMI01", "night", first, [(*column[:3], b"\x06\x00\x00\x00\x07", 0, 30)])
+        await recorder.commit()
+
+    midnight = 1_790_035_200
+
+    async def scenario() -> None:
+        board = tmp_path / "board"
+        takers = ((Task, take),)
+        async with serving(store, broker.url):
+            async with running(board, broker.port, key, takers=takers) as gateway:
+                give("night")
+                await until(lambda: states() == ["taken"])
+                assert [body.name for body in taken] == ["night"]
+                give("too-many")
+                await until(lambda: states() == ["taken", "rejected"])
+                await record(gateway, midnight)
+                await until(lambda: rows_here() == 96)
+            async with running(board, broker.port, key, takers=takers) as gateway:
+                await record(gateway, midnight + 86400)
+                await until(lambda: rows_here() == 192)
+                await until(lambda: len(store.readings.values(None, "AMI01", 0, 1 << 32)) == 2)
+                give("evening")
+                await until(lambda: states() == ["taken", "rejected", "taken"])
+
+    run(scenario())
+    (refused,) = store.trust.numbered(CONCENTRATOR, ("rejected",))
+    assert (refused.reason, refused.detail) == ("too-many-tasks", "at most 32 are kept")
+    assert refused.number == 2 and [each.name for each in taken] == ["night", "evening"]

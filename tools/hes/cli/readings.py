@@ -13,7 +13,6 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from gateway.contract.quality import GAPS
 from hal.rt import log
 from tools.hes.cli import show
 from tools.hes.orders.typed import OrderProblem, parse_duration, parse_moment
@@ -28,7 +27,7 @@ from tools.hes.validation.rules import is_counter
 DAY = 86400
 MOST_BARS = 96
 _STYLES = {VALID: "", INVALID: "red"}
-_WHY = {
+WHY = {
     "": "not received",
     "overwritten": "the meter's buffer has gone over them",
     "not-captured": "the meter captured none",
@@ -36,7 +35,6 @@ _WHY = {
     "rows-malformed": "the meter's rows are none",
     "clock-set": "the meter's clock was set over the end of a period",
 }
-assert set(GAPS) < set(_WHY)
 
 
 def add_parsers(commands: Any) -> None:
@@ -260,7 +258,7 @@ def _gaps(options: argparse.Namespace) -> int:
             show.date(each.start),
             show.date(each.end),
             str(each.rows),
-            Text(_WHY.get(each.reason, each.reason), "dim" if each.reason else "yellow"),
+            Text(WHY.get(each.reason, each.reason), "dim" if each.reason else "yellow"),
         )
     if table.row_count:
         console.print(table)

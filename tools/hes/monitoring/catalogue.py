@@ -103,6 +103,9 @@ _EVENTS = {
         WARNING, CONFIGURATION, SUCCESS, "Who is trusted, and for what, was changed."
     ),
     "keys-changed": Meaning(WARNING, CONFIGURATION, SUCCESS, "Keys of meters were changed."),
+    "changed": Meaning(
+        NOTICE, CONFIGURATION, SUCCESS, "A concentrator took a change that was ordered."
+    ),
     "model-taken": Meaning(NOTICE, CONFIGURATION, SUCCESS, "A model of meter was changed."),
     "trust-damaged": Meaning(
         ALERT, HOST, FAILURE, "The trust store is damaged; the concentrator trusts nobody."

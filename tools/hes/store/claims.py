@@ -35,7 +35,7 @@ class Stream(NamedTuple):
 
 
 REPORTS = Stream(positions, "reports", "reports-lost", OUTBOX_SIZE)
-READINGS = Stream(reading_positions, "readings", "readings-missing", 1 << 20)
+READINGS = Stream(reading_positions, "readings", "readings-missing", 1 << 22)
 
 LOST = (
     "%s %d..%d of epoch %08x were acknowledged before but are not in this database; was it"
