@@ -166,7 +166,9 @@ LEVELS: list[Callable[[int], Made]] = [
 
 @asynccontextmanager
 async def associated(
-    made: Made, on_notification: Callable[[object], None] | None = None
+    made: Made,
+    on_notification: Callable[[object], None] | None = None,
+    timeout_ms: int = 60_000,
 ) -> AsyncIterator[Client]:
     meter, association = made
     counter = iter(range(1, 1 << 20)).__next__
@@ -184,7 +186,7 @@ async def associated(
             SystemCrypto(),
             association,
             counter,
-            timeout_ms=60_000,
+            timeout_ms=timeout_ms,
             on_notification=on_notification,
         )
         try:

@@ -117,9 +117,13 @@ def made(request: pytest.FixtureRequest, level: Callable[[int], Made]) -> Made:
     return level(interface)
 
 
-def run(made: Made, work: Callable[[Client, ShortGuruxMeter], Awaitable[None]]) -> None:
+def run(
+    made: Made,
+    work: Callable[[Client, ShortGuruxMeter], Awaitable[None]],
+    timeout_ms: int = 60_000,
+) -> None:
     async def main() -> None:
-        async with associated(made) as one:
+        async with associated(made, timeout_ms=timeout_ms) as one:
             await work(one, made[0])
 
     asyncio.run(main())
@@ -188,8 +192,8 @@ def test_tags_and_a_wrong_secret() -> None:
     assert meter.requests[1:4] == [0x25, 0x25, 0x25]  # proof, object list, value
     meter, association = high_md5(WRAPPER)
     association.secret = b"another secret.."
-    with pytest.raises(AssociationRefused):
-        run((meter, association), work)
+    with pytest.raises(AssociationRefused):  # once no late answer has come for so long
+        run((meter, association), work, timeout_ms=6000)
 
 
 # ---------------------------------------------------------------- their client
