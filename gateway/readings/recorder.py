@@ -8,8 +8,8 @@ from gateway.contract import block, reading_record
 from gateway.contract.limits import MAX_READING, READINGS_SIZE
 from gateway.contract.quality import JUMPED_BACK
 from gateway.contract.reading_record import Gap, Layout, Rows, Values, layout_id
+from gateway.readings.entries import Written
 from gateway.readings.series import DAY, DAYS, DIGEST, key_of
-from gateway.readings.store import Written
 from hal.rt import cbor
 
 TYPE_CHECKING = False

@@ -1,19 +1,6 @@
 """The readings on the flash: a journal of numbered records, until the HES has them and their room
 is needed.
 
-The first octet of a record of the journal says what it is:
-
-    0    record                     of the stream (gateway/contract/reading_record.py)
-    1    record                     likewise, kept here until the HES asks for it
-    2, 3 head record                likewise, Rows: `head` is what series.py has to know of them
-    16   epoch(4) first(8) acknowledged(8) time(4)     each segment begins with it: `first` is the
-                                                       number of the next record, `time` the date
-    17   acknowledged(8)            the HES has all up to this number
-    18   series*                    of series.py, whose last record was in a segment that has gone
-
-    head = key(6) last(4) digest(6) days(1) rows(2)*days      rows of so many days up to that of
-                                                              `last`
-
 Numbers count from 1 within an `epoch`, drawn at random when the journal is made. A layout is
 written in each segment before the first rows that name it, so that every segment can be understood
 alone. Segments go from the oldest on, first those that the HES has; where others must go, too, a
@@ -23,11 +10,21 @@ Lost record takes the place of theirs, and it is told once.
 from __future__ import annotations
 
 import asyncio
-import struct
 
 from gateway.contract import reading_record
 from gateway.contract.reading_record import DAMAGE, NO_ROOM, Kept, Lost
 from gateway.journal import Journal, beginning_of, segment_of
+from gateway.readings import entries
+from gateway.readings.entries import (
+    ACKNOWLEDGED,
+    ASKED,
+    BEGIN,
+    CARRIED,
+    PLAIN,
+    ROWS,
+    ROWS_ASKED,
+    record_of,
+)
 from gateway.readings.series import SIZE, Series
 from hal.rt import log
 
@@ -37,6 +34,7 @@ if TYPE_CHECKING:
     from typing import Protocol
 
     from gateway.contract.reading_record import Rows
+    from gateway.readings.entries import Written
     from hal.ports import Clock, Storage
 
     class Limits(Protocol):
@@ -50,32 +48,10 @@ if TYPE_CHECKING:
 
 NAME = "readings"
 _WHERE = "readings"
-PLAIN, ASKED, ROWS, ROWS_ASKED = range(4)
-_BEGIN, _ACKNOWLEDGED, _CARRIED = 16, 17, 18
-_FIRST = ">BIQQI"
-_HEAD = ">6sI6sB"
-_HEAD_SIZE = 17
 _ENOSPC, _EIO = 28, 5
 _AFTER_DAMAGE = 1 << 20  # numbers left out, so that none is given twice
 _CARRIED_AT_ONCE = 64  # series
 _DAY = 86400
-
-
-class Written:
-    """A record to be written. `rows`: key, last, digest and rows of the days up to that of `last`,
-    None where it is no Rows; `layout`: id and octets of the Layout that it needs."""
-
-    __slots__ = ("layout", "octets", "rows")
-
-    def __init__(
-        self,
-        octets: bytes,
-        rows: tuple[bytes, int, bytes, Sequence[int]] | None = None,
-        layout: tuple[int, bytes] | None = None,
-    ) -> None:
-        self.octets = octets
-        self.rows = rows
-        self.layout = layout
 
 
 class Store:
@@ -131,7 +107,7 @@ class Store:
             self._make_room()
             for one in records:
                 if one.layout is not None and one.layout[0] not in self._layouts:
-                    self._append(bytes([ASKED if asked else PLAIN]) + one.layout[1])
+                    self._append(entries.plain(one.layout[1], asked))
                     self._layouts.add(one.layout[0])
                     self._new_layouts.append(one.layout[0])
                 self._append_one(one, asked)
@@ -178,7 +154,7 @@ class Store:
         try:
             if not self.journal.newest_size():
                 self._begin()
-            self.journal.append(struct.pack(">BQ", _ACKNOWLEDGED, number))
+            self.journal.append(entries.acknowledged(number))
         except OSError as error:
             self._lost(error)
             raise
@@ -246,8 +222,8 @@ class Store:
     def stored(self, key: bytes) -> Iterator[Rows]:
         """All rows of a series that are on the flash, as they came."""
         for _, payload in self.journal.records():
-            if payload[0] in (ROWS, ROWS_ASKED) and payload[1:7] == key:
-                yield reading_record.decode(_record_of(payload))  # type: ignore[misc]
+            if entries.is_of(payload, key):
+                yield reading_record.decode(record_of(payload))  # type: ignore[misc]
 
     def size(self) -> int:
         """Octets on the flash."""
@@ -266,8 +242,8 @@ class Store:
             if skip:
                 skip = False
                 continue
-            if kind == _BEGIN:
-                first = struct.unpack(_FIRST, payload)[2]
+            if kind == BEGIN:
+                first = entries.begun(payload)[1]
                 if first > number + 1 and first > after + 1:
                     reason = DAMAGE if number else NO_ROOM
                     yield first - 1, PLAIN, 0, reading_record.encode(Lost(first - 1, reason))
@@ -275,7 +251,7 @@ class Store:
             elif kind <= ROWS_ASKED:
                 number += 1
                 if number > after:
-                    yield number, kind, position, _record_of(payload)
+                    yield number, kind, position, record_of(payload)
 
     def _place_of(self, after: int) -> tuple[int, int]:
         """A number, and where those that follow it stand: not behind the one after `after`."""
@@ -288,12 +264,10 @@ class Store:
 
     def _append_one(self, one: Written, asked: bool) -> None:
         if one.rows is None:
-            self._append(bytes([ASKED if asked else PLAIN]) + one.octets)
+            self._append(entries.plain(one.octets, asked))
             return
         key, last, digest, counts = one.rows
-        head = struct.pack(_HEAD, key, last, digest, len(counts))
-        head += struct.pack(">%dH" % len(counts), *counts)
-        position = self._append(bytes([ROWS_ASKED if asked else ROWS]) + head + one.octets)
+        position = self._append(entries.rows(one.rows, one.octets, asked))
         self._undo.append(self.series.note(key, last, digest, segment_of(position), counts))
 
     def _append(self, payload: bytes) -> int:
@@ -304,8 +278,8 @@ class Store:
     def _begin(self) -> None:
         """A segment begins."""
         now = self._clock.unix_time()
-        known = (_FIRST, _BEGIN, self.epoch, self._next, self.acknowledged, now)
-        position = self.journal.append(struct.pack(*known))
+        entry = entries.begin(self.epoch, self._next, self.acknowledged, now)
+        position = self.journal.append(entry)
         self._begins.append((segment_of(position), self._next, now))
 
     def _sync(self) -> None:
@@ -370,7 +344,7 @@ class Store:
         series = list(self.series.of_segment(segment))
         for start in range(0, len(series), _CARRIED_AT_ONCE):
             part = series[start : start + _CARRIED_AT_ONCE]
-            self.journal.append(bytes([_CARRIED]) + b"".join(part))
+            self.journal.append(bytes([CARRIED]) + b"".join(part))
         if series:
             self._sync()
         for raw in series:
@@ -438,14 +412,14 @@ class Store:
     def _replay(self, position: int, payload: bytes) -> None:
         kind = payload[0]
         try:
-            if kind == _BEGIN:
-                _, self.epoch, self._next, acknowledged, began = struct.unpack(_FIRST, payload)
+            if kind == BEGIN:
+                self.epoch, self._next, acknowledged, began = entries.begun(payload)
                 self.acknowledged = max(self.acknowledged, acknowledged)
                 self._begins.append((segment_of(position), self._next, began))
                 self._layouts = set()
-            elif kind == _ACKNOWLEDGED:
-                self.acknowledged = struct.unpack(">BQ", payload)[1]
-            elif kind == _CARRIED:
+            elif kind == ACKNOWLEDGED:
+                self.acknowledged = entries.number_of(payload)
+            elif kind == CARRIED:
                 for start in range(1, len(payload), SIZE):
                     self.series.carried(payload[start : start + SIZE], segment_of(position))
             else:
@@ -457,8 +431,7 @@ class Store:
     def _replay_record(self, position: int, kind: int, payload: bytes) -> None:
         self._next += 1
         if kind in (ROWS, ROWS_ASKED):
-            key, last, digest, days = struct.unpack_from(_HEAD, payload, 1)
-            counts = struct.unpack_from(">%dH" % days, payload, 1 + _HEAD_SIZE)
+            key, last, digest, counts = entries.head_of(payload)
             self.series.note(key, last, digest, segment_of(position), counts)
         elif payload[1:3] and payload[2] == 1:  # an array whose first is 1
             self._layouts.add(reading_record.layout_id(payload[1:]))
@@ -473,9 +446,3 @@ class Group:
         self.failures = failures  # the store's count when it began
         self.over = asyncio.Event()
         self.error: int | None = _EIO  # errno
-
-
-def _record_of(payload: bytes) -> bytes:
-    if payload[0] < ROWS:
-        return payload[1:]
-    return payload[1 + _HEAD_SIZE + 2 * payload[_HEAD_SIZE] :]

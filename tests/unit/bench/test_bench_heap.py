@@ -23,13 +23,17 @@ pytestmark = pytest.mark.skipif(
 # has no use for once it runs.
 UNUSED = (
     "gateway.activities",  # before the first job
+    "gateway.contract.block",  # before the first reading
     "gateway.contract.edhoc",  # before a line that is not plain
     "gateway.contract.image_file",
     "gateway.contract.package",
+    "gateway.contract.reading_record",
     "gateway.contract.reasons",  # only for the HES
     "gateway.dlms",
     "gateway.local",
+    "gateway.readings",
     "gateway.uplink.line",
+    "gateway.uplink.readings",
     "gateway.work.many_meters",
     "hal.micropython.ccm",
     "hal.micropython.ec",  # before the first signature
