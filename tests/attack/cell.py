@@ -13,19 +13,27 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from gateway.contract.envelope import split
 from gateway.contract.identity import FINGERPRINT_SIZE
+from gateway.contract.messages import State
 from tests.attack.attacker import Attacker
+from tests.attack.line import HostileLine
 from tests.mosquitto import Mosquitto
 from tests.system.orders import normal_meters, period_package, signed
+from tests.unit.hes.secured import Identity
 from tools.bootstrap import ROOT, VENV
 from tools.demonstration.stage import CONCENTRATOR, PATHS, READY, Stage
 from tools.hes import report
-from tools.hes.orders import order
+from tools.hes.orders import order, typed
+from tools.meter.population import OTHER_FIRMWARE, REFUSES_WRITE
 from tools.package.keys import SigningKey
 
 METERS = 5
+SPEED = 50
 PATIENCE = 300  # seconds; only a defect takes so long
 PERIODS = (900, 1800)
+OTHERS = ("street-2", "street-3")  # enrolled too, and the attacker has their keys
+ODD = (REFUSES_WRITE, OTHER_FIRMWARE)
 
 
 class Cell(Stage):
@@ -36,7 +44,10 @@ class Cell(Stage):
         self.runtime = runtime
         self.secured = secured
         self.broker = Mosquitto(folder)
-        self._written: dict[str, int] = {}
+        self.line = HostileLine(self.broker.port)  # of the concentrator
+        self.others = {name: Identity() for name in OTHERS}
+        self._written: list[int] = []
+        self._born = 0
         self._period = PERIODS[0]  # as the meters are made
         self.package = b""  # the one ordered last
 
@@ -49,15 +60,21 @@ class Cell(Stage):
         return self
 
     def _set_up(self) -> None:
-        self.start_meters(METERS, seed=5, loss=0.0, speed=50.0)
+        self.line.__enter__()
+        self.start_meters(METERS, seed=5, loss=0.0, speed=SPEED)
         self.meters = self.control()
         self.serials = normal_meters(self.meters)
+        self._written = self.written()
+        # Two that are not in the ordinary jobs.
+        self.odd = [each["serial"] for each in self.meters.meters() if each["role"] in ODD]
         # The concentrator is enrolled before anybody can hear it.
         self.start_gateway(self.runtime)
         self.hes_store = self.store()
         if self.secured:
             self.wait_for("the fingerprint", READY, self.fingerprints)
             self.hes("concentrator", "add", CONCENTRATOR, self.fingerprints()[0])
+            for name, other in self.others.items():
+                self.hes_store.enrolment.add(name, other.fingerprint)
         self.freeze("gateway", True)  # it shall not say hello before anybody listens
         self.broker.start()
         self.attacker = Attacker(self.broker.port)
@@ -69,6 +86,7 @@ class Cell(Stage):
     def __exit__(self, *_: object) -> None:
         super().__exit__()
         self.broker.stop()
+        self.line.__exit__()
 
     # Its processes.
 
@@ -85,7 +103,7 @@ class Cell(Stage):
         settings = {
             "concentrator": CONCENTRATOR,
             "system_title": "414d490000000001",
-            "uplink": {"host": "127.0.0.1", "port": self.broker.port, **more},
+            "uplink": {"host": "127.0.0.1", "port": self.line.port, **more},
             "signers": [_public(self.key)],
             "modems": [
                 {"driver": "prime-usi", "url": "serial:%s?baud=115200" % (self.folder / "plc")},
@@ -97,16 +115,21 @@ class Cell(Stage):
         (self.folder / "gateway.json").write_text(json.dumps(settings, indent=2) + "\n")
         self._start("gateway", self.gateway_command(), wait=False)
 
-    def gateway_command(self) -> list[str]:
-        settings, data = str(self.folder / "gateway.json"), str(self.data)
+    def gateway_command(self, data: Path | None = None, module: str = "") -> list[str]:
+        """`data`: another folder than its own; `module`: another one than its board's."""
+        settings, kept = str(self.folder / "gateway.json"), str(data or self.data)
         if self.runtime == "micropython":
-            return [str(VENV / "bin/micropython"), "-m", "board.unix", settings, data]
-        return [sys.executable, "-m", "board.linux", "--settings", settings, "--data", data]
+            return [str(VENV / "bin/micropython"), "-m", module or "board.unix", settings, kept]
+        command = [sys.executable, "-m", module or "board.linux"]
+        return [*command, "--settings", settings, "--data", kept]
+
+    def log(self, name: str) -> str:
+        return (self.folder / (name + ".log")).read_text(errors="replace")
 
     def fingerprints(self) -> list[str]:
         """As the concentrator has shown them in its log."""
         mark = "fingerprint "
-        lines = (self.folder / "gateway.log").read_text(errors="replace").splitlines()
+        lines = self.log("gateway").splitlines()
         found = [line.partition(mark)[2].split()[0] for line in lines if mark in line]
         return [each for each in found if len(each.replace("-", "")) == 2 * FINGERPRINT_SIZE]
 
@@ -116,6 +139,13 @@ class Cell(Stage):
         done = subprocess.run(command, cwd=ROOT, capture_output=True, timeout=PATIENCE)
         assert done.returncode == 0, done.stderr.decode()
         return done.stdout.decode()
+
+    def answer_to(self, message_1: bytes, who: str) -> bytes:
+        """The HES's, to a handshake that somebody begins by that name."""
+        before = len(self.attacker.heard("edhoc"))
+        self.attacker.say("edhoc", message_1, who=who)
+        self.wait_for("an answer", PATIENCE, lambda: len(self.attacker.heard("edhoc")) > before)
+        return self.attacker.heard("edhoc")[-1][1]
 
     def freeze(self, name: str, frozen: bool) -> None:
         """The process stops where it is, or goes on."""
@@ -129,8 +159,14 @@ class Cell(Stage):
         self.kill("gateway")
         self.resume_gateway()
 
-    def resume_gateway(self) -> None:
-        self._start("gateway", self.gateway_command(), wait=False)
+    def resume_gateway(self, module: str = "") -> None:
+        self._born = len(self.sessions())
+        self._start("gateway", self.gateway_command(module=module), wait=False)
+
+    def slow(self, seconds: int) -> None:
+        """Each of `serials` answers so much later; their time is 50 times as fast."""
+        for serial in self.serials:
+            self.meters.fault(serial, "slow_ms", seconds * 1000 * SPEED)
 
     # Orders, and judges.
 
@@ -142,6 +178,12 @@ class Cell(Stage):
         store = self.hes_store.orders
         return order.configure(store, self.key, CONCENTRATOR, self.serials, terms, package)
 
+    def read_clock(self, serial: str, tries: int = 10) -> bytes:
+        """A job that reads one meter's clock; its id."""
+        terms = order.Terms(5, 0, int(time.time()) + 3600, tries=tries, backoff=1)
+        clock = [typed.parse_attribute("clock 0.0.1.0.0.255 time")]
+        return order.read(self.hes_store.orders, self.key, CONCENTRATOR, [serial], terms, clock)
+
     def finished(self, job: bytes) -> bool:
         return bool(self.hes_store.reports.finished(job))
 
@@ -149,17 +191,16 @@ class Cell(Stage):
         rows = report.build(self.hes_store.reports, job)["meters"]
         return {row["serial"]: row["result"] for row in rows}
 
-    def writes(self, serial: str) -> int:
-        """How often anybody has changed something in the meter."""
-        return sum(entry["count"] for entry in self.meters.log(serial))
+    def written(self) -> list[int]:
+        """How often anybody has changed something in each of `serials`."""
+        return [sum(entry["count"] for entry in self.meters.log(serial)) for serial in self.serials]
 
     def judge(self, job: bytes) -> None:
         """The job ends, OK in each meter, and each was written exactly once for it."""
         self.wait_for("the job's end", PATIENCE, lambda: self.finished(job))
         assert self.results(job) == dict.fromkeys(self.serials, "OK")
-        for serial in self.serials:
-            self._written[serial] = self._written.get(serial, 0) + 1
-            assert self.writes(serial) == self._written[serial], serial
+        before, self._written = self._written, self.written()
+        assert self._written == [each + 1 for each in before]
 
     def legal_job(self, attack: Callable[[], None] | None = None) -> float:
         """Orders a job, attacks meanwhile, judges. How long it took, in seconds."""
@@ -173,6 +214,21 @@ class Cell(Stage):
     def events(self) -> list[tuple[str, str]]:
         """(name, detail) of what the HES has noted, newest first."""
         return [(each.name, each.detail) for each in self.hes_store.reports.events(1000)]
+
+    def count(self, name: str) -> int:
+        """Of the events of this name."""
+        return len([each for each, _ in self.events() if each == name])
+
+    def wait_for_birth(self) -> None:
+        """Until the gateway that was started last has begun a connection."""
+        self.wait_for("a birth", PATIENCE, lambda: len(self.sessions()) > self._born)
+
+    def sessions(self) -> set[int]:
+        """Of the connections that it has begun, as anybody can see them."""
+        states = [raw for _, raw in self.attacker.heard("state") if raw]
+        if self.secured:
+            states = [split(raw)[1] for raw in states]
+        return {State.decode(each).session for each in states}
 
     def _hes_listens(self) -> bool:
         service = self.hes_store.reports.service()

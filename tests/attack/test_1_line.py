@@ -7,19 +7,25 @@ import os
 import time
 
 from gateway.contract import messages
+from gateway.contract.edhoc.credential import Credential
 from gateway.contract.edhoc.frames import error_message, framed_1, framed_3
+from gateway.contract.edhoc.responder import Responder
 from gateway.contract.envelope import split
-from gateway.contract.messages import Ack, Chunk, Hello, Reports, Resend, State, Time
+from gateway.contract.messages import Ack, Chunk, Hello, Reports, Resend, SignedTime, State, Time
 from gateway.contract.reports import MeterReport, Report
 from gateway.contract.sealed import kid_of
 from gateway.dlms.data import axdr, obis
-from tests.attack.cell import PATIENCE, Cell
+from hal.cpython.crypto import SystemCrypto
+from tests.attack.cell import OTHERS, PATIENCE, Cell
+from tests.system.orders import configure_job, period_package, read_job, sign, signed
 from tests.unit.hes.secured import Identity
 from tools.cosem.names import ATTRIBUTE, Member
 from tools.demonstration.stage import CONCENTRATOR
 from tools.hes.orders import order
+from tools.package.keys import SigningKey
 
 LOCATION = (1, "0.0.96.1.1.255", 2)  # a text of the utility's
+TRUE, A_STRING = 0xF5, 0x58  # CBOR: with these message_1 and message_2 begin
 POISON = [
     b"",
     b"\xff" * 64,
@@ -40,8 +46,7 @@ def state_of(cell: Cell) -> State:
 
 def births(cell: Cell) -> int:
     """How many connections it has begun."""
-    states = [State.decode(split(raw)[1]) for _, raw in cell.attacker.heard("state") if raw]
-    return len({each.session for each in states})
+    return len(cell.sessions())
 
 
 def test_nobody_reads_what_is_on_the_line(cell: Cell) -> None:
@@ -186,20 +191,14 @@ def test_an_enrolled_one_is_not_spoken_to_in_plain(cell: Cell) -> None:
 
 
 def test_an_enrolled_concentrator_does_not_play_another(cell: Cell) -> None:
-    attacker, other, name = cell.attacker, Identity(), "street-2"
-    shown = other.fingerprint.hex()
-    if name not in cell.hes("concentrator", "list"):
-        cell.hes("concentrator", "add", name, shown)
-    time.sleep(2)  # the HES looks every second who is enrolled
-    state = state_of(cell)
+    attacker, name = cell.attacker, OTHERS[0]
+    other, state = cell.others[name], state_of(cell)
     keys = [(cell.line_key.kid, cell.line_key.public)]
     for topic_of in (name, CONCENTRATOR):
         for called in (name, CONCENTRATOR):
             begun = other.initiator(called, os.urandom(4))
-            before = len(attacker.heard("edhoc"))
-            attacker.say("edhoc", framed_1(begun.message_1()), who=topic_of)
-            cell.wait_for("an answer", PATIENCE, lambda n=before: len(attacker.heard("edhoc")) > n)
-            message_3, session = begun.message_3(attacker.heard("edhoc")[-1][1], keys)
+            answer = cell.answer_to(framed_1(begun.message_1()), topic_of)
+            message_3, session = begun.message_3(answer, keys)
             attacker.say("edhoc", framed_3(session.sealer.kid, message_3), who=topic_of)
             for spoken in (name, CONCENTRATOR):
                 topic = messages.topic(spoken, "hello")
@@ -207,3 +206,69 @@ def test_an_enrolled_concentrator_does_not_play_another(cell: Cell) -> None:
                 attacker.say("hello", session.sealer.seal(topic, hello.encode()), who=CONCENTRATOR)
     cell.legal_job()
     assert [each.concentrator for each in cell.hes_store.enrolment.knocks()] == [CONCENTRATOR]
+
+
+def test_an_operators_key_alone_orders_nothing(cell: Cell) -> None:
+    """It was stolen, and the thief holds the broker too, but not the HES's key for the line."""
+    attacker = cell.attacker
+    written = cell.written()
+    package = signed(period_package(3600), cell.key)
+    job = configure_job(cell.serials, package, priority=9)
+    for _ in range(3):
+        attacker.say("job", sign(job.encode(), cell.key))
+    pieces = Chunk(hashlib.sha256(package).digest(), 0, len(package), package)
+    attacker.say("chunk", pieces.encode())
+    ahead = SignedTime(CONCENTRATOR, bytes(16), int(time.time()) + 10**8)
+    attacker.say("time", sign(ahead.encode(), cell.key))
+    read = read_job(cell.serials, priority=9)
+    attacker.say("job", sign(read.encode(), cell.key))
+    cell.legal_job()
+    assert cell.written() == [each + 1 for each in written]
+    assert not [each for each in cell.events() if each[0] == "unknown-report"]
+
+
+def test_messages_in_another_order(cell: Cell) -> None:
+    """What was held back and comes after later ones is not taken, on either side."""
+    line, attacker, count = cell.line, cell.attacker, births(cell)
+    street, said = cell.hes_store.street, len(attacker.heard("meters"))
+    known = street.ways(CONCENTRATOR)
+    line.hold("ask")
+    try:
+        street.ask_meters(CONCENTRATOR)
+        cell.wait_for("an ask to be held", PATIENCE, lambda: line.held("ask"))
+        line.hold("meters", "ack")
+        street.ask_meters(CONCENTRATOR)
+        cell.wait_for("an answer to be held", PATIENCE, lambda: line.held("meters"))
+        cell.legal_job()
+        cell.wait_for("acks to be held", PATIENCE, lambda: line.held("ack"))
+    finally:
+        line.release()
+        street.stop_asking(CONCENTRATOR)
+    cell.legal_job()
+    assert births(cell) == count
+    # One answer, to the ask that came in its turn; which the HES did not take after the reports.
+    assert len(attacker.heard("meters")) == said + 1
+    assert street.ways(CONCENTRATOR) == known
+
+
+def test_forged_answers_end_no_handshake(cell: Cell) -> None:
+    """They come before the HES's own: somebody else's, and one of before."""
+    line, attacker, count = cell.line, cell.attacker, births(cell)
+    old = [raw for _, raw in attacker.heard("edhoc") if raw[0] == A_STRING]
+    before = len(attacker.heard("edhoc"))
+    cell.freeze("hes", True)
+    try:
+        line.cut()
+        cell.wait_for("a handshake", PATIENCE, lambda: len(attacker.heard("edhoc")) > before)
+        message_1 = attacker.heard("edhoc")[before][1]
+        own = SigningKey.generate()
+        credential = Credential("hes", cell.line_key.kid, own.public)
+        forger = Responder(SystemCrypto(), credential, own.scalar, os.urandom(4))
+        attacker.say("edhoc", forger.message_2(message_1[1:]))
+        attacker.play_again([("edhoc", old[-1])])
+    finally:
+        cell.freeze("hes", False)
+    cell.legal_job()
+    heard = [raw for _, raw in attacker.heard("edhoc")[before:]]
+    assert len([raw for raw in heard if raw[0] == TRUE]) == 1, "one handshake was enough"
+    assert births(cell) == count + 1

@@ -17,7 +17,7 @@ def envelopes(cell: Cell) -> list[tuple[str, bytes]]:
 def test_a_cancel_that_is_brought_first_counts(plain_cell: Cell) -> None:
     """The HES is away while the orders are brought by somebody else, the cancel first."""
     cell = plain_cell
-    before = [cell.writes(serial) for serial in cell.serials]
+    before = cell.written()
     cell.kill("hes")
     job = cell.configure()
     order.cancel(cell.hes_store.orders, cell.key, job)
@@ -29,7 +29,7 @@ def test_a_cancel_that_is_brought_first_counts(plain_cell: Cell) -> None:
     cell.start_hes()
     cell.wait_for("the job's end", PATIENCE, lambda: cell.finished(job))
     assert report.build(cell.hes_store.reports, job)["state"] == "canceled"
-    assert [cell.writes(serial) for serial in cell.serials] == before
+    assert cell.written() == before
     cell.legal_job()
 
 

@@ -170,7 +170,7 @@ class FaultyLine:
 
 class _Connection:
     def __init__(self, gateway: socket.socket, broker: socket.socket) -> None:
-        self._both = (gateway, broker)
+        self.both = (gateway, broker)
         self.dead: set[str] = set()
         self.kept: dict[str, bytes] = {}  # of each way, what waits for the next
 
@@ -179,13 +179,13 @@ class _Connection:
         return self.kept.setdefault(way, packet) is packet
 
     def close(self) -> None:
-        for line in self._both:
+        for line in self.both:
             with contextlib.suppress(OSError):
                 line.shutdown(socket.SHUT_RDWR)
 
     def reset(self) -> None:
         """RST, not FIN, both ways."""
-        for line in self._both:
+        for line in self.both:
             with contextlib.suppress(OSError):
                 line.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
                 line.close()

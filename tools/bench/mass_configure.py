@@ -74,6 +74,9 @@ class SlowWriter:
             self._writes = writes
         return answer
 
+    def unasked(self) -> list[bytes]:
+        return []
+
 
 def package() -> Package:
     """Each of the PARAMETERS gets a new value."""

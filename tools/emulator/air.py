@@ -21,6 +21,10 @@ class Meter(Protocol):
 
     def handle(self, client_sap: int, server_sap: int, apdu: bytes) -> bytes | None: ...
 
+    def unasked(self) -> list[bytes]:
+        """What it sends after an answer, though nobody asked for it."""
+        ...
+
 
 class Time(Protocol):
     """What an emulator needs of hal.ports.Clock; tools.simulation.SimulatedClock fits."""

@@ -134,7 +134,8 @@ class PrimeNetwork(Emulator):
         await self.air.sleep_ms(self._meter_ms + node.meter.delay_ms)
         arrived, _ = await self.arq(node, len(response))
         if arrived and node.registered:
-            self._arrived(node, client_sap, server_sap, response)
+            for each in [response, *node.meter.unasked()]:
+                self._arrived(node, client_sap, server_sap, each)
 
     async def broadcast(self, client_sap: int, server_sap: int, apdu: bytes) -> None:
         """Sent once on each level of the network, never acknowledged, never answered."""

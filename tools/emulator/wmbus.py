@@ -76,9 +76,12 @@ class WmbusEmulator(Emulator):
         response = meter.handle(client_sap, server_sap, telegram.apdu)
         if response is None:
             return
-        answer = wmbus.from_meter(
-            wmbus.Telegram(target, telegram.access, server_sap, client_sap, response)
-        )
+        answer, *unasked = [
+            wmbus.from_meter(wmbus.Telegram(target, telegram.access, server_sap, client_sap, each))
+            for each in [response, *meter.unasked()]
+        ]
         await self.air.sleep_ms(self._meter_ms + meter.delay_ms)
         if len(answer) <= MAX_FRAME and await self.air.transmit(target.hex(), len(answer)):
             self.overhear(answer)
+            for each in unasked:
+                self.overhear(each)

@@ -216,6 +216,13 @@ def _add_serve(parser: argparse.ArgumentParser) -> None:
     faults.add_argument(
         "--wrong-counter", action="store_true", help="cipher answers with an old counter"
     )
+    faults.add_argument(
+        "--wants-counter",
+        type=int,
+        default=0,
+        metavar="N",
+        help="want the client's counter higher, each time by N more",
+    )
     parser.set_defaults(run=_serve)
 
 
@@ -388,6 +395,7 @@ def _serve(options: argparse.Namespace) -> int:
     meter.faults.false_blocks = options.blocks_told
     meter.faults.busy = options.busy
     meter.faults.flood = options.flood
+    meter.faults.wants_counter = options.wants_counter
     member = Member(
         options.serial,
         NORMAL,

@@ -190,6 +190,7 @@ class Faults:
     drop_block: int = -1  # this block of an image never sticks, though it is accepted
     erase_s: int = 0  # after image_transfer_initiate, blocks get so long temporary-failure
     lose_verify: int = 0  # so many of the next image_verify are lost on their way to it
+    wants_counter: int = 0  # it wants the client's counter higher, by so much more each time
     flood: int = 0  # so many frames that nobody asked for go out with each answer
     busy: int = 0  # so many of the next associations are rejected-transient
 

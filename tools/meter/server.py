@@ -104,6 +104,7 @@ class MeterServer:
         self.conformance = conformance
         self._random = random
         self._sessions: dict[int, _Session] = {}
+        self._wanted = 0  # see _wants()
         self._fleet: FleetClient | None = None
         if fleet is not None:
             self._fleet = FleetClient(meter, self._security, fleet, max_pdu)
@@ -129,7 +130,11 @@ class MeterServer:
         """The answers to one APDU, for carriers that take any number: general blocks, and
         notifications after them."""
         answers = self._answers(client_sap, server_sap, bytes(apdu), streaming=True)
-        return answers + self._notifications(client_sap) + [FLOOD] * self.meter.faults.flood
+        return answers + self._notifications(client_sap) + self.unasked()
+
+    def unasked(self) -> list[bytes]:
+        """What goes out after an answer by fault flood."""
+        return [FLOOD] * self.meter.faults.flood
 
     def _answers(
         self, client_sap: int, server_sap: int, raw: bytes, streaming: bool
@@ -267,6 +272,8 @@ class MeterServer:
                 raise _NotAccepted(NO_REASON)
             association.status = NON_ASSOCIATED
             context = association.context
+            if association.ciphered and self.meter.faults.wants_counter:
+                return self._wants(self.meter.faults.wants_counter)
             request = acse.Aarq.decode(raw)
             if self.meter.faults.busy:
                 self.meter.faults.busy -= 1
@@ -398,6 +405,12 @@ class MeterServer:
         if association.status == NON_ASSOCIATED:
             return exception(SERVICE_NOT_ALLOWED, NOT_POSSIBLE)
         return session.services.handle(plain, limit)
+
+    def _wants(self, more: int) -> bytes:
+        """As if the client's counter were too low, each time by so much more."""
+        self._wanted = max(self._wanted, self._security.last_counter) + more
+        wanted = min(self._wanted, 0xFFFFFFFF)
+        return exception(SERVICE_NOT_ALLOWED, apdu.INVOCATION_COUNTER_ERROR, wanted)
 
     def _false_counter(self) -> int | None:
         """What fault wrong_counter puts in the place of the right one."""

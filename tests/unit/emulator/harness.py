@@ -28,6 +28,9 @@ class EchoMeter:
         self.handled.append(apdu)
         return self.echo(client_sap, server_sap, apdu)
 
+    def unasked(self) -> list[bytes]:
+        return []
+
     def echo(self, client_sap: int, server_sap: int, apdu: bytes) -> bytes:
         return self.name + bytes([client_sap, server_sap]) + apdu
 

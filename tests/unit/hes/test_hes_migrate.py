@@ -203,10 +203,10 @@ def test_the_newest_dump_holds_something_in_every_table(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", MIGRATED[3:])
 def test_what_was_known_of_a_folder_still_counts(name: str, tmp_path: Path) -> None:
-    """One that goes back after the migration is named; one that goes on is not."""
+    """One that goes back across the migration is named; one that goes on is not."""
     store = Store(load(name, tmp_path / "a.sqlite"), lambda: NOW + 100.0)
     known = {"records": 12, "head": bytes(range(32)), "trust": 1}
-    for starts, used, named in ((5, 100, 0), (1, 100, 1), (6, 1, 2)):
+    for starts, used, named in ((2, 100, 1), (5, 100, 1), (6, 1, 2)):
         hello = Hello(9, NOW, [], epoch=0xABCD, first=5, next=10, starts=starts, used=used, **known)
         memory = store.line.remember(CONCENTRATOR, hello)
         store.line.take_hello(CONCENTRATOR, hello)
