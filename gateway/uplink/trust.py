@@ -91,6 +91,7 @@ class TrustStore:
         check_address(change, concentrator, clock.unix_time())
         check_number(change.number, self.number, digest == self._last)
         keys = _changed(self._keys, change)
+        _check_line(self._keys, keys, self._hes_keys)
         for key in change.add:
             _check_point(key, crypto)
         self._save((change.number, digest, keys, self.keys_number, self._keys_last))
@@ -196,16 +197,18 @@ def _changed(keys: list[TrustKey], change: TrustChange) -> list[TrustKey]:
         raise Refused("malformed", "trust: %d keys, at most %d" % (len(left), MAX_TRUST_KEYS))
     if not [key for key in left if key.purposes & TRUST]:
         raise Refused("last-trust-key", "nobody would be left who may change the trust store")
-    _check_line(keys, left)
     return left
 
 
-def _check_line(keys: list[TrustKey], left: list[TrustKey]) -> None:
+def _check_line(
+    keys: list[TrustKey], left: list[TrustKey], settings: Sequence[tuple[bytes, bytes]]
+) -> None:
     """One use for a key: what makes the handshake signs nothing. And no way back to the settings'
     keys, of which one may have been removed because it is known to others."""
     line = [key.public for key in left if key.purposes == LINE]
     if not line and [key for key in keys if key.purposes == LINE]:
         raise Refused("last-line-key", "no key for the handshake with the HES would be left")
+    line += [public for _, public in settings]
     if [key for key in left if key.purposes != LINE and key.public in line]:
         raise Refused("malformed", "trust: a key for the line is for nothing else")
 

@@ -173,7 +173,8 @@ def test_changes_that_make_no_sense() -> None:
 
 def test_the_settings_keys_of_the_line_count_until_a_message_brings_one() -> None:
     storage = MemoryStorage()
-    settings = [(b"old", PUBLIC)]
+    old = crypto().ec_generate("P-256")[1]
+    settings = [(b"old", old)]
     first, second = new_key(LINE), TrustKey(b"second", PUBLIC, LINE)
 
     def kids() -> list[bytes]:
@@ -189,6 +190,9 @@ def test_the_settings_keys_of_the_line_count_until_a_message_brings_one() -> Non
     assert kids() == [b"old"]
     give(1, [new_key(PACKAGES)])
     assert kids() == [b"old"]
+    for purpose in (ORDERS, EVERYTHING):
+        as_signer = TrustKey(b"again", old, purpose)
+        assert raises(Refused, give, 2, [as_signer]).reason == "malformed"
     give(2, [first])
     assert kids() == [NEW]
     assert raises(Refused, give, 3, [], [NEW]).reason == "last-line-key"

@@ -21,7 +21,7 @@ from tests.unit.hes.orders import CONCENTRATOR, accepted, configure, ended, numb
 from tests.unit.hes.secured import Identity, Secured, line_key
 from tests.unit.hes.test_hes_service import run, serving, until
 from tools.hes.line import handshakes
-from tools.hes.line.sessions import OTHER_KNOCK_EVERY
+from tools.hes.line.sessions import OTHER_KNOCK_EVERY, Sessions
 from tools.hes.store.store import Store
 
 KEY = line_key()
@@ -318,6 +318,23 @@ def test_a_line_key_takes_the_place_of_another(store: Store, broker: Mosquitto) 
         assert await agreed_with([new], [new], 5) == new.kid
 
     run(scenario())
+
+
+def test_a_board_that_does_not_trust_our_line_key_is_named(store: Store) -> None:
+    """One that is broken off again and again is not."""
+    now = [1_790_000_000.0]
+    enrol(store)
+    sessions = Sessions(store.enrolment, [KEY], now=lambda: now[0])
+    sessions.learn(store.enrolment.all())
+
+    def begins(after: float) -> list[str]:
+        now[0] += after
+        begun = BOARD.initiator(CONCENTRATOR, bytes(4))
+        assert sessions.heard(CONCENTRATOR, "edhoc", framed_1(begun.message_1())).answers
+        return [event for _, event, _ in sessions.complaints.due()]
+
+    assert [begins(1) for _ in range(10)] == 10 * [[]]
+    assert [begins(90), begins(120)] == [[], ["handshakes-in-vain"]]
 
 
 def test_two_head_ends_on_one_broker_are_named_by_both(

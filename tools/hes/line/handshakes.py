@@ -10,6 +10,7 @@ concentrator takes the one whose key it trusts.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -25,6 +26,7 @@ from tools.hes.line.budget import Budget
 HES = "hes"  # the subject of our credentials
 PENDING = 8  # handshakes of one concentrator that wait for message_3, for each line key
 PENDING_S = 120.0  # after which one counts no more: longer than any cellular round trip
+WAITED_OUT_S = 60.0  # a concentrator that is not broken off waits so long for our answer
 STRANGERS = 64  # that have handshakes pending
 MOST_LINE_KEYS = 2
 
@@ -71,6 +73,10 @@ class Handshakes:
         self._now = now
         self._pending: dict[str, dict[bytes, _Pending]] = {}  # oldest first
         self._strangers: dict[str, None] = {}  # those of them that were not enrolled
+        self._begun: dict[str, float] = {}  # by who is enrolled, and not finished: when
+        self._in_vain: Counter[str] = (
+            Counter()
+        )  # those that were waited out, since one was finished
         self._of_each: dict[str, Budget] = {}
         self._of_all = Budget(*OF_ALL, now)
         self._of_strangers = Budget(*OF_STRANGERS, now)
@@ -90,6 +96,10 @@ class Handshakes:
         while len(pending) > PENDING * len(self._keys):
             del pending[next(iter(pending))]
         self._bound_strangers(concentrator, enrolled)
+        if enrolled:
+            begun, self._begun[concentrator] = self._begun.get(concentrator), self._now()
+            if begun is not None and self._now() - begun >= WAITED_OUT_S:
+                self._in_vain[concentrator] += 1
         return answers
 
     def finish(self, concentrator: str, connection: bytes, message_3: bytes) -> Agreed:
@@ -104,6 +114,8 @@ class Handshakes:
                 % concentrator,
             )
         del self._pending[concentrator][connection]
+        self._begun.pop(concentrator, None)
+        self._in_vain.pop(concentrator, None)
         fingerprint = fingerprint_of(self._crypto, credential.public, sign)
         return Agreed(concentrator, fingerprint, sign, found.line_key, session)
 
@@ -111,6 +123,10 @@ class Handshakes:
         """Whether a handshake waits for its message_3."""
         found = self._pending.get(concentrator, {}).get(connection)
         return found is not None and 0 <= self._now() - found.since <= PENDING_S
+
+    def in_vain(self, concentrator: str) -> int:
+        """How many it has begun since it finished one, and had time to finish."""
+        return self._in_vain[concentrator]
 
     def waits(self, concentrator: str) -> bool:
         """Whether it has begun lately, and has not ended."""

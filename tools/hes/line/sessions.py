@@ -42,10 +42,15 @@ DOUBT_S = 1.0  # a birth of a session that is not known may be followed by its h
 KNOCK_EVERY, OTHER_KNOCK_EVERY = 30.0, 2.0
 MOST_STRANGERS = 1000
 
+IN_VAIN = 2  # handshakes begun and not finished, one after the other
+NO_MESSAGE_3 = (
+    "it begins handshakes and finishes none. Does it trust our line key, under hes_keys in its"
+    " settings or by a message of trust? Or does its line lose most messages?"
+)
 SAID = 1024  # messages of ours that are on their way to the broker and back
 OTHER_HES = (
-    "it is none of ours: another `ami-hes serve` with another database works on this broker, or"
-    " somebody who may write there plays a head-end"
+    "what it is answered is not by us: another `ami-hes serve` with another database works on this"
+    " broker, or somebody who may write there plays a head-end"
 )
 
 _WHERE = "hes"
@@ -275,12 +280,14 @@ class Sessions:
         if payload[:1] not in HEADS_UP:
             # What we send comes back to us too: it is the same topic.
             if enrolled is not None and (concentrator, payload) not in self._said:
-                self.complaints.add(concentrator, "other-hes", OTHER_HES)
+                self.complaints.add(concentrator, "other-hes", OTHER_HES, False)
             return Heard()
         try:
             connection, message = unframed(payload)
             if connection is None:
                 begun = self._handshakes.begin(concentrator, message, enrolled is not None)
+                if self._handshakes.in_vain(concentrator) >= IN_VAIN:
+                    self.complaints.add(concentrator, "handshakes-in-vain", NO_MESSAGE_3, False)
                 return Heard(answers=begun)
             if not self._handshakes.knows(concentrator, connection):
                 return self._invited(concentrator) if enrolled else Heard()

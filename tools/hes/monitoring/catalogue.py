@@ -77,6 +77,9 @@ _EVENTS = {
     "same-identity": Meaning(
         ALERT, INTRUSION, UNKNOWN, "Two boards speak with the identity of one concentrator."
     ),
+    "handshakes-in-vain": Meaning(
+        WARNING, AUTHENTICATION, FAILURE, "A concentrator takes none of the head-end's answers."
+    ),
     "other-hes": Meaning(
         ERROR, INTRUSION, UNKNOWN, "Another head-end, or who plays one, answers a concentrator."
     ),
