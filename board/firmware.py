@@ -52,6 +52,22 @@ def identity(path: str, data: str) -> int:
     return 0
 
 
+def check(path: str, data: str, uarts: dict[str, tuple[int, dict[str, Any]]]) -> int:
+    """Print what would keep a gateway with the settings at `path` from running; 0 if nothing."""
+    from board.checked import data_rows, line_certificates, secrets, settings_at, show
+
+    base = path[: path.rfind("/")] if "/" in path else "."
+    settings, said = settings_at(path, sorted(uarts.keys()), "give the path of the right file")
+    rows = [said]
+    if settings is not None:
+        clock = SystemClock()
+        now = clock.unix_time()
+        rows.extend(line_certificates(settings, base, now))
+        rows.extend(secrets(settings, base))
+        rows.extend(data_rows(settings, base, data, clock, now, SystemCrypto()))
+    return show(rows)
+
+
 def run(
     name: str,
     path: str,

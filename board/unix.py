@@ -11,7 +11,7 @@ from board import firmware
 from gateway.version import VERSION
 
 HELP = """\
-usage: micropython -m board.unix [--version | --identity] [SETTINGS [FOLDER]]
+usage: micropython -m board.unix [--version | --identity | --check] [SETTINGS [FOLDER]]
 
 The firmware of the concentrator under MicroPython, on this machine.
 
@@ -19,7 +19,9 @@ The firmware of the concentrator under MicroPython, on this machine.
   FOLDER    what the gateway keeps: the ledger, packages, invocation counters, and the inventory
             (meters.jsonl, keys.jsonl) that commissioning put there (default: data beside SETTINGS)
 
-With --identity it prints the fingerprint by which the HES enrols this concentrator, and ends.
+With --identity it prints the fingerprint by which the HES enrols this concentrator, and ends. With
+--check it looks at settings, certificates, keys, inventory, clock, space and rights, and ends with
+status 0 if nothing is wrong, else 1; a gateway may be running meanwhile.
 """
 
 
@@ -33,14 +35,16 @@ def main(arguments: list[str]) -> int:
     if "--version" in arguments:
         print("gateway", VERSION)
         return 0
-    only_identity = "--identity" in arguments
-    arguments = [argument for argument in arguments if argument != "--identity"]
+    only_identity, only_check = "--identity" in arguments, "--check" in arguments
+    arguments = [each for each in arguments if each not in ("--identity", "--check")]
     if len(arguments) > 2:
         print("gateway: expected SETTINGS and FOLDER at most; --help says more", file=sys.stderr)
         return 2
     path = arguments[0] if arguments else "gateway.json"
     base = path[: path.rfind("/")] if "/" in path else "."
     data = arguments[1] if arguments[1:] else base + "/data"
+    if only_check:
+        return firmware.check(path, data, {})
     if only_identity:
         return firmware.identity(path, data)
     return firmware.run("gateway", path, data, {})

@@ -51,6 +51,17 @@ AGAIN_MS = DAY_S * 1000  # after one that did not connect, before another is ask
 _WHERE = "certificates"
 
 
+def kept(raw: bytes) -> list[Any] | None:
+    """What such a file holds: in use, new, asked for; None if it is damaged."""
+    try:
+        if hashlib.sha256(raw[32:]).digest() != raw[:32]:
+            return None
+        _, used, new, asked = cbor.decode(raw[32:])
+    except (cbor.CborError, ValueError, TypeError):
+        return None
+    return [used, new, asked]
+
+
 class Certificates:
     """`signers`: who may send one, as in envelope.verify(). `enrols`: ask for certificates; else
     only their ends are watched. tell(name, detail) reports an event. OSError of the storage."""
@@ -249,15 +260,11 @@ class Certificates:
     def _load(self) -> None:
         if self._storage.size(FILE) < 0:
             return
-        raw = self._storage.read(FILE)
-        try:
-            if hashlib.sha256(raw[32:]).digest() != raw[:32]:
-                raise ValueError
-            _, self._used, self._new, self._asked = cbor.decode(raw[32:])
-        except (cbor.CborError, ValueError, TypeError):
-            self._used = self._new = self._asked = None
+        found = kept(self._storage.read(FILE))
+        if found is None:
             self._damaged("%s is damaged" % FILE)
             return
+        self._used, self._new, self._asked = found
         for one in (self._used, self._new, self._asked):
             if one and not self._private(one[0]):
                 self._used = self._new = self._asked = None

@@ -1,24 +1,10 @@
-"""What a certificate file says, for people who look before the gateway does."""
+"""Whether a certificate and a key in files belong together, for people who look before the gateway
+does."""
 
 from __future__ import annotations
 
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
-
-
-def validity(path: str) -> list[tuple[str, int, int]]:
-    """(subject, not before, not after) of each certificate in the file, unix times. ValueError when
-    there is none, OSError."""
-    with open(path, "rb") as file:
-        found = x509.load_pem_x509_certificates(file.read())
-    return [
-        (
-            one.subject.rfc4514_string() or "no name",
-            int(one.not_valid_before_utc.timestamp()),
-            int(one.not_valid_after_utc.timestamp()),
-        )
-        for one in found
-    ]
 
 
 def belong_together(certificate: str, key: str) -> bool:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import datetime
+import hashlib
 import json
 import os
+import subprocess
 import time
 from pathlib import Path
 
@@ -18,10 +20,15 @@ from board import linux
 from gateway.contract.meter_keys import MeterKeys, Vault
 from gateway.folder import Folder
 from gateway.meters.key_lines import KeyRow
+from gateway.uplink.certificates import FILE, KEY_NAME
 from hal.cpython.crypto import SystemCrypto
 from hal.cpython.own_folder import OwnFolder
 from hal.cpython.private_file import make_private_file
 from hal.cpython.storage import FolderStorage
+from hal.rt import cbor
+from tests.conftest import ROOT, micropython_environment
+from tests.portable.uplink.support import HERE
+from tests.portable.uplink.test_certificates import leaf_for
 from tests.unit.board.test_systemd_unit import SETTINGS
 
 KEY = bytes(range(32))
@@ -215,8 +222,80 @@ def test_what_is_lost_and_what_is_open(box: Box) -> None:
 
 def test_space_and_clock(box: Box, monkeypatch: pytest.MonkeyPatch) -> None:
     box.settings(storage={"free_bytes": 1 << 30, "ledger_bytes": 65536})
-    monkeypatch.setattr("board.check.ReadFolder.free", lambda self: 1 << 20)
+    monkeypatch.setattr("board.checked.ReadFolder.free", lambda self: 1 << 20)
     monkeypatch.setattr(time, "time", lambda: 1_000_000_000.0)
     status, rows = box.check()
     assert status == 1 and "no job would be taken" in rows["space"][1]
     assert rows["clock"][0] == "look" and "counts as unset" in rows["clock"][1]
+
+
+def keep(box: Box, public: bytes, private: bytes, days: int) -> None:
+    """The file of a board that has enrolled for its certificate."""
+    now = int(time.time())
+    leaf = leaf_for(public, begins=now - 86400 * 30, ends=now + days * 86400)
+    one = [box.vault.wrap_secret(KEY_NAME, private), [leaf]]
+    body = cbor.encode([1, one, None, None])
+    box.storage.replace(FILE, hashlib.sha256(body).digest() + body)
+
+
+def test_the_certificate_that_was_enrolled_for(box: Box) -> None:
+    private, public = SystemCrypto().ec_generate("P-256")
+    _, other = SystemCrypto().ec_generate("P-256")
+    for of, days, state, text in (
+        (public, 300, "ok", "CN=%s, until" % HERE),
+        (public, 20, "look", "time for a new one"),
+        (public, -1, "WRONG", "ended at"),
+        (other, 300, "WRONG", "is not the key of CN=%s" % HERE),
+    ):
+        keep(box, of, private, days)
+        status, rows = box.check()
+        assert rows[FILE][0] == state and text in rows[FILE][1]
+        assert status == (state == "WRONG")
+    box.vault = Vault(SystemCrypto(), bytes(32))
+    keep(box, public, private, 300)
+    assert "does not open: is board.key the right one" in box.check()[1][FILE][1]
+    box.storage.replace(FILE, b"x" * 40)
+    assert "is damaged" in box.check()[1][FILE][1]
+    body = cbor.encode([1, None, None, None])
+    box.storage.replace(FILE, hashlib.sha256(body).digest() + body)
+    assert "has not come" in box.check()[1][FILE][1]
+
+
+def test_a_board_with_micropython_says_the_same(
+    box: Box, micropython: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = box.folder / "gateway.json"
+
+    def said() -> tuple[int, list[str]]:
+        before = box.files()
+        ran = subprocess.run(
+            [micropython, "-m", "board.unix", "--check", str(path)],
+            cwd=ROOT,
+            env=micropython_environment(),
+            capture_output=True,
+            text=True,
+            timeout=600,
+        )
+        assert box.files() == before and ran.stderr == ""
+        return ran.returncode, words(ran.stdout)
+
+    def words(text: str) -> list[str]:
+        """Of the clock's row and of the room only how it begins: time goes on."""
+        lines = [" ".join(line.split()) for line in text.splitlines()]
+        lines = [line for line in lines if not line.startswith("uplink.key WRONG")]
+        return [line[:8] if line[:5] in ("clock", "space") else line for line in lines]
+
+    private, public = SystemCrypto().ec_generate("P-256")
+    keep(box, public, private, 20)
+    (box.folder / "secret").write_text("x")
+    for uplink in ({"host": "127.0.0.1"}, {"host": "127.0.0.1", "password_file": "secret"}):
+        box.settings(uplink={**uplink, "username": "u"} if len(uplink) > 1 else uplink)
+        status = linux.main(["--check", "--settings", str(path)])
+        assert said() == (status, words(capsys.readouterr().out))
+    (box.folder / "board.key").unlink()
+    box.storage.replace("meters.jsonl", b"not JSON\n")
+    assert linux.main(["--check", "--settings", str(path)]) == 1
+    assert said() == (1, words(capsys.readouterr().out))
+    path.write_text("{")
+    status, (row, last) = said()
+    assert status == 1 and row.startswith("settings WRONG") and last == "1 of 1 are wrong"
