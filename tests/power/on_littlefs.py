@@ -1,9 +1,9 @@
 """MicroPython's side of test_littlefs_cuts.py: the whole scenario on a real littlefs, on a block
 device that loses power.
 
-    micropython -m tests.power.on_littlefs STEP [readings]
+    micropython -m tests.power.on_littlefs STEP [readings | folder]
 
-Cuts at every STEP-th operation of the device; with `readings` in the life of those.
+Cuts at every STEP-th operation of the device; with `readings` or `folder` in the life of those.
 
 Prints the count of cut points; ends with status 1 at the first promise that was broken.
 """
@@ -17,6 +17,7 @@ import vfs  # type: ignore[import-not-found, unused-ignore]
 from hal.micropython.storage import FolderAppendFile, FolderStorage
 from hal.rt import log
 from tests.power.block_device import LEFT, BlockDevice
+from tests.power.folder_scenario import Life as Folder
 from tests.power.readings_scenario import Life as Readings
 from tests.power.scenario import Life, with_cuts
 
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from typing import Any
 
 BLOCKS = 256
+LIVES: dict[str, Any] = {"": Life, "readings": Readings, "folder": Folder}
 FOLDER = "/littlefs"
 
 opened: list[FolderAppendFile] = []
@@ -91,4 +93,4 @@ def main(step: int, kind: Any) -> None:
 
 
 if __name__ == "__main__":
-    main(int(sys.argv[1]), Readings if sys.argv[2:] == ["readings"] else Life)
+    main(int(sys.argv[1]), LIVES[sys.argv[2] if sys.argv[2:] else ""])

@@ -34,6 +34,17 @@ def test_no_reading_is_lost_on_littlefs(micropython: str) -> None:
     assert int(re.findall(r"(\d+) cuts", cuts(micropython, 211, "readings"))[0]) > 50
 
 
+def test_the_folder_goes_on_on_littlefs(micropython: str) -> None:
+    """Likewise."""
+    assert int(re.findall(r"(\d+) cuts", cuts(micropython, 19, "folder"))[0]) > 100
+
+
+@pytest.mark.long
+@pytest.mark.timeout(4 * 3600)
+def test_nor_the_folder_at_any_cut_point(micropython: str) -> None:
+    assert int(re.findall(r"(\d+) cuts", cuts(micropython, 1, "folder"))[0]) > 1000
+
+
 @pytest.mark.long
 @pytest.mark.timeout(4 * 3600)
 def test_nor_a_reading_at_any_cut_point(micropython: str) -> None:
