@@ -6,7 +6,7 @@ from hashlib import sha256
 
 from gateway.contract import block, reading_record
 from gateway.contract.limits import MAX_READING, READINGS_SIZE
-from gateway.contract.quality import JUMPED_BACK
+from gateway.contract.quality import JUMPED_BACK, MALFORMED
 from gateway.contract.reading_record import Gap, Layout, Rows, Values, layout_id
 from gateway.readings.entries import Written
 from gateway.readings.series import DAY, DAYS, DIGEST, key_of
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 _HEADS = 128  # octets of a record of Rows beside its block, and of the message around it, at most
 _MOST_VALUES = 64  # in one record
+_MOST_ROWS = 512  # that are collected for one: a batch is far smaller
 MOST_WAITING = 65536  # octets that wait for commit()
 _ENOMEM = 12
 
@@ -42,7 +43,8 @@ class Recorder:
         self._store = store
         self._asked = asked
         self._wait = wait
-        self._layouts: dict[int, tuple[bytes, bytes]] = {}  # octets, OBIS
+        self._layouts: dict[int, tuple[bytes, int, bytes]] = {}  # octets, class id, OBIS
+        self._open: tuple[int, str, str, int] | None = None  # what all of _rows belong to
         self._forget()
 
     def another(self) -> Recorder:
@@ -60,23 +62,24 @@ class Recorder:
             most = (reading_record.MAX_PROFILE_COLUMNS, MAX_READING)
             raise ValueError(told % ((serial, len(columns), len(octets)) + most))
         found = layout_id(octets)
-        self._layouts[found] = (octets, obis)
+        self._layouts[found] = (octets, class_id, obis)
         return found
 
     def rows(
         self, layout: int, serial: str, task: str, read_at: int, rows: Sequence[Sequence[Any]]
     ) -> None:
-        """Rows in the order of the meter: [unix time, a value for each further column, flags].
-        Those at the beginning that are the last ones here already are left out. ValueError where a
-        row has no place in a record."""
-        octets, obis = self._layouts[layout]
-        key = key_of(serial, obis)
-        rows = self._new_ones(self.last(serial, obis), rows)
-        for part, encoded in _parts(rows):
-            record = Rows(layout, serial, task, read_at, encoded)
-            last, digest = self._tails[key] = self._tail(self.last(serial, obis), part)
-            head = (key, last, digest, _counts(part, last // DAY))
-            self._add(Written(reading_record.encode(record), head, (layout, octets)))
+        """Rows in the order of the meter, none that is here already: [unix time, a value for each
+        further column, flags]. One that is too large for a record becomes a gap.
+        """
+        if not rows:
+            return
+        heading, obis = (layout, serial, task, read_at), self._layouts[layout][2]
+        last = self.last(serial, obis)
+        if self._open != heading or len(self._rows) >= _MOST_ROWS:
+            self._close()
+            self._open, self._before = heading, last
+        self._rows.extend(rows)
+        self._tails[key_of(serial, obis)] = self._tail(last, rows)
 
     def values(self, serial: str, task: str, read_at: int, values: Sequence[Value]) -> None:
         """ValueError where one of them is too large for a record."""
@@ -106,8 +109,11 @@ class Recorder:
     async def commit(self) -> None:
         """All is durable when it returns: everybody who calls this in the same turn of the loop
         shares one sync. OSError: none of it is, and it is forgotten."""
-        waiting = self._waiting
-        self._forget()
+        try:
+            self._close()
+            waiting = self._waiting
+        finally:
+            self._forget()
         if waiting:
             self._store.write(waiting, self._asked, self._wait)
             await self._store.durable()
@@ -138,6 +144,9 @@ class Recorder:
 
     def _forget(self) -> None:
         self._waiting: list[Written] = []
+        self._open = None
+        self._rows: list[Sequence[Any]] = []
+        self._before = (0, b"")  # last() without them
         self._size = 0
         self._tails: dict[bytes, tuple[int, bytes]] = {}
 
@@ -148,17 +157,23 @@ class Recorder:
             raise OSError(_ENOMEM, "more than %d octets wait for commit()" % MOST_WAITING)
         self._waiting.append(written)
 
-    def _new_ones(
-        self, last: tuple[int, bytes], rows: Sequence[Sequence[Any]]
-    ) -> Sequence[Sequence[Any]]:
-        digest = b""
-        for count in range(len(rows)):
-            if rows[count][0] != last[0]:
-                break
-            digest = self.digest(digest, rows[count])
-            if digest == last[1]:
-                return rows[count + 1 :]
-        return rows
+    def _close(self) -> None:
+        """What rows() has collected becomes records."""
+        heading, rows = self._open, self._rows
+        self._open, self._rows = None, []
+        if heading is None:
+            return
+        layout, serial = heading[:2]
+        octets, class_id, obis = self._layouts[layout]
+        key, tail = key_of(serial, obis), self._before
+        for part, encoded in _parts(rows):
+            tail = self._tail(tail, part)
+            if not encoded:
+                self.gap(serial, class_id, obis, part[0][0], part[0][0], MALFORMED)
+                continue
+            head = (key, tail[0], tail[1], _counts(part, tail[0] // DAY))
+            record = reading_record.encode(Rows(*heading, encoded))
+            self._add(Written(record, head, (layout, octets)))
 
     def _tail(self, last: tuple[int, bytes], part: Sequence[Sequence[Any]]) -> tuple[int, bytes]:
         """Time and digest of the last row once these are here."""
@@ -179,7 +194,8 @@ def _values(serial: str, task: str, read_at: int, part: list[list[Any]]) -> Writ
 
 
 def _parts(rows: Sequence[Sequence[Any]]) -> Iterator[tuple[Sequence[Sequence[Any]], bytes]]:
-    """The rows in pieces, each with its block, which fits a message beside others."""
+    """The rows in pieces, each with its block, which fits a message beside others; b"" for a single
+    row that fits none."""
     start = 0
     most = min(block.MAX_ROWS, block.MAX_CELLS // len(rows[0])) if rows else 0
     while start < len(rows):
@@ -192,7 +208,8 @@ def _parts(rows: Sequence[Sequence[Any]]) -> Iterator[tuple[Sequence[Sequence[An
         elif len(part) > 1:
             most = max(len(part) * (limit - _HEADS) // len(encoded) * 7 // 8, 1)
         else:
-            raise ValueError("a row of %d octets, at most %d" % (len(encoded), limit - _HEADS))
+            yield part, b""
+            start += 1
 
 
 def _counts(part: Sequence[Sequence[Any]], last: int) -> list[int]:

@@ -13,6 +13,7 @@ from gateway.contract.reading_record import Layout, Lost, Rows, layout_id, numbe
 from gateway.readings.recorder import Recorder
 from gateway.readings.store import Store
 from hal.sim.clock import ManualClock
+from tests.portable.readings.support import new_ones
 from tests.portable.support import random_bytes
 
 TYPE_CHECKING = False
@@ -97,7 +98,7 @@ class Life:
         before = rows_of(serial, day - 1) if day else []
         layout = recorder.layout(serial, 7, OBIS, 900, COLUMNS)
         fresh = [row for row in before + rows if row[0] >= last]
-        recorder.rows(layout, serial, "daily", NOW, fresh)
+        recorder.rows(layout, serial, "daily", NOW, new_ones(recorder, serial, OBIS, fresh))
         recorder.values(serial, "daily", NOW, [(3, OBIS, 2, bytes(1200), 0, 30)])
         asyncio.run(recorder.commit())
         self.recorded[serial] = rows[-1][0]

@@ -126,6 +126,7 @@ def _a_day(recorder: Any, meter: int, day: int) -> None:
             rows.append([NOW + 86400 * day + 900 * i, energy, 0, energy // 7, i * i % 77, 0])
         layout = recorder.layout(serial, 7, obis, 900, columns)
         recorder.rows(layout, serial, "daily", NOW, rows)
+    recorder._close()
     recorder._store.write(recorder._waiting)
 
 

@@ -68,7 +68,7 @@ class World:
         if more:
             recorder.values(serial, "daily", NOW, [(1, ENERGY, 2, bytes(more), None, None)])
         layout = recorder.layout(serial, 7, obis, 900, COLUMNS)
-        recorder.rows(layout, serial, "daily", NOW, rows)
+        recorder.rows(layout, serial, "daily", NOW, new_ones(recorder, serial, obis, rows))
         asyncio.run(recorder.commit())
 
     def sent(self, after: int = 0, size: int = 4096) -> list[tuple[int, Any]]:
@@ -83,6 +83,21 @@ class World:
             found += part
             after = last
         return found
+
+
+def new_ones(
+    recorder: Recorder, serial: str, obis: bytes, rows: Sequence[Sequence[Any]]
+) -> Sequence[Sequence[Any]]:
+    """Without those at the beginning that are here: as whoever reads a meter does it."""
+    last, digest = recorder.last(serial, obis)
+    chain = b""
+    for count in range(len(rows)):
+        if rows[count][0] != last:
+            break
+        chain = recorder.digest(chain, rows[count])
+        if chain == digest:
+            return rows[count + 1 :]
+    return rows
 
 
 def rows_of(start: int, count: int, energy: int = 1000) -> list[list[Any]]:

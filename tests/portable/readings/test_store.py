@@ -5,10 +5,12 @@ from __future__ import annotations
 
 import asyncio
 
-from gateway.contract.reading_record import Kept, Layout, Lost, Rows
+from gateway.contract import block
+from gateway.contract.reading_record import Gap, Kept, Layout, Lost, Rows
 from gateway.readings.series import key_of
 from hal.sim.storage import MemoryStorage
 from tests.portable.readings.support import (
+    COLUMNS,
     DAILY,
     NOW,
     PROFILE,
@@ -223,6 +225,41 @@ def test_damage_is_named_and_no_number_is_given_twice() -> None:
     world.open()
     assert world.sent()[-1][0] == world.store.last_number
     understood([one for one in world.sent() if not isinstance(one[1], Lost)])
+
+
+def test_rows_that_come_in_batches_are_one_record() -> None:
+    world = World(MemoryStorage())
+    rows = rows_of(NOW, 96)
+    recorder = world.recorder()
+    layout = recorder.layout("M1", 7, PROFILE, 900, COLUMNS)
+    for start in range(0, 96, 40):
+        recorder.rows(layout, "M1", "daily", NOW, rows[start : start + 40])
+        recorder.gap("M1", 7, PROFILE, NOW, NOW + 1, "overwritten")
+        assert recorder.last("M1", PROFILE)[0] == rows[min(start + 40, 96) - 1][0]
+    daily = recorder.layout("M1", 7, DAILY, 0, COLUMNS)
+    recorder.rows(daily, "M1", "daily", NOW, rows[:1])
+    recorder.rows(layout, "M2", "daily", NOW, rows[:3])
+    recorder.rows(layout, "M2", "daily", NOW, [])
+    asyncio.run(recorder.commit())
+    found = [record for _, record in world.sent() if isinstance(record, Rows)]
+    assert [len(block.decode(one.block)) for one in found] == [96, 1, 3]
+    last = world.recorder().last("M1", PROFILE)
+    assert last == (rows[-1][0], recorder.digest(b"", rows[-1]))
+
+
+def test_a_row_that_no_record_has_room_for_is_a_gap() -> None:
+    world = World(MemoryStorage())
+    recorder = world.recorder()
+    layout = recorder.layout("M1", 7, PROFILE, 900, COLUMNS)
+    rows = [[NOW, 1, 0], [NOW + 1, bytes(9000), 0], [NOW + 2, 2, 0]]
+    recorder.rows(layout, "M1", "daily", NOW, rows)
+    asyncio.run(recorder.commit())
+    records = [record for _, record in world.sent()]
+    (gap,) = [one for one in records if isinstance(one, Gap)]
+    assert (gap.start, gap.end, gap.reason) == (NOW + 1, NOW + 1, "rows-malformed")
+    found = [block.decode(one.block) for one in records if isinstance(one, Rows)]
+    assert found == [[rows[0]], [rows[2]]]
+    assert world.recorder().last("M1", PROFILE)[0] == NOW + 2
 
 
 def test_many_share_one_sync() -> None:
