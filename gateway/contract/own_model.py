@@ -58,7 +58,17 @@ class _OwnModel:
     broadcast = True
     verify_s = 0
     activate_s = 0
-    objects = ()
+    objects = (
+        ("load-profile", 7, b"\x01\x00\x63\x01\x00\xff"),
+        ("alarm-register-1", 1, b"\x00\x00\x61\x62\x00\xff"),
+        ("alarm-filter-1", 1, b"\x00\x00\x61\x62\x0a\xff"),
+        ("alarm-descriptor-1", 1, b"\x00\x00\x61\x62\x14\xff"),
+        ("daily-profile", 7, b"\x01\x00\x63\x02\x00\xff"),
+        ("billing-profile", 7, b"\x00\x00\x62\x01\x00\xff"),
+        ("standard-log", 7, b"\x00\x00\x63\x62\x00\xff"),
+        ("fraud-log", 7, b"\x00\x00\x63\x62\x01\xff"),
+        ("disconnect-log", 7, b"\x00\x00\x63\x62\x02\xff"),
+    )
 
 
 OWN_MODEL: Any = _OwnModel  # as good as a Model

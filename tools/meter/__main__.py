@@ -19,6 +19,7 @@ from tools.emulator.line import PtyLine, TcpLine
 from tools.meter import device
 from tools.meter.control import ControlServer
 from tools.meter.hdlc import MeterHdlc
+from tools.meter.makes import AMI, MAKES
 from tools.meter.model import MANAGEMENT, PUBLIC
 from tools.meter.population import (
     IP,
@@ -114,6 +115,13 @@ def _add_identity(parser: argparse.ArgumentParser) -> None:
         help="authenticate the management client (SAP 1) by this LLS password, without ciphering;"
         " without it: HLS5-GMAC and suite 0 with the test keys",
     )
+    parser.add_argument(
+        "--make",
+        choices=list(MAKES),
+        default=AMI.name,
+        help="which profiles, logs and alarms it has, and its model in the inventory; a make that"
+        " knows its client by a password has one of its own; default %(default)s",
+    )
 
 
 def _add_serve(parser: argparse.ArgumentParser) -> None:
@@ -159,6 +167,13 @@ def _add_serve(parser: argparse.ArgumentParser) -> None:
         " between: access,general-block-transfer",
     )
     faults = parser.add_argument_group("faults")
+    faults.add_argument(
+        "--drift",
+        type=float,
+        default=0.0,
+        metavar="SECONDS",
+        help="so much a day its clock gains; below 0: loses",
+    )
     faults.add_argument("--dead", action="store_true", help="answer nothing")
     faults.add_argument(
         "--refuse-write",
@@ -306,6 +321,13 @@ def _add_population(parser: argparse.ArgumentParser) -> None:
     shares = parser.add_argument_group("shares", "how many of every few meters are on which path")
     for name in ("plc", "rf", "both", "ip"):
         shares.add_argument("--" + name, type=int, default=getattr(mix, name), metavar="SHARE")
+    shares.add_argument(
+        "--makes",
+        type=_makes,
+        default={},
+        metavar="NAME,NAME...",
+        help="the meters are of these makes in turn (%s); default ami" % ", ".join(MAKES),
+    )
     troubles = parser.add_argument_group("trouble", "how many meters of all; which: by the seed")
     troubles.add_argument("--dead", type=int, default=mix.dead)
     troubles.add_argument("--refuses-write", type=int, default=mix.refuses_write)
@@ -359,9 +381,24 @@ def _attribute(text: str) -> tuple[int, str, int]:
 # ---------------------------------------------------------------- serve
 
 
+def _makes(text: str) -> dict[str, int]:
+    """How many of every few meters are of each make."""
+    found: dict[str, int] = {}
+    for name in text.split(","):
+        if name not in MAKES:
+            raise argparse.ArgumentTypeError(
+                "expected makes of %s, separated by commas, not %r" % (", ".join(MAKES), name)
+            )
+        found[name] = found.get(name, 0) + 1
+    return found
+
+
 def _serve(options: argparse.Namespace) -> int:
-    keyless = options.protection == "plain" or (options.password and options.auth is None)
-    if keyless and options.inventory is not None:
+    make = MAKES[options.make]
+    own = make.password if options.auth is None and not options.password else b""
+    password = own or options.password.encode()
+    keyless = options.protection == "plain" or (password and options.auth is None)
+    if keyless and not own and options.inventory is not None:
         raise ValueError("an inventory has meters with keys only: drop --password or plain")
     keys = device.derive_test_keys(options.seed, options.serial, options.suite)
     if options.keys is not None:
@@ -371,7 +408,7 @@ def _serve(options: argparse.Namespace) -> int:
         options.model,
         options.firmware,
         keys=None if keyless else keys,
-        password=options.password.encode(),
+        password=password,
         mechanism=None if options.auth is None else MECHANISMS[options.auth],
         demand=Demand(
             options.protection,
@@ -381,7 +418,9 @@ def _serve(options: argparse.Namespace) -> int:
             options.other_dialect,
         ),
         short_names=_base_names(options.short_names),
+        make=make,
     )
+    meter.drift_by(options.drift)
     meter.faults.dead = options.dead
     meter.faults.refuse_write = options.refuse_write
     meter.faults.slow_ms = options.slow
@@ -401,6 +440,8 @@ def _serve(options: argparse.Namespace) -> int:
         NORMAL,
         MeterServer(meter, options.max_pdu, CONFORMANCE & ~options.without),
         keys,
+        model="" if make is AMI else make.name,
+        password=own,
     )
     asyncio.run(_serve_one(options, member))
     return 0
@@ -486,6 +527,7 @@ def _scene(options: argparse.Namespace) -> Scenario:
         options.refuses_write,
         options.other_firmware,
         options.refused,
+        makes=options.makes,
     )
     plc = MAM_FIGURES if options.plc_modem == "meters-and-more" else PLC_FIGURES
     return Scenario(
@@ -569,6 +611,7 @@ def _show(options: argparse.Namespace) -> int:
         options.firmware,
         keys=None if options.password else keys,
         password=options.password.encode(),
+        make=MAKES[options.make],
     )
     table = Table(title="%s %s %s" % (meter.serial, meter.model, meter.firmware))
     for heading in ("object", "attribute or method", "type", "rights", "value"):

@@ -57,6 +57,8 @@ class Access:
         except Refused as refused:
             return ACCESS[refused.result]
         self.meter.log.add("set", class_id, text, index)
+        if self.meter.events is not None:
+            self.meter.events.written(class_id, text, index)
         return apdu.SUCCESS
 
     def invoke(

@@ -10,6 +10,7 @@ from functools import lru_cache
 from gateway.dlms.data import axdr
 from tools.meter import kinds
 from tools.meter.kinds import Typed
+from tools.meter.makes import CLOCK_ADJUSTED, CLOCK_NEW, CLOCK_OLD, SUMMER_TIME
 from tools.meter.model import CosemObject, Meter, Refused
 
 ANY8 = 0xFF
@@ -183,6 +184,12 @@ class Clock(CosemObject):
             raise ValueError("a date_time has 12 bytes, not %d" % len(octets))
         return to_unix(octets, self.deviation(self.meter.now()))
 
+    def unix(self, local: datetime) -> int:
+        """The first moment at which it is, or was, so late on this clock."""
+        standard: int = int(local.replace(tzinfo=UTC).timestamp()) + self.value(3)[1] * 60
+        summer: int = standard - self.value(7)[1] * 60
+        return summer if self.summer(summer) else standard
+
     def local(self, unix: int) -> datetime:
         return datetime.fromtimestamp(unix, UTC).replace(tzinfo=None) - timedelta(
             minutes=self.deviation(unix)
@@ -204,7 +211,15 @@ class Clock(CosemObject):
         self._move_to(wanted)
 
     def _move_to(self, unix: int) -> None:
-        self.meter.clock_offset += unix - self.meter.now()
+        before = self.meter.now()
+        self.meter.clock_offset += unix - before
+        self.meter.happen(CLOCK_OLD, before)
+        self.meter.happen(CLOCK_NEW, unix)
+        self.meter.mark(CLOCK_ADJUSTED)
+
+    def tick(self, before: int, now: int) -> None:
+        if self.summer(before) != self.summer(now):
+            self.meter.happen(SUMMER_TIME)
 
     def _set_time_zone(self, typed: Typed) -> None:
         if not -720 <= typed[1] <= 840:

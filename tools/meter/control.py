@@ -11,6 +11,9 @@ false and "error". Values are A-XDR in hex.
     {"op": "fault", "serial": .., "name": "dead", "value": true}    a field of model.Faults
     {"op": "lose-state", "serial": ..}
     {"op": "firmware", "serial": .., "value": "V01.08.00"}
+    {"op": "drift", "serial": .., "value": 12.5}    seconds a day that its clock gains
+    {"op": "power", "serial": .., "value": false}   an outage begins; true: it is over
+    {"op": "happen", "serial": .., "value": "cover-opened"}    an event of makes.py
     {"op": "leave", "serial": ..}             off all networks without a word; "join": back again
     {"op": "hang", "modem": "plc", "value": true}    it neither hears nor answers, until false
     {"op": "noise", "modem": "plc", "share": 1.0, "ms": 60000}    so much more is lost on its medium
@@ -103,10 +106,20 @@ class ControlServer:
         if op == "firmware":
             meter.firmware = str(request["value"])
             return {}
+        if op == "drift":
+            meter.drift_by(float(request["value"]))
+            return {}
+        if op == "power":
+            change = meter.get_power if request["value"] else meter.lose_power
+            change()
+            return {}
+        if op == "happen":
+            meter.happen(str(request["value"]))
+            return {}
         if op in ("leave", "join"):
             street = self._on_street()
-            change = street.leave if op == "leave" else street.join
-            change(member)
+            moved = street.leave if op == "leave" else street.join
+            moved(member)
             return {}
         raise ValueError("no op %r" % (op,))
 
@@ -217,6 +230,15 @@ class Control:
 
     def set_firmware(self, serial: str, firmware: str) -> None:
         self.ask("firmware", serial=serial, value=firmware)
+
+    def drift(self, serial: str, seconds: float) -> None:
+        self.ask("drift", serial=serial, value=seconds)
+
+    def power(self, serial: str, value: bool) -> None:
+        self.ask("power", serial=serial, value=value)
+
+    def happen(self, serial: str, what: str) -> None:
+        self.ask("happen", serial=serial, value=what)
 
     def leave(self, serial: str) -> None:
         self.ask("leave", serial=serial)

@@ -15,11 +15,13 @@ from tools.meter.activity_calendar import ActivityCalendar, SpecialDaysTable
 from tools.meter.association import BY_SECRET, AssociationLN, SecuritySetup
 from tools.meter.clock import Clock
 from tools.meter.demand import DemandRegister, ExtendedRegister
+from tools.meter.events import Events
 from tools.meter.image import ImageTransfer
 from tools.meter.kinds import Typed
+from tools.meter.makes import AMI, Make
 from tools.meter.model import MANAGEMENT, PUBLIC, CosemObject, Meter
 from tools.meter.monitor import RegisterMonitor, value_definition
-from tools.meter.profile import ProfileGeneric, capture_object
+from tools.meter.profile import Closure, ProfileGeneric, capture_object
 from tools.meter.protection import Demand
 from tools.meter.schedule import PushSetup, SapAssignment, SingleActionSchedule
 from tools.meter.script import EXECUTE_METHOD, WRITE_ATTRIBUTE, ScriptTable
@@ -44,6 +46,7 @@ SECURITY = "0.0.43.0.0.255"
 IMAGE = "0.0.44.0.0.255"
 LOAD_PROFILE = "1.0.99.1.0.255"
 ENERGY = "1.0.1.8.0.255"
+EXPORT, REACTIVE, REACTIVE_EXPORT = "1.0.2.8.0.255", "1.0.3.8.0.255", "1.0.4.8.0.255"
 VOLTAGE = "1.0.32.7.0.255"
 TARIFF = "0.0.96.14.0.255"  # currently active tariff
 SUPPLY = "0.0.96.3.10.255"
@@ -136,6 +139,7 @@ def build_meter(
     demand: Demand | None = None,
     source: Callable[[], float] = time.time,
     short_names: Mapping[str, int] | None = None,
+    make: Make = AMI,
 ) -> Meter:
     """A meter whose management client authenticates by HLS5-GMAC with `keys`, else by LLS with
     `password`; or by another `mechanism` (acse.NONE..HIGH_ECDSA), with `password` as its secret.
@@ -143,7 +147,8 @@ def build_meter(
     `demand` is the protection the meter insists on: authenticated and encrypted, where it has
     `keys`; form "plain" for none. `source` gives unix seconds. What differs between meters (load,
     voltage) follows from the serial. With `short_names` it knows these only: the base name of each
-    object by its OBIS code, assigned where it is not given.
+    object by its OBIS code, assigned where it is not given. `make`: which profiles, logs and
+    alarms it has.
     """
     if keys is None and not password and mechanism is None:
         raise ValueError("a meter needs keys (HLS5-GMAC) or a password (LLS)")
@@ -167,7 +172,7 @@ def build_meter(
         security = meter.objects.get((64, SECURITY)) or SecuritySetup(meter, SECURITY, own, wanted)
         assert isinstance(security, SecuritySetup)
         meter.objects.clear()
-        meter.add(*_objects(meter, security), security)
+        meter.add(*_objects(meter, security, make), security)
         made: Callable[[int, int, bool, bytes], AssociationLN] = partial(AssociationLN, meter)
         if short_names is not None:
             made = associations(meter, short_names)
@@ -184,14 +189,17 @@ def _character(serial: str) -> bytes:
     return hashlib.sha256(serial.encode()).digest()
 
 
-def _objects(meter: Meter, security: SecuritySetup) -> list[CosemObject]:
+def _objects(meter: Meter, security: SecuritySetup, make: Make) -> list[CosemObject]:
     character = _character(meter.serial)
     load = 300 + 8 * character[8]  # watts, steady while the supply is on
     supply = DisconnectControl(meter, SUPPLY)
 
-    def watt_seconds() -> float:
-        return load * supply.supplied_s()
+    def watt_seconds(ago: float = 0.0) -> float:
+        return load * supply.supplied_s(ago)
 
+    register = data.Data(meter, ALARM_REGISTER, (axdr.DOUBLE_LONG_UNSIGNED, 0), writable=True)
+    alarm_filter = data.Data(meter, ALARM_FILTER, (axdr.DOUBLE_LONG_UNSIGNED, 0), writable=True)
+    meter.events = Events(meter, make, register, alarm_filter)
     maximum = ExtendedRegister(meter, MAXIMUM_DEMAND)
     demand = DemandRegister(meter, DEMAND, watt_seconds, maximum)
     captured = [
@@ -210,12 +218,10 @@ def _objects(meter: Meter, security: SecuritySetup) -> list[CosemObject]:
             public=True,
         ),
         Clock(meter, CLOCK),
-        data.energy(meter, int.from_bytes(character[5:8], "big"), watt_seconds),
         data.voltage(meter, character[9] / 40),
-        data.Data(meter, ALARM_REGISTER, (axdr.DOUBLE_LONG_UNSIGNED, 0), writable=True),
-        data.Data(meter, ALARM_FILTER, (axdr.DOUBLE_LONG_UNSIGNED, 0), writable=True),
+        register,
+        alarm_filter,
         data.Data(meter, TARIFF, (axdr.UNSIGNED, 1), writable=True),
-        ProfileGeneric(meter, LOAD_PROFILE, captured, capture_period=3600),
         ScriptTable(meter, SCRIPTS, factory_scripts()),
         SpecialDaysTable(meter, SPECIAL_DAYS),
         ActivityCalendar(meter, CALENDAR, flat_calendar()),
@@ -230,7 +236,56 @@ def _objects(meter: Meter, security: SecuritySetup) -> list[CosemObject]:
         SingleActionSchedule(meter, SCHEDULE, SCRIPTS, 1),
         PushSetup(meter, PUSH, captured[:2]),
         SapAssignment(meter, SAPS, meter.serial.encode()),
+        *_measured(meter, make, watt_seconds, load, supply),
+        *meter.events.objects,
     ]
+
+
+def _measured(
+    meter: Meter,
+    make: Make,
+    watt_seconds: Callable[[float], float],
+    load: int,
+    supply: DisconnectControl,
+) -> list[CosemObject]:
+    """Energies, and the profiles of them. Our own meters draw steadily; those of other makes are
+    households, with an hour for everything, and four registers."""
+    base = int.from_bytes(_character(meter.serial)[5:8], "big")
+    phase = _character(meter.serial)[10]
+    clock = capture_object(8, CLOCK, 2)
+    energies = [ENERGY, EXPORT, REACTIVE, REACTIVE_EXPORT]
+    found: list[CosemObject] = []
+    if make is AMI:
+        found.append(data.energy(meter, base, watt_seconds))
+        columns = [clock, capture_object(3, ENERGY, 2), capture_object(3, VOLTAGE, 2)]
+    else:
+        shares = (1.0, 0.0 if phase % 4 else 0.3, 0.2, 0.02)
+        for name, share in zip(energies, shares, strict=True):
+            unit = data.VAR_HOUR if name in (REACTIVE, REACTIVE_EXPORT) else data.WATT_HOUR
+            found.append(data.energy(meter, base, _share(supply, load * share, phase), name, unit))
+        columns = [clock, *(capture_object(3, name, 2) for name in energies)]
+        if make.status:
+            found.append(data.ProfileStatus(meter, make.status))
+            columns.insert(1, capture_object(1, make.status, 2))
+    closed = [clock, *(column for column in columns[1:] if column[1][0][1] == 3)]
+    maximum = [capture_object(4, MAXIMUM_DEMAND, 2), capture_object(4, MAXIMUM_DEMAND, 5)]
+    squeezed = make.compressed
+    profile = ProfileGeneric(
+        meter, LOAD_PROFILE, columns, make.period, make.entries, compressed=squeezed
+    )
+    found += [
+        profile,
+        Closure(meter, make.daily, closed, compressed=squeezed),
+        Closure(meter, make.monthly, closed + maximum, True, 15, squeezed),
+    ]
+    if make.quality:
+        columns = [clock, capture_object(3, VOLTAGE, 2)]
+        found.append(ProfileGeneric(meter, make.quality, columns, 900, 960, compressed=squeezed))
+    return found
+
+
+def _share(supply: DisconnectControl, watts: float, phase: int) -> Callable[[float], float]:
+    return lambda ago: data.drawn(watts, supply.supplied_s(ago), phase)
 
 
 def octets(text: str) -> Typed:

@@ -7,6 +7,7 @@ import hashlib
 from gateway.dlms.data import axdr
 from tools.meter import kinds
 from tools.meter.kinds import Typed
+from tools.meter.makes import FIRMWARE_ACTIVATED
 from tools.meter.model import CosemObject, Meter, Refused
 
 NOT_INITIATED, INITIATED, VERIFYING, VERIFIED, VERIFY_FAILED = 0, 1, 2, 3, 4
@@ -174,4 +175,5 @@ class ImageTransfer(CosemObject):
             self._status = ACTIVATION_FAILED
             return
         _, self.meter.firmware = read_image(bytes(self.image))
+        self.meter.happen(FIRMWARE_ACTIVATED)
         self._status = ACTIVATED

@@ -11,9 +11,11 @@ from typing import TYPE_CHECKING
 
 from gateway.dlms.data import axdr, obis
 from tools.meter.kinds import NAME, Kind, Typed
+from tools.meter.makes import POWER_DOWN, POWER_FAILURE, POWER_RETURN
 
 if TYPE_CHECKING:
     from tools.meter.association import AssociationLN
+    from tools.meter.events import Events
 
 PUBLIC = 16  # client SAP of the public client (Green Book: reserved wrapper ports)
 MANAGEMENT = 1  # client SAP of the management client
@@ -96,6 +98,11 @@ class CosemObject:
         """The attribute as it is, whatever the rights."""
         return self.attributes[index].read()
 
+    def captured(self, index: int, moment: int, ago: float, status: int) -> Typed:
+        """The attribute as it was at `moment` of the meter's clock, `ago` seconds before now, for a
+        row of a profile; `status`: what has happened since its last one. Most do not change."""
+        return self.value(index)
+
     def put(self, index: int, typed: Typed) -> None:
         """Change the attribute from inside the meter: no rights, no type check, no effects."""
         attribute = self.attributes[index]
@@ -142,6 +149,12 @@ class CosemObject:
 
     def tick(self, before: int, now: int) -> None:
         """The meter's clock moved from `before` to `now` (unix seconds)."""
+
+
+class Marked(CosemObject):
+    """One whose rows tell what has happened between them."""
+
+    pending = 0
 
 
 class WriteLog:
@@ -193,6 +206,8 @@ class Faults:
     wants_counter: int = 0  # it wants the client's counter higher, by so much more each time
     flood: int = 0  # so many frames that nobody asked for go out with each answer
     busy: int = 0  # so many of the next associations are rejected-transient
+    refuse_selectors: str = ""  # of profiles: "ranges", "entries", "both"
+    hostile_rows: str = ""  # a buffer's rows are "shape", "times", "columns" or "endless" nonsense
 
 
 @dataclass
@@ -208,11 +223,15 @@ class Meter:
     objects: dict[tuple[int, str], CosemObject] = field(default_factory=dict)
     log: WriteLog = field(default_factory=WriteLog)
     faults: Faults = field(default_factory=Faults)
-    clock_offset: int = 0
+    clock_offset: float = 0
+    drift: float = 0.0  # seconds a day that its clock is too fast; see drift_by()
+    powered: bool = True
+    dark_s: float = 0.0  # seconds without power, outages that are over
+    events: Events | None = None
     associations: dict[int, AssociationLN] = field(default_factory=dict)  # by client SAP
 
     def __post_init__(self) -> None:
-        self.started = self.source()
+        self.started = self._drifts_since = self._dark_since = self.source()
         self._ticked = self.now()
         self.assemble(self)
 
@@ -223,7 +242,49 @@ class Meter:
 
     def now(self) -> int:
         """What the meter's clock shows, in unix seconds."""
-        return int(self.source()) + self.clock_offset
+        if self.drift:
+            drifted = self.drift * (self.source() - self._drifts_since) / 86400
+            return int(self.source() + self.clock_offset + drifted)
+        return int(self.source()) + int(self.clock_offset)
+
+    def drift_by(self, seconds: float) -> None:
+        """From now on the clock gains so much a day."""
+        if self.drift:
+            self.clock_offset += self.drift * (self.source() - self._drifts_since) / 86400
+        self.drift = seconds
+        self._drifts_since = self.source()
+
+    def happen(self, what: str, moment: int | None = None) -> None:
+        """An event of makes.py, for its logs and alarms."""
+        if self.events is not None:
+            self.events.happen(what, moment)
+
+    def mark(self, bits: int) -> None:
+        """The next row of each profile has these in its status."""
+        for each in self.objects.values():
+            if isinstance(each, Marked):
+                each.pending |= bits
+
+    def lose_power(self) -> None:
+        """From now on nothing is measured, captured or answered; the clock runs on."""
+        if self.powered:
+            self.tick()
+            self.happen(POWER_FAILURE)
+            self.powered = False
+            self._dark_since = self.source()
+
+    def get_power(self) -> None:
+        if not self.powered:
+            self.powered = True
+            self.dark_s += self.source() - self._dark_since
+            self._ticked = self.now()
+            self.mark(POWER_DOWN)
+            self.happen(POWER_RETURN)
+
+    def supplied(self) -> float:
+        """Seconds since the meter was switched on, without its outages."""
+        dark = self.dark_s if self.powered else self.dark_s + self.source() - self._dark_since
+        return self.elapsed() - dark
 
     def elapsed(self) -> float:
         """Seconds since the meter was switched on, whatever its clock is set to."""
@@ -250,6 +311,8 @@ class Meter:
 
     def tick(self) -> None:
         """Bring every object up to the present: captures, calendar activation, monitors."""
+        if not self.powered:
+            return
         now = self.now()
         before, self._ticked = self._ticked, now
         if now != before:

@@ -20,6 +20,7 @@ from cryptography.hazmat.primitives.serialization import (
 
 from tools.meter import device, protection
 from tools.meter.fleet import Fleet, derive_test_fleet
+from tools.meter.makes import AMI, MAKES, Make
 from tools.meter.server import MeterServer
 
 PLC, RF, BOTH, IP = "plc", "rf", "both", "ip"
@@ -46,6 +47,13 @@ class Mix:
     refused: tuple[int, str, int] = CAPTURE_PERIOD  # what refuses-write refuses
     short_names: int = 0
     bases: dict[str, int] = field(default_factory=dict)
+    makes: dict[str, int] = field(default_factory=dict)  # how many of every few; none: all our own
+
+    def of_makes(self) -> Iterator[Make]:
+        """The makes in their shares, for ever."""
+        turn = [MAKES[name] for name, share in self.makes.items() for _ in range(share)] or [AMI]
+        while True:
+            yield from turn
 
     def media(self) -> Iterator[str]:
         """PLC, RF, BOTH, IP in their shares, for ever."""
@@ -90,6 +98,7 @@ class Member:
     on_ip: bool = False  # its path is known only once it listens
     fleet: Fleet | None = None
     model: str = ""  # what the inventory calls it; "": our own
+    password: bytes = b""  # it takes no keys
 
 
 def build_population(
@@ -104,13 +113,21 @@ def build_population(
     short = mix.with_short_names(count, seed)
     fleet = derive_test_fleet(seed, CLIENT_TITLE)
     members = []
+    made = mix.of_makes()
     for number, role, medium in zip(range(1, count + 1), roles, mix.media(), strict=False):
+        make = next(made)
         serial = "AMI%010d" % number
         keys = device.derive_test_keys(seed, serial)
         firmware = OLD_FIRMWARE if role == OTHER_FIRMWARE else device.FACTORY_FIRMWARE
         bases = mix.bases if number in short else None
         meter = device.build_meter(
-            serial, firmware=firmware, keys=keys, source=source, short_names=bases
+            serial,
+            firmware=firmware,
+            keys=None if make.password else keys,
+            password=make.password,
+            source=source,
+            short_names=bases,
+            make=make,
         )
         meter.faults.dead = role == DEAD
         meter.faults.refuse_write = mix.refused if role == REFUSES_WRITE else None
@@ -119,6 +136,9 @@ def build_population(
         member = Member(serial, role, server, keys, on_ip=medium == IP, fleet=fleet)
         if number in short:
             member.model = SHORT_NAMES_MODEL
+        elif make is not AMI:
+            member.model = make.name
+            member.password = make.password
         if medium in (PLC, BOTH):
             member.paths.append((PLC, plc_address(number)))
         if medium in (RF, BOTH):
@@ -168,6 +188,9 @@ def inventory_lines(
             line["title"] = member.keys.title.hex()
         meters.append(line)
         own = member.keys
+        if member.password:
+            keys.append({"serial": member.serial, "lls": member.password.hex()})
+            continue
         suite = {"suite": own.suite} if own.suite else {}
         keys.append({"serial": member.serial, **suite, "ek": own.ek.hex(), "ak": own.ak.hex()})
     fleet = members[0].fleet

@@ -4,6 +4,7 @@
     population:
       meters: 50
       shares: {plc: 2, rf: 1, both: 1}  # of every few meters, so many are on which path; ip too
+      makes: {ami: 1, idis: 1}          # of every few meters, so many are of which make
       trouble: {dead: 1}                # of all meters so many: dead, refuses-write, other-firmware
       late: {share: 7 %, within: 2h}    # of the PLC nodes: not registered at the start
       short-names:                      # of all meters so many know short names only (SN)
@@ -37,6 +38,7 @@ from pathlib import Path
 from gateway.dlms.data import obis
 from hal.sim.channel import Bursts, Channel, Evening
 from tools.cosem.source import Fields, Item, Problem, load
+from tools.meter.makes import MAKES
 from tools.meter.population import PLC, RF, Mix
 
 LEAVE, RESET, HANG = "leave", "reset", "hang"
@@ -123,7 +125,7 @@ def parse_scenario(item: Item) -> Scenario:
     found = item.fields("a scenario", ["population"], ["starts", "plc", "rf", "timeline"])
     starts = found.get("starts")
     people = found["population"].fields(
-        "the population", ["meters"], ["shares", "trouble", "late", "short-names"]
+        "the population", ["meters"], ["shares", "trouble", "late", "short-names", "makes"]
     )
     timeline = found.get("timeline")
     plc, rf = found.get(PLC), found.get(RF)
@@ -158,6 +160,13 @@ def _mix(people: Fields) -> Mix:
                 setattr(mix, key.replace("-", "_"), _integer(value, "a number", 0, _MOST_METERS))
         if name == "shares" and not mix.plc + mix.rf + mix.both + mix.ip:
             raise item.problem("expected a share above 0 of plc, rf, both or ip, got none")
+    makes = people.get("makes")
+    if makes is not None:
+        fields = makes.fields("makes", [], list(MAKES))
+        for name in MAKES:
+            share = fields.get(name)
+            if share is not None:
+                mix.makes[name] = _integer(share, "a share", 0, _MOST_METERS)
     short = people.get("short-names")
     if short is not None:
         fields = short.fields("short names", ["meters"], ["bases"])

@@ -25,7 +25,8 @@ from tools.meter.association import (
 )
 from tools.meter.block import BlockTransfer
 from tools.meter.fleet import Fleet, FleetClient
-from tools.meter.model import FLEET, Meter, Refused
+from tools.meter.makes import SESSION_BEGAN, SESSION_ENDED
+from tools.meter.model import FLEET, MANAGEMENT, Meter, Refused
 from tools.meter.protection import FORMS, Damaged, Guard, Stale
 from tools.meter.schedule import PushSetup
 from tools.meter.services import (
@@ -140,7 +141,7 @@ class MeterServer:
         self, client_sap: int, server_sap: int, raw: bytes, streaming: bool
     ) -> list[bytes]:
         faults = self.meter.faults
-        if faults.dead or server_sap != SERVER_SAP or not raw:
+        if faults.dead or not self.meter.powered or server_sap != SERVER_SAP or not raw:
             return []
         self.meter.tick()
         if client_sap == FLEET and self._fleet is not None:
@@ -282,8 +283,11 @@ class MeterServer:
         except ProtocolError:
             return exception(SERVICE_UNKNOWN, OTHER_REASON)
         except Damaged:
+            _failed(self.meter)
             refusal = _NotAccepted(AUTHENTICATION_FAILURE)
         except _NotAccepted as error:
+            if error.diagnostic == AUTHENTICATION_FAILURE:
+                _failed(self.meter)
             refusal = error
         except Stale as stale:
             return exception(SERVICE_NOT_ALLOWED, apdu.INVOCATION_COUNTER_ERROR, stale.expected)
@@ -321,6 +325,7 @@ class MeterServer:
         title = self._security.title if request.title else b""
         if association.mechanism < acse.HIGH:
             association.status = ASSOCIATED
+            _session(self.meter, association, SESSION_BEGAN)
             return acse.Aare(context, acse.ACCEPTED, ACCEPTED, response, title).encode()
         association.status = PENDING
         challenge = self._random(32 if association.mechanism == acse.HIGH_ECDSA else 16)
@@ -367,6 +372,7 @@ class MeterServer:
             # nobody else may end this client's association
             return exception(SERVICE_NOT_ALLOWED, DECIPHERING_ERROR)
         del self._sessions[client_sap]
+        _session(self.meter, association, SESSION_ENDED)
         association.status = NON_ASSOCIATED
         return acse.Rlre(0, information).encode()
 
@@ -443,9 +449,22 @@ class HlsReply:
         challenges = (self._client_challenge, self._server_challenge)
         if not protection.proof_of_client(*what, *challenges, reply):
             association.status = NON_ASSOCIATED
+            _failed(self._security.meter)
             raise Refused("other-reason")
         association.status = ASSOCIATED
+        _session(self._security.meter, association, SESSION_BEGAN)
         return protection.proof_of_meter(*what, *challenges)
+
+
+def _session(meter: Meter, association: AssociationLN, what: str) -> None:
+    """A conversation with the client for the work, which meters log."""
+    if association.client_sap == MANAGEMENT:
+        meter.happen(what)
+
+
+def _failed(meter: Meter) -> None:
+    if meter.events is not None:
+        meter.events.refused()
 
 
 def _check_mechanism(association: AssociationLN, request: acse.Aarq) -> None:

@@ -4,7 +4,7 @@ it when too much is drawn."""
 from __future__ import annotations
 
 from gateway.dlms.data import axdr, obis
-from tools.meter import kinds
+from tools.meter import kinds, makes
 from tools.meter.kinds import Typed
 from tools.meter.model import CosemObject, Meter
 from tools.meter.monitor import ACTION_SET, VALUE_DEFINITION
@@ -24,7 +24,7 @@ class DisconnectControl(CosemObject):
     def __init__(self, meter: Meter, name: str) -> None:
         super().__init__(meter, name)
         self._supplied_s = 0.0  # up to the last change
-        self._since = meter.elapsed()
+        self._since = meter.supplied()
         self.attribute(
             2, kinds.BOOLEAN, get=lambda: (axdr.BOOLEAN, self.value(3)[1] == CONNECTED), public=True
         )
@@ -33,10 +33,12 @@ class DisconnectControl(CosemObject):
         self.method(1, kinds.NOTHING, lambda _: self._disconnect())
         self.method(2, kinds.NOTHING, lambda _: self._reconnect())
 
-    def supplied_s(self) -> float:
-        """Seconds with the switch closed since the meter was switched on."""
-        connected = self.value(3)[1] == CONNECTED
-        return self._supplied_s + (self.meter.elapsed() - self._since if connected else 0.0)
+    def supplied_s(self, ago: float = 0.0) -> float:
+        """Seconds with power and the switch closed since the meter was switched on, as of so many
+        seconds ago (since the switch's last change)."""
+        if self.value(3)[1] != CONNECTED:
+            return self._supplied_s
+        return self._supplied_s + max(self.meter.supplied() - self._since - ago, 0.0)
 
     def _disconnect(self) -> None:
         if self.value(4)[1] != ALWAYS_CONNECTED:
@@ -48,8 +50,10 @@ class DisconnectControl(CosemObject):
 
     def _change(self, state: int) -> None:
         self._supplied_s = self.supplied_s()
-        self._since = self.meter.elapsed()
+        self._since = self.meter.supplied()
         self.put(3, (axdr.ENUM, state))
+        if state != READY:
+            self.meter.happen(makes.CONNECTED if state == CONNECTED else makes.DISCONNECTED)
 
 
 class Limiter(CosemObject):

@@ -60,7 +60,7 @@ def test_a_model_of_our_own_says_what_the_constants_say() -> None:
     assert own.image == b"\x00\x00\x2c\x00\x00\xff"
     assert (own.client_sap, own.server_sap, own.public_sap) == (1, 1, 16)
     assert (own.mechanism, own.form, own.policy) == (5, 1, 0x30)
-    for name in Model.SHAPE.fields[3:]:
+    for name in Model.SHAPE.fields[3:-1]:  # the last are the objects, which a model has to name
         assert list_or_value(getattr(own, name)) == list_or_value(getattr(OWN_MODEL, name)), name
 
 

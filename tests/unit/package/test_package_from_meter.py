@@ -128,6 +128,7 @@ def test_only_from_meter_has_options_of_other_commands(capsys: pytest.CaptureFix
 
 
 def test_of_another_model(stand: Stand, keys: list[str], tmp_path: Path) -> None:
+    del stand.meter.objects[7, "1.0.99.2.0.255"]
     held = tmp_path / "held.yaml"
     assert take(stand, held, keys, "--model", "idis", "--only", "clock,profile") == 0
     text = held.read_text()
