@@ -2,17 +2,20 @@
 
 Its payload (inside the signed envelope) is one CBOR array:
 
-    [1, id bstr16, kind 1 configure / 2 read / 3 image / 4 compare, concentrator tstr, issued time,
+    [1, id bstr16, kind 1 configure / 2 read / 3 image / 4 compare / 5 readings, concentrator tstr,
+     issued time,
      priority 0..9, [not_before time, not_after time, [opens, closes, days]],
      [max_attempts, backoff_s], [+ serial tstr], [name tstr, size, sha256 bstr32] / null,
      [* [class, obis bstr6, attribute]], [canary, percent], retry_of bstr16 / bstr0,
-     activation time]
+     activation time, ? [name tstr, from time, to time]]
 
 A time is seconds since 1970 UTC; in the window 0 leaves that side open, and the third element says
 at which times of the day it is open (window.py; days 0: at any). Priority 9 is the most urgent. A
 job of kind read names objects and no package, the others a package (of kind image an image file)
 and no objects. `activation` is when an image is to become active, 0: as soon as it is verified.
 Kind compare is the dry run of configure: it tells what each value is now, and writes nothing.
+Kind readings asks for the rows of a profile or log from a time to a time, both included: the one
+object that it names (class 7), or what each meter's model calls so. They go up as readings.
 The first `canary` meters of the list (0: none) come first, and only if so many percent of them
 succeed the others have their turn. `retry_of` is the job that this one orders again.
 """
@@ -44,6 +47,7 @@ from gateway.contract.rules import (
     or_null,
     otherwise,
     row,
+    text,
     token,
     tuples,
     uint,
@@ -55,6 +59,7 @@ if TYPE_CHECKING:
     from gateway.contract.kinds import Kind
 
 URGENT = 9
+_PROFILE = 7  # class id
 
 
 class State:
@@ -91,6 +96,17 @@ class Canary(Record):
     def wanted(self) -> int:
         """How many must succeed."""
         return (self.meters * self.percent + 99) // 100
+
+
+@record()
+class Span(Record):
+    """The rows from `start` to `end`, unix times, both included, of what the model calls `name`;
+    "": of the job's object.
+    """
+
+    name: str = field(text(32))
+    start: int = field(TIME)
+    end: int = field(uint(MAX_TIME, 1))
 
 
 _KIND = every(
@@ -140,6 +156,7 @@ class Job(Message):
         otherwise(either(ID, octets(0)), lambda v: v == b"", b""), default=None
     )
     activation: int = field(TIME, default=0)
+    span: Span | None = field(or_null(record_rule(Span)), default=None, late=True)
 
     @property
     def traits(self) -> Kind:
@@ -169,7 +186,11 @@ class Job(Message):
             )
         if (self.package is None) != (traits.takes == OBJECTS):
             raise _malformed("package", "one where the kind takes one, else null")
-        if bool(self.objects) != (traits.takes == OBJECTS):
+        if (self.span is None) == traits.ranged:
+            raise _malformed("span", "one where the kind is of a range of time, else none")
+        if self.span is not None:
+            self._agree_on_rows(self.span)
+        elif bool(self.objects) != (traits.takes == OBJECTS):
             raise _malformed("objects", "some for a kind without package, else none")
         if self.activation and not traits.activates:
             raise _malformed("activation", "a time where the kind may wait for one, else 0")
@@ -179,6 +200,14 @@ class Job(Message):
             raise _malformed("canary", "fewer meters than the job has")
         if self.daily is not None and opening(self, 0) is None:
             raise Refused("bad-window", "window: no time of day lies within it")
+
+    def _agree_on_rows(self, span: Span) -> None:
+        if span.end < span.start:
+            raise _malformed("span", "an end behind the start")
+        if len(self.objects) != (0 if span.name else 1) or [
+            each for each in self.objects if each[0] != _PROFILE
+        ]:
+            raise _malformed("objects", "one of class 7, or none and a name in the span")
 
     def check(self, concentrator: str, now: int, skew_s: int = 300) -> None:
         """Refused if the job is not for this concentrator or not for this time (`now` 0: the clock

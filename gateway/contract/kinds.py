@@ -12,6 +12,7 @@ CONFIGURE = 1
 READ = 2
 IMAGE = 3
 COMPARE = 4
+READINGS = 5
 
 # what a kind takes
 OBJECTS = 0  # no package: the job itself names attributes
@@ -29,6 +30,7 @@ class Kind:
     broadcast      may be carried out on many meters at once
     activates      the job may say when its effect is to begin (Job.activation)
     compares       nothing is written; the values come back with what the package wants them to be
+    ranged         the job says of what times (Job.span); what is read goes up as readings
     patience       an attempt has so many times the usual time
     """
 
@@ -42,6 +44,7 @@ class Kind:
         "name",
         "number",
         "patience",
+        "ranged",
         "takes",
     )
 
@@ -56,6 +59,7 @@ class Kind:
         broadcast: bool = False,
         activates: bool = False,
         compares: bool = False,
+        ranged: bool = False,
         patience: int = 1,
     ) -> None:
         self.number = number
@@ -67,6 +71,7 @@ class Kind:
         self.broadcast = broadcast
         self.activates = activates
         self.compares = compares
+        self.ranged = ranged
         self.patience = patience
 
 
@@ -91,6 +96,7 @@ KINDS = (
         function="compare",
         compares=True,
     ),
+    Kind(READINGS, "readings", "gateway.activities.asked", OBJECTS, ranged=True),
 )
 BY_NUMBER = {kind.number: kind for kind in KINDS}
 BY_NAME = {kind.name: kind for kind in KINDS}

@@ -135,6 +135,33 @@ class Recorder:
             times.update([row[0] for row in block.decode(rows.block) if row[0] // DAY == day])
         return len(times)
 
+    async def again(
+        self, serial: str, obis: bytes, start: int, end: int, send: bool = True
+    ) -> tuple[list[int], int]:
+        """The times of the rows from `start` to `end` that are on the flash, and their period; they
+        go to the HES once more, durably, where `send` says so. Of very many not all. OSError as
+        commit()."""
+        times: list[int] = []
+        copies: list[Written] = []
+        period = size = 0
+        for rows, octets in self._store.with_layouts(key_of(serial, obis)):
+            found = [row for row in block.decode(rows.block) if start <= row[0] <= end]
+            if not found:
+                continue
+            size += len(rows.block)
+            if size > MOST_WAITING:
+                break
+            times.extend([row[0] for row in found])
+            layout = reading_record.decode(octets)
+            assert isinstance(layout, Layout)
+            period = layout.period
+            rows.block = block.encode(found)
+            copies.append(Written(reading_record.encode(rows), None, (rows.layout, octets)))
+        if copies and send:
+            self._store.write(copies)
+            await self._store.durable()
+        return times, period
+
     def digest(self, before: bytes, row: Sequence[Any]) -> bytes:
         """The digest after one more row of the same time; `before` b"" for the first. Flags do not
         count."""

@@ -48,6 +48,7 @@ if TYPE_CHECKING:
 
 NAME = "readings"
 _WHERE = "readings"
+_LAYOUT = 1  # second octet of a Layout, as encoded
 _ENOSPC, _EIO = 28, 5
 _AFTER_DAMAGE = 1 << 20  # numbers left out, so that none is given twice
 _CARRIED_AT_ONCE = 64  # series
@@ -224,6 +225,17 @@ class Store:
         for _, payload in self.journal.records():
             if entries.is_of(payload, key):
                 yield reading_record.decode(record_of(payload))  # type: ignore[misc]
+
+    def with_layouts(self, key: bytes) -> Iterator[tuple[Rows, bytes]]:
+        """As stored(), each with the octets of its Layout."""
+        layouts: dict[int, bytes] = {}
+        for _, payload in self.journal.records():
+            if payload[0] in (PLAIN, ASKED) and payload[2] == _LAYOUT:
+                layouts[reading_record.layout_id(payload[1:])] = payload[1:]
+            elif entries.is_of(payload, key):
+                found = reading_record.decode(record_of(payload))
+                assert isinstance(found, reading_record.Rows)
+                yield found, layouts[found.layout]
 
     def size(self) -> int:
         """Octets on the flash."""

@@ -16,13 +16,17 @@ if TYPE_CHECKING:
     from gateway.jobs.queue import Execution, Queue
     from gateway.meters.reach import Heartbeat, Reach
     from gateway.uplink.files import Files
+    from gateway.work.asked_readings import AskedReadings
     from gateway.work.results import Results
 
 
 class OneMeter:
+    """`asked`: what a job that asks for rows needs; None: this concentrator keeps none."""
+
     def __init__(
         self, reach: Reach, queue: Queue, files: Files, results: Results, attempt_ms: int
     ) -> None:
+        self.asked: AskedReadings | None = None
         self._reach = reach
         self._learned = queue.traffic
         self._files = files
@@ -34,21 +38,38 @@ class OneMeter:
     async def attempt(self, execution: Execution, heartbeat: Heartbeat) -> None:
         began = self._clock.ticks_ms()
         log.info(WHERE, "%s: attempt %d" % (execution.serial, execution.attempt))
-        path, job = "", execution.job
+        path = ""
         try:
-            order = self._order(execution)
+            ranged = execution.job.traits.ranged
+            order = await self._rows_of(execution) if ranged else self._order(execution)
             attempts = self.attempts()
         except Refused as refused:
             result = Result(KO, refused.reason, refused.detail)
         except OSError as error:
             result = Result(HINDERED, "flash-full", "the package cannot be read: %s" % error)
         else:
-            traffic = Traffic(self._learned.of(job))
-            result, path = await attempts.run(execution.serial, job.kind, order, heartbeat, traffic)
-            if result.outcome not in (KO, HINDERED):
-                self._learned.note(job, traffic.sent)
+            result, path = await self._carried_out(execution, order, attempts, heartbeat)
         log.info(WHERE, "%s: %s %s %s" % (execution.serial, result.outcome, result.reason, path))
         await self._results.record(execution, result, path, began, heartbeat)
+
+    async def _carried_out(
+        self, execution: Execution, order: Any, attempts: Attempts, heartbeat: Heartbeat
+    ) -> tuple[Result, str]:
+        job = execution.job
+        if job.traits.ranged and order.is_here():
+            done: Result = order.done()
+            return done, ""
+        traffic = Traffic(self._learned.of(job))
+        result, path = await attempts.run(execution.serial, job.kind, order, heartbeat, traffic)
+        if result.outcome not in (KO, HINDERED):
+            self._learned.note(job, traffic.sent)
+        return result, path
+
+    async def _rows_of(self, execution: Execution) -> Any:
+        """As _order(), for a job that asks for rows."""
+        if self.asked is None:
+            raise Refused("service-refused", "this concentrator keeps no readings")
+        return await self.asked.order(execution)
 
     def _order(self, execution: Execution) -> Any:
         """What the activity is to do. Refused, OSError."""

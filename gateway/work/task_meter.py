@@ -83,7 +83,7 @@ class TaskMeter:
         self, errand: Errand, found: list[Collected], heartbeat: Heartbeat, traffic: Traffic
     ) -> tuple[Result, str]:
         task, check = errand.task, self._giving_way.checker(errand)
-        attempts, collector = self._attempts(), self._collector()
+        attempts, collector = self._attempts(), self.collector()
         try:
             recorder = self._recorder(task)
         except OSError as error:
@@ -99,7 +99,8 @@ class TaskMeter:
 
         return await attempts.visit(errand.serial, work, None, heartbeat, traffic, check)
 
-    def _collector(self) -> Collector:
+    def collector(self) -> Collector:
+        """Made with the first visit; it knows the meters' profiles."""
         if self._made is None:
             from gateway.activities.readings import Collector
 

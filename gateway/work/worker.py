@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from gateway.jobs.queue import Execution, Queue
     from gateway.meters.inventory import Meter
     from gateway.meters.reach import Heartbeat, Reach
+    from gateway.readings.recorder import Recorder as AskedRecorder
     from gateway.tasks.runs import Errand, Runs
     from gateway.tasks.traffic import TrafficOfTasks
     from gateway.uplink.files import Files
@@ -47,8 +48,10 @@ class Worker:
         attempt_ms: int,
         runs: Runs | None = None,
         recorder: Callable[[Task], Recorder] | None = None,
+        asked: Callable[[], AskedRecorder] | None = None,
     ) -> None:
-        """attempt_ms: as of Attempts. `runs` of tasks, with the `recorder(task)` of TaskMeter."""
+        """attempt_ms: as of Attempts. `runs` of tasks, with the `recorder(task)` of TaskMeter;
+        `asked()`: a recorder for what a job asks for."""
         self._reach = reach
         self._clock = reach.clock
         self._queue = queue
@@ -65,6 +68,10 @@ class Worker:
             self._task_meter = TaskMeter(
                 queue, runs, self._giving_way, attempts, recorder, reach.clock
             )
+        if self._task_meter is not None and asked is not None:
+            from gateway.work.asked_readings import AskedReadings
+
+            self._one_meter.asked = AskedReadings(reach, self._task_meter.collector, asked)
 
     async def run(self, heartbeat: Heartbeat) -> None:
         """For ever; `heartbeat()` is called whenever there is some progress."""

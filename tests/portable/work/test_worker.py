@@ -18,6 +18,8 @@ A, B = Meter("A", [PLC]), Meter("B", [PLC2])
 
 
 class Traits:
+    ranged = False
+
     def __init__(self, broadcast):
         self.broadcast = broadcast
 

@@ -36,6 +36,18 @@ def add_parser(commands: Any) -> None:
         metavar='"CLASS OBIS ATTRIBUTE"',
         help='read an attribute, such as "clock 0.0.1.0.0.255 time"; may be given several times',
     )
+    what.add_argument(
+        "--readings",
+        metavar="PROFILE",
+        help='the rows of a profile or log, by its word in the meters\' model ("load-profile",'
+        ' "standard-log") or as "profile_generic 1.0.99.1.0.255"; with --rows-from and --rows-to',
+    )
+    submit.add_argument(
+        "--rows-from", metavar="TIME", help="with --readings: from when on; default: a day ago"
+    )
+    submit.add_argument(
+        "--rows-to", metavar="TIME", help="with --readings: until when; default: now"
+    )
     submit.add_argument(
         "--dry-run",
         action="store_true",
@@ -96,6 +108,8 @@ def _add_terms(submit: argparse.ArgumentParser) -> None:
 
 def _run(options: argparse.Namespace) -> int:
     not_before, not_after = typed.window(options.start, options.end, options.duration, time.time())
+    if (options.rows_from or options.rows_to) and options.readings is None:
+        raise typed.OrderProblem("--rows-from and --rows-to go with --readings")
     terms = order.Terms(
         options.priority,
         not_before,
@@ -122,10 +136,29 @@ def _run(options: argparse.Namespace) -> int:
             job_id = order.transfer_image(*to, activation=at)
     elif options.dry_run or options.activate:
         raise typed.OrderProblem("--dry-run and --activate go with --package")
+    elif options.readings is not None:
+        job_id = order.readings(
+            store.orders,
+            key,
+            options.concentrator,
+            meters,
+            terms,
+            options.readings,
+            *_rows(options, time.time()),
+        )
     else:
         attributes = [typed.parse_attribute(text) for text in options.read]
         job_id = order.read(store.orders, key, options.concentrator, meters, terms, attributes)
     return kept(store, job_id, options.watch)
+
+
+def _rows(options: argparse.Namespace, now: float) -> tuple[int, int]:
+    """From when to when rows are asked for."""
+    end = typed.parse_moment(options.rows_to) if options.rows_to else int(now)
+    start = typed.parse_moment(options.rows_from) if options.rows_from else end - typed.DAY
+    if not 0 <= start <= end:
+        raise typed.OrderProblem("expected --rows-from before --rows-to")
+    return start, end
 
 
 def _daily(options: argparse.Namespace, not_after: int) -> Daily | None:

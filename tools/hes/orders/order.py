@@ -8,8 +8,8 @@ import uuid
 from dataclasses import dataclass
 
 from gateway.contract import envelope, messages
-from gateway.contract.job import Canary, Job, PackageRef
-from gateway.contract.kinds import BY_NAME, BY_NUMBER, COMPARE, CONFIGURE, IMAGE, READ
+from gateway.contract.job import Canary, Job, PackageRef, Span
+from gateway.contract.kinds import BY_NAME, BY_NUMBER, COMPARE, CONFIGURE, IMAGE, READ, READINGS
 from gateway.contract.limits import MAX_PACKAGE
 from gateway.contract.package import Package
 from gateway.contract.refused import Refused
@@ -109,6 +109,29 @@ def read(
     return _submit(store, key, concentrator, meters, terms, READ, None, attributes)
 
 
+def readings(
+    store: Orders,
+    key: SigningKey,
+    concentrator: str,
+    meters: list[str],
+    terms: Terms,
+    profile: str,
+    start: int,
+    end: int,
+) -> bytes:
+    """Keep a job that asks for the rows of a profile or log from `start` to `end` (unix seconds,
+    both included): what the models of the meters call `profile`, or "profile_generic" and an OBIS
+    code; returns the job's id."""
+    attributes = []
+    if " " in profile:
+        try:
+            attributes = [names.parse(profile + " buffer", names.ATTRIBUTE)]
+        except names.NameProblem as problem:
+            raise OrderProblem("--readings '%s': %s" % (profile, problem)) from None
+    span = Span("" if attributes else profile, start, end)
+    return _submit(store, key, concentrator, meters, terms, READINGS, None, attributes, span=span)
+
+
 def retry(store: Orders, key: SigningKey, job_id: bytes, now: float) -> bytes:
     """Keep a job that orders the same again, for a day and at any hour, of the meters that ended KO
     (use case 10, step 6.1). It names the old one, so that the report goes on with its history.
@@ -140,7 +163,10 @@ def retry(store: Orders, key: SigningKey, job_id: bytes, now: float) -> bytes:
     )
     kind = BY_NAME[job.kind].number
     concentrator = job.concentrator
-    return _submit(store, key, concentrator, meters, terms, kind, package, attributes, job_id)
+    span = Job.decode(envelope.split(store.order_of(job_id))[1]).span
+    return _submit(
+        store, key, concentrator, meters, terms, kind, package, attributes, job_id, span=span
+    )
 
 
 def cancel(store: Orders, key: SigningKey, job_id: bytes) -> None:
@@ -173,6 +199,7 @@ def _submit(
     attributes: list[names.Member],
     retry_of: bytes | None = None,
     activation: int = 0,
+    span: Span | None = None,
 ) -> bytes:
     try:
         messages.topic(concentrator, "job")
@@ -195,6 +222,7 @@ def _submit(
         terms.canary,
         retry_of,
         activation,
+        span,
     )
     payload = job.encode()
     try:

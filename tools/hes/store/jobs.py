@@ -67,6 +67,13 @@ class Jobs:
         ]
         return Job(**fields)
 
+    def order_of(self, job_id: bytes) -> bytes:
+        """The signed job. StoreProblem."""
+        self.job(job_id)
+        with self._db.reading() as connection:
+            found = connection.execute(select(jobs.c.envelope).where(jobs.c.id == job_id))
+            return bytes(found.scalar_one())
+
     def meters(self, job_id: bytes) -> list[Execution]:
         """The meters of a job as they stand, in the order of the job."""
         query = rows.of(meters, Execution).where(meters.c.job == job_id).order_by(meters.c.position)
