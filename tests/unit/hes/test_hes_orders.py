@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from gateway.contract import envelope
+from gateway.contract.job import Job, Span
 from gateway.contract.key_change import KeyChange
 from gateway.contract.limits import MAX_KEYED, MAX_MESSAGE, MAX_METERS
 from gateway.contract.meter_keys import MeterKeys
@@ -214,3 +215,19 @@ def test_a_report_for_machines_as_it_is_written(
     }
     assert main(["--db", store.where, "report", "last", "--json", "-"]) == 1
     assert json.loads(capsys.readouterr().out) == made
+
+
+def test_rows_of_a_profile_are_asked_for(store: Store, key: Any) -> None:
+    to = (store.orders, key, CONCENTRATOR, METERS, terms())
+    job_id = order.readings(*to, "load-profile", 1_800_000_000, 1_800_086_400)
+    job = Job.decode(envelope.split(store.orders.order_of(job_id))[1])
+    assert (job.objects, job.span) == ([], Span("load-profile", 1_800_000_000, 1_800_086_400))
+    job_id = order.readings(*to, "profile_generic 1.0.99.1.0.255", 0, 1)
+    job = Job.decode(envelope.split(store.orders.order_of(job_id))[1])
+    assert (job.objects, job.span) == ([(7, bytes((1, 0, 99, 1, 0, 255)), 2)], Span("", 0, 1))
+    for profile in ("clock 0.0.1.0.0.255", "profile_generic x", "profile_generic 1.2 3"):
+        with pytest.raises(OrderProblem):
+            order.readings(*to, profile, 0, 1)
+    with pytest.raises(OrderProblem, match="span"):
+        order.readings(*to, "load-profile", 2, 1)
+    assert len(store.reports.jobs()) == 2
