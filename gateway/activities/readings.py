@@ -122,6 +122,7 @@ class Visit:
         self.clocks = clocks or ClockPolicy()
         self.read_at = clock.unix_time()
         self.collected = Collected()
+        self.ahead: int | None = None  # the meter's clock of ours, at most in this visit
         self._meter_clock: MeterClock | None = None
 
     async def meter_clock(self) -> MeterClock:
@@ -130,6 +131,9 @@ class Visit:
             from gateway.activities.meter_clock import measured
 
             self._meter_clock = await measured(self.client, self.clock)
+            off = self._meter_clock.off
+            if off is not None and (self.ahead is None or off > self.ahead):
+                self.ahead = off
             if not self.read_at and self._meter_clock.now:
                 self.read_at = self._meter_clock.now
         return self._meter_clock

@@ -112,7 +112,10 @@ class ProfileGeneric(Marked):
                 found = self.meter.find(class_id, obis.text(name))
                 row.append(found.captured(attribute, moment, ago, self.pending))
         self.pending = 0
-        self._kept.append(_MOMENT.pack(moment) + axdr.encode((axdr.STRUCTURE, row)))
+        self.append(moment, (axdr.STRUCTURE, row))
+
+    def append(self, moment: int, row: Typed) -> None:
+        self._kept.append(_MOMENT.pack(moment) + axdr.encode(row))
 
     def tick(self, before: int, now: int) -> None:
         """Capture at each whole period passed; after a long gap only as many as the buffer

@@ -88,7 +88,7 @@ class _Reading:
             before = self._known.layout
             try:
                 await self._rows()
-                self._known.deviation = self._meter.off
+                self._known.deviation = visit.ahead
                 return
             except Doubtful:
                 if not sure:

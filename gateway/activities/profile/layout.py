@@ -59,7 +59,8 @@ class Layout:
 
 class Known:
     """What is known of one profile of one meter. `access`: how its buffer is asked for.
-    `deviation`: of the meter's clock when it was read last, in seconds; None: not known."""
+    `deviation`: by how many seconds the meter's clock may have been ahead when the last row that is
+    here was captured; None: not known."""
 
     __slots__ = ("access", "deviation", "layout", "obis")
 

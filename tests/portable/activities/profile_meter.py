@@ -29,6 +29,7 @@ class Recorder:
 
     def __init__(self):
         self.kept = []
+        self.numbered = []  # (number of its layout, row)
         self.gaps = []
         self.layouts = []
         self.read = []
@@ -50,6 +51,7 @@ class Recorder:
             chained = self.digest(before if time == row[0] else b"", row)
             self._last[serial, obis] = (row[0], chained)
             self.kept.append(row)
+            self.numbered.append((layout, row))
 
     def values(self, serial, task, read_at, values):
         self.read.append((serial, task, read_at, values))

@@ -30,6 +30,7 @@ def like_idis(world: World) -> Stand:
     """A meter with the logs and profiles that IDIS has, its number in another object."""
     meter = build_meter(SERIAL, keys=KEYS)
     captured = [capture_object(8, "0.0.1.0.0.255", 2)]
+    del meter.objects[7, "0.0.99.98.2.255"], meter.objects[1, "0.0.97.98.20.255"]
     for name in (*LOGS, *PROFILES):
         meter.add(ProfileGeneric(meter, name, captured, capture_period=0))
     number = (axdr.OCTET_STRING, b"00000042\0\0\0\0")

@@ -40,7 +40,7 @@ def log(world: World) -> Stand:
     stamp = meter.read(8, "0.0.1.0.0.255", 2)
     for number in CODES:
         cells = [stamp, (axdr.UNSIGNED, number)]
-        profile.rows.append((0, (axdr.STRUCTURE, cells)))
+        profile.append(0, (axdr.STRUCTURE, cells))
     meter.add(profile, Data(meter, CODE, (axdr.UNSIGNED, 0)))
     return Stand(world, meter)
 

@@ -25,7 +25,8 @@ from gateway.contract.edhoc.initiator import Initiator
 from gateway.contract.edhoc.responder import Responder
 from gateway.contract.job import Canary, Span, State
 from gateway.contract.key_change import KeyChange
-from gateway.contract.kinds import COMPARE, IMAGE, READINGS
+from gateway.contract.kinds import COMPARE, IMAGE
+from gateway.contract.kinds import READINGS as READINGS_JOB
 from gateway.contract.line_certificate import LineCertificate, LineStatus
 from gateway.contract.messages import (
     Ack,
@@ -196,10 +197,10 @@ def test_jobs() -> None:
     schema("image-job").validate_cbor(ordered.encode())
     span = Span("load-profile", 1_800_000_000, 1_800_086_400)
     asked = schema("readings-job")
-    asked.validate_cbor(read_job(kind=READINGS, objects=[], span=span).encode())
+    asked.validate_cbor(read_job(kind=READINGS_JOB, objects=[], span=span).encode())
     objects = [(7, bytes((1, 0, 99, 1, 0, 255)), 2)]
     span = Span("", 0, 1_800_086_400)
-    asked.validate_cbor(read_job(kind=READINGS, objects=objects, span=span).encode())
+    asked.validate_cbor(read_job(kind=READINGS_JOB, objects=objects, span=span).encode())
     rule = schema("read-job")
     rule.validate_cbor(read_job().encode())
     night, canary = Daily(79200, 18000, 0x1F), Canary(1, 90)
