@@ -350,9 +350,9 @@ def test_a_refused_profile() -> None:
     async def scene() -> None:
         client = await Pair().open()
         with pytest.raises(AccessRefused) as refused:
-            async for _ in client.read_profile(obis.parse("1.0.99.2.0.255")):
+            async for _ in client.read_profile(obis.parse("1.0.99.9.0.255")):
                 pass
-        assert "profile_generic.buffer of 1.0.99.2.0.255" in str(refused.value)
+        assert "profile_generic.buffer of 1.0.99.9.0.255" in str(refused.value)
         with pytest.raises(ValueError):
             client.read_profile(PROFILE, start=bytes(12))
 
