@@ -8,6 +8,7 @@ hello tells the number of the last one taken.
 from __future__ import annotations
 
 from gateway.contract.fields import Message, field, message, one_of
+from gateway.contract.meter_change import MetersPut, MetersRemoved
 from gateway.contract.rules import TIME, UINT32, text, uint
 from gateway.contract.task import Task, TaskRemoved
 
@@ -15,7 +16,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import TypeAlias
 
-    Body: TypeAlias = "Task | TaskRemoved"
+    Body: TypeAlias = "Task | TaskRemoved | MetersPut | MetersRemoved"
 
 
 @message("change", "change")
@@ -28,7 +29,7 @@ class Change(Message):
     issued: int = field(TIME)
     not_after: int = field(TIME)
     number: int = field(uint(UINT32, 1))
-    body: Body = field(one_of(Task, TaskRemoved))
+    body: Body = field(one_of(Task, TaskRemoved, MetersPut, MetersRemoved))
 
     def agree(self) -> None:
         self.body.agree()

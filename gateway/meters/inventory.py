@@ -36,84 +36,44 @@ from __future__ import annotations
 
 from gateway.contract.limits import MAX_METERS
 from gateway.contract.meter_keys import MeterKeys
-from gateway.contract.model_name import NAME, OWN
+from gateway.contract.model_name import OWN
+from gateway.meters import meters_file
 from gateway.meters.json_lines import MAX_LINE, lines
 from gateway.meters.key_lines import KeyRow, parse_keys
-from gateway.meters.line_fields import (
-    InventoryError,
-    fields_of,
-    hex_digits,
-    is_hex,
-    number_of,
-    serial_of,
-)
+from gateway.meters.line_fields import InventoryError
+from gateway.meters.meter_line import BROADCAST, IP, PLC, RF, Meter, line_of, parse_meter
 from hal.ports import CryptoError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from typing import Any
 
+    from gateway.contract.meter_change import MeterEntry
     from gateway.contract.meter_keys import Vault
-    from gateway.contract.model import Model
+    from gateway.meters.meter_line import Path
     from gateway.meters.models import Models
     from hal.ports import Storage
 
-    Path = tuple[str, str]  # kind, and the meter's address there
+__all__ = (
+    "BROADCAST",
+    "IP",
+    "KEYS",
+    "METERS",
+    "PLC",
+    "RF",
+    "Inventory",
+    "InventoryError",
+    "Meter",
+    "Path",
+)
 
 METERS = "meters.jsonl"
 KEYS = "keys.jsonl"
 MODEL_FILES = "model-"  # their names begin so
 _NEW_KEYS = "keys.jsonl.new"
 _OLD_KEYS = "keys.jsonl.old"  # with plain keys, to be erased
-PLC, RF, IP = "plc", "rf", "ip"
-
-BROADCAST = "broadcast"  # no meter's serial: the fleet's keys
-MAX_PATHS = 4
 MAX_REPORTED = 20  # problems kept as text; the rest is only counted
-
-
-class Meter:
-    """One meter. serial: what it says it is called, in ours the COSEM logical device name.
-
-    paths: [(kind, address)] as in the file. client_sap, server_sap: the wrapper's ports; 0: what
-    the model says. title: of the meter's system, b"" where there is no pre-established client.
-    model: by name.
-    """
-
-    __slots__ = ("client_sap", "model", "paths", "serial", "server_sap", "title")
-
-    def __init__(
-        self,
-        serial: str,
-        paths: list[Path],
-        client_sap: int = 1,
-        server_sap: int = 1,
-        title: bytes = b"",
-        model: str = OWN,
-    ) -> None:
-        self.serial = serial
-        self.paths = paths
-        self.client_sap = client_sap
-        self.server_sap = server_sap
-        self.title = title
-        self.model = model
-
-    def as_client(self, client_sap: int) -> Meter:
-        """The same meter, spoken to as another client."""
-        return self._at(client_sap, self.server_sap)
-
-    def filled(self, model: Model) -> Meter:
-        """The same meter, with what its model says where the inventory says nothing."""
-        if self.client_sap and self.server_sap:
-            return self
-        client_sap = self.client_sap or model.client_sap
-        return self._at(client_sap, self.server_sap or model.server_sap)
-
-    def _at(self, client_sap: int, server_sap: int) -> Meter:
-        return Meter(self.serial, self.paths, client_sap, server_sap, self.title, self.model)
-
-    def __repr__(self) -> str:
-        return "Meter(%s, %r)" % (self.serial, self.paths)
 
 
 class Inventory:
@@ -221,6 +181,36 @@ class Inventory:
         self._rewrite_keys(rows)
         self._index_keys()
 
+    def put(self, entries: Sequence[MeterEntry]) -> int:
+        """These meters stand here, in place of what is known of the same serials: all of them or,
+        with InventoryError, none. Durable when it returns how many are new."""
+        new: dict[str, bytes] = {}
+        for entry in entries:
+            line = line_of(entry)
+            try:
+                parse_meter(line)
+            except InventoryError as error:
+                raise InventoryError("%s: %s" % (entry.serial, error))
+            new[entry.serial] = line
+        known = [serial for serial in new if serial in self._meters]
+        more = len(new) - len(known)
+        if len(self._meters) + more > MAX_METERS:
+            raise InventoryError("%d meters more than %d" % (more, MAX_METERS - len(self._meters)))
+        meters_file.rewrite(self._storage, METERS, new, ())
+        self._load()
+        return more
+
+    def remove(self, serials: Sequence[str]) -> int:
+        """They are here no longer, and their keys are not either. Durable when it returns how many
+        there were."""
+        gone = [serial for serial in serials if serial in self._meters]
+        if gone:
+            meters_file.rewrite(self._storage, METERS, {}, gone)
+        if self._storage.size(KEYS) >= 0:  # also of one that went before a power cut
+            self._rewrite_keys({}, serials)
+        self._load()
+        return len(gone)
+
     def _read_keys(self, serial: str) -> MeterKeys | None:
         offset = self._key_lines.get(serial)
         if offset is None:
@@ -260,7 +250,7 @@ class Inventory:
     def _load_meters(self) -> None:
         for number, _, line in lines(self._storage, METERS, self._report):
             try:
-                meter = _parse_meter(line)
+                meter = parse_meter(line)
                 if meter.serial in self._meters:
                     raise InventoryError("%s is already on an earlier line" % meter.serial)
                 if len(self._meters) >= MAX_METERS:
@@ -283,8 +273,8 @@ class Inventory:
             self.problems, self.bad_lines = problems, bad_lines
         self._keys_size = self._storage.size(KEYS)
 
-    def _rewrite_keys(self, new: dict[str, KeyRow]) -> None:
-        """keys.jsonl with the `new` rows in it, and all others wrapped."""
+    def _rewrite_keys(self, new: dict[str, KeyRow], gone: Sequence[str] = ()) -> None:
+        """keys.jsonl with the `new` rows in it, without those `gone`, and all others wrapped."""
         self._storage.remove(_NEW_KEYS)
         file = self._storage.append(_NEW_KEYS)
         written: dict[str, bool] = {}
@@ -296,7 +286,7 @@ class Inventory:
                     row = parse_keys(line)
                 except InventoryError:
                     continue
-                if row.serial in written:
+                if row.serial in written or row.serial in gone:
                     continue
                 some_plain = some_plain or row.plain()
                 if self._vault is not None:
@@ -348,65 +338,3 @@ class Inventory:
         self.bad_lines += 1
         if len(self.problems) < MAX_REPORTED:
             self.problems.append("%s line %d: %s; line skipped" % (name, number, text))
-
-
-def _parse_meter(line: bytes) -> Meter:
-    fields = fields_of(line)
-    serial = serial_of(fields)
-    paths = fields.get("paths")
-    if not isinstance(paths, list) or len(paths) > MAX_PATHS:
-        raise InventoryError("%s: paths: expected a list of at most %d" % (serial, MAX_PATHS))
-    checked = []
-    for path in paths:
-        if not isinstance(path, list) or len(path) != 2:
-            raise InventoryError("%s: each path is [kind, address]" % serial)
-        kind, address = _path(serial, path[0], path[1])
-        if (kind, address) in checked:
-            raise InventoryError("%s: path %s %s twice" % (serial, kind, address))
-        checked.append((kind, address))
-    if serial == BROADCAST:
-        raise InventoryError("%s is the fleet's name for its keys, and no meter" % serial)
-    title = hex_digits(fields, "title", 16) if "title" in fields else b""
-    model = _model(fields)
-    absent = 1 if model == OWN else 0
-    client_sap, server_sap = _sap(fields, "client", absent), _sap(fields, "server", absent)
-    return Meter(serial, checked, client_sap, server_sap, title, model)
-
-
-def _path(serial: str, kind: Any, address: Any) -> Path:
-    if not isinstance(kind, str) or not isinstance(address, str):
-        raise InventoryError("%s: path: kind and address are texts" % serial)
-    if kind in (PLC, RF):
-        if _is_host_and_port(address):  # of a mesh whose meters have IP addresses
-            return kind, address
-        digits = 12 if kind == PLC else 16
-        if not is_hex(address, digits):
-            raise InventoryError(
-                "%s: %s address: expected %d hex digits or host:port" % (serial, kind, digits)
-            )
-        return kind, address.lower()
-    if kind == IP:
-        if not _is_host_and_port(address):
-            raise InventoryError("%s: ip address: expected host:port" % serial)
-        return kind, address
-    raise InventoryError("%s: path kind: expected plc, rf or ip" % serial)
-
-
-def _is_host_and_port(address: str) -> bool:
-    host, colon, port = address.rpartition(":")
-    if not host or not colon or len(address) > 80 or not port.isdigit() or len(port) > 5:
-        return False
-    if ":" in host and (host[0] != "[" or host[-1] != "]"):
-        return False
-    return 0 < int(port) < 65536 and all("!" <= c <= "~" for c in host)
-
-
-def _sap(fields: dict[str, Any], name: str, absent: int) -> int:
-    return number_of(fields, name, absent, 1, 0xFFFF, "a SAP from 1 to 65535")
-
-
-def _model(fields: dict[str, Any]) -> str:
-    name: Any = fields.get("model", OWN)
-    if not NAME.fits(name):
-        raise InventoryError("model: expected " + NAME.name)
-    return str(name)

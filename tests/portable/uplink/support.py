@@ -30,6 +30,7 @@ from gateway.contract.messages import (
     State,
     Time,
 )
+from gateway.contract.meter_change import MeterEntry, MetersPut, MetersRemoved
 from gateway.contract.meter_keys import Vault
 from gateway.contract.package import Action, Check, Package, Set
 from gateway.contract.reading_record import numbered
@@ -168,6 +169,10 @@ def every_report() -> list[Report]:
     return [Report(3 + i, NOW * (i % 2), bodies[i]) for i in range(len(bodies))]
 
 
+def a_meter() -> MeterEntry:
+    return MeterEntry("A2", [("plc", "0080e1000001")], "idis", 1, 0xFFFF, bytes(8))
+
+
 def every_task() -> list[Task]:
     clock = Item(CLOCK, "", [(8, bytes([0, 0, 1, 0, 0, 255]), 2)])
     return [
@@ -216,6 +221,8 @@ def every_message() -> list[Any]:
         Change(HERE, NOW, NOW + HOUR, 1, every_task()[0]),
         Change(HERE, NOW, NOW + HOUR, 2, every_task()[1]),
         Change(HERE, NOW, NOW + HOUR, 3, TaskRemoved("noon")),
+        Change(HERE, NOW, NOW + HOUR, 4, MetersPut([MeterEntry("A1", []), a_meter()])),
+        Change(HERE, NOW, NOW + HOUR, 5, MetersRemoved(["A1", "A2"])),
         Pull(digest, 0, 4096),
         Cancel(bytes(16), HERE, NOW),
         Pause(bytes(16), HERE, NOW, True),

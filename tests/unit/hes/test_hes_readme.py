@@ -31,7 +31,7 @@ def test_every_command_has_an_example() -> None:
     (commands,) = [action.choices for action in parser._actions if isinstance(action.choices, dict)]
     shown = {shlex.split(command)[1] for command in COMMANDS}
     assert shown == set(commands)
-    for name in ("trust", "concentrator", "task", "readings"):
+    for name in ("trust", "concentrator", "task", "readings", "inventory"):
         (actions,) = [
             action.choices for action in commands[name]._actions if isinstance(action.choices, dict)
         ]

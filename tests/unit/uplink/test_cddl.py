@@ -45,10 +45,11 @@ from gateway.contract.messages import (
     Time,
 )
 from gateway.contract.messages import State as Birth
+from gateway.contract.meter_change import MetersPut, MetersRemoved
 from gateway.contract.model import Model
 from gateway.contract.refused import Refused
 from gateway.contract.sealed import Sealer
-from gateway.contract.task import Task
+from gateway.contract.task import Task, TaskRemoved
 from gateway.contract.trust_change import TrustChange
 from gateway.contract.window import Daily
 from hal.rt import cbor
@@ -101,7 +102,12 @@ def rule_of(message: Any) -> str:
     if isinstance(message, Hello):
         return HELLOS[len(message.to_array())]
     if isinstance(message, Change):
-        return "change-task" if isinstance(message.body, Task) else "change-task-removed"
+        return {
+            Task: "change-task",
+            TaskRemoved: "change-task-removed",
+            MetersPut: "change-meters-put",
+            MetersRemoved: "change-meters-removed",
+        }[type(message.body)]
     return RULE[type(message)]
 
 

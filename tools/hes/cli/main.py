@@ -11,6 +11,7 @@ from tools.hes.cli import (
     certificates,
     concentrator,
     events,
+    inventory,
     jobs,
     listing,
     meters,
@@ -106,6 +107,7 @@ def _parser() -> argparse.ArgumentParser:
     security.add_parsers(commands, add_key)
     models.add_parsers(commands)
     tasks.add_parsers(commands)
+    inventory.add_parser(commands)
     readings.add_parsers(commands)
     events.add_parser(commands)
     signed_time.add_parser(commands, add_key)

@@ -17,6 +17,7 @@ from tools.hes.cli import show
 from tools.hes.cli.arguments import add_key
 from tools.hes.cli.watch import problems
 from tools.hes.orders import task as orders
+from tools.hes.orders.change import check_name
 from tools.hes.orders.typed import OrderProblem, parse_duration, parse_moment
 from tools.hes.store.records import TaskRun
 from tools.hes.store.states import TAKEN
@@ -139,7 +140,7 @@ def _set(options: argparse.Namespace) -> int:
     orders.check(task)
     store, key = Store(options.db), SigningKey.load(options.key)
     print(orders.what_text(task))
-    return _kept(store, orders.send(store.trust, key, _each(options), task, now))
+    return told_kept(store, orders.send(store.trust, key, _each(options), task, now))
 
 
 def _pause(options: argparse.Namespace) -> int:
@@ -154,7 +155,7 @@ def _paused(options: argparse.Namespace, paused: bool) -> int:
     store, key = Store(options.db), SigningKey.load(options.key)
     now = int(time.time())
     sent = orders.pause(store.trust, key, _each(options), options.name, paused, now)
-    return _kept(store, sent)
+    return told_kept(store, sent)
 
 
 def _remove(options: argparse.Namespace) -> int:
@@ -164,14 +165,14 @@ def _remove(options: argparse.Namespace) -> int:
     except OrderProblem:
         raise OrderProblem("expected a name of a-z, 0-9 and -, got '%s'" % options.name) from None
     store, key = Store(options.db), SigningKey.load(options.key)
-    return _kept(store, orders.send(store.trust, key, _each(options), body, int(time.time())))
+    return told_kept(store, orders.send(store.trust, key, _each(options), body, int(time.time())))
 
 
 def _each(options: argparse.Namespace) -> list[str]:
     return list(dict.fromkeys(options.concentrators))
 
 
-def _kept(store: Store, sent: list[tuple[str, int]]) -> int:
+def told_kept(store: Store, sent: list[tuple[str, int]]) -> int:
     told = []
     for concentrator, number in sent:
         print("change %d for %s is kept" % (number, concentrator))
@@ -187,7 +188,7 @@ def _list(options: argparse.Namespace) -> int:
     store = Store(options.db)
     table = show.table("", "Concentrator", "Task", "Due", "What", "Meters", "State")
     for concentrator in _each(options) or sorted(store.line.addressed()):
-        orders.check_name(concentrator)
+        check_name(concentrator)
         for each in orders.kept(store.trust, concentrator):
             task = each.task
             if task is None:

@@ -11,7 +11,6 @@ import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
-from gateway.contract import envelope, messages
 from gateway.contract.change import Change
 from gateway.contract.model_name import NAME
 from gateway.contract.refused import Refused
@@ -37,15 +36,13 @@ from gateway.contract.task import (
     TaskRemoved,
 )
 from tools.cosem import names
+from tools.hes.orders import change
 from tools.hes.orders.typed import DAYS as WEEKDAYS
 from tools.hes.orders.typed import OrderProblem, days_of_week, parse_attribute, parse_meters
-from tools.hes.store.records import Numbered
 from tools.hes.store.states import REJECTED, TAKEN, UNANSWERED
 from tools.hes.store.trust import Trust
 from tools.package.keys import SigningKey
 
-CHANGE = "change"  # the topic
-VALID_S = 30 * 86400  # how long a message that could not be delivered stays good
 BUFFER = 2  # attribute of a profile: its rows
 
 _EVERY = re.compile(r"(\d{1,4})(m|min|h|d|w|month|months)")
@@ -182,26 +179,8 @@ def check(task: Task | TaskRemoved) -> None:
 def send(
     store: Trust, key: SigningKey, concentrators: Sequence[str], body: Task | TaskRemoved, now: int
 ) -> list[tuple[str, int]]:
-    """Sign a change for each concentrator, keep them all for `serve` to send; [(concentrator,
-    number)]. None is kept where one of the names is none: OrderProblem.
-    """
-    for concentrator in concentrators:
-        check_name(concentrator)
-    sent = []
-    for concentrator in concentrators:
-        number = store.next_number(CHANGE, concentrator)
-        change = Change(concentrator, now, now + VALID_S, number, body)
-        raw = envelope.sign(change.encode(), key.kid, key.sign)
-        store.add_numbered(CHANGE, concentrator, number, what_text(body), raw)
-        sent.append((concentrator, number))
-    return sent
-
-
-def check_name(concentrator: str) -> None:
-    try:
-        messages.topic(concentrator, CHANGE)
-    except ValueError as error:
-        raise OrderProblem(str(error)) from None
+    """As change.send()."""
+    return change.send(store, key, concentrators, body, what_text(body), now)
 
 
 def pause(
@@ -225,7 +204,7 @@ def pause(
 
 def find(store: Trust, concentrator: str, name: str) -> Task:
     """The task of this name that was sent last. OrderProblem."""
-    check_name(concentrator)
+    change.check_name(concentrator)
     there = kept(store, concentrator)
     for each in there:
         if each.name == name and each.task is not None:
@@ -242,9 +221,9 @@ def kept(store: Trust, concentrator: str) -> list[Kept]:
     """What the messages to the concentrator add up to, by name. Removed tasks are in it."""
     found: dict[str, Kept] = {}
     for message in store.numbered(concentrator, (*UNANSWERED, TAKEN, REJECTED)):
-        if message.topic != CHANGE:
+        if message.topic != change.CHANGE:
             continue
-        body = body_of(message)
+        body = change.body_of(message)
         if not isinstance(body, Task | TaskRemoved):
             continue
         before = found.get(body.name)
@@ -256,12 +235,6 @@ def kept(store: Trust, concentrator: str) -> list[Kept]:
             task = body if isinstance(body, Task) else None
             found[body.name] = Kept(concentrator, body.name, task, message.state)
     return [found[name] for name in sorted(found)]
-
-
-def body_of(message: Numbered) -> object:
-    """Of a message of topic `change`, which we have made ourselves."""
-    _, payload, _ = envelope.split(message.envelope)
-    return Change.decode(payload).body
 
 
 # ------------------------------------------------------------ for people
