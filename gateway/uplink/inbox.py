@@ -67,7 +67,7 @@ class Inbox:
         hello_soon: Callable[[], None],
         meters_asked: Callable[[str], None],
         changes: Changes,
-        past: Past | None = None,
+        past: Past,
     ) -> None:
         self._concentrator = concentrator
         self._prefix = messages.topic(concentrator, "")
@@ -105,10 +105,9 @@ class Inbox:
             "readings-ack": self._readings_ack,
             "readings-resend": self._readings_resend,
             "change": self._take_change,
+            "memory": self._take_memory,
         }
         self._past = past
-        if past is not None:
-            self._takers["memory"] = self._take_memory
 
     def watch(self, certificates: Certificates) -> None:
         """These are ours; without them messages for them are refused."""
@@ -218,7 +217,6 @@ class Inbox:
             self._hello_soon()
 
     def _take_memory(self, payload: bytes) -> None:
-        assert self._past is not None
         epoch = self._ledger.epoch
         self._past.take(payload, self._sealed)
         if self._ledger.epoch != epoch:

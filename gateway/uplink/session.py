@@ -104,9 +104,9 @@ class Session:
         status: Status,
         concentrator: str,
         signers: Sequence[tuple[bytes, bytes]],
+        past: Past,
         hes_keys: Sequence[tuple[bytes, bytes]] = (),
         identity: Identity | None = None,
-        past: Past | None = None,
         changes: Takers = (),
         heartbeat: Callable[[], None] | None = None,
     ) -> None:
@@ -244,8 +244,7 @@ class Session:
         """Send these, too, from now on."""
         self._readings = readings
         self.inbox.stream(readings)
-        if self._past is not None:
-            self._past.also(readings.store.begin_epoch)
+        self._past.also(readings.store.begin_epoch)
         self._hello_soon()
 
     async def _receive(self) -> None:
@@ -393,8 +392,7 @@ class Session:
 
     def _hello(self) -> Hello:
         jobs = [entry.job.id for entry in self._ledger.open_jobs()]
-        if self._past is not None:
-            self._past.told(self._ledger.trail.records, self._ledger.trail.head)
+        self._past.told(self._ledger.trail.records, self._ledger.trail.head)
         return Hello(
             self._session,
             self._clock.unix_time(),
@@ -408,8 +406,8 @@ class Session:
             self._ledger.epoch,
             self._ledger.acknowledged + 1,
             self._ledger.last_number + 1,
-            self._past.starts if self._past is not None else 0,
-            self._past.used if self._past is not None else 0,
+            self._past.starts,
+            self._past.used,
             self._changes.number,
             [0, 0, 0] if self._readings is None else self._readings.position(),
         )

@@ -16,12 +16,15 @@ from gateway.contract.meter_keys import Vault
 from gateway.contract.refused import Refused
 from gateway.contract.result import KO, OK, VALUE, Result
 from gateway.contract.task import ALL, DAYS, PROFILE, Every, Item, Task
+from gateway.folder import Folder
 from gateway.jobs.ledger import Ledger
 from gateway.jobs.queue import Queue
 from gateway.kept_clock import KeptClock
+from gateway.meters.counters import Counters
 from gateway.meters.inventory import Inventory
 from gateway.readings.recorder import Recorder
 from gateway.readings.store import Store as ReadingsOnFlash
+from gateway.uplink.past import Past
 from gateway.uplink.readings import ReadingsStream
 from gateway.uplink.session import Session
 from hal.cpython.clock import SystemClock
@@ -91,6 +94,11 @@ class Gateway:
             status=Status(),
             concentrator=CONCENTRATOR,
             signers=trust,
+            past=Past(
+                Folder(storage, Vault(crypto, BOARD_KEY), lambda: True),
+                Counters(storage, crypto.random),
+                self.ledger,
+            ),
             changes=takers,
         )
 

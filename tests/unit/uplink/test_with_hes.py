@@ -11,11 +11,15 @@ from typing import Any
 from gateway.audit import Audit
 from gateway.contract import messages
 from gateway.contract.limits import MAX_MESSAGE
+from gateway.contract.meter_keys import Vault
 from gateway.contract.result import OK, Result
+from gateway.folder import Folder
 from gateway.jobs.ledger import Ledger
 from gateway.jobs.queue import Queue
 from gateway.kept_clock import KeptClock
+from gateway.meters.counters import Counters
 from gateway.meters.inventory import Inventory
+from gateway.uplink.past import Past
 from gateway.uplink.session import Session
 from hal.cpython.clock import SystemClock
 from hal.cpython.crypto import SystemCrypto
@@ -77,6 +81,11 @@ class Gateway:
             status=Status(),
             concentrator=CONCENTRATOR,
             signers=trust,
+            past=Past(
+                Folder(storage, Vault(crypto, bytes(32)), lambda: True),
+                Counters(storage, crypto.random),
+                self.ledger,
+            ),
         )
 
     def work(self, result: Result) -> list[str]:
