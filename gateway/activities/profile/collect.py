@@ -246,6 +246,10 @@ class _Reading:
         held: list[tuple[Stamp, list[Any]]] = []
         try:
             async for row in rows:
+                if intake.answered >= most:
+                    raise ProtocolError(
+                        "%s: more than the %d rows it can have" % (obis.text(self._name), most)
+                    )
                 stamp, values = decoder.decoded(row)
                 if not layout.newest_first:
                     intake.take(stamp, values, decoder)
@@ -256,10 +260,6 @@ class _Reading:
                 if intake.recorded >= MOST_WAITING:
                     await self._visit.recorder.commit()
                     intake.recorded = 0
-                if intake.answered > most:
-                    raise ProtocolError(
-                        "%s: more than the %d rows it can have" % (obis.text(self._name), most)
-                    )
         except (Doubtful, _TooMany):
             raise
         except Exception:

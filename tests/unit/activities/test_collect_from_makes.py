@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 
-from gateway.activities.readings import Collector
-from gateway.contract.task import CLOCK, LOG, PROFILE, Item
-from gateway.dlms.client.client import HIGH_GMAC, LOW, Association, Client
+from gateway.activities.readings import Collected, Collector
+from gateway.contract.task import CLOCK, LOG, PROFILE, VALUES, Item
+from gateway.dlms.client.client import HIGH_GMAC, LOW, SN, Association, Client
 from gateway.dlms.data import axdr, obis
 from gateway.dlms.protection.keyring import Keys
 from hal.cpython.crypto import SystemCrypto
@@ -40,15 +40,19 @@ class Alone(ManualClock):
 
 
 class Stand:
-    def __init__(self, make: Make) -> None:
+    def __init__(self, make: Make, short: bool = False) -> None:
         self.clock = Alone(BEGAN)
         keys = device.derive_test_keys(7, SERIAL)
         secrets: dict[str, Any] = {"password": make.password} if make.password else {"keys": keys}
-        self.meter = device.build_meter(SERIAL, source=self.source, make=make, **secrets)
+        self.meter = device.build_meter(
+            SERIAL, source=self.source, make=make, short_names={} if short else None, **secrets
+        )
         ours = Keys(b"CONC0001", keys.ek, keys.ak)
         association = Association(MANAGEMENT, authentication=HIGH_GMAC, keys=ours)
         if make.password:
             association = Association(MANAGEMENT, authentication=LOW, secret=make.password)
+        if short:
+            association.referencing = SN
         path = Path(MeterServer(self.meter, 640), self.clock, 400)
         counter = count(1)
         crypto = SystemCrypto()
@@ -99,6 +103,57 @@ def events_of(night: int, meter: Meter, clock: ManualClock) -> None:
     if night == 9:
         meter.happen(makes.COVER_OPENED)
         meter.happen(makes.COVER_OPENED)
+
+
+@pytest.mark.parametrize("what", ["shape", "times", "columns", "endless"])
+def test_rows_of_a_meter_that_is_out_of_its_mind(what: str) -> None:
+    stand = Stand(makes.IDIS)
+    stand.meter.faults.hostile_rows = what
+    values = Item(VALUES, objects=[(3, obis.parse(device.ENERGY), 2)])
+    items = [Item(PROFILE, "load-profile"), values]
+
+    async def visit() -> Collected:
+        stand.clock.advance(86_400_000)
+        stand.meter.tick()
+        await stand.client.associate()
+        return await stand.collector.collect(
+            stand.client, SERIAL, stand.model, items, stand.recorder, "night", 30
+        )
+
+    found = asyncio.run(visit())
+    assert found.gaps == ["meter-protocol-error"], found.details
+    assert len(stand.recorder.kept) <= makes.IDIS.entries + 64
+    assert len(stand.recorder.read) == 1
+
+
+@pytest.mark.parametrize("refused", ["ranges", "both"])
+def test_meters_that_refuse_selectors(refused: str) -> None:
+    stand = Stand(makes.SMR)
+    stand.meter.faults.refuse_selectors = refused
+
+    async def nights() -> None:
+        for _ in range(2):
+            stand.clock.advance(86_400_000)
+            stand.meter.tick()
+            await stand.night()
+
+    asyncio.run(nights())
+    load = [row[0] for _, row in stand.recorder.numbered if len(row) == 7]
+    assert load == list(range(BEGAN + 900, BEGAN + 2 * 86400 + 1, 900))
+
+
+def test_a_meter_with_short_names() -> None:
+    stand = Stand(makes.AMI, short=True)
+
+    async def nights() -> None:
+        for _ in range(2):
+            stand.clock.advance(86_400_000)
+            stand.meter.tick()
+            await stand.night()
+
+    asyncio.run(nights())
+    load = [row for number, row in stand.recorder.numbered if len(row) == 4]
+    assert len(load) == 48 + 2 and not stand.recorder.gaps  # hours, and closures
 
 
 @pytest.mark.parametrize("drift", [-290.0, 0.5, 290.0])
