@@ -90,7 +90,7 @@ AMI = Make(
 )
 IDIS = Make(
     "idis",
-    _LOGS | {SESSIONS: _log(4), QUALITY: _log(5)},
+    _LOGS | {"m-bus-log": _log(3), SESSIONS: _log(4), QUALITY: _log(5)},
     _COMMON | _BY_SWITCH | {SESSION_BEGAN: (SESSIONS, 26), SESSION_ENDED: (SESSIONS, 27)},
     {TERMINAL_OPENED: 13, COVER_OPENED: 13, MAGNET: 13},
     _DESCRIPTOR,
@@ -98,7 +98,16 @@ IDIS = Make(
 )
 SMR = Make(
     "smr",
-    {STANDARD: _log(0), FRAUD: _log(1), SESSIONS: _log(4), QUALITY: _log(5)},
+    {
+        STANDARD: _log(0),
+        FRAUD: _log(1),
+        "m-bus-log": _log(3),
+        SESSIONS: _log(4),
+        QUALITY: _log(5),
+        "auxiliary-log": _log(6),
+        "power-quality-extended-log": _log(7),
+        "power-quality-thd-log": _log(8),
+    },
     _COMMON | {UNDERVOLTAGE: (QUALITY, 77), OVERVOLTAGE: (QUALITY, 80)},
     {POWER_RETURN: 2, CONFIGURED: 4, TERMINAL_OPENED: 13, COVER_OPENED: 13, MAGNET: 13},
     "",
@@ -110,6 +119,7 @@ INDIA = Make(
     "india",
     {
         "voltage-log": _log(0),
+        "current-log": _log(1),
         "power-log": _log(2),
         "transaction-log": _log(3),
         "other-log": _log(4),
@@ -142,8 +152,10 @@ SPAIN = Make(
         STANDARD: _log(0),
         FRAUD: _log(1),
         SWITCH: _log(2),
+        "contract-log": _log(3),
         "firmware-log": _log(4),
         QUALITY: _log(5),
+        "demand-log": _log(6),
         SESSIONS: _log(7),
         "synchronisation-log": _log(8),
         "power-quality-ended-log": _log(9),

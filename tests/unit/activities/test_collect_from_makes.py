@@ -89,7 +89,7 @@ class Stand:
             self.client, SERIAL, self.model, self.items, self.recorder, "night", 30
         )
         await self.client.release()
-        assert not [gap for gap in found.gaps if gap != "object-mismatch"], found.details
+        assert not found.gaps, found.details
 
 
 def events_of(night: int, meter: Meter, clock: ManualClock) -> None:
