@@ -168,7 +168,10 @@ MEANINGS = {
     ),
     "conflicting-duplicate": (FIX_ORDER, "another job with this id is already here"),
     "too-many-jobs": (RETRY, "the ledger holds as many jobs as its setting allows"),
-    "storage-full": (RETRY, "no room for the job on the flash"),
+    "storage-full": (
+        RETRY,
+        "no room for the job on the concentrator's flash; if that stays so: ami-gateway --check there",
+    ),
     "package-unavailable": (RETRY, "the HES did not deliver the package"),
     "bad-digest": (FIX_PACKAGE, "the package is not the one the job names (SHA-256)"),
     "bad-package": (FIX_PACKAGE, "the package's content is not what the format describes"),

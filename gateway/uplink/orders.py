@@ -12,6 +12,7 @@ from gateway.contract.messages import Cancel, Pause
 from gateway.contract.refused import Refused
 from gateway.contract.result import KO, Result
 from gateway.jobs.ledger import ACCEPTING
+from hal.rt import log
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from hal.ports import Clock, Crypto
 
 SKEW_S = 3600  # how far in the future an order may claim to be issued
+REPEATED = ("duplicate", "already-ended")  # what is there already, sent once more
 _OVER = "it has ended, or ends already"
 
 
@@ -74,7 +76,10 @@ class Orders:
             )
         warning, detail = self._forecast(job)
         with self._ledger.batch():
-            if self._ledger.accept(job, payload, warning, detail, kid) not in ACCEPTING:
+            answer = self._ledger.accept(job, payload, warning, detail, kid)
+            if answer not in ACCEPTING:
+                if answer not in REPEATED:
+                    log.warning("uplink", "job %s refused: %s" % (job.id.hex(), answer))
                 return None
             entry = self._ledger.entry(job.id)
             if entry is not None and not entry.final_number:
