@@ -170,7 +170,7 @@ MEANINGS = {
     "too-many-jobs": (RETRY, "the ledger holds as many jobs as its setting allows"),
     "storage-full": (
         RETRY,
-        "no room for the job on the concentrator's flash; if that stays so: ami-gateway --check there",
+        "no room on the concentrator's flash; if that stays so: ami-gateway --check there",
     ),
     "package-unavailable": (RETRY, "the HES did not deliver the package"),
     "bad-digest": (FIX_PACKAGE, "the package is not the one the job names (SHA-256)"),
