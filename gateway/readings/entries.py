@@ -28,6 +28,8 @@ _BEGIN = ">BIQQI"
 _ACKNOWLEDGED = ">BQ"
 _HEAD = ">6sI6sB"
 _HEAD_SIZE = 17
+# what comes of an entry that another version of the firmware wrote
+NOT_UNDERSTOOD = (ValueError, IndexError, getattr(struct, "error", ValueError))
 
 
 class Written:

@@ -87,14 +87,14 @@ class Series:
             self.count -= 1
             self._rehash(len(self._places))
 
-    def of_segment(self, segment: int) -> Iterator[bytes]:
-        """The series whose last record is there, each as above."""
+    def before(self, segment: int) -> Iterator[bytes]:
+        """The series whose last record is in a segment before, each as above."""
         for number in range(self.count):
-            if self._unpacked(number)[3] == segment:
+            if self._unpacked(number)[3] < segment:
                 yield self._raw(number)
 
     def carried(self, raw: bytes, segment: int) -> None:
-        """One of of_segment() that was written again in this segment; of one that has gone on since
+        """One of before() that was written again in this segment; of one that has gone on since
         only the newest counts."""
         key = raw[:6]
         number = self._find(key)

@@ -95,6 +95,7 @@ class Store:
         self._failures = 0
         self._group: Group | None = None
         self._losing = False  # it was told
+        self._to_carry = False  # series whose segment went before they were
         self._room_in = 0  # the segment that there was found to be room for
         self._read_last = (0, 0)  # number and position of the record that records() gave last
         self._recover()
@@ -312,6 +313,8 @@ class Store:
     def _make_room(self) -> None:
         """The newest segment has its beginning, and there is room for it."""
         limits, journal = self._limits, self.journal
+        if self._to_carry and journal.newest_size():
+            self._carry(self._begins[0][0])
         if self._room_in == journal.newest() and journal.newest_size():
             return
         if not self.epoch:
@@ -341,7 +344,7 @@ class Store:
         if len(self._begins) < 2 or oldest == journal.newest():
             return False
         if carry:
-            self._carry(oldest)
+            self._carry(self._begins[1][0])
         last = self._begins[1][1] - 1
         journal.drop_before(self._begins[1][0])
         self._begins.pop(0)
@@ -353,14 +356,16 @@ class Store:
         return True
 
     def _carry(self, segment: int) -> None:
-        series = list(self.series.of_segment(segment))
+        """Write again, in the newest segment, the series whose last record is in one before."""
+        series = list(self.series.before(segment))
         for start in range(0, len(series), _CARRIED_AT_ONCE):
             part = series[start : start + _CARRIED_AT_ONCE]
             self.journal.append(bytes([CARRIED]) + b"".join(part))
-        if series:
-            self._sync()
+        # In any case: a series whose new record is not durable yet must not lose the one before.
+        self._sync()
         for raw in series:
             self.series.carried(raw, self.journal.newest())
+        self._to_carry = False
 
     def _lost(self, error: OSError) -> None:
         """What was not durable yet is not in the journal any more."""
@@ -384,10 +389,11 @@ class Store:
             self._make_room_at_any_price()
 
     def _make_room_at_any_price(self) -> None:
-        """For the next try: there is not even room to write its series again. Of those the rows of
-        the last days are read again after a restart."""
+        """For the next try: there is not even room to write its series again. That is done with
+        the next record; if the power goes before, they are read from the beginning."""
         try:
-            self._drop_oldest(False)
+            if self._drop_oldest(False):
+                self._to_carry = True
         except OSError as error:
             log.error(_WHERE, "storage: %s" % error)
 
@@ -436,7 +442,7 @@ class Store:
                     self.series.carried(payload[start : start + SIZE], segment_of(position))
             else:
                 self._replay_record(position, kind, payload)
-        except (ValueError, IndexError) as error:
+        except entries.NOT_UNDERSTOOD as error:
             # Its CRC is right: another version of the firmware wrote it.
             log.error(_WHERE, "record at %d is not understood: %r" % (position, error))
 
