@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections import Counter
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
@@ -236,10 +237,17 @@ class Inbox:
             elif self._time_key is None:
                 log.warning(
                     _WHERE,
-                    "%s: its clock is unset or far off; `ami-hes serve --time-key KEY.pem` sets it"
-                    % concentrator,
+                    "%s: its clock is unset or far off: there it is %s, here %s. If it is right"
+                    " here, `ami-hes serve --time-key KEY.pem` sets it"
+                    % (concentrator, _date(hello.time), _date(now)),
                 )
             else:
+                text = "%s: its clock is set, signed, from %s to %s"
+                log.warning(_WHERE, text % (concentrator, _date(hello.time), _date(now)))
                 answer = SignedTime(concentrator, hello.nonce, int(now))
                 payload = envelope.sign(answer.encode(), self._time_key.kid, self._time_key.sign)
         await sender.publish(concentrator, "time", payload)
+
+
+def _date(seconds: float) -> str:
+    return time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime(seconds)) if seconds else "unset"
