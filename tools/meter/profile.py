@@ -20,6 +20,7 @@ CAPTURE_OBJECT = kinds.structure(
 )
 RANGE, ENTRY = 1, 2  # access selectors
 SORTED = (1, 2)  # sort_method: fifo, lifo
+_QUARTER = 900
 _MOMENT = struct.Struct(">q")  # before the octets of a row that is kept
 RANGE_DESCRIPTOR = kinds.structure(
     CAPTURE_OBJECT, kinds.ANY, kinds.ANY, kinds.array(CAPTURE_OBJECT, 32)
@@ -250,8 +251,8 @@ class Closure(ProfileGeneric):
         self._monthly = monthly
 
     def tick(self, before: int, now: int) -> None:
-        if now <= before:
-            return
+        if now <= before or now // _QUARTER == before // _QUARTER:
+            return  # local midnights are at quarters of an hour
         clock = self._clock()
         day = clock.local(max(before, now - 86400 * self.value(8)[1] * 31)).replace(
             hour=0, minute=0, second=0
