@@ -156,7 +156,9 @@ class ProfileGeneric(Marked):
             cells = []
             for at, cell in enumerate(row):
                 clock = captured[at][1][0][1] == Clock.class_id
-                same = before and (moment == expected if clock else cell == before[at])
+                same = bool(before) and cell == before[at]
+                if clock and before:  # daylight saving is told
+                    same = moment == expected and cell[1][9:] == before[at][1][9:]
                 cells.append((axdr.NULL, None) if same else cell)
             before, expected = row, moment + step
             yield (axdr.STRUCTURE, cells)

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from gateway.activities.readings import Collected, Collector
+from gateway.contract import quality
 from gateway.contract.task import CLOCK, LOG, PROFILE, VALUES, Item
 from gateway.dlms.client.client import HIGH_GMAC, LOW, SN, Association, Client
 from gateway.dlms.data import axdr, obis
@@ -29,6 +30,7 @@ from tools.package.model.file import find
 SERIAL = "AMI0000000001"
 BEGAN = 1_743_206_400  # 2025-03-29 00:00 UTC: a week later the clocks go back
 NIGHTS = 14
+HOUR_TWICE = 1_743_908_400  # 2025-04-06 03:00 UTC: at midnight it is 23:00 again
 WORDS = ("load-profile", "daily-profile", "billing-profile", "monthly-profile")
 
 
@@ -175,6 +177,9 @@ def test_a_fortnight(name: str, drift: float) -> None:
             await stand.night()
 
     asyncio.run(fortnight())
+    again = [row[0] for _, row in stand.recorder.numbered if row[-1] & quality.SECOND_PASS]
+    assert [at for at in again if HOUR_TWICE <= at < HOUR_TWICE + 3600]
+    assert not [at for at in again if abs(at - HOUR_TWICE) > 4000]
     found: dict[str, list[int]] = {}
     for number, row in stand.recorder.numbered:
         found.setdefault(obis.text(stand.recorder.layouts[number][1]), []).append(row[0])
