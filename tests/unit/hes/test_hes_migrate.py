@@ -276,8 +276,12 @@ def test_readings_are_kept(name: str, tmp_path: Path) -> None:
     assert (value.data.hex(), value.unit) == ("06000003e8", 30)
     (gap,) = store.readings.gaps()
     assert (gap.start, gap.reason) == (midnight - 3600, "overwritten")
-    (again,) = store.readings.rereads(each.id)
-    assert (again.start, again.times, again.job) == (midnight - 7200, 1, bytes(range(16)))
+    (again,) = store.readings.rereads().values()
+    assert again.series == each.id and (again.start, again.times, again.job) == (
+        midnight - 7200,
+        1,
+        bytes(range(16)),
+    )
     assert [each.record for each in store.readings.unread()] == [b"\x01"]
     store.close()
 

@@ -6,13 +6,14 @@ import csv
 import io
 import json
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from gateway.contract import quality
+from gateway.contract import envelope, quality
+from gateway.contract.job import Job
 from gateway.contract.messages import Hello, Meters
 from gateway.contract.task import ALL, DAYS, LIST, Every, Item, Task
 from gateway.contract.task import PROFILE as PROFILES
@@ -23,6 +24,7 @@ from tests.unit.hes.readings import (
     LOG,
     METER,
     NOW,
+    PROFILE,
     STATUS,
     T0,
     Stream,
@@ -36,7 +38,8 @@ from tests.unit.hes.readings import (
 from tools.hes.cli.main import main
 from tools.hes.cli.readings import WHY
 from tools.hes.orders import task as tasks
-from tools.hes.readings import energy, expected, export, profiles, quantities
+from tools.hes.readings import energy, expected, export, profiles, quantities, reread
+from tools.hes.store.problems import DatabaseTrouble
 from tools.hes.store.store import Store
 from tools.hes.validation.row import Column
 from tools.package.keys import SigningKey
@@ -286,6 +289,104 @@ def test_meters_that_the_concentrator_has_told_of_count(
     clocked.line.take_hello(CONCENTRATOR, Hello(1, 0, [], changes=1))
     found = expected.never_read(clocked.readings, clocked.trust, CONCENTRATOR, ["AMI01", "AMI07"])
     assert found == [("AMI07", "load-profile", "night")]
+
+
+# ---------------------------------------------------------------- read again
+
+
+def holes(stream: Stream, meters: Sequence[str]) -> None:
+    """An hour is missing of the first day, of all meters the same; of the last one also a later
+    hour, of which one row is gone from the meter itself."""
+    stream.send(LAYOUT)
+    for serial in meters:
+        last = serial == meters[-1]
+        stream.send(rows(LAYOUT, load(T0, 4), serial))
+        stream.send(rows(LAYOUT, load(T0 + 8 * 900, 20 if last else 88, 1400), serial))
+    stream.send(rows(LAYOUT, load(T0 + 32 * 900, 64, 2600), meters[-1]))
+    stream.send(gap(T0 + 28 * 900, T0 + 28 * 900, serial=meters[-1]))
+
+
+def jobs_of(store: Store) -> list[tuple[list[str], int, int, int]]:
+    """(meters, first period, last period after T0, priority) of the jobs, the oldest first."""
+    found = []
+    for counted in reversed(store.reports.jobs()):
+        job = Job.decode(envelope.split(store.reports.job(counted.id).envelope)[1])
+        assert counted.kind == "readings" and job.span is not None
+        assert job.objects == [(7, PROFILE, 2)]
+        span = ((job.span.start - T0) // 900, (job.span.end - T0) // 900)
+        serials = [row.serial for row in store.reports.meters(counted.id)]
+        found.append((serials, *span, job.priority))
+    return found
+
+
+def test_what_is_missing_is_ordered_again_together(
+    clocked: Store, stream: Stream, key: SigningKey, now: list[float], hes: Any
+) -> None:
+    now[0] = T0 + DAY + 30 * 3600  # the rows of the first day are due, and no others
+    holes(stream, ["A1", "A2", "A3"])
+    assert reread.order_again(clocked, key) == 2
+    assert jobs_of(clocked) == [(["A1", "A2", "A3"], 4, 7, 2), (["A3"], 29, 31, 2)]
+    status, said = hes("readings", "gaps", "--from", iso(T0), "--to", iso(T0 + DAY))
+    assert status == 1 and "4 of these gaps were asked for again" in said
+    assert (
+        "ami-hes submit --concentrator c-1 --readings 'profile_generic 1.0.99.1.0.255'"
+        " --rows-from %s --rows-to %s --meters A1,A2,A3 --key KEY.pem"
+        % (iso(T0 + 3600), iso(T0 + 7 * 900))
+    ) in said
+
+
+def test_it_is_ordered_three_times_at_most_and_further_and_further_apart(
+    clocked: Store, stream: Stream, key: SigningKey, now: list[float]
+) -> None:
+    now[0] = T0 + DAY + 30 * 3600
+    holes(stream, ["A1"])
+    begun = now[0]
+    ordered = []
+    for hours in range(0, 240, 6):
+        now[0] = begun + hours * 3600
+        before = len(jobs_of(clocked))
+        reread.order_again(clocked, key)
+        if (["A1"], 4, 7, 2) in jobs_of(clocked)[before:]:
+            ordered.append(hours)
+    assert ordered == [0, 24, 72]
+
+
+def test_what_has_come_is_not_asked_for_again(
+    clocked: Store, stream: Stream, key: SigningKey, now: list[float]
+) -> None:
+    now[0] = T0 + DAY + 30 * 3600
+    holes(stream, ["A1"])
+    assert reread.order_again(clocked, key) == 2
+    stream.send(rows(LAYOUT, load(T0 + 3600, 4, 1200), "A1"))
+    now[0] += DAY
+    reread.order_again(clocked, key)
+    asked = [(first, last) for _, first, last, _ in jobs_of(clocked)]
+    assert asked.count((4, 7)) == 1 and asked.count((29, 31)) == 2
+
+
+def test_jobs_for_missing_rows_are_bounded(
+    clocked: Store, stream: Stream, key: SigningKey, now: list[float], monkeypatch: Any
+) -> None:
+    monkeypatch.setattr(reread, "MOST_JOBS", 3)
+    now[0] = T0 + DAY + 30 * 3600
+    stream.send(LAYOUT)
+    for at in range(8):
+        stream.send(rows(LAYOUT, load(T0 + at * 9000, 5)))
+    assert [reread.order_again(clocked, key) for _ in range(2)] == [3, 0]
+    assert [first for _, first, _, _ in jobs_of(clocked)] == [5, 15, 25]
+    now[0] += DAY + 1
+    assert reread.order_again(clocked, key) == 3
+
+
+def test_a_database_in_trouble_is_no_end_of_it(
+    clocked: Store, key: SigningKey, monkeypatch: Any, capsys: Any
+) -> None:
+    def trouble(*_: Any) -> Any:
+        raise DatabaseTrouble("locked")
+
+    monkeypatch.setattr(reread, "order_again", trouble)
+    reread.look(clocked, key)
+    assert "missing rows: locked; it is tried again" in capsys.readouterr().err
 
 
 # ---------------------------------------------------------------- export

@@ -154,6 +154,26 @@ def test_readings_have_numbers_of_their_own(store, broker) -> None:
     run(scenario())
 
 
+def test_a_chore_is_done_beside_all_else_and_its_faults_stop_nothing(store, broker) -> None:
+    done: list[int] = []
+
+    def chore() -> None:
+        done.append(1)
+        raise KeyError("a fault")
+
+    async def scenario() -> None:
+        sessions = Sessions(store.enrolment, (), True)
+        there = Broker.parse(broker.url)
+        service = Service(store.line, there, sessions=sessions, chore=(chore, 0.01))
+        task = asyncio.create_task(service.run())
+        await until(lambda: len(done) > 2 and status_of(store) == "connected")
+        assert not task.done()
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+    run(scenario())
+
+
 def test_the_service_may_be_stopped_at_any_moment(store, broker, key) -> None:
     async def scenario() -> None:
         async with Concentrator(broker.port) as there:

@@ -17,6 +17,7 @@ from hal.rt import log
 from tools.hes.cli import show
 from tools.hes.orders.typed import OrderProblem, parse_duration, parse_moment
 from tools.hes.readings import energy, expected, export, profiles, quantities
+from tools.hes.readings.reread import spans
 from tools.hes.store.problems import StoreProblem
 from tools.hes.store.readings import Readings
 from tools.hes.store.records import Series
@@ -26,6 +27,7 @@ from tools.hes.validation.rules import is_counter
 
 DAY = 86400
 MOST_BARS = 96
+MOST_COMMANDS = 10
 _STYLES = {VALID: "", INVALID: "red"}
 WHY = {
     "": "not received",
@@ -263,7 +265,7 @@ def _gaps(options: argparse.Namespace) -> int:
     if table.row_count:
         console.print(table)
     again = [each for each in found if not each.reason]
-    _tell_how_to_read(again, console)
+    _tell_how_to_read(store.readings, again, console)
     never = _never(store, options)
     for serial, profile, name in never:
         text = "%s: nothing of %s was ever received (task %s)" % (serial, profile, name)
@@ -285,8 +287,21 @@ def _never(store: Store, options: argparse.Namespace) -> list[tuple[str, str, st
     return [each for each in found if options.meter in (None, each[0])]
 
 
-def _tell_how_to_read(again: list[expected.Missing], console: Console) -> None:
-    del again, console
+def _tell_how_to_read(store: Readings, again: list[expected.Missing], console: Console) -> None:
+    rereads = store.rereads()
+    keys = [(each.series.id, each.start) for each in again]
+    asked = [rereads[key].ordered for key in keys if key in rereads]
+    if asked:
+        text = "%d of these gaps were asked for again, last %s, by `serve --reread-key`."
+        console.print(Text(text % (len(asked), show.date(max(asked)))), soft_wrap=True)
+    found = spans(again)
+    if found:
+        console.print(Text("To have them read again now:"))
+    for each in found[:MOST_COMMANDS]:
+        console.print(Text("  " + each.command()), soft_wrap=True)
+    if len(found) > MOST_COMMANDS:
+        more = len(found) - MOST_COMMANDS
+        console.print(Text("  ... and %d more; narrow it with --meter, --from and --to" % more))
 
 
 def _tell_unread(store: Store, concentrator: str | None, console: Console) -> None:

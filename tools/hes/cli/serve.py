@@ -6,6 +6,7 @@ import argparse
 import asyncio
 import os
 from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from tools.hes.line.handshakes import MOST_LINE_KEYS, LineKey
 from tools.hes.line.service import Service
 from tools.hes.line.sessions import Sessions
 from tools.hes.monitoring import metrics
+from tools.hes.readings import reread
 from tools.hes.store.store import Store
 from tools.hes.validation.own_rules import OwnRules
 from tools.package.keys import KeyProblem, SigningKey
@@ -72,6 +74,13 @@ def add_parser(commands: Any) -> None:
         metavar="FILE.py",
         help="the utility's own rules for readings; see tools/hes/validation/own_rules.py",
     )
+    serve.add_argument(
+        "--reread-key",
+        type=Path,
+        metavar="KEY.pem",
+        help="signs jobs that ask again for rows of profiles that are missing; without it `readings"
+        " gaps` says what to run",
+    )
     serve.add_argument("--log-level", default="info", choices=("debug", "info", "warning", "error"))
     serve.set_defaults(run=_run)
 
@@ -100,7 +109,11 @@ def _run(options: argparse.Namespace) -> int:
     if options.rules is not None:
         store.line.own_rules = OwnRules.load(options.rules)
     sessions = Sessions(store.enrolment, keys, options.plain)
-    service = Service(store.line, broker, time_key=time_key, sessions=sessions)
+    chore = None
+    if options.reread_key is not None:
+        reread_key = SigningKey.load(options.reread_key)
+        chore = partial(reread.look, store, reread_key), float(reread.EVERY_S)
+    service = Service(store.line, broker, time_key=time_key, sessions=sessions, chore=chore)
     with ExitStack() as ends:
         ends.callback(store.close)
         ends.enter_context(store.line.alone())

@@ -66,7 +66,8 @@ Taken: TypeAlias = "asyncio.Queue[Taking]"
 class Service:
     """`poll` is how often (seconds) the store is looked at for new orders; `time_key` signs the
     time for a concentrator whose clock is unset or far off. Without `sessions` the line is `plain`:
-    nothing protects it.
+    nothing protects it. `chore`: something to be done every so many seconds, in a thread of its
+    own, beside all this.
     """
 
     def __init__(
@@ -79,6 +80,7 @@ class Service:
         thread: Executor | None = None,
         sessions: Sessions | None = None,
         plain: bool = False,
+        chore: tuple[Callable[[], None], float] | None = None,
     ) -> None:
         if sessions is None and not plain:
             raise ValueError("expected sessions, or plain")
@@ -86,6 +88,7 @@ class Service:
         self._writer = Writer(store.together, thread, store.works)
         self._broker = broker
         self._poll = poll
+        self._chore = chore
         self._status = "connecting"
         self._backlog = Backlog()
         self._sessions = sessions or Sessions(None, [], True, now)
@@ -105,7 +108,8 @@ class Service:
         if self._sessions.plain:
             log.warning(_WHERE, PLAIN)
         try:
-            await together(self._beat(), self._stay_connected())
+            chores = [] if self._chore is None else [self._do_chore(*self._chore)]
+            await together(self._beat(), self._stay_connected(), *chores)
         finally:
             await self._writer.close()
 
@@ -118,6 +122,14 @@ class Service:
             self._tell_dropped()
             self._writer.post(self._store.tell_counted)
             await asyncio.sleep(BEAT_EVERY)
+
+    async def _do_chore(self, do: Callable[[], None], every: float) -> None:
+        while True:
+            try:
+                await asyncio.to_thread(do)
+            except Exception as error:
+                log.error(_WHERE, "%s" % told(error))
+            await asyncio.sleep(every)
 
     def _tell_dropped(self) -> None:
         for concentrator, count in self._backlog.taken_dropped().items():

@@ -130,10 +130,22 @@ class Readings:
             found = connection.execute(query.order_by(unread.c.id.desc()).limit(limit))
             return rows.all_made(Unread, found)
 
-    def rereads(self, key: int) -> list[Reread]:
-        query = rows.of(rereads, Reread).where(rereads.c.series == key).order_by(rereads.c.start)
+    def rereads(self) -> dict[tuple[int, int], Reread]:
+        """By series and the first time that was missing."""
         with self._db.reading() as connection:
-            return rows.all_made(Reread, connection.execute(query))
+            found = rows.all_made(Reread, connection.execute(rows.of(rereads, Reread)))
+        return {(each.series, each.start): each for each in found}
+
+    def jobs_of_rereads(self, since: int) -> dict[str, int]:
+        """How many jobs for missing rows each concentrator was given since then."""
+        query = (
+            select(series.c.concentrator, func.count(rereads.c.job.distinct()))
+            .join_from(rereads, series, rereads.c.series == series.c.id)
+            .where(rereads.c.ordered >= since)
+            .group_by(series.c.concentrator)
+        )
+        with self._db.reading() as connection:
+            return {row[0]: row[1] for row in connection.execute(query)}
 
     def reread(self, key: int, start: int, times: int, job: bytes) -> None:
         """Rows from `start` on were ordered to be read again, the `times`th time, by this job."""

@@ -228,8 +228,11 @@ class Unread:
 
 @dataclass(frozen=True)
 class Reread:
-    """Rows from `start` on were ordered to be read again: how often, last when, by which job."""
+    """Rows of a series from `start` on were ordered to be read again: how often, last when, by
+    which job.
+    """
 
+    series: int
     start: int
     times: int
     ordered: int
