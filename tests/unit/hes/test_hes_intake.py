@@ -35,6 +35,7 @@ from tools.hes.store.problems import DatabaseTrouble
 from tools.hes.store.schema import layouts, reading_days, series, unread
 from tools.hes.store.store import Store
 from tools.hes.validation.own_rules import OwnRules
+from tools.hes.validation.row import FUTURE, NO_VALUE, ROLLED_OVER, WENT_BACK
 
 BOTH = True
 
@@ -235,8 +236,23 @@ def test_values_and_gaps(clocked: Store, stream: Stream) -> None:
         30,
     )
     assert (two.attribute, two.scaler, two.task) == (-2, None, "totals")
+    assert (one.reasons, two.reasons) == (0, NO_VALUE)
     (found,) = clocked.readings.gaps(CONCENTRATOR)
     assert (found.start, found.end, found.reason) == (T0, T0 + 7200, "overwritten")
+
+
+def test_single_values_are_judged_too(clocked: Store, stream: Stream) -> None:
+    def total(value: int, at: int) -> bytes:
+        data = b"\x06" + value.to_bytes(4, "big")
+        return values([3, bytes((1, 0, 1, 8, 0, 255)), 2, data, 0, 30], at=at)
+
+    at = NOW - 1000
+    sent = [1000, 1000, 900, (1 << 32) - 9, 7]
+    stream.send(*[total(value, at + place) for place, value in enumerate(sent)])
+    stream.send(total(50, NOW + 301), total(60, at - 10))
+    found = clocked.readings.values(CONCENTRATOR, METER, 0, NOW + DAY)
+    judged = [each.reasons for each in found]
+    assert judged == [0, 0, 0, WENT_BACK, 0, ROLLED_OVER, FUTURE]
 
 
 def test_events_of_one_second_are_told_apart_by_content(clocked: Store, stream: Stream) -> None:

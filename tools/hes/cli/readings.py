@@ -180,11 +180,15 @@ def _rows_table(shape: Shape, rows: list[Row], model: str | None) -> Table:
             Text(_cell(column, value, model))
             for column, value in zip(shape.columns, row.values, strict=True)
         ]
-        said = [] if row.validity == VALID else [row.validity]
-        said += [each for each in (reasons_text(row), quantities.flags_text(row.flags)) if each]
-        quality = Text("; ".join(said), _STYLES.get(row.validity, "yellow"))
-        table.add_row(show.date(row.time), *cells, quality)
+        table.add_row(show.date(row.time), *cells, _quality(row))
     return table
+
+
+def _quality(row: Row) -> Text:
+    """Nothing where all is well."""
+    said = [] if row.validity == VALID else [row.validity]
+    said += [each for each in (reasons_text(row), quantities.flags_text(row.flags)) if each]
+    return Text("; ".join(said), _STYLES.get(row.validity, "yellow"))
 
 
 def _cell(column: Column, value: Any, model: str | None) -> str:
@@ -225,13 +229,15 @@ def _thinned(numbers: list[float | None]) -> tuple[list[float | None], int]:
 
 def _show_values(store: Readings, meter: str, start: int, end: int, console: Console) -> int:
     found = store.values(None, meter, start, end)
-    table = show.table("", "When", "Object", "Value", "Task")
+    table = show.table("", "When", "Object", "Value", "Task", "Quality")
     for each in found:
         name = quantities.short(each.obis)
         if each.attribute != 2:
             name += " attribute %d" % each.attribute
         value = quantities.value_text(each.data, each.scaler, each.unit)
-        table.add_row(show.date(each.time), Text(name), Text(value), Text(each.task or "-"))
+        judged = Row(each.time, reasons=each.reasons)
+        cells = [Text(text) for text in (name, value, each.task or "-")]
+        table.add_row(show.date(each.time), *cells, _quality(judged))
     if not found:
         print("no values of %s in this time" % log.printable(meter))
         return 1

@@ -24,7 +24,7 @@ from tools.hes.store.records import Reread
 from tools.hes.store.store import Store
 from tools.package.keys import SigningKey
 
-EVERY_S = 600  # between two looks for what is missing
+EVERY_S = 3600  # between two looks for what is missing
 BACK_S = 30 * DAY  # what is older is not looked for
 MOST_TIMES = 3
 MOST_JOBS = 50  # of one concentrator in a day

@@ -29,6 +29,8 @@ from gateway.contract.reading_record import (
 )
 from gateway.contract.refused import Refused
 from gateway.contract.rules import UINT32
+from gateway.dlms.data import axdr
+from gateway.dlms.errors import ProtocolError
 from tools.hes.store import claims, days, rows
 from tools.hes.store.notes import note
 from tools.hes.store.records import TakenReadings
@@ -43,7 +45,7 @@ from tools.hes.store.schema import (
 )
 from tools.hes.validation import rules
 from tools.hes.validation.own_rules import OwnRules
-from tools.hes.validation.row import DOUBTFUL, INVALID, Row, Shape
+from tools.hes.validation.row import DOUBTFUL, INVALID, Column, Row, Shape
 
 MOST_SERIES = 50_000  # of one concentrator: 2,000 meters of 25 profiles and logs
 MOST_UNREAD = 1_000  # records of one concentrator that are kept as they came
@@ -268,6 +270,9 @@ class Intake:
     def _values(self, reading: Values) -> None:
         found = []
         for class_id, obis, attribute, data, scaler, unit in reading.values:
+            column = Column(class_id, obis, attribute, 0, 0, scaler, unit)
+            before = self._value_before(reading, column)
+            of = (column, before, _plain(data), reading.read_at, self.now)
             found.append(
                 {
                     "concentrator": self.concentrator,
@@ -280,11 +285,29 @@ class Intake:
                     "data": data,
                     "scaler": scaler,
                     "unit": unit,
+                    "reasons": rules.judge_value(*of),
                 }
             )
         if found:
             self.connection.execute(insert(reading_values), found)
             self._count("values", len(found))
+
+    def _value_before(self, reading: Values, column: Column) -> object:
+        """What the same attribute was when it was read last; None: nothing to compare with."""
+        if not rules.is_counter(column):
+            return None
+        each = reading_values.c
+        query = select(each.data).where(
+            each.concentrator == self.concentrator,
+            each.serial == reading.serial,
+            each.time < reading.read_at,
+            each.obis == column.obis,
+            each.class_id == column.class_id,
+            each.attribute == column.attribute,
+            each.scaler == column.scaler,
+        )
+        found = self.connection.execute(query.order_by(each.time.desc()).limit(1)).scalar()
+        return None if found is None else _plain(found)
 
     def _gap(self, reading: Gap) -> None:
         row = {
@@ -329,6 +352,14 @@ class Intake:
 
 def _name(layout: int) -> bytes:
     return layout.to_bytes(8, "big")
+
+
+def _plain(data: bytes) -> object:
+    """A value without its type; b"" for what is no A-XDR."""
+    try:
+        return axdr.decode(data)[1]
+    except ProtocolError:
+        return b""
 
 
 def _added(new: list[Row], here: list[Row]) -> list[Row]:

@@ -188,7 +188,9 @@ class ReadingDay:
 
 @dataclass(frozen=True)
 class ReadingValue:
-    """An attribute as it was at `time`; `data` is A-XDR."""
+    """An attribute as it was at `time`; `data` is A-XDR, `reasons` are those of
+    validation/row.py.
+    """
 
     concentrator: str
     serial: str
@@ -200,6 +202,7 @@ class ReadingValue:
     data: bytes
     scaler: int | None
     unit: int | None
+    reasons: int
 
 
 @dataclass(frozen=True)

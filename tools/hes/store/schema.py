@@ -388,7 +388,8 @@ reading_days = Table(
     sqlite_with_rowid=False,
 )
 
-# Attributes as they were at `time`: A-XDR, scaler and unit where known. `reasons` as in days.py.
+# Attributes as they were at `time`: A-XDR, scaler and unit where known; `reasons` why not simply
+# valid, as validation/row.py has them.
 reading_values = Table(
     "reading_values",
     metadata,
@@ -403,6 +404,7 @@ reading_values = Table(
     octets("data"),
     Column("scaler", Integer, nullable=True),
     Column("unit", Integer, nullable=True),
+    count("reasons", "0"),
     Index("reading_values_by_serial", "serial", "time"),
     Index("reading_values_by_concentrator", "concentrator", "time"),
 )

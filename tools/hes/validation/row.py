@@ -75,9 +75,7 @@ class Row:
 
     @property
     def validity(self) -> str:
-        if self.reasons & _INVALID:
-            return INVALID
-        return DOUBTFUL if self.reasons else VALID
+        return validity_of(self.reasons)
 
     def same_as(self, other: Row) -> bool:
         """The same reading, read once more."""
@@ -97,6 +95,12 @@ def _same(one: list[Any], other: list[Any]) -> bool:
         elif a != b and not (a != a and b != b):  # NaN is like no number, itself included
             return False
     return True
+
+
+def validity_of(reasons: int) -> str:
+    if reasons & _INVALID:
+        return INVALID
+    return DOUBTFUL if reasons else VALID
 
 
 def reasons_text(row: Row) -> str:

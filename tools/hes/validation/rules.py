@@ -172,5 +172,17 @@ def _mark_spikes(before: Row | None, rows: Sequence[Row], place: int, least: flo
             row.reasons |= SPIKE
 
 
+def judge_value(column: Column, before: object, value: object, read_at: int, now: int) -> int:
+    """The reasons of a single value, read after `before` (None: there is none that can be
+    compared). `now` by our clock.
+    """
+    reasons = NO_VALUE if value is None else 0
+    if read_at > now + LATE_S:
+        reasons |= FUTURE
+    if is_counter(column) and _is_number(before) and _is_number(value) and value < before:  # type: ignore[operator]
+        reasons |= ROLLED_OVER if _rolled_over(before, value) else WENT_BACK  # type: ignore[arg-type]
+    return reasons
+
+
 def _is_number(value: object) -> bool:
     return type(value) in (int, float)

@@ -37,7 +37,9 @@ def counts() -> Counter[tuple[str, str]]:
 @pytest.fixture
 def port(store: Store, counts: Counter[tuple[str, str]]) -> Iterator[int]:
     port = find_free_port()
-    end = serve_metrics("127.0.0.1", port, Collector(store.reports, store.street, lambda: counts))
+    readings = Counter({(CONCENTRATOR, "rows"): 96, (CONCENTRATOR, "invalid"): 2})
+    collector = Collector(store.reports, store.street, lambda: counts, lambda: readings)
+    end = serve_metrics("127.0.0.1", port, collector)
     yield port
     end()
 
@@ -58,6 +60,8 @@ def test_of_an_empty_head_end(port: int) -> None:
     assert figures[("ami_hes_info", "0.1.0")] == 1
     assert figures[("ami_hes_connected",)] == 0
     assert figures[("ami_hes_messages_total", "taken", "report")] == 3
+    assert figures[("ami_concentrator_readings_total", CONCENTRATOR, "rows")] == 96
+    assert figures[("ami_concentrator_readings_total", CONCENTRATOR, "invalid")] == 2
     assert figures[("ami_hes_messages_total", "refused", "hello")] == 1
 
 
