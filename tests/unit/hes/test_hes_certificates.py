@@ -69,6 +69,24 @@ def public_of(certificate: x509.Certificate) -> bytes:
     return numbers.public_bytes(serialization.Encoding.X962, form)[1:]
 
 
+def test_a_request_in_anothers_name_is_named_and_keeps_no_other_from_asking(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    desk = Desk(tmp_path, request("street-2", PRIVATE, PUBLIC, CRYPTO))
+    for name, asked in (
+        ("a-bad", b"no request"),
+        ("street-9", request("street-9", PRIVATE, PUBLIC, CRYPTO)),
+    ):
+        desk.store.line.take_certificates(name, LineStatus(0, b"", 0, asked))
+    assert desk.types("requests", "--out", str(tmp_path)) == 1
+    said = capsys.readouterr()
+    assert "expected a request for CN=%s, got one for CN=street-2" % CONCENTRATOR in said.err
+    assert "a-bad: the request is no PKCS#10" in said.err
+    assert [path.name for path in tmp_path.glob("*.csr")] == ["street-9.csr"]
+    assert desk.issues("--ca", "x", "--ca-key", "y") == 1
+    assert "expected a request for CN=" in capsys.readouterr().err
+
+
 def test_a_request_that_openssls_ca_signs(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import datetime
+import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -98,23 +99,31 @@ def _end(until: int, now: float) -> Text:
 
 
 def _requests(options: argparse.Namespace) -> int:
+    """Status 1 if a request is none of its concentrator's."""
     found = [each for each in Store(options.db).trust.certificates() if each.request]
     if not found:
         print("no concentrator asks for a certificate")
+    bad = 0
     for each in found:
-        request = certificates.request_of(each.request)
+        try:
+            request = certificates.request_of(each.concentrator, each.request)
+        except security.SecurityProblem as problem:  # the others ask nevertheless
+            bad += 1
+            print("%s: %s" % (each.concentrator, problem), file=sys.stderr)
+            continue
         print("%s asks for a certificate, last on %s" % (each.concentrator, show.date(each.told)))
         if options.out is not None:
             path = options.out / (each.concentrator + ".csr")
             path.write_bytes(request.public_bytes(serialization.Encoding.PEM))
             print("  written to %s" % path)
-    return 0
+    return 1 if bad else 0
 
 
 def _issue(options: argparse.Namespace) -> int:
     security.check(options.concentrator)
     store, key = Store(options.db), SigningKey.load(options.key)
-    request = certificates.request_of(_request(store, options.concentrator))
+    name = options.concentrator
+    request = certificates.request_of(name, _request(store, name))
     if options.certificate is not None and options.ca is None and options.ca_key is None:
         chain = certificates.load_chain(options.certificate, request)
     elif options.certificate is None and options.ca is not None and options.ca_key is not None:

@@ -14,6 +14,7 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from gateway.contract import envelope
 from gateway.contract.line_certificate import MAX_CERTIFICATE, MAX_CHAIN, LineCertificate
+from hal.rt.log import printable
 from tools.hes.orders.security import SecurityProblem
 from tools.package.keys import SigningKey
 
@@ -21,8 +22,10 @@ VALID_S = 30 * 86400  # how long the message may be on its way
 _EARLIER = datetime.timedelta(hours=1)  # clocks differ
 
 
-def request_of(raw: bytes) -> x509.CertificateSigningRequest:
-    """SecurityProblem if who sent it has not the key that it names."""
+def request_of(concentrator: str, raw: bytes) -> x509.CertificateSigningRequest:
+    """SecurityProblem if who sent it has not the key that it names, or names another one: an
+    authority that takes the name as it stands would make it a certificate of that.
+    """
     try:
         request = x509.load_der_x509_csr(raw)
         good = request.is_signature_valid
@@ -30,6 +33,11 @@ def request_of(raw: bytes) -> x509.CertificateSigningRequest:
         raise SecurityProblem("the request is no PKCS#10: %s" % error) from None
     if not good:
         raise SecurityProblem("the request is not signed by the key that it names")
+    if request.subject != _named(concentrator):
+        raise SecurityProblem(
+            "expected a request for CN=%s, got one for %s; look at this concentrator"
+            % (concentrator, printable(request.subject.rfc4514_string()))
+        )
     return request
 
 
@@ -67,7 +75,7 @@ def made(
         raise SecurityProblem("expected --ca-key to be the key of --ca, on an elliptic curve")
     certificate = (
         x509.CertificateBuilder()
-        .subject_name(x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, concentrator)]))
+        .subject_name(_named(concentrator))
         .issuer_name(authority.subject)
         .public_key(request.public_key())
         .serial_number(x509.random_serial_number())
@@ -92,6 +100,10 @@ def signed(concentrator: str, chain: list[x509.Certificate], key: SigningKey, no
         )
     message = LineCertificate(concentrator, now, now + VALID_S, raw)
     return envelope.sign(message.encode(), key.kid, key.sign)
+
+
+def _named(concentrator: str) -> x509.Name:
+    return x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, concentrator)])
 
 
 def digest(certificate: x509.Certificate) -> bytes:
