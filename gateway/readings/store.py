@@ -313,14 +313,14 @@ class Store:
     def _make_room(self) -> None:
         """The newest segment has its beginning, and there is room for it."""
         limits, journal = self._limits, self.journal
-        if self._to_carry and journal.newest_size():
-            self._carry(self._begins[0][0])
-        if self._room_in == journal.newest() and journal.newest_size():
-            return
         if not self.epoch:
             self.epoch = self._new_epoch
         if not journal.newest_size():
             self._begin()
+        if self._to_carry:
+            self._carry(self._begins[0][0])
+        if self._room_in == journal.newest():
+            return
         while (
             journal.size() + 2 * self._segment_size > limits.readings_bytes
             or self._is_too_old()
@@ -376,6 +376,7 @@ class Store:
         self._new_layouts = []
         self._next = self.last_number + 1
         self._release = self.released
+        self._room_in = 0
         try:
             self.journal.abandon()
         except OSError:

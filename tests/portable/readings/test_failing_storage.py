@@ -3,12 +3,15 @@ call again does what it would have done."""
 
 from __future__ import annotations
 
-from tests.portable.failing import ERRORS, FailingStorage
-from tests.portable.readings.support import NOW, World, rows_of, understood
+import asyncio
+
+from tests.portable.failing import EIO, ENOSPC, ERRORS, FailingStorage
+from tests.portable.readings.support import COLUMNS, NOW, PROFILE, World, rows_of, understood
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from typing import Any
 
     Step = Callable[[World], None]
 
@@ -112,3 +115,42 @@ def test_a_flash_that_stays_full_gives_up_old_readings_for_new_ones() -> None:
     assert failed == 10 and world.events == ["readings-lost"]
     storage.full = False
     world.record("M1", rows_of(NOW + 90000 * 20, 96))
+
+
+def test_a_series_whose_segment_went_in_need_is_known_after_a_restart() -> None:
+    """There was no room to write it again before; and what was recorded meanwhile failed, too."""
+    storage = FailingStorage()
+    world = World(storage)
+    world.record("OLD", rows_of(NOW, 4))
+    last = world.recorder().last("OLD", PROFILE)
+    while world.store.journal.newest() < 3 or world.store.journal.newest_size():
+        world.record("M1", [], 1500)
+        if world.store.journal.newest() == 3:
+            break
+    storage.fail_at(0, ENOSPC)
+    fails(world, "M1", 1500)
+    assert world.store.journal.oldest() == 2, "room was made"
+    both = [world.recorder(), world.recorder()]
+    for number in range(2):
+        layout = both[number].layout("OLD", 7, PROFILE, 900, COLUMNS)
+        both[number].rows(layout, ("OLD", "M2")[number], "t", NOW, rows_of(NOW + 9000, 2))
+
+    async def commit_both() -> list[Any]:
+        found: list[Any] = await asyncio.gather(
+            *[one.commit() for one in both], return_exceptions=True
+        )
+        return found
+
+    storage.fail_at(1, EIO)
+    assert isinstance(asyncio.run(commit_both())[0], OSError)
+    world.record("M1", [], 100)
+    world.open(2)
+    assert world.recorder().last("OLD", PROFILE) == last
+
+
+def fails(world: World, serial: str, octets: int) -> None:
+    try:
+        world.record(serial, [], octets)
+        raise AssertionError("written")
+    except OSError:
+        pass
