@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import time
 from pathlib import Path
 from typing import Any
 
@@ -194,6 +195,20 @@ def test_a_board_that_is_enrolled_under_another_name_is_named(desk: Store, capsy
     )
     text = said(capsys, "add", "street-1", SHOWN, status=1)
     assert "settings say so: ami-hes concentrator remove street-2, then add street-1" in text
+
+
+def test_the_enrolled_board_that_is_back_is_not_to_be_replaced(
+    desk: Store, capsys: Any, monkeypatch: Any
+) -> None:
+    desk.enrolment.add("c1", ONE)
+    desk.enrolment.knocked("c1", OTHER)
+    before = said(capsys, "list").splitlines()[-1]
+    assert before.endswith("concentrator replace c1 " + OTHER_SHOWN)
+    database = desk.enrolment._db
+    monkeypatch.setattr(database, "_now", lambda: time.time() + 60)
+    desk.enrolment.agreed("c1", ONE, SIGN, KID)
+    after = said(capsys, "list").splitlines()[-1]
+    assert "the enrolled one has been there since" in after and "replace" not in after
 
 
 def test_one_that_was_removed_is_not_online_and_orders_for_it_are_said_to_wait(

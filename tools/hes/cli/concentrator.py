@@ -171,6 +171,12 @@ class _Place:
                     "%s is not enrolled and knocks (%s). If this is what its board shows:"
                     " ami-hes concentrator add %s %s" % (self.name, came, self.name, who)
                 )
+            elif self.enrolled.agreed > self.knock.last:
+                said.append(
+                    "%s: another board, %s, has knocked (%s); the enrolled one has been there"
+                    " since. Was it exchanged for a while, or did somebody play its part?"
+                    % (self.name, who, came)
+                )
             else:
                 said.append(
                     "%s: another board than the enrolled one knocks (%s). If its board was"
