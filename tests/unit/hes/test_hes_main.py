@@ -20,14 +20,16 @@ from tools.hes.__main__ import main
 from tools.hes.cli import serve
 from tools.hes.cli.main import _parser
 from tools.hes.store.store import Store
+from tools.hes.validation.row import Row, Shape
 
 
 class Served:
     """What a Service was made with, and that it ran."""
 
-    def __init__(self, store: Any, broker: Any, time_key: Any, sessions: Any) -> None:
+    def __init__(self, store: Any, broker: Any, time_key: Any, sessions: Any, chore: Any) -> None:
         Served.last = self
         self.store, self.broker, self.time_key, self.sessions = store, broker, time_key, sessions
+        self.chore = chore
         self.ran = False
 
     last: Served
@@ -61,6 +63,25 @@ def test_serve_is_started_with_what_was_said(served: Any, key: Any, capsys: Any)
     assert found.time_key.kid == key.kid
     assert found.store.addressed() == []
     assert Path("hes.sqlite").exists() and Path("hes.sqlite.lock").exists()
+
+
+def test_a_key_for_missing_rows_and_rules_of_ones_own(served: Any, key: Any, capsys: Any) -> None:
+    key.save(Path("k.pem"))
+    Path("rules.py").write_text("def check(meter, profile, columns, rows): return {0: 'no'}")
+    command = ["serve", "--plain", "--broker", "mqtt://x"]
+    assert main(command) == 0
+    assert served.last.chore is None
+    assert main([*command, "--reread-key", "k.pem", "--rules", "rules.py"]) == 0
+    look, every = served.last.chore
+    assert every == 3600
+    look()
+    assert capsys.readouterr().err.count("missing rows") == 0
+    row = Row(1, [])
+    rules = served.last.store.own_rules
+    assert rules.judge("M", Shape(7, bytes(6), 900, ()), [row]) == "" and row.words == "no"
+    Path("rules.py").write_text("check = 1")
+    assert main([*command, "--rules", "rules.py"]) == 1
+    assert "rules.py: expected a function check" in capsys.readouterr().err
 
 
 def test_the_environment_stands_in(served: Any, monkeypatch: Any, tmp_path: Path) -> None:
