@@ -2,8 +2,8 @@
 
 Its payload (inside the signed envelope) is one CBOR array:
 
-    [1, id bstr16, kind 1 configure / 2 read / 3 image / 4 compare / 5 readings, concentrator tstr,
-     issued time,
+    [1, id bstr16, kind 1 configure / 2 read / 3 image / 4 compare / 5 readings / 6 supply,
+     concentrator tstr, issued time,
      priority 0..9, [not_before time, not_after time, [opens, closes, days]],
      [max_attempts, backoff_s], [+ serial tstr], [name tstr, size, sha256 bstr32] / null,
      [* [class, obis bstr6, attribute]], [canary, percent], retry_of bstr16 / bstr0,
@@ -16,6 +16,8 @@ and no objects. `activation` is when an image is to become active, 0: as soon as
 Kind compare is the dry run of configure: it tells what each value is now, and writes nothing.
 Kind readings asks for the rows of a profile or log from a time to a time, both included: the one
 object that it names (class 7), or what each meter's model calls so. They go up as readings.
+Kind supply names one object of class 70, with a command in place of the attribute: 1 disconnect,
+2 reconnect, 3 arm (so that somebody can close the switch at the meter).
 The first `canary` meters of the list (0: none) come first, and only if so many percent of them
 succeed the others have their turn. `retry_of` is the job that this one orders again.
 """
@@ -23,7 +25,7 @@ succeed the others have their turn. `retry_of` is the job that this one orders a
 from __future__ import annotations
 
 from gateway.contract.fields import Message, Record, field, message, no_memory, record, record_rule
-from gateway.contract.kinds import BY_NUMBER, KINDS, OBJECTS
+from gateway.contract.kinds import BY_NUMBER, KINDS, OBJECTS, SUPPLY
 from gateway.contract.limits import (
     MAX_ATTEMPTS,
     MAX_BACKOFF_S,
@@ -60,6 +62,9 @@ if TYPE_CHECKING:
 
 URGENT = 9
 _PROFILE = 7  # class id
+_SWITCH = 70  # class id
+DISCONNECT, RECONNECT, ARM = 1, 2, 3
+COMMANDS = ("disconnect", "reconnect", "arm")
 
 
 class State:
@@ -192,6 +197,8 @@ class Job(Message):
             self._agree_on_rows(self.span)
         elif bool(self.objects) != (traits.takes == OBJECTS):
             raise _malformed("objects", "some for a kind without package, else none")
+        if self.kind == SUPPLY:
+            self._agree_on_supply()
         if self.activation and not traits.activates:
             raise _malformed("activation", "a time where the kind may wait for one, else 0")
         if self.retry_of == self.id:
@@ -200,6 +207,11 @@ class Job(Message):
             raise _malformed("canary", "fewer meters than the job has")
         if self.daily is not None and opening(self, 0) is None:
             raise Refused("bad-window", "window: no time of day lies within it")
+
+    def _agree_on_supply(self) -> None:
+        wrong = [o for o in self.objects if o[0] != _SWITCH or not DISCONNECT <= o[2] <= ARM]
+        if len(self.objects) != 1 or wrong:
+            raise _malformed("objects", "one of class 70 with a command 1..3")
 
     def _agree_on_rows(self, span: Span) -> None:
         if span.end < span.start:

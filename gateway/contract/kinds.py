@@ -7,12 +7,14 @@ it wants to know. README.md says how to add one.
 from __future__ import annotations
 
 from gateway.contract.limits import MAX_IMAGE_FILE, MAX_PACKAGE
+from gateway.contract.purposes import ORDERS, SWITCH
 
 CONFIGURE = 1
 READ = 2
 IMAGE = 3
 COMPARE = 4
 READINGS = 5
+SUPPLY = 6
 
 # what a kind takes
 OBJECTS = 0  # no package: the job itself names attributes
@@ -32,6 +34,7 @@ class Kind:
     compares       nothing is written; the values come back with what the package wants them to be
     ranged         the job says of what times (Job.span); what is read goes up as readings
     patience       an attempt has so many times the usual time
+    purpose        what a key must be trusted for to sign such a job (trust_change.py)
     """
 
     __slots__ = (
@@ -44,6 +47,7 @@ class Kind:
         "name",
         "number",
         "patience",
+        "purpose",
         "ranged",
         "takes",
     )
@@ -61,6 +65,7 @@ class Kind:
         compares: bool = False,
         ranged: bool = False,
         patience: int = 1,
+        purpose: int = ORDERS,
     ) -> None:
         self.number = number
         self.name = name
@@ -73,6 +78,7 @@ class Kind:
         self.compares = compares
         self.ranged = ranged
         self.patience = patience
+        self.purpose = purpose
 
 
 KINDS = (
@@ -97,6 +103,7 @@ KINDS = (
         compares=True,
     ),
     Kind(READINGS, "readings", "gateway.activities.asked", OBJECTS, ranged=True),
+    Kind(SUPPLY, "supply", "gateway.activities.supply", OBJECTS, purpose=SWITCH),
 )
 BY_NUMBER = {kind.number: kind for kind in KINDS}
 BY_NAME = {kind.name: kind for kind in KINDS}

@@ -1,36 +1,54 @@
 """A change of the trust store (gateway/uplink/trust.py): keys come with their purposes, keys go.
 
 The messages to one concentrator are numbered 1, 2, 3 ...; each number is taken once and in order,
-so neither a replay nor a rollback gets anywhere. Purposes are bits: ORDERS jobs, cancels, commands
-and the time; PACKAGES; TRUST the trust store; KEYS the meters' keys; LINE the handshake with the
-HES. What a key for LINE does is no signature, so it serves nothing else, and EVERYTHING is without
-it.
+so neither a replay nor a rollback gets anywhere.
 """
 
 from __future__ import annotations
 
 from gateway.contract.fields import Message, Record, field, list_of, message, record, record_rule
 from gateway.contract.limits import MAX_TRUST_KEYS
-from gateway.contract.rules import TIME, UINT32, array_of, octets, text, uint
+from gateway.contract.purposes import (
+    EVERYTHING,
+    KEYS,
+    LINE,
+    NAMES,
+    ORDERS,
+    PACKAGES,
+    SWITCH,
+    TRUST,
+    purposes_text,
+)
+from gateway.contract.rules import TIME, UINT32, Rule, array_of, every, octets, text, uint
 
-ORDERS = 1
-PACKAGES = 2
-TRUST = 4
-KEYS = 8
-EVERYTHING = ORDERS | PACKAGES | TRUST | KEYS
-LINE = 16
-NAMES = {ORDERS: "orders", PACKAGES: "packages", TRUST: "trust", KEYS: "keys", LINE: "line"}
+__all__ = (
+    "EVERYTHING",
+    "KEYS",
+    "LINE",
+    "NAMES",
+    "ORDERS",
+    "PACKAGES",
+    "SWITCH",
+    "TRUST",
+    "TrustChange",
+    "TrustKey",
+    "purposes_text",
+)
 
 _KID = octets(32, 1)
+_PURPOSES = every(
+    uint(EVERYTHING | LINE | SWITCH, 1),
+    Rule("the line alone, or others", lambda v: v == LINE or not v & LINE),
+)
 
 
 @record()
 class TrustKey(Record):
-    """`public` x||y, 64 octets; `purposes` the bits above, or LINE alone."""
+    """`public` x||y, 64 octets; `purposes` the bits of purposes.py, or LINE alone."""
 
     kid: bytes = field(_KID)
     public: bytes = field(octets(64, 64))
-    purposes: int = field(uint(LINE, 1))
+    purposes: int = field(_PURPOSES)
 
 
 @message("trust", "trust")
@@ -46,7 +64,3 @@ class TrustChange(Message):
     number: int = field(uint(UINT32, 1))
     add: list[TrustKey] = field(list_of(record_rule(TrustKey), MAX_TRUST_KEYS))
     remove: list[bytes] = field(array_of(_KID, MAX_TRUST_KEYS))
-
-
-def purposes_text(purposes: int) -> str:
-    return "+".join([NAMES[bit] for bit in sorted(NAMES) if purposes & bit])

@@ -16,7 +16,7 @@ from gateway.contract.limits import MAX_MESSAGE
 from gateway.contract.messages import Ack, Ask, Chunk, Resend
 from gateway.contract.refused import Refused
 from gateway.contract.signed_model import proven
-from gateway.contract.trust_change import KEYS, ORDERS, PACKAGES
+from gateway.contract.trust_change import KEYS, ORDERS, PACKAGES, SWITCH
 from gateway.meters.line_fields import InventoryError
 from gateway.uplink.answered import Answered
 from gateway.uplink.hes_time import LOCAL, HesTime
@@ -84,7 +84,9 @@ class Inbox:
         self._hello_again = 0  # ticks
         signers = trust.of(ORDERS)
         self._answered = Answered(clock)
-        self._orders = Orders(concentrator, signers, clock, crypto, ledger, knows, forecast)
+        self._orders = Orders(
+            concentrator, signers, clock, crypto, ledger, knows, forecast, trust.of(SWITCH)
+        )
         self.time = HesTime(concentrator, signers, clock, crypto, ledger)
         self._sealed = False  # of the message in hand
         self._certificates: Certificates | None = None

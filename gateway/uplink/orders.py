@@ -9,6 +9,7 @@ from gateway.contract import envelope
 from gateway.contract.job import Job, State
 from gateway.contract.kinds import MOST_OCTETS
 from gateway.contract.messages import Cancel, Pause
+from gateway.contract.purposes import NAMES, SWITCH
 from gateway.contract.refused import Refused
 from gateway.contract.result import KO, Result
 from gateway.jobs.ledger import ACCEPTING
@@ -28,8 +29,8 @@ _OVER = "it has ended, or ends already"
 
 
 class Orders:
-    """`trust` as in envelope.verify(); `known(serial)` tells whether the inventory has a meter;
-    `forecast(job)` as Queue.forecast().
+    """`trust` as in envelope.verify(), of keys for orders, `switch` of those for people's supply;
+    `known(serial)` tells whether the inventory has a meter; `forecast(job)` as Queue.forecast().
     """
 
     def __init__(
@@ -41,6 +42,7 @@ class Orders:
         ledger: Ledger,
         known: Callable[[str], bool],
         forecast: Callable[[Job], tuple[str, str]],
+        switch: Sequence[tuple[bytes, bytes]] = (),
     ) -> None:
         self._concentrator = concentrator
         self._trust = trust
@@ -49,13 +51,15 @@ class Orders:
         self._ledger = ledger
         self._known = known
         self._forecast = forecast
+        self._switch = switch
 
     def job(self, raw: bytes) -> Entry | None:
         """Take a job. The ledger's entry if it is now there for the first time; None if the ledger
         itself refused it, and said so in its outbox (duplicate, no room).
         """
-        payload, kid = envelope.verify(raw, self._trust, self._crypto)
+        payload, kid = envelope.verify(raw, list(self._trust) + list(self._switch), self._crypto)
         job = Job.decode(payload)
+        self._check_purpose(job, kid)
         # Of a job that is known the ledger says what became of it, however late it comes: so any
         # other refusal tells the HES that it is not here. Where an order about it came first, it is
         # taken and ends in the ledger: a refusal would not fit the answer to that order any more.
@@ -85,6 +89,14 @@ class Orders:
             if entry is not None and not entry.final_number:
                 self._reject_unknown(entry)
         return entry
+
+    def _check_purpose(self, job: Job, kid: bytes) -> None:
+        wanted = job.traits.purpose
+        trusted = self._switch if wanted == SWITCH else self._trust
+        if kid not in [key[0] for key in trusted]:
+            text = "a job of kind %s takes a key that is trusted for %s; %s is not"
+            text = text % (job.traits.name, NAMES[wanted], kid.hex())
+            raise Refused("not-permitted", text, job.id)
 
     def cancel(self, raw: bytes) -> None:
         """Take a cancel."""

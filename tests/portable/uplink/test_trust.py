@@ -158,7 +158,7 @@ def test_changes_that_make_no_sense() -> None:
         change(1, [new_key(ORDERS)], [NEW]),
         change(1, many),
         change(1, [new_key(0)]),
-        change(1, [new_key(32)]),
+        change(1, [new_key(64)]),
         change(1, [new_key(ORDERS | LINE)]),
         change(1, [new_key(LINE), new_key(ORDERS, b"twin")]),
         read_job().encode(),

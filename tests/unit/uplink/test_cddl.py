@@ -25,7 +25,7 @@ from gateway.contract.edhoc.initiator import Initiator
 from gateway.contract.edhoc.responder import Responder
 from gateway.contract.job import Canary, Span, State
 from gateway.contract.key_change import KeyChange
-from gateway.contract.kinds import COMPARE, IMAGE
+from gateway.contract.kinds import COMPARE, IMAGE, SUPPLY
 from gateway.contract.kinds import READINGS as READINGS_JOB
 from gateway.contract.line_certificate import LineCertificate, LineStatus
 from gateway.contract.messages import (
@@ -207,6 +207,11 @@ def test_jobs() -> None:
     objects = [(7, bytes((1, 0, 99, 1, 0, 255)), 2)]
     span = Span("", 0, 1_800_086_400)
     asked.validate_cbor(read_job(kind=READINGS_JOB, objects=objects, span=span).encode())
+    switch = schema("supply-job")
+    command = (70, bytes((0, 0, 96, 3, 10, 255)), 3)
+    switch.validate_cbor(read_job(kind=SUPPLY, objects=[command]).encode())
+    with pytest.raises(ValidationError):
+        switch.validate_cbor(read_job(kind=SUPPLY, objects=[(*command[:2], 4)]).encode())
     rule = schema("read-job")
     rule.validate_cbor(read_job().encode())
     night, canary = Daily(79200, 18000, 0x1F), Canary(1, 90)

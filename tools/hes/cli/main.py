@@ -9,6 +9,7 @@ import sys
 from gateway.version import VERSION
 from tools.hes.cli import (
     certificates,
+    command,
     concentrator,
     events,
     inventory,
@@ -103,6 +104,7 @@ def _parser() -> argparse.ArgumentParser:
     serve.add_parser(commands)
     concentrator.add_parsers(commands)
     submit.add_parser(commands)
+    command.add_parser(commands)
     jobs.add_parsers(commands)
     security.add_parsers(commands, add_key)
     models.add_parsers(commands)

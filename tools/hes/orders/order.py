@@ -5,11 +5,20 @@ check them.
 from __future__ import annotations
 
 import uuid
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from gateway.contract import envelope, messages
-from gateway.contract.job import Canary, Job, PackageRef, Span
-from gateway.contract.kinds import BY_NAME, BY_NUMBER, COMPARE, CONFIGURE, IMAGE, READ, READINGS
+from gateway.contract.job import COMMANDS, Canary, Job, PackageRef, Span
+from gateway.contract.kinds import (
+    BY_NAME,
+    BY_NUMBER,
+    COMPARE,
+    CONFIGURE,
+    IMAGE,
+    READ,
+    READINGS,
+    SUPPLY,
+)
 from gateway.contract.limits import MAX_PACKAGE
 from gateway.contract.package import Package
 from gateway.contract.refused import Refused
@@ -22,6 +31,8 @@ from tools.hes.store.records import NewJob
 from tools.hes.store.states import FINAL
 from tools.package import image
 from tools.package.keys import SigningKey
+
+SWITCH = "0.0.96.3.10.255"  # the disconnect control of most meters
 
 
 @dataclass(frozen=True)
@@ -130,6 +141,25 @@ def readings(
             raise OrderProblem("--readings '%s': %s" % (profile, problem)) from None
     span = Span("" if attributes else profile, start, end)
     return _submit(store, key, concentrator, meters, terms, READINGS, None, attributes, span=span)
+
+
+def supply(
+    store: Orders,
+    key: SigningKey,
+    concentrator: str,
+    meters: list[str],
+    terms: Terms,
+    command: str,
+    switch: str = SWITCH,
+) -> bytes:
+    """Keep a job that opens, closes or makes ready the switch in the meters' supply; `command` one
+    of COMMANDS, `switch` the OBIS code of the disconnect control. Gives the job's id."""
+    try:
+        control = names.parse("disconnect_control %s control_state" % switch, names.ATTRIBUTE)
+    except names.NameProblem as problem:
+        raise OrderProblem("--switch '%s': %s" % (switch, problem)) from None
+    order = replace(control, index=COMMANDS.index(command) + 1)
+    return _submit(store, key, concentrator, meters, terms, SUPPLY, None, [order])
 
 
 def retry(store: Orders, key: SigningKey, job_id: bytes, now: float) -> bytes:
