@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
     from gateway.activities.meter_clock import MeterClock
     from gateway.contract.model import Model
+    from gateway.contract.reports import MeterAlarm
     from gateway.contract.task import Item
     from gateway.dlms.client.client import Client
     from hal.ports import Clock
@@ -62,6 +63,18 @@ if TYPE_CHECKING:
             """The digest after one more row of the same time; `before` b"" for the first. Flags do
             not count."""
 
+    class Alarms(Protocol):
+        """Who tells alarms (gateway/alarms/telling.py). `source`: as in MeterAlarm."""
+
+        def fresh(self, serial: str, source: str, bits: list[int]) -> list[int]:
+            """Those of `bits` that were not told, or have been gone since."""
+
+        async def tell(self, alarm: MeterAlarm) -> bool:
+            """True once it is durable."""
+
+        def stay(self, serial: str, source: str, bits: list[int]) -> None:
+            """So much is set now."""
+
 
 WHERE = "readings"
 
@@ -94,7 +107,8 @@ class Collected:
 class Visit:
     """One meter, met for one task. `task`: its name, "" for none. Of what was never read before,
     `keep` days are wanted; `between`: these times alone (both included), what is here already too.
-    `clocks`: what is done about a clock that is off.
+    `clocks`: what is done about a clock that is off. `alarms`: who tells them; None: they are only
+    recorded.
     """
 
     def __init__(
@@ -109,6 +123,7 @@ class Visit:
         keep: int = 0,
         between: tuple[int, int] | None = None,
         clocks: ClockPolicy | None = None,
+        alarms: Alarms | None = None,
     ) -> None:
         self.client = client
         self.serial = serial
@@ -120,6 +135,7 @@ class Visit:
         self.keep = keep
         self.between = between
         self.clocks = clocks or ClockPolicy()
+        self.alarms = alarms
         self.read_at = clock.unix_time()
         self.collected = Collected()
         self.ahead: int | None = None  # the meter's clock of ours, at most in this visit
@@ -157,9 +173,12 @@ class Visit:
 class Collector:
     """Collects from any meter; any number of visits may run side by side, one for each meter."""
 
-    def __init__(self, clock: Clock, clocks: ClockPolicy | None = None) -> None:
+    def __init__(
+        self, clock: Clock, clocks: ClockPolicy | None = None, alarms: Alarms | None = None
+    ) -> None:
         self._clock = clock
         self._clocks = clocks
+        self._alarms = alarms
         self._layouts = Layouts()
 
     async def collect(
@@ -190,6 +209,7 @@ class Collector:
             keep,
             between,
             self._clocks,
+            self._alarms,
         )
         try:
             for item in items:

@@ -49,10 +49,10 @@ async def collect(visit: Visit, item: Item) -> None:
         place = scaler_place(class_id, name, attribute)
         scaler, unit = (None, None) if place is None else units[scalers.index(place)]
         values.append((class_id, name, attribute, data, scaler, unit))
-    _record(visit, values)
+    record(visit, values)
 
 
-def _record(visit: Visit, values: list[Value]) -> None:
+def record(visit: Visit, values: list[Value]) -> None:
     """In as many records as it takes; a value too large for one is named."""
     part: list[Value] = []
     size = 0

@@ -29,6 +29,10 @@ MAX_JOBS_IN_HELLO = 4096
 # of a report
 MAX_DETAIL = 1024  # octets
 MAX_VALUE = 96 * 1024  # octets, A-XDR, of all values of one meter
+MAX_ALARM_BITS = 128  # of one alarm, which has at most a KiB
+MAX_ALARM_DETAIL = 160  # octets
+MAX_ALARM_DATA = 320  # octets
+MAX_OUTAGE = 32  # serials in one report of an outage
 OUTBOX_SIZE = 100000  # reports that wait for the HES, or may still come of the jobs accepted
 
 # The highest invocation counter to begin with that is believed: behind it are numbers for years of

@@ -3,10 +3,20 @@
 from __future__ import annotations
 
 from gateway.contract.fields import Record, field, one_of, record
-from gateway.contract.limits import MAX_DETAIL, MAX_VALUE
+from gateway.contract.limits import (
+    MAX_ALARM_BITS,
+    MAX_ALARM_DATA,
+    MAX_ALARM_DETAIL,
+    MAX_DETAIL,
+    MAX_METERS,
+    MAX_OUTAGE,
+    MAX_VALUE,
+)
 from gateway.contract.rules import (
+    BOOL,
     DIGEST,
     ID,
+    SERIAL,
     TIME,
     UINT32,
     array_of,
@@ -21,7 +31,9 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any, TypeAlias
 
-    Body: TypeAlias = "JobReport | MeterReport | Refusal | Dropped | Event | TaskRun"
+    Body: TypeAlias = (
+        "JobReport | MeterReport | Refusal | Dropped | Event | TaskRun | MeterAlarm | Outage"
+    )
 
 _REASON = text(32)
 _DETAIL = text(MAX_DETAIL)
@@ -118,6 +130,40 @@ class TaskRun(Record):
     gaps: list[list[Any]] = field(array_of(row(_REASON, uint(UINT32)), 16))
 
 
+@record(7)
+class MeterAlarm(Record):
+    """A meter raises an alarm. `source`: where it stands, as the meter's model calls the object
+    ("alarm-descriptor-1"), or what the meter sent unasked ("data-notification",
+    "event-notification", "information-report").
+
+    `bits`: those set that were not told before, counted from the lowest of a number, from the first
+    of a bit-string; none where only the meter's table can say. `time`: when it happened, as the
+    meter says, 0 if it does not. `data`: what it said, A-XDR, cut where it was longer.
+    """
+
+    serial: str = field(SERIAL)
+    source: str = field(text(32, 1))
+    bits: list[int] = field(array_of(uint(1023), MAX_ALARM_BITS))
+    time: int = field(TIME)
+    detail: str = field(text(MAX_ALARM_DETAIL))
+    data: bytes = field(octets(MAX_ALARM_DATA))
+
+
+@record(8)
+class Outage(Record):
+    """Many meters lost their power at once, or (`over`) have it back: so many `meters` between the
+    unix times `began` and `ended`. More serials than fit one report are in several: the first of
+    these here is number `first` of all, from 1 on.
+    """
+
+    over: bool = field(BOOL)
+    began: int = field(TIME)
+    ended: int = field(TIME)
+    meters: int = field(uint(MAX_METERS, 1))
+    first: int = field(uint(MAX_METERS, 1))
+    serials: list[str] = field(array_of(SERIAL, MAX_OUTAGE, 1))
+
+
 @record()
 class Report(Record):
     """`number` counts from 1 within the epoch; `time` is when it happened, seconds since 1970 UTC,
@@ -126,7 +172,9 @@ class Report(Record):
 
     number: int = field(uint())
     time: int = field(TIME)
-    body: Body = field(one_of(JobReport, MeterReport, Refusal, Dropped, Event, TaskRun))
+    body: Body = field(
+        one_of(JobReport, MeterReport, Refusal, Dropped, Event, TaskRun, MeterAlarm, Outage)
+    )
 
     @property
     def last(self) -> int:

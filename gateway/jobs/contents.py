@@ -9,6 +9,7 @@ from gateway.jobs.records import (
     ACCEPTED,
     ACKNOWLEDGED,
     AGAIN,
+    ALARM,
     CANARY,
     CANCELED,
     CHECKPOINT,
@@ -17,6 +18,7 @@ from gateway.jobs.records import (
     EVENT,
     FINISHED,
     JOB_STATE,
+    OUTAGE,
     PAUSED,
     REFUSED,
     STARTED,
@@ -51,6 +53,7 @@ class Contents:
         self.entries: dict[int, Entry] = {}
         self.memory = Memory()
         self.routine: list[int] = []  # numbers of what routine.py bounds, not acknowledged yet
+        self.alarms: list[int] = []  # likewise, of alarms and outages
         self.checkpoint_segment = 0  # the newest that a whole checkpoint begins
         self.read_last = (0, 0)  # (number, position) of the report that was read last
         self._reasons: list[str] = []
@@ -91,6 +94,8 @@ class Contents:
             segment,
         ]
         late = self.memory.late()
+        if self.alarms:
+            return record + [late, self.alarms]
         return record + [late] if late else record
 
     def job_state(self, entry: Entry, raw: bytes) -> list[Any]:
@@ -210,10 +215,14 @@ class Contents:
     def _routine(self, fields: list[Any]) -> None:
         self.routine.append(fields[0])
 
+    def _alarm(self, fields: list[Any]) -> None:
+        self.alarms.append(fields[0])
+
     def _acknowledged(self, fields: list[Any]) -> None:
         number = fields[0]
         self.acknowledged = number
         self.routine = [routine for routine in self.routine if routine > number]
+        self.alarms = [alarm for alarm in self.alarms if alarm > number]
         while len(self._index) > 1 and self._index[1][0] <= number + 1:
             self._index.pop(0)
         while self._segment_ends and self._segment_ends[0][1] <= number:
@@ -228,6 +237,7 @@ class Contents:
         self.epoch, self.next_seq = epoch, next_seq
         self.last_number, self.acknowledged = last_number, acknowledged
         self.routine = list(routine)
+        self.alarms = list(fields[10]) if len(fields) > 10 else []
         self.memory.restore(ended, fields[9] if len(fields) > 9 else [])
         for seq in list(self.entries):
             if seq not in seqs:
@@ -287,6 +297,8 @@ _STEPS: dict[int, Callable[[Contents, list[Any]], None]] = {
     REFUSED: Contents._routine,
     EVENT: Contents._routine,
     TASK_RUN: Contents._routine,
+    ALARM: Contents._alarm,
+    OUTAGE: Contents._alarm,
     ACKNOWLEDGED: Contents._acknowledged,
     PAUSED: Contents._paused,
     EARLY: Contents._early,

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
     from gateway.audit import Audit
     from gateway.contract.job import Job
-    from gateway.contract.reports import Report, TaskRun
+    from gateway.contract.reports import MeterAlarm, Outage, Report, TaskRun
     from gateway.jobs.entry import Entry
     from gateway.jobs.store import Batch
     from hal.ports import Clock, Storage
@@ -356,6 +356,15 @@ class Ledger:
     def task_run(self, run: TaskRun) -> None:
         """What a run of a task has come to. Bounded like refusals."""
         self._routine.task_run(run)
+
+    def alarm(self, alarm: MeterAlarm) -> bool:
+        """False, and nothing is kept, while there is no room for it, or ALARMS_SIZE wait for the
+        HES: who tells it keeps it, and tries again."""
+        return self._routine.alarm(alarm)
+
+    def outage(self, outage: Outage) -> bool:
+        """As alarm()."""
+        return self._routine.outage(outage)
 
     def reports(self, after: int, limit: int) -> list[Report]:
         """At most `limit` reports in order, read from flash: those with numbers above `after` that

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 # kinds of record, and what follows the kind
 # 1, epoch, next seq, last number, acknowledged, routine numbers, jobs that have ended, seqs, the
-# segment in which it begins, [floor, early orders] (nothing: none); see memory.py
+# segment in which it begins, [floor, early orders] (nothing, or []: none); see memory.py, routine
+# numbers of alarms (nothing: none)
 CHECKPOINT = 0
 # seq, raw, accepted, ended, canceled, paused, pause issued, canary, final number, states, attempts,
 # last, names, due, attempts that do not count (nothing: none), when earlier orders to pause or
@@ -29,6 +30,8 @@ CANARY = 12  # number, time, seq, verdict, detail
 AUDIT = 13  # number, time, kind, details: a record of the audit trail, see gateway/audit.py
 EARLY = 14  # number, time, id of a job that is not here yet, issued, paused (null: canceled)
 TASK_RUN = 15  # number, time, then as TaskRun in gateway/contract/reports.py
+ALARM = 16  # number, time, then as MeterAlarm
+OUTAGE = 17  # number, time, then as Outage
 
 WITH_REPORT = (
     ACCEPTED,
@@ -41,4 +44,6 @@ WITH_REPORT = (
     CANARY,
     EARLY,
     TASK_RUN,
+    ALARM,
+    OUTAGE,
 )

@@ -7,7 +7,9 @@ from gateway.contract.reports import (
     Dropped,
     Event,
     JobReport,
+    MeterAlarm,
     MeterReport,
+    Outage,
     Refusal,
     Report,
     TaskRun,
@@ -15,12 +17,14 @@ from gateway.contract.reports import (
 from gateway.jobs.entry import PASSED
 from gateway.jobs.records import (
     ACCEPTED,
+    ALARM,
     CANARY,
     CANCELED,
     EARLY,
     ENDED,
     EVENT,
     FINISHED,
+    OUTAGE,
     PAUSED,
     REFUSED,
     TASK_RUN,
@@ -45,6 +49,10 @@ def report_of(record: list[Any], entries: dict[int, Entry]) -> Report:
         return Report(number, time, Event(record[3], record[4]))
     if kind == TASK_RUN:
         return Report(number, time, TaskRun(*record[3:]))
+    if kind == ALARM:
+        return Report(number, time, MeterAlarm(*record[3:]))
+    if kind == OUTAGE:
+        return Report(number, time, Outage(*record[3:]))
     if kind == EARLY:
         return Report(number, time, _of_early(record[3], record[5]))
     entry = entries.get(record[3])

@@ -1,5 +1,5 @@
 """Reports of refusals, events and runs of tasks: at a bounded pace and in bounded number, the rest
-only counted and the count reported."""
+only counted and the count reported. Alarms have room of their own."""
 
 from __future__ import annotations
 
@@ -10,11 +10,12 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-    from gateway.contract.reports import TaskRun
+    from gateway.contract.reports import MeterAlarm, Outage, TaskRun
     from gateway.jobs.store import Store
     from hal.ports import Clock
 
 ROUTINE_SIZE = 256  # how many wait for the HES at most
+ALARMS_SIZE = 1024  # likewise, of alarms and outages
 REFUSALS_AT_ONCE = 64  # of one topic, written to the flash; then
 REFUSALS_A_MINUTE = 6  # of one topic; of all topics together twice as many
 DROPPED = "refusals-dropped"  # the event that tells of those beyond
@@ -43,6 +44,12 @@ class Routine:
     def task_run(self, run: TaskRun) -> None:
         fields = run.to_array()[1:]
         self._write([records.TASK_RUN, 0, 0] + fields)
+
+    def alarm(self, alarm: MeterAlarm) -> bool:
+        return self._write_alarm([records.ALARM, 0, 0] + alarm.to_array()[1:])
+
+    def outage(self, outage: Outage) -> bool:
+        return self._write_alarm([records.OUTAGE, 0, 0] + outage.to_array()[1:])
 
     def tell_dropped(self) -> None:
         """Report how many refusals and events were only counted, if it is time to."""
@@ -76,6 +83,19 @@ class Routine:
             if error.errno != _ENOSPC:
                 raise
             self._only_count(record[3])
+            return False
+        return True
+
+    def _write_alarm(self, record: list[Any]) -> bool:
+        contents = self._store.contents
+        if len(contents.alarms) >= ALARMS_SIZE:
+            return False
+        record[1], record[2] = contents.last_number + 1, self._clock.unix_time()
+        try:
+            self._store.write(record)
+        except OSError as error:
+            if error.errno != _ENOSPC:
+                raise
             return False
         return True
 

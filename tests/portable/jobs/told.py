@@ -2,7 +2,16 @@
 
 from __future__ import annotations
 
-from gateway.contract.reports import Dropped, Event, JobReport, MeterReport, Refusal, TaskRun
+from gateway.contract.reports import (
+    Dropped,
+    Event,
+    JobReport,
+    MeterAlarm,
+    MeterReport,
+    Outage,
+    Refusal,
+    TaskRun,
+)
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -18,6 +27,8 @@ KINDS = (
     (Event, "event"),
     (Dropped, "lost"),
     (TaskRun, "run"),
+    (MeterAlarm, "alarm"),
+    (Outage, "outage"),
 )
 
 

@@ -38,7 +38,9 @@ from gateway.contract.reports import (
     Dropped,
     Event,
     JobReport,
+    MeterAlarm,
     MeterReport,
+    Outage,
     Refusal,
     Report,
     TaskRun,
@@ -165,6 +167,9 @@ def every_report() -> list[Report]:
         Dropped(9),
         Event("clock-set", "from 1 to 2"),
         TaskRun("night", NOW, NOW, NOW + HOUR, 24, 22, 2300, [["no-answer", 2]]),
+        MeterAlarm("AMI1", "alarm-descriptor-1", [0, 13], 0, "", b"\x06\x00\x00\x20\x01"),
+        MeterAlarm("AMI2", "data-notification", [], NOW, "a push", b""),
+        Outage(False, NOW, NOW + 60, 33, 33, ["AMI3"]),
     ]
     return [Report(3 + i, NOW * (i % 2), bodies[i]) for i in range(len(bodies))]
 

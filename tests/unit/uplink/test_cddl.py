@@ -48,6 +48,17 @@ from gateway.contract.messages import State as Birth
 from gateway.contract.meter_change import MetersPut, MetersRemoved
 from gateway.contract.model import Model
 from gateway.contract.refused import Refused
+from gateway.contract.reports import (
+    Dropped,
+    Event,
+    JobReport,
+    MeterAlarm,
+    MeterReport,
+    Outage,
+    Refusal,
+    Report,
+    TaskRun,
+)
 from gateway.contract.sealed import Sealer
 from gateway.contract.task import Task, TaskRemoved
 from gateway.contract.trust_change import TrustChange
@@ -58,6 +69,7 @@ from tests.portable.uplink.support import (
     configure_job,
     crypto,
     every_message,
+    every_report,
     package,
     read_job,
     signed,
@@ -121,9 +133,35 @@ def test_each_message_is_what_its_rule_says(message: Any) -> None:
     schema(rule_of(message)).validate_cbor(message.encode())
 
 
-@pytest.mark.parametrize("message", every_message(), ids=lambda m: type(m).__name__)
+# Likewise: with more than seven of them it takes anything in place of the reports.
+BODIES = {
+    JobReport: "job-report",
+    MeterReport: "meter-report",
+    Refusal: "refusal",
+    Dropped: "dropped",
+    Event: "event",
+    TaskRun: "task-run",
+    MeterAlarm: "meter-alarm",
+    Outage: "outage",
+}
+
+
+@pytest.mark.parametrize("report", every_report(), ids=lambda r: type(r.body).__name__)
+def test_the_rule_of_a_report_takes_nothing_else(report: Report) -> None:
+    only = "body = %s\n" % BODIES[type(report.body)]
+    _takes_nothing_else(Schema("whole = report\n" + only + TEXT), Reports(5, [report]))
+
+
+@pytest.mark.parametrize(
+    "message",
+    [each for each in every_message() if not isinstance(each, Reports)],
+    ids=lambda m: type(m).__name__,
+)
 def test_the_rule_takes_nothing_else(message: Any) -> None:
-    rule = schema(rule_of(message))
+    _takes_nothing_else(schema(rule_of(message)), message)
+
+
+def _takes_nothing_else(rule: Schema, message: Any) -> None:
     fields = cbor.decode(message.encode())
     for place in range(len(fields)):
         bad = list(fields)
