@@ -48,17 +48,6 @@ from gateway.contract.messages import State as Birth
 from gateway.contract.meter_change import MetersPut, MetersRemoved
 from gateway.contract.model import Model
 from gateway.contract.refused import Refused
-from gateway.contract.reports import (
-    Dropped,
-    Event,
-    JobReport,
-    MeterAlarm,
-    MeterReport,
-    Outage,
-    Refusal,
-    Report,
-    TaskRun,
-)
 from gateway.contract.sealed import Sealer
 from gateway.contract.task import Task, TaskRemoved
 from gateway.contract.trust_change import TrustChange
@@ -133,23 +122,21 @@ def test_each_message_is_what_its_rule_says(message: Any) -> None:
     schema(rule_of(message)).validate_cbor(message.encode())
 
 
-# Likewise: with more than seven of them it takes anything in place of the reports.
-BODIES = {
-    JobReport: "job-report",
-    MeterReport: "meter-report",
-    Refusal: "refusal",
-    Dropped: "dropped",
-    Event: "event",
-    TaskRun: "task-run",
-    MeterAlarm: "meter-alarm",
-    Outage: "outage",
-}
-
-
-@pytest.mark.parametrize("report", every_report(), ids=lambda r: type(r.body).__name__)
-def test_the_rule_of_a_report_takes_nothing_else(report: Report) -> None:
-    only = "body = %s\n" % BODIES[type(report.body)]
-    _takes_nothing_else(Schema("whole = report\n" + only + TEXT), Reports(5, [report]))
+def test_the_rule_of_reports_takes_nothing_else() -> None:
+    """By another judge: pycddl takes anything in place of so many kinds of them."""
+    validator = Validator("whole = report\n" + TEXT)
+    for report in every_report():
+        message = Reports(5, [report])
+        assert validator.validate(message.encode()).valid
+        body = report.body.to_array()
+        for place in range(len(body)):
+            bad = [*body[:place], -1, *body[place + 1 :]]
+            raw = cbor.encode([1, 5, [[report.number, report.time, bad]]])
+            assert not validator.validate(raw).valid, (body, place)
+    for place in range(3):
+        bad = [1, 5, [report.to_array()]]
+        bad[place] = -1
+        assert not validator.validate(cbor.encode(bad)).valid
 
 
 @pytest.mark.parametrize(
@@ -158,10 +145,7 @@ def test_the_rule_of_a_report_takes_nothing_else(report: Report) -> None:
     ids=lambda m: type(m).__name__,
 )
 def test_the_rule_takes_nothing_else(message: Any) -> None:
-    _takes_nothing_else(schema(rule_of(message)), message)
-
-
-def _takes_nothing_else(rule: Schema, message: Any) -> None:
+    rule = schema(rule_of(message))
     fields = cbor.decode(message.encode())
     for place in range(len(fields)):
         bad = list(fields)
