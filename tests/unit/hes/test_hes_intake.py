@@ -269,6 +269,17 @@ def test_events_of_one_second_are_told_apart_by_content(clocked: Store, stream: 
     assert {each[2] for each in found} == {"valid"}
 
 
+def test_a_flood_of_events_of_one_second_costs_no_more_than_others(
+    clocked: Store, stream: Stream
+) -> None:
+    log = layout(EVENT, period=0, obis=LOG)
+    stream.send(log)
+    for first in range(0, 8192, 1024):
+        stream.send(rows(log, [[T0, code, 0] for code in range(first, first + 1024)]))
+        assert stream.send(rows(log, [[T0, first, 0]])).counts == {"records": 1}
+    assert len(shown(clocked, obis=LOG)) == 8192
+
+
 def test_all_sorts_of_values_come_back_as_they_came(clocked: Store, stream: Stream) -> None:
     sorts: list[Any] = [None, True, 1, -(1 << 63), (1 << 64) - 1, 1.5, b"\x00", "text", [1, [b"x"]]]
     of = layout(*[register(99, 7) for _ in sorts])

@@ -364,14 +364,13 @@ def _plain(data: bytes) -> object:
 
 def _added(new: list[Row], here: list[Row]) -> list[Row]:
     """Those of the new rows that nobody has yet; now they are here too."""
-    by_time: dict[int, list[Row]] = {}
-    for row in here:
-        by_time.setdefault(row.time, []).append(row)
+    times = {row.time for row in new}
+    known = {row.key() for row in here if row.time in times}
     added = []
     for row in new:
-        others = by_time.setdefault(row.time, [])
-        if not any(row.same_as(other) for other in others):
-            others.append(row)
+        key = row.key()
+        if key not in known:
+            known.add(key)
             added.append(row)
     here += added
     return added

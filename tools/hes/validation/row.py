@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
+from hal.rt import cbor
+
 # Why a reading is not simply valid: bits, and what people read.
 WENT_BACK = 1
 AFTER_GAP = 2
@@ -77,24 +79,10 @@ class Row:
     def validity(self) -> str:
         return validity_of(self.reasons)
 
-    def same_as(self, other: Row) -> bool:
-        """The same reading, read once more."""
-        return self.time == other.time and _same(self.values, other.values)
-
-
-def _same(one: list[Any], other: list[Any]) -> bool:
-    """True is 1 and 1.0 in Python, and not in a meter."""
-    if len(one) != len(other):
-        return False
-    for a, b in zip(one, other, strict=True):
-        if type(a) is not type(b):
-            return False
-        if isinstance(a, list):
-            if not _same(a, b):
-                return False
-        elif a != b and not (a != a and b != b):  # NaN is like no number, itself included
-            return False
-    return True
+    def key(self) -> bytes:
+        """The same for the same reading, read once more: its time, and its values with their types
+        (true is not 1, and 1.0 is not either)."""
+        return cbor.encode([self.time, self.values])
 
 
 def validity_of(reasons: int) -> str:
