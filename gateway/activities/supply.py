@@ -62,7 +62,7 @@ async def run(client: Client, serial: str, order: Order, model: Model = OWN_MODE
         return Result(OK, "already-as-wanted", _text(before, order))
     obstacle = _obstacle(order.command, state, mode)
     if obstacle:
-        return Result(KO, "action-refused", obstacle)
+        return Result(KO, "switch-unsuited", obstacle)
     method = _REMOTE_DISCONNECT if order.command == DISCONNECT else _REMOTE_RECONNECT
     await client.action(CLASS, order.obis, method, _NOTHING)
     for _ in range(LOOKS):

@@ -99,6 +99,10 @@ MEANINGS = {
         FIX_ORDER,
         "the meter's clock is further off than is corrected without an order; order it to be set",
     ),
+    "switch-unsuited": (
+        FIX_ORDER,
+        "the switch cannot be brought to that from afar: its mode or its state forbids it",
+    ),
     "wrong-firmware": (FIX_PACKAGE, "the package is not for this firmware"),
     "read-back-differs": (FIX_PACKAGE, "the meter took the write but reads back otherwise"),
     "condition-broken": (TECHNICIAN, "the meter does not measure as it did before"),

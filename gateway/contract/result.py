@@ -70,6 +70,7 @@ FINAL = (
     "wrong-model",
     "model-unfit",
     "clock-far-off",
+    "switch-unsuited",
     "wrong-firmware",
     "condition-broken",
     "not-permitted",

@@ -10,8 +10,8 @@ from typing import Any
 
 from gateway.activities.attributes import same
 from gateway.contract import envelope, reasons, result
-from gateway.contract.job import Job
-from gateway.contract.kinds import BY_NAME
+from gateway.contract.job import COMMANDS, Job
+from gateway.contract.kinds import BY_NAME, BY_NUMBER, SUPPLY
 from gateway.contract.limits import MAX_PACKAGE
 from gateway.contract.package import Check, Package
 from gateway.contract.window import Daily
@@ -46,6 +46,7 @@ def build(store: Reports, job_id: bytes) -> Json:
         "kind": job.kind,
         "concentrator": job.concentrator,
         "package": package,
+        "command": _command(job),
         "read": [] if wanted else [str(attribute) for attribute in attributes],
         **_ordered(job),
         **_state(job, store.pause(job_id)),
@@ -67,7 +68,17 @@ def _attributes(store: Reports, job: JobRow) -> tuple[list[names.Member], list[b
         checks = _checks(store, job.package)
         members = [names.Member(names.ATTRIBUTE, *check.to_array()[:3]) for check in checks]
         return members, [check.data for check in checks]
+    if job.kind == BY_NUMBER[SUPPLY].name:
+        return [], []
     return [names.Member(names.ATTRIBUTE, *attribute) for attribute in job.attributes], []
+
+
+def _command(job: JobRow) -> str | None:
+    """What is done to the switch of the meters' supply."""
+    if job.kind != BY_NUMBER[SUPPLY].name:
+        return None
+    ((_, code, number),) = job.attributes
+    return "%s, switch %s" % (COMMANDS[number - 1], obis.text(code))
 
 
 def _meters(

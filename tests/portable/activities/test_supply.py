@@ -86,7 +86,7 @@ def test_what_the_meter_would_not_come_to_is_not_ordered():
     ):
         meter = made(state, mode)
         result = ordered(meter, command)
-        assert (result.outcome, result.reason) == ("KO", "action-refused"), (state, mode, command)
+        assert (result.outcome, result.reason) == ("KO", "switch-unsuited"), (state, mode, command)
         assert said in result.detail and meter.done == []
 
 

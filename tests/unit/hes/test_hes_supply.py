@@ -9,6 +9,7 @@ import pytest
 from gateway.contract import envelope
 from gateway.contract.job import Job
 from gateway.contract.kinds import SUPPLY
+from tools.hes import report
 from tools.hes.__main__ import main
 from tools.hes.store.store import Store
 from tools.package.keys import SigningKey
@@ -32,6 +33,8 @@ def test_one_meter(store: Store, key: SigningKey, tmp_path: Path, word: str, num
     assert (job.kind, job.serials, job.priority) == (SUPPLY, ["A1"], 9)
     assert job.objects == [(70, SWITCH, number)]
     assert job.not_after - job.issued <= 3600  # nobody is cut off days later
+    made = report.build(store.reports, job_id)
+    assert (made["command"], made["read"]) == (word + ", switch 0.0.96.3.10.255", [])
 
 
 def test_many_meters_take_a_second_word(

@@ -67,6 +67,8 @@ def _heading(report: Json) -> RenderableType:
             WITH_PACKAGE.get(report["kind"], report["kind"]),
             "%s %s" % (package["name"], package["version"]),
         )
+    if report["command"]:
+        rows.add_row("Command", report["command"])
     for attribute in report["read"]:
         rows.add_row("Read", attribute)
     rows.add_row(
