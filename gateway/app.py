@@ -14,6 +14,10 @@ from gateway.audit import Audit
 from gateway.contract import trust_change
 from gateway.contract.identity import shown
 from gateway.contract.meter_keys import Vault
+from gateway.contract.model_name import OWN
+from gateway.contract.own_model import OWN_MODEL
+from gateway.contract.task import ON_DEMAND, WITH_WINDOW, Task, TaskRemoved
+from gateway.contract.zone import Zone
 from gateway.folder import COUNTERS, READINGS, TRUST, Folder
 from gateway.jobs.forecast import Durations
 from gateway.jobs.ledger import Ledger
@@ -24,14 +28,20 @@ from gateway.liveness import Liveness
 from gateway.meters.counters import Counters
 from gateway.meters.inventory import KEYS, Inventory
 from gateway.meters.key_lines import opens
+from gateway.meters.model_error import ModelError
 from gateway.meters.network import Network
 from gateway.meters.reach import Reach
 from gateway.meters.reachability import Reachability
 from gateway.meters.strangers import Strangers
 from gateway.meters.survey import Survey
 from gateway.meters.upkeep import Upkeep
+from gateway.settings import SettingsError
 from gateway.status import Status
+from gateway.tasks.book import Book
+from gateway.tasks.defaults import delay_of
+from gateway.tasks.runs import Runs
 from gateway.uplink.identity import identity_of
+from gateway.uplink.meter_changes import takers
 from gateway.uplink.past import Past
 from gateway.uplink.session import Session
 from gateway.uplink.trust import mark_lost
@@ -43,11 +53,17 @@ from hal.rt.group import Group
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
+    from typing import Any
 
+    from gateway.activities.readings import Collector
     from gateway.contract.job import Job
+    from gateway.contract.model import Model
+    from gateway.contract.reports import TaskRun
     from gateway.local.access import LocalAccess, LocalPort
+    from gateway.readings.recorder import Recorder
     from gateway.readings.store import Store
     from gateway.settings import Settings
+    from gateway.uplink.changes import Takers
     from gateway.uplink.ntp import Ntp
     from hal.ports import Clock, Crypto, Datagrams, Modem, Storage, Uplink, Watchdog
 
@@ -138,6 +154,7 @@ class Gateway:
         )
         status = Status(self._inventory, self._network)
         self._liveness = Liveness(clock, ports.watchdog, status.summary)
+        self._plan_tasks(settings, ports)
         self._session = self._make_session(settings, ports, status)
         self._settings, self._ports = settings, ports
         self._readings: Store | None = None
@@ -146,7 +163,16 @@ class Gateway:
         self._local = self._local_access(settings, ports, reach, status)
         self._watch_certificates(settings, ports, vault)
         self._ntp = self._ntp_client(settings, ports)
-        self._worker = Worker(reach, self._queue, self._session.files, self._attempt_ms)
+        self._worker = Worker(
+            reach,
+            self._queue,
+            self._session.files,
+            self._attempt_ms,
+            self._runs,
+            self._collector,
+            self._recorder,
+            self._asked_recorder,
+        )
         self._settle_folder()
         log.info(
             WHERE,
@@ -181,8 +207,71 @@ class Gateway:
             hes_keys=settings.hes_keys,
             identity=None if settings.plain else identity,
             past=Past(self._folder, self._counters, self._ledger),
+            changes=self._takers(),
             heartbeat=self._liveness.task("session", SESSION_STUCK_MS),
         )
+
+    def _plan_tasks(self, settings: Settings, ports: Ports) -> None:
+        """What is due by itself."""
+        try:
+            zone = Zone(settings.zone)
+        except ValueError as error:
+            raise SettingsError("zone: %s" % error)
+        self._book = Book(ports.storage, self._models)
+        for name in self._book.damaged:
+            self._tell("task-damaged", "%s: the flash has lost it; set it again" % name)
+        self._runs = Runs(
+            self._book,
+            zone,
+            self._clock,
+            self._inventory,
+            self._cost,
+            self._tell_of_run,
+            ports.crypto.random,
+            delay_of(settings.concentrator),
+        )
+
+    def _models(self) -> list[Model]:
+        """Those of the meters that are here."""
+        found: list[Model] = []
+        for name in self._inventory.model_names():
+            try:
+                own: Model = OWN_MODEL
+                found.append(own if name == OWN else self._inventory.models().model(name))
+            except ModelError:
+                pass  # it is on its way, or to be sent
+        return found
+
+    def _tell_of_run(self, run: TaskRun) -> None:
+        self._ledger.task_run(run)
+        if self._readings is not None:
+            self._readings.release()
+
+    def _takers(self) -> Takers:
+        """Who takes what the HES changes."""
+        book = self._book
+        taking: list[Any] = [(Task, book.set), (TaskRemoved, book.remove)]
+        taking.extend(takers(self._inventory))
+        return taking
+
+    def _collector(self) -> Collector:
+        from gateway.activities.readings import Collector
+        from gateway.contract.clock_policy import ClockPolicy
+
+        return Collector(self._clock, ClockPolicy(*self._settings.clocks))
+
+    def _asked_recorder(self) -> Recorder:
+        """For what a job asks for."""
+        from gateway.readings.recorder import Recorder
+
+        return Recorder(self.readings())
+
+    def _recorder(self, task: Task) -> Recorder:
+        from gateway.readings.recorder import Recorder
+
+        store = self.readings()
+        store.keep_days = max([entry.task.keep for entry in self._book.entries()] + [task.keep])
+        return Recorder(store, task.send == ON_DEMAND, task.send == WITH_WINDOW)
 
     def readings(self) -> Store:
         """What was read; nothing is imported for it before the first reading. OSError."""

@@ -33,7 +33,8 @@ WHERE = "folder"
 FILE = "folder"
 # What lasts, once it is there: a file of this name, or the numbered files of a journal or a pair.
 LEDGER, AUDIT, COUNTERS, TRUST, READINGS = "ledger", "audit", "counters", "trust", "readings"
-_PAST = (LEDGER, AUDIT, COUNTERS, TRUST, READINGS)
+CHANGES = "changes"
+_PAST = (LEDGER, AUDIT, COUNTERS, TRUST, READINGS, CHANGES)
 # These may be here before the first start.
 _EARLY = ("identity", "meters.jsonl", "keys.jsonl")
 _LASTING = _PAST + _EARLY
@@ -43,6 +44,7 @@ _LOSS = {
     READINGS: "what was read, and the HES did not have yet",
     COUNTERS: "how far the invocation counters had come; they go on far ahead",
     TRUST: "whom to trust; nobody is, until somebody has been here",
+    CHANGES: "which changes the HES has made; they begin again with number 1",
     "identity": "who this concentrator is; it has to be enrolled anew",
     "meters.jsonl": "which meters there are",
     "keys.jsonl": "the meters' keys",

@@ -2,6 +2,7 @@
 
 {
   "concentrator": "santiago-0042",
+  "zone": "CLT4CLST,M9.1.6/24,M4.1.6/24",
   "system_title": "414d490000000001",
   "uplink": {"host": "ami.example", "port": 8883, "keepalive_s": 60,
              "readings_kb_day": 0,
@@ -37,6 +38,7 @@ those of hal/rt/port_url.py. With `local` the board serves local access (gateway
 has the key in its file. `clocks` says what is done about meters' clocks
 (gateway/contract/clock_policy.py). With `ntp` our own is corrected by that server too; an address
 is better than a name, for looking up a name holds everything up on MicroPython.
+The zone is a POSIX TZ text (gateway/contract/zone.py): tasks are due by local time.
 """
 
 from __future__ import annotations
@@ -258,10 +260,12 @@ class Settings:
         "system_title",
         "uplink",
         "workers",
+        "zone",
     )
 
     def __init__(self, fields: _Fields, drivers: Drivers) -> None:
         self.concentrator = fields.identifier("concentrator", 32)
+        self.zone = fields.text("zone", 1, 64, "UTC0")
         self.system_title = fields.hex("system_title", 8, 8)
         self.uplink = UplinkSettings(fields.object("uplink"))
         self.signers = fields.keys("signers", 1)

@@ -73,6 +73,7 @@ KEYS = "keys.jsonl"
 MODEL_FILES = "model-"  # their names begin so
 _NEW_KEYS = "keys.jsonl.new"
 _OLD_KEYS = "keys.jsonl.old"  # with plain keys, to be erased
+_MODEL = " model="  # in the text of a meter
 MAX_REPORTED = 20  # problems kept as text; the rest is only counted
 
 
@@ -139,6 +140,14 @@ class Inventory:
                 paths.append((kind, address))
         title = b"" if fields[2] == "-" else bytes.fromhex(fields[2])
         return Meter(serial, paths, int(fields[0]), int(fields[1]), title, model)
+
+    def model_names(self) -> list[str]:
+        """The models of all meters, each once."""
+        names = set()
+        for packed in self._meters.values():
+            at = packed.find(_MODEL)
+            names.add(OWN if at < 0 else packed[at + len(_MODEL) :].split(" ", 1)[0])
+        return sorted(names)
 
     def models_sent(self) -> list[tuple[str, int]]:
         """(name, number) of the models that were sent here. OSError of the storage."""
@@ -260,7 +269,7 @@ class Inventory:
                 continue
             fields = [str(meter.client_sap), str(meter.server_sap), meter.title.hex() or "-"]
             if meter.model != OWN:
-                fields.append("model=" + meter.model)
+                fields.append(_MODEL[1:] + meter.model)
             fields.extend(["%s=%s" % path for path in meter.paths])
             self._meters[meter.serial] = " ".join(fields)
 

@@ -143,7 +143,11 @@ class Book:
             if not file.startswith(FILES):
                 continue
             name = file[len(FILES) :]
-            found = self._read(name)
+            try:
+                found = self._read(name)
+            except OSError as error:
+                log.error(WHERE, "storage: %s: %s" % (file, error))
+                found = None
             if found is None:
                 log.error(WHERE, "%s is damaged: that task is to be set again" % file)
                 self.damaged.append(name)

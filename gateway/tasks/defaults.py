@@ -1,12 +1,11 @@
-"""The tasks that a concentrator has without being told, one pair for each model of its meters:
+"""The tasks that a concentrator has without being told, for each model of its meters:
 
     daily-<model>   each day at 00:10: the day's closure, the load profile, and the event logs, all
-                    in one conversation
+                    in one conversation; where the model names such objects
     clock-<model>   the clock, early on Sundays
 
-A model that names no such objects has none. The HES replaces one by a task of its name, or removes
-it. Each concentrator begins a little later than the next, by its id, so that not all of them come
-to the HES at the same second.
+The HES replaces one by a task of its name, or removes it. Each concentrator begins a little later
+than the next, by its id, so that not all of them come to the HES at the same second.
 """
 
 from __future__ import annotations
@@ -14,6 +13,7 @@ from __future__ import annotations
 from binascii import crc32
 
 from gateway.contract.task import (
+    AT_ONCE,
     CLOCK,
     DAYS,
     LOG,
@@ -21,7 +21,6 @@ from gateway.contract.task import (
     MODEL,
     PROFILE,
     WEEKS,
-    WITH_WINDOW,
     Every,
     Item,
     Task,
@@ -57,15 +56,13 @@ def of_model(model: Any) -> list[Task]:
     words = [word for word, _, _ in model.objects]
     items = [Item(PROFILE, word) for word in _PROFILES if word in words]
     items.extend([Item(LOG, word) for word in words if word.endswith(_LOG)])
-    if not items:
-        return []
     name = model.name[: 32 - len(DAILY)]
+    clocks = _task(WEEKLY + name, model, Every(WEEKS, 1, _CLOCKS_AT, _SUNDAY), [Item(CLOCK)])
+    if not items:
+        return [clocks]
+    return [_task(DAILY + name, model, Every(DAYS, 1, _AT, 0), items[:MAX_ITEMS]), clocks]
+
+
+def _task(name: str, model: Any, every: Every, items: list[Item]) -> Task:
     meters = [MODEL, [model.name]]
-    return [
-        _task(DAILY + name, Every(DAYS, 1, _AT, 0), meters, items[:MAX_ITEMS]),
-        _task(WEEKLY + name, Every(WEEKS, 1, _CLOCKS_AT, _SUNDAY), meters, [Item(CLOCK)]),
-    ]
-
-
-def _task(name: str, every: Every, meters: list[Any], items: list[Item]) -> Task:
-    return Task(name, 0, every, _PRIORITY, meters, items, _COMPLETENESS, _KEEP, WITH_WINDOW)
+    return Task(name, 0, every, _PRIORITY, meters, items, _COMPLETENESS, _KEEP, AT_ONCE)

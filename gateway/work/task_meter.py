@@ -23,12 +23,11 @@ if TYPE_CHECKING:
     from gateway.meters.reach import Heartbeat
     from gateway.tasks.runs import Errand, Runs
     from gateway.work.giving_way import GivingWay
-    from hal.ports import Clock
 
 
 class TaskMeter:
-    """`attempts()`: made with the first visit, for until then nothing of DLMS is in memory.
-    `recorder(task)`: who records what a visit reads, durably; OSError."""
+    """`attempts()`, `collector()`: made with the first visit, for until then nothing of DLMS is in
+    memory. `recorder(task)`: who records what a visit reads, durably; OSError."""
 
     def __init__(
         self,
@@ -36,16 +35,16 @@ class TaskMeter:
         runs: Runs,
         giving_way: GivingWay,
         attempts: Callable[[], Attempts],
+        collector: Callable[[], Collector],
         recorder: Callable[[Task], Recorder],
-        clock: Clock,
     ) -> None:
         self.traffic = TrafficOfTasks()
         self._queue = queue
         self._runs = runs
         self._giving_way = giving_way
         self._attempts = attempts
+        self._make_collector = collector
         self._recorder = recorder
-        self._clock = clock
         self._made: Collector | None = None
 
     async def visit(self, errand: Errand, heartbeat: Heartbeat) -> None:
@@ -102,9 +101,7 @@ class TaskMeter:
     def collector(self) -> Collector:
         """Made with the first visit; it knows the meters' profiles."""
         if self._made is None:
-            from gateway.activities.readings import Collector
-
-            self._made = Collector(self._clock)
+            self._made = self._make_collector()
         return self._made
 
 

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from gateway.activities.image.fleet import Fleet
-    from gateway.activities.readings import Recorder
+    from gateway.activities.readings import Collector, Recorder
     from gateway.contract.job import Job
     from gateway.contract.task import Task
     from gateway.jobs.queue import Execution, Queue
@@ -47,11 +47,12 @@ class Worker:
         files: Files,
         attempt_ms: int,
         runs: Runs | None = None,
+        collector: Callable[[], Collector] | None = None,
         recorder: Callable[[Task], Recorder] | None = None,
         asked: Callable[[], AskedRecorder] | None = None,
     ) -> None:
-        """attempt_ms: as of Attempts. `runs` of tasks, with the `recorder(task)` of TaskMeter;
-        `asked()`: a recorder for what a job asks for."""
+        """attempt_ms: as of Attempts. `runs` of tasks, with `collector()` and `recorder(task)` of
+        TaskMeter; `asked()`: a recorder for what a job asks for."""
         self._reach = reach
         self._clock = reach.clock
         self._queue = queue
@@ -63,10 +64,10 @@ class Worker:
         self._giving_way = GivingWay(reach, queue)
         self._runs = runs
         self._task_meter: TaskMeter | None = None
-        if runs is not None and recorder is not None:
+        if runs is not None and collector is not None and recorder is not None:
             attempts = self._one_meter.attempts
             self._task_meter = TaskMeter(
-                queue, runs, self._giving_way, attempts, recorder, reach.clock
+                queue, runs, self._giving_way, attempts, collector, recorder
             )
         if self._task_meter is not None and asked is not None:
             from gateway.work.asked_readings import AskedReadings

@@ -52,6 +52,7 @@ from tools.simulation.network import IpMeter, Lines
 CONCENTRATOR = "district-1"
 BOARD_KEY = bytes(range(32))
 START = int(datetime(2027, 3, 1, tzinfo=UTC).timestamp())  # a Monday, midnight
+NOON = "<-12>12"  # the zone: it is noon at the start, and the night's tasks are half a day off
 DAY_S = 86400
 DRIVER_OF = {"prime": "prime-usi"}  # the setting for a make, where it has another name
 PLC_URL, RF_URL = "tcp://plc:1", "tcp://rf:1"
@@ -290,6 +291,7 @@ class District:
             modems.append({"driver": "ip"})
         return {
             "concentrator": CONCENTRATOR,
+            "zone": NOON,
             "system_title": "414d490000000001",
             "uplink": {"host": "memory"},
             "signers": [{"kid": self.key.kid.hex(), "key": self.key.public.hex()}],

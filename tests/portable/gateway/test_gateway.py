@@ -14,13 +14,13 @@ from gateway.contract.reports import Event, MeterReport
 from gateway.meters.counters import LOST
 from gateway.meters.inventory import KEYS, METERS
 from gateway.meters.reachability import FILE
-from gateway.settings import parse
+from gateway.settings import SettingsError, parse
 from hal.modem.drivers import DRIVERS
 from hal.ports import Joined
 from hal.sim.clock import ManualClock
 from hal.sim.storage import MemoryStorage
 from tests.portable.meters.test_network import ScriptedModem
-from tests.portable.support import run
+from tests.portable.support import raises, run
 from tests.portable.uplink.support import BOARD_KEY, HERE, NOW, PUBLIC, Hes, Line, crypto, signed
 
 MINUTE = 60000
@@ -54,14 +54,16 @@ class Street:
         self.hes = Hes(self.clock)
         self.line = Line(self.hes, self.clock)
         self.dog = Dog()
+        self.zone = "UTC0"
         self.boot()
 
     def boot(self):
         self.modem = ScriptedModem(nodes=(ADDRESS,))
         settings = parse(
-            '{"concentrator": "%s", "system_title": "414d490000000001", "attempt_s": 60,'
+            '{"zone": "%s", "concentrator": "%s", "system_title": "414d490000000001",'
+            ' "attempt_s": 60,'
             ' "uplink": {"host": "x"}, "workers": 2, "plain": true,'
-            ' "signers": [{"kid": "6865732d31", "key": "%s"}]}' % (HERE, PUBLIC.hex()),
+            ' "signers": [{"kid": "6865732d31", "key": "%s"}]}' % (self.zone, HERE, PUBLIC.hex()),
             DRIVERS,
         )
         modems = [(self.modem, 4)]
@@ -188,6 +190,24 @@ def test_strangers_and_modems_are_told():
         assert (kind, up, nodes) == ("plc", True, 2) and counters.get("up") == 1
 
     Street().play(scene)
+
+
+def test_a_zone_that_is_none_keeps_it_from_starting():
+    street = Street()
+    street.zone = "Europe/Madrid"
+    assert "zone: expected a POSIX TZ text" in str(raises(SettingsError, street.boot))
+
+
+def test_a_task_that_the_flash_has_lost_is_told():
+    street = Street()
+    street.storage.replace("task-nightly", b"damaged")
+    street.boot()
+
+    async def scene(street):
+        await street.clock.run(5000)
+        assert [event for event in street.events() if event[0] == "task-damaged"]
+
+    street.play(scene)
 
 
 def test_what_is_lost_is_told_and_the_rest_goes_on():

@@ -47,6 +47,7 @@ def test_minimal_gets_sensible_defaults():
     assert settings.modems == []
     assert settings.paths["plc"].tries == 4 and settings.paths["ip"].timeout_ms == 10000
     assert settings.workers == 1 and settings.log_level == "info"
+    assert settings.zone == "UTC0"
     assert settings.storage.jobs == 64
 
 

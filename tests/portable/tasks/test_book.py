@@ -49,14 +49,14 @@ def names(book):
 
 def test_defaults_are_of_what_the_model_names():
     book = Book(MemoryStorage(), lambda: [IDIS, Model("bare", ["alarm-register-1"])])
-    assert names(book) == ["clock-idis", "daily-idis"]
-    clock, daily = [entry.task for entry in book.entries()]
+    assert names(book) == ["clock-bare", "clock-idis", "daily-idis"]
+    _, clock, daily = [entry.task for entry in book.entries()]
+    assert [item.what for item in clock.items] == [CLOCK]
     assert [(item.what, item.name) for item in daily.items] == [
         (PROFILE, "daily-profile"),
         (PROFILE, "load-profile"),
         (LOG, "fraud-log"),
     ]
-    assert [item.what for item in clock.items] == [CLOCK]
     assert all(entry.default for entry in book.entries())
     for one in (clock, daily):
         assert Task.of(one.to_array()) == one  # as the HES could have sent it
@@ -80,8 +80,8 @@ def test_a_default_is_replaced_removed_and_stays_so():
         assert [(entry.task.every.at, entry.default) for entry in each.entries()] == [(77, False)]
     book.remove(TaskRemoved("daily-idis"))
     assert names(Book(storage, lambda: [IDIS])) == []
-    book.set(task("clock-idis"))
-    assert names(Book(storage, lambda: [IDIS])) == ["clock-idis"]
+    book.set(task("daily-idis"))
+    assert names(Book(storage, lambda: [IDIS])) == ["daily-idis"]
     book.remove(TaskRemoved("never-there"))
     assert storage.size("task-never-there") < 0
 

@@ -9,9 +9,11 @@ from gateway.contract.task import (
     LIST,
     MINUTES,
     MODEL,
+    MONTHS,
     PATH,
     PROFILE,
     VALUES,
+    WEEKS,
     Every,
     Item,
     Task,
@@ -19,6 +21,7 @@ from gateway.contract.task import (
 )
 from gateway.contract.zone import Zone
 from gateway.tasks.book import Book
+from gateway.tasks.due import next_due
 from gateway.tasks.run import LAST_PAUSE_S
 from gateway.tasks.runs import HINDERED_S, REFRESH_MS, Runs
 from hal.rt import log
@@ -412,6 +415,53 @@ def test_a_restart_at_any_point_and_a_cut_at_any_call():
             assert dues == sorted(dues)
             assert world.told[-1].complete == 4
             assert world.clock.unix_time() - world.told[-1].due < DAY
+
+
+def test_a_month_with_outages_and_a_change_of_the_clock():
+    """Each time it was due has a run, or one after it covers it; no time has two."""
+    begin = days_to(2026, 10, 1) * DAY
+    zone = Zone("CET-1CEST,M3.5.0,M10.5.0/3")
+    weekly = Task("weekly", 0, Every(WEEKS, 1, 150, 0b1000000), 5, [ALL, []], READ, 1000, 30, 0)
+    monthly = Task("monthly", 0, Every(MONTHS, 1, 5, 31), 5, [ALL, []], READ, 1000, 30, 0)
+    tasks = [daily(), quarterly(), weekly, monthly]
+    world = World(tasks, now=begin)
+    world.take()
+    minute = restarts = 0
+    while minute < 31 * 24 * 60:
+        step = 5
+        if minute // 5 % 1009 == 0:  # the power goes for some hours
+            step, restarts = 7 * 60 + minute % 60, restarts + 1
+            world.boot()
+        world.wait(60 * step)
+        minute += step
+        world.all({"A": (KO, "no-answer")} if minute % 35 else {})
+    world.reports()
+    end = world.clock.unix_time()
+    for task in tasks:
+        told = [run for run in world.told if run.name == task.name]
+        dues = []
+        for run in told:
+            if run.due not in dues:
+                dues.append(run.due)
+        assert dues == sorted(dues)
+        wanted, due = [], begin
+        while True:
+            due = next_due(task.every, 0, zone, due)
+            if due > end:
+                break
+            wanted.append(due)
+        assert [due for due in dues if due not in wanted] == []
+        last = [[run for run in told if run.due == due][-1] for due in dues]
+        if task.name == "quarterly":  # values that nobody has read are counted
+            gone = [gap[1] for run in last for gap in run.gaps if gap[0] == "missed"]
+            # a run that was cut off counts as missed, though some of it was told
+            assert len(wanted) <= len(dues) + sum(gone) <= len(wanted) + restarts
+            assert len(gone) > 5 and restarts > 5
+        elif task.name == "nightly":
+            assert len(wanted) - len(dues) <= 1
+        else:
+            assert dues == wanted and len(dues) == (4 if task.name == "weekly" else 1)
+        assert min([run.complete for run in last[:-1]] + [3]) >= 3
 
 
 def test_a_thousand_meters():

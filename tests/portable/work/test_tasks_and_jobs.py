@@ -133,8 +133,9 @@ class World:
         reach = Reach(self.clock, self.network, self.inventory)
         self.collector = Collector(self)
         self.flash_refuses = False
-        self.worker = Worker(reach, self.queue, None, 60000, self.runs, self.recorder)
-        self.worker._task_meter._made = self.collector
+        self.worker = Worker(
+            reach, self.queue, None, 60000, self.runs, lambda: self.collector, self.recorder
+        )
         self.attempts = self.worker._one_meter._attempts = Attempts(self)
         self.worker._one_meter.attempt = self.attempt
         self.workers = workers
@@ -206,7 +207,8 @@ def test_a_task_goes_through_all_its_meters_several_at_a_time():
         assert sorted([serial for serial, _ in world.began("task")]) == world.serials
         assert world.collected[0] == ("M0", "nightly", 30, ["load-profile"])
         assert world.told() == [("nightly", 6, 6, [])]
-        await world.clock.run(DAY * 1000)
+        world.clock.advance(DAY * 1000)
+        await world.clock.run(4 * VISIT_MS)
         assert world.told() == [("nightly", 6, 6, [])] * 2
 
     World().play(scene)
@@ -367,9 +369,9 @@ def test_a_fault_of_ours_loses_no_meter():
             world.queue,
             world.runs,
             world.worker._giving_way,
+            lambda: world.attempts,
             broken,
             world.recorder,
-            world.clock,
         )
         world.queue.lend("M0", 3)
         errand = world.runs.take(lambda serial, task: True)
