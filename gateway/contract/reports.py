@@ -117,7 +117,9 @@ class TaskRun(Record):
     """A run of the task `name` that was due at `due` is over, or so far that the HES should know.
 
     `began`, `ended`: unix times; `meters` wanted, of which so many are `complete`; `rows` read.
-    `gaps`: [reason, how many meters] of the others, the most frequent first.
+    `gaps`: [reason, how many meters] of the others, the most frequent first; "missed" counts how
+    often it was due before this, and what was to be had then is gone. Of two reports with the same
+    `due` the later one counts.
     """
 
     name: str = field(text(32, 1))
