@@ -1,9 +1,11 @@
 """A night without being told: the default task reads virtual meters, and what they have is at the
-HES, each row once; a restart in between, and a meter that is silent for hours."""
+HES, each row once; a restart in between, a meter that is silent for a while, and what is asked for
+besides."""
 
 from __future__ import annotations
 
 from gateway.dlms.data import obis
+from tools.hes.orders import order
 from tools.meter.device import LOAD_PROFILE
 from tools.meter.population import Mix
 from tools.meter.scenario import Scenario
@@ -47,5 +49,19 @@ def test_a_night() -> None:
             assert at_the_hes(district) == dict.fromkeys([silent, *others], wanted)
             last = district.store.reports.runs()[0]
             assert (last.due, last.complete, last.rows) == (told.due, METERS, 1)
+            job = order.readings(
+                district.store.orders,
+                district.key,
+                CONCENTRATOR,
+                [silent],
+                district._terms(),
+                "load-profile",
+                START,
+                START + 2 * HOUR,
+            )
+            await district.finished(job)
+            (result,) = district.meters_of(job)
+            assert result.outcome != "KO", (result.reason, result.detail)
+            assert at_the_hes(district) == dict.fromkeys([silent, *others], wanted)
 
     run(play())
