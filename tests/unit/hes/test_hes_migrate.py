@@ -2,7 +2,7 @@
 
 1 and 2 hold a configuration that ended (one meter OK, one KO) and a reading whose cancel waits to
 be sent. 3 is of the last version before there were migrations, and holds something in every table;
-4 is the same after migration 0001, 5 after 0002 and so on, up to 12 after 0009, each with something
+4 is the same after migration 0001, 5 after 0002 and so on, up to 13 after 0010, each with something
 in the tables that its migration has made.
 """
 
@@ -38,7 +38,7 @@ from tools.hes.validation.row import WENT_BACK
 from tools.package.keys import SigningKey
 
 OLD = ["database-1.sql", "database-2.sql"]
-MIGRATED = ["database-%d.sql" % number for number in range(4, 13)]
+MIGRATED = ["database-%d.sql" % number for number in range(4, 14)]
 NOW = 1_790_000_000  # when database-3 was made
 
 
@@ -275,7 +275,7 @@ def test_readings_are_kept(name: str, tmp_path: Path) -> None:
     assert found[0][0].columns[0].scaler == -1
     value, *later = store.readings.values(CONCENTRATOR, "AMI01", 0, NOW + 100)
     assert (value.data.hex(), value.unit, value.reasons) == ("06000003e8", 30, 0)
-    assert [each.reasons for each in later] == ([WENT_BACK] if name == MIGRATED[-1] else [])
+    assert [each.reasons for each in later] == ([WENT_BACK] if name in MIGRATED[8:] else [])
     (gap,) = store.readings.gaps()
     assert (gap.start, gap.reason) == (midnight - 3600, "overwritten")
     (again,) = store.readings.rereads().values()

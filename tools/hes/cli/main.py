@@ -8,6 +8,7 @@ import sys
 
 from gateway.version import VERSION
 from tools.hes.cli import (
+    alarms,
     certificates,
     command,
     concentrator,
@@ -112,6 +113,7 @@ def _parser() -> argparse.ArgumentParser:
     inventory.add_parser(commands)
     readings.add_parsers(commands)
     events.add_parser(commands)
+    alarms.add_parser(commands)
     signed_time.add_parser(commands, add_key)
     certificates.add_parsers(commands, add_key)
     meters.add_parser(commands)

@@ -145,6 +145,15 @@ _EVENTS = {
         FAILURE,
         "A concentrator goes on from an old copy of its data, or there are two of it.",
     ),
+    "meter-tampered": Meaning(
+        ALERT, INTRUSION, UNKNOWN, "A meter says that somebody has tampered with it."
+    ),
+    "alarms-throttled": Meaning(
+        WARNING, HOST, UNKNOWN, "A meter raises more alarms than are told of one."
+    ),
+    "push-unproven": Meaning(
+        WARNING, INTRUSION, UNKNOWN, "A message in a meter's name did not prove to be its own."
+    ),
     "storage-low": Meaning(WARNING, HOST, UNKNOWN, "The flash is nearly full."),
     "stranger": Meaning(WARNING, HOST, UNKNOWN, "A meter that nobody ordered is on the network."),
     "reports-dropped": Meaning(ALERT, HOST, FAILURE, "Reports of a concentrator are lost."),

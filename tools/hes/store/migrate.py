@@ -10,7 +10,7 @@ from sqlalchemy import Connection, inspect
 
 from tools.hes.store.schema import metadata
 
-NEWEST = "0009"  # the last migration there is
+NEWEST = "0010"  # the last migration there is
 FOLDER = Path(__file__).parent / "migrations"
 
 # A SQLite file counts in `PRAGMA user_version` too, as it did before there were migrations: up to 1

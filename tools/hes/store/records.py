@@ -433,6 +433,38 @@ class TaskRun:
 
 
 @dataclass(frozen=True)
+class Alarm:
+    """Of a meter; see gateway/contract/reports.py. `happened` by the meter's clock (0: it did not
+    say), `noticed` by the concentrator's, `told` by ours; `acknowledged` by ours, 0: not yet."""
+
+    id: int
+    concentrator: str
+    serial: str
+    source: str
+    bits: list[int]
+    happened: int
+    noticed: int
+    told: int
+    detail: str
+    data: bytes
+    acknowledged: int
+
+
+@dataclass(frozen=True)
+class PowerOutage:
+    """A report of an outage, or of its end (`over`)."""
+
+    concentrator: str
+    over: bool
+    began: int
+    ended: int
+    meters: int
+    first: int
+    serials: list[str]
+    told: int
+
+
+@dataclass(frozen=True)
 class LineCertificates:
     """What a concentrator said at `told`: when its own certificate and the first one of the
     broker's chain end (0: none, or not known), its own one's SHA-256, and its request, or b""."""

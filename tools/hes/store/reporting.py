@@ -14,13 +14,16 @@ from gateway.contract.reports import (
     Dropped,
     Event,
     JobReport,
+    MeterAlarm,
     MeterReport,
+    Outage,
     Refusal,
     Report,
     TaskRun,
 )
 from gateway.contract.result import KO
 from tools.hes.store import states
+from tools.hes.store.alarms import take_alarm, take_outage
 from tools.hes.store.hellos import COUNTED
 from tools.hes.store.notes import note
 from tools.hes.store.schema import (
@@ -65,6 +68,10 @@ def take(
         _take_refusal(connection, now, concentrator, at, body, proven)
     elif isinstance(body, TaskRun):
         _take_run(connection, now, concentrator, body)
+    elif isinstance(body, MeterAlarm):
+        take_alarm(connection, now, concentrator, at, body)
+    elif isinstance(body, Outage):
+        take_outage(connection, now, concentrator, body)
     elif isinstance(body, Event):
         note(connection, now, concentrator, body.name, body.detail)
     elif isinstance(body, Dropped):

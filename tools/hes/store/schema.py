@@ -334,6 +334,42 @@ task_runs = Table(
     Index("task_runs_by_concentrator", "concentrator", "id"),
 )
 
+# Alarms of meters (reports.MeterAlarm): `happened` by the meter's clock, `noticed` by the
+# concentrator's, `acknowledged` when somebody said that he attends to it (0: nobody has).
+alarms = Table(
+    "alarms",
+    metadata,
+    numbers_itself("id"),
+    words("concentrator"),
+    words("serial"),
+    words("source"),
+    listed("bits"),
+    count("happened"),
+    count("noticed"),
+    count("told"),
+    words("detail"),
+    octets("data"),
+    count("acknowledged"),
+    Index("alarms_by_concentrator", "concentrator", "id"),
+    Index("alarms_open", "acknowledged", "id"),
+)
+
+# reports.Outage
+outages = Table(
+    "outages",
+    metadata,
+    numbers_itself("id"),
+    words("concentrator"),
+    flag("over"),
+    count("began"),
+    count("ended"),
+    count("meters"),
+    count("first"),
+    listed("serials"),
+    count("told"),
+    Index("outages_by_concentrator", "concentrator", "id"),
+)
+
 # As positions, of the stream of readings.
 reading_positions = Table(
     "reading_positions",

@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+from tools.hes.store.alarms import Alarms
 from tools.hes.store.database import Database
 from tools.hes.store.enrolment import Enrolment
 from tools.hes.store.line import Line
@@ -23,10 +24,10 @@ from tools.hes.store.trust import Trust
 
 
 class Store:
-    """`line` is for `serve`, `orders` for who orders, `reports` for who follows,
-    `readings` for what was read, `street` for the
-    view of meters, `trust` for trust and keys, `enrolment` for which board each concentrator
-    is, `security` for who watches over security.
+    """`line` is for `serve`, `orders` for who orders, `reports` for who follows, `readings` for
+    what was read, `alarms` for what meters raise, `street` for the view of meters, `trust` for
+    trust and keys, `enrolment` for which board each concentrator is, `security` for who watches
+    over security.
     """
 
     def __init__(self, where: Path | str, now: Callable[[], float] = time.time) -> None:
@@ -39,6 +40,7 @@ class Store:
         self.orders = Orders(database)
         self.reports = Reports(database)
         self.readings = Readings(database)
+        self.alarms = Alarms(database)
         self.security = Security(database)
         self.street = Street(database)
         self.trust = Trust(database)
