@@ -25,7 +25,7 @@ from gateway.jobs.traffic import TrafficOfJobs
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine
+    from collections.abc import Callable, Coroutine, Iterator
     from typing import Any
 
     from gateway.contract.job import Job
@@ -191,22 +191,41 @@ class Queue:
     def is_lent(self, serial: str) -> bool:
         return self._in_work.is_lent(serial)
 
-    def waits(self, wanted: Callable[[str, Job], bool]) -> bool:
-        """Whether an execution is due, on a meter that no job has in work, for which
-        `wanted(serial, job)` holds."""
-        now_ms, image = self._clock.ticks_ms(), self._image_in_work()
-        for entry in self._ledger.jobs():
-            job = entry.job
-            if not entry.count(State.QUEUED) or not self._may_start(entry):
-                continue
-            if image and job.traits.exclusive and _image(job) != image:
-                continue
+    def waits(self, least: int, wanted: Callable[[str, Job], bool]) -> bool:
+        """Whether an execution of a job of at least this priority is due, on a meter that no job
+        has in work, for which `wanted(serial, job)` holds."""
+        now_ms = self._clock.ticks_ms()
+        for entry in self._waiting(least):
             for index in queued(entry):
-                if entry.due.get(index, 0) <= now_ms and not self._worn_out(entry, index):
-                    serial = job.serials[index]
-                    if self._in_work.is_free(serial, job) and wanted(serial, job):
-                        return True
+                serial = entry.job.serials[index]
+                if self._is_due(entry, index, now_ms) and wanted(serial, entry.job):
+                    return True
         return False
+
+    def waits_for(self, serial: str, least: int) -> bool:
+        """The same for this meter."""
+        now_ms = self._clock.ticks_ms()
+        for entry in self._waiting(least):
+            if serial in entry.job.serials:
+                index = entry.job.serials.index(serial)
+                begins = entry.states[index] == State.QUEUED and index < entry.first()
+                if begins and self._is_due(entry, index, now_ms):
+                    return True
+        return False
+
+    def _waiting(self, least: int) -> Iterator[Entry]:
+        image = self._image_in_work()
+        for entry in self._ledger.jobs():
+            if entry.job.priority < least or not entry.count(State.QUEUED):
+                continue
+            other = image and entry.job.traits.exclusive and _image(entry.job) != image
+            if not other and self._may_start(entry):
+                yield entry
+
+    def _is_due(self, entry: Entry, index: int, now_ms: int) -> bool:
+        if entry.due.get(index, 0) > now_ms or self._worn_out(entry, index):
+            return False
+        return self._in_work.is_free(entry.job.serials[index], entry.job)
 
     # A transfer to many meters takes all executions of its job at once.
 

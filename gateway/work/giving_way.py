@@ -36,23 +36,21 @@ class GivingWay:
 
     def must(self, errand: Errand) -> bool:
         now = self.clock.ticks_ms()
-        own = self._queue.waits(lambda serial, job: self._is_its_meter(errand, serial, job))
+        least = errand.task.priority
+        own = self._queue.waits_for(errand.serial, least)
         if own or now < self._next:
             return own
         mine = self._inventory.meter(errand.serial)
         kinds = [] if mine is None else [kind for kind, _ in mine.paths]
-        if self._queue.waits(lambda serial, job: self._needs_room(errand, kinds, serial, job)):
+        if self._queue.waits(least, lambda serial, job: self._needs_room(kinds, serial, job)):
             self._next = now + TURN_MS
             return True
         return False
 
-    def _is_its_meter(self, errand: Errand, serial: str, job: Job) -> bool:
-        return serial == errand.serial and job.priority >= errand.task.priority
-
-    def _needs_room(self, errand: Errand, kinds: list[str], serial: str, job: Job) -> bool:
-        """Whether the job could begin with this meter if the errand's worker, or its slot on one of
-        these kinds of path, were free."""
-        if job.priority < errand.task.priority or self._queue.is_lent(serial):
+    def _needs_room(self, kinds: list[str], serial: str, job: Job) -> bool:
+        """Whether the job could begin with this meter if one more worker, or a slot on one of these
+        kinds of path, were free."""
+        if self._queue.is_lent(serial):
             return False
         meter = self._inventory.meter(serial)
         if meter is None:
