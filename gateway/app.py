@@ -56,6 +56,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from gateway.activities.readings import Collector
+    from gateway.alarms.telling import Telling
     from gateway.contract.job import Job
     from gateway.contract.model import Model
     from gateway.contract.reports import TaskRun
@@ -158,6 +159,7 @@ class Gateway:
         self._session = self._make_session(settings, ports, status)
         self._settings, self._ports = settings, ports
         self._readings: Store | None = None
+        self._alarms: Telling | None = None
         if [name for name in storage.names() if name.startswith(READINGS + ".")]:
             self.readings()
         self._local = self._local_access(settings, ports, reach, status)
@@ -258,7 +260,17 @@ class Gateway:
         from gateway.activities.readings import Collector
         from gateway.contract.clock_policy import ClockPolicy
 
-        return Collector(self._clock, ClockPolicy(*self._settings.clocks))
+        clocks = ClockPolicy(*self._settings.clocks)
+        return Collector(self._clock, clocks, self._telling())
+
+    def _telling(self) -> Telling:
+        """Who tells alarms; nothing is imported for it before the first visit."""
+        if self._alarms is None:
+            from gateway.alarms.telling import Telling
+            from gateway.alarms.told import Told
+
+            self._alarms = Telling(self._ledger, Told(self._ports.storage), self._clock)
+        return self._alarms
 
     def _asked_recorder(self) -> Recorder:
         """For what a job asks for."""
@@ -405,6 +417,14 @@ class Gateway:
         except OSError as error:
             log.error(WHERE, "storage: no report of %s: %s" % (name, error))
 
+    def _tell_of_alarms(self) -> None:
+        """Which meters raised more than was told of them."""
+        try:
+            if self._alarms is not None:
+                self._alarms.tell_counted()
+        except OSError as error:
+            log.error(WHERE, "storage: no report of alarms: %s" % error)
+
     def _settle_folder(self) -> None:
         try:
             self._folder.settle()
@@ -418,6 +438,7 @@ class Gateway:
             turns += 1
             if turns % SETTLE_TURNS == 0:
                 self._settle_folder()
+            self._tell_of_alarms()
             try:
                 self._queue.expire()
             except OSError as error:

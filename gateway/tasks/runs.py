@@ -14,8 +14,9 @@ from array import array
 
 from gateway.contract.result import HINDERED, TRIED_AGAIN
 from gateway.contract.task import ALL, LIST, MODEL, VALUES
+from gateway.tasks.book import Entry
 from gateway.tasks.due import last_due, missed, next_due
-from gateway.tasks.run import Run
+from gateway.tasks.run import IN_WORK, Run
 from hal.rt import log
 
 TYPE_CHECKING = False
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
     from gateway.contract.reports import TaskRun
     from gateway.contract.task import Task
     from gateway.contract.zone import Zone
-    from gateway.tasks.book import Book, Entry
+    from gateway.tasks.book import Book
     from hal.ports import Clock
 
     class Meters(Protocol):
@@ -41,6 +42,8 @@ if TYPE_CHECKING:
 WHERE = "tasks"
 LOOK_MS = 1000  # how often it is looked what is due
 REFRESH_MS = 600000  # and which models there are
+MOST_VISITS = 64  # to single meters, that wait
+VISIT_MS = 3600000  # within which such a visit has come about, or is given up
 HINDERED_S = 10  # how long a meter waits that we were kept from, where nobody knows how long
 _FLASH_S = 60  # after the flash refused
 
@@ -82,6 +85,7 @@ class Runs:
         self._random = random
         self._delay_s = delay_s
         self._runs: list[Run] = []  # the most urgent first
+        self._visits: list[tuple[Run, int]] = []  # with when it is given up (ticks)
         self._next: dict[str, tuple[int, int]] = {}  # by task: after what was done, when
         self._in_work: dict[str, Errand] = {}
         self._version = -1
@@ -92,6 +96,18 @@ class Runs:
         """Those that go on, the most urgent first."""
         return self._runs
 
+    def visit(self, serial: str, task: Task) -> bool:
+        """Go to this meter soon, for a task that is in no book and of which no run is told. False
+        where one waits already, or too many do."""
+        self._forget_visits()
+        waiting = [run for run, _ in self._visits if run.serial(0) == serial]
+        if waiting or len(self._visits) >= MOST_VISITS:
+            return False
+        now = self._clock.unix_time()
+        run = Run(Entry(task, False), now, now, [serial], array("H", [0]))
+        self._visits.append((run, self._clock.ticks_ms() + VISIT_MS))
+        return True
+
     def in_work(self, serial: str) -> bool:
         return serial in self._in_work
 
@@ -99,16 +115,17 @@ class Runs:
         """The priority of the most urgent task that has a meter to be tried now; -1: none has."""
         self._look()
         now_s = self._clock.ticks_ms() // 1000
-        for run in self._runs:
+        most = -1
+        for run in self._all():
             if run.is_ready(now_s):
-                return run.task.priority
-        return -1
+                most = max(most, run.task.priority)
+        return most
 
     def take(self, usable: Callable[[str, Task], bool]) -> Errand | None:
         """The next meter for which `usable(serial, task)` holds; it is asked last."""
         self._look()
         now_s = self._clock.ticks_ms() // 1000
-        for run in self._runs:
+        for run in self._all():
             for index in run.ready(now_s):
                 serial = run.serial(index)
                 if serial not in self._in_work and usable(serial, run.task):
@@ -136,6 +153,20 @@ class Runs:
         """The meter, or its slot, was wanted for something else: it has its turn again."""
         del self._in_work[errand.serial]
         errand.run.put_back(errand.index, self._clock.ticks_ms() // 1000)
+
+    def _all(self) -> list[Run]:
+        """Visits first: what they are for is urgent."""
+        if not self._visits:
+            return self._runs
+        self._forget_visits()
+        return [run for run, _ in self._visits] + self._runs
+
+    def _forget_visits(self) -> None:
+        now = self._clock.ticks_ms()
+        for each in list(self._visits):
+            run, until = each
+            if run.is_over() or (until <= now and not run.count(IN_WORK)):
+                self._visits.remove(each)
 
     # ------------------------------------------------------------ what is due
 

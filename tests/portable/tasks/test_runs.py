@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from gateway.contract.result import HINDERED, KO, OK
 from gateway.contract.task import (
+    ALARMS,
     ALL,
     DAYS,
     LIST,
@@ -471,3 +472,25 @@ def test_a_thousand_meters():
     world.wait(12 * HOUR)
     assert len(world.all()) == 2000
     assert sorted(world.reports())[0][1:3] == (1000, 1000)
+
+
+def test_a_visit_goes_ahead_of_all_runs_and_is_no_run():
+    world = World([daily(priority=8)], now=NOON)
+    world.wait(86400)
+    visit = Task("alarms", 0, Every(DAYS, 1, 0, 0), 8, [ALL, []], [Item(ALARMS)], 1000, 1, 0)
+    last = SERIALS[-1]
+    assert world.runs.visit(last, visit) and not world.runs.visit(last, visit)
+    errand = world.runs.take(lambda serial, task: True)
+    assert (errand.serial, errand.task.name) == (last, "alarms")
+    assert not world.runs.visit(last, visit)
+    world.runs.finish(errand, "KO", "no-answer")
+    assert world.runs.take(lambda serial, task: task is visit) is None
+    world.wait(120)
+    errand = world.runs.take(lambda serial, task: task is visit)
+    world.runs.finish(errand, OK, "")
+    world.wait(7200)
+    assert world.runs.take(lambda serial, task: task is visit) is None
+    assert world.runs.visit(last, visit)
+    world.wait(7200)  # nobody could go there
+    assert world.runs.take(lambda serial, task: task is visit) is None
+    assert [told for told in world.reports() if told[0] == "alarms"] == []
