@@ -130,7 +130,11 @@ def test_a_profile_is_shown_with_units_scalers_and_quality(stream: Stream, hes: 
 def test_what_is_not_there_is_said(stream: Stream, hes: Any) -> None:
     stream.send(LAYOUT, rows(LAYOUT, load(T0, 4)))
     status, said = hes("readings", "show", "AMI99")
-    assert status == 1 and "no readings of a meter AMI99 are here" in said
+    assert (
+        status == 1
+        and "no rows of profiles or logs of a meter AMI99 are here; for single values add --values"
+        in said
+    )
     status, said = hes("readings", "show", METER, "--profile", "daily-profile")
     assert status == 1 and "it has: load-profile (1.0.99.1.0)" in said
     status, said = hes("readings", "show", METER, "--from", iso(T0 + DAY), "--to", iso(NOW))

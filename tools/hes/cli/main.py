@@ -10,6 +10,7 @@ from gateway.version import VERSION
 from tools.hes.cli import (
     alarms,
     certificates,
+    clocks,
     command,
     concentrator,
     events,
@@ -113,6 +114,7 @@ def _parser() -> argparse.ArgumentParser:
     inventory.add_parser(commands)
     readings.add_parsers(commands)
     events.add_parser(commands)
+    clocks.add_parser(commands)
     alarms.add_parser(commands)
     signed_time.add_parser(commands, add_key)
     certificates.add_parsers(commands, add_key)

@@ -157,7 +157,8 @@ def _show(options: argparse.Namespace) -> int:
 def _none_of(store: Readings, meter: str, profile: str) -> str:
     there = sorted({_title(each) for each in store.series(serial=meter)})
     if not there:
-        return "no readings of a meter %s are here" % log.printable(meter)
+        text = "no rows of profiles or logs of a meter %s are here; for single values add --values"
+        return text % log.printable(meter)
     text = "meter %s has no readings of %s; it has: %s"
     return text % (log.printable(meter), profile, ", ".join(there))
 
@@ -232,7 +233,9 @@ def _show_values(store: Readings, meter: str, start: int, end: int, console: Con
     table = show.table("", "When", "Object", "Value", "Task", "Quality")
     for each in found:
         name = quantities.short(each.obis)
-        if each.attribute != 2:
+        if quantities.is_clock_ahead(each.class_id, each.attribute):
+            name += " is ahead by"
+        elif each.attribute != 2:
             name += " attribute %d" % each.attribute
         value = quantities.value_text(each.data, each.scaler, each.unit)
         judged = Row(each.time, reasons=each.reasons)

@@ -25,6 +25,13 @@ FLAG_WORDS = {
 }
 
 
+def is_clock_ahead(class_id: int, attribute: int) -> bool:
+    """Whether a value is not an attribute, but how far ahead of the concentrator's a clock was
+    (gateway/activities/clock.py).
+    """
+    return (class_id, attribute) == (8, 0)
+
+
 def name(column: Column) -> str:
     """Such as "1.0.1.8.0", with the attribute where it is not the value."""
     text = short(column.obis)
