@@ -72,6 +72,15 @@ def test_what_was_here_has_to_be():
     assert started(storage).missing == [COUNTERS, TRUST]
 
 
+def test_the_numbers_of_changes_have_to_be_here_once_they_were():
+    storage = with_files("changes.0", "changes.1")
+    started(storage).settle()
+    storage.remove("changes.0")
+    assert started(storage).missing == []
+    storage.remove("changes.1")
+    assert started(storage).missing == ["changes"]
+
+
 def test_keys_that_are_just_being_wrapped_are_not_lost():
     storage = with_files("keys.jsonl")
     started(storage).settle()
