@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from zoneinfo import ZoneInfo
+from zoneinfo import TZPATH, ZoneInfo
 
 import pytest
 
@@ -32,7 +32,7 @@ EPOCH = datetime(1970, 1, 1)
 
 def text_of(name: str) -> str:
     """What stands at the end of its file (RFC 8536, 3.3)."""
-    for folder in ("/usr/share/zoneinfo", "/usr/lib/zoneinfo"):
+    for folder in TZPATH:
         path = Path(folder, name)
         if path.exists():
             return path.read_bytes().rstrip(b"\n").rpartition(b"\n")[2].decode()
