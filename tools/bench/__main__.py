@@ -6,11 +6,11 @@ import argparse
 import sys
 
 from gateway.version import VERSION
-from tools.bench import contract, dlms, heap, ledger, mass, modem, readings, uplink
+from tools.bench import contract, daily, dlms, heap, ledger, mass, modem, readings, uplink
 from tools.bench.wrong import WrongWork
 
 # each adds its command with add_command(commands)
-PARTS = [dlms, contract, uplink, ledger, readings, modem, mass, heap]
+PARTS = [dlms, contract, uplink, ledger, readings, modem, mass, daily, heap]
 
 
 def main(arguments: list[str] | None = None) -> int:

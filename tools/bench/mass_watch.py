@@ -16,6 +16,7 @@ from tools.bench import mass_channel
 from tools.bench.mass_cost import Memory
 from tools.emulator import PrimeEmulator
 from tools.emulator.prime_network import Node
+from tools.meter.scenario import Scenario
 from tools.meter.street import Street
 from tools.simulation.district import District
 
@@ -27,13 +28,14 @@ TO_METER, OF_METER, TO_ALL = "request", "answer", "broadcast"
 class Watch:
     """frames: (time in ms, kind, bytes), when handed to the air; methods: (time, method) of each
     broadcast; talks: (begin, end, frames with blocks) of conversations with one meter; done: when a
-    meter had its result; begun: when a job's first attempt began."""
+    meter had its result; begun: when a job's first attempt began; sizes: of frames, by node."""
 
     frames: list[tuple[int, str, int]] = field(default_factory=list)
     methods: list[tuple[int, int]] = field(default_factory=list)
     talks: list[tuple[int, int, int]] = field(default_factory=list)
     done: list[tuple[int, str]] = field(default_factory=list)
     begun: dict[bytes, int] = field(default_factory=dict)
+    sizes: dict[str, list[int]] = field(default_factory=dict)
 
     def blocks(self) -> Counter[str]:
         return Counter(kind for _, kind, size in self.frames if size > BLOCK_BYTES)
@@ -51,12 +53,13 @@ class Base(PrimeEmulator):
     async def arq(self, node: Node, size: int) -> tuple[bool, bool]:
         kind = TO_METER if node.sending else OF_METER
         self.watch.frames.append((self.air.now_ms(), kind, size))
+        self.watch.sizes.setdefault(node.address, []).append(size)
         return await super().arq(node, size)
 
 
 class Town(District):
-    """`meters` healthy ones on the bench's channel. `memory` watches the gateway. Other arguments
-    as District's."""
+    """`meters` healthy ones on the bench's channel, or `scene`. `memory` watches the gateway. Other
+    arguments as District's."""
 
     def __init__(
         self,
@@ -66,8 +69,9 @@ class Town(District):
         settings: dict[str, Any] | None = None,
         meter_ms: int = mass_channel.THINK_MS,
         memory: Memory | None = None,
+        scene: Scenario | None = None,
     ) -> None:
-        scene = mass_channel.scenario(meters, loss)
+        scene = scene or mass_channel.scenario(meters, loss)
         super().__init__(scene, seed, settings=settings, baud=mass_channel.BAUD)
         self.watch = Watch()
         self._memory = memory

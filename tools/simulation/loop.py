@@ -89,6 +89,12 @@ class SimulatedLoop(asyncio.BaseEventLoop):
         self._set(moment, timer)
         return timer
 
+    def skip(self, seconds: float) -> None:
+        """So much time passes while nobody may do anything, as when a machine is suspended: timers
+        that ran out meanwhile come late. For long spells in which little happens."""
+        self._moment += _microseconds(seconds)
+        self._at_once = 0
+
     def _set(self, moment: int, timer: events.TimerHandle) -> None:
         # The number keeps timers of one moment in the order they were set.
         self._timer_number += 1

@@ -32,6 +32,23 @@ def test_a_year_passes_at_once_and_everybody_wakes_at_their_own_time() -> None:
     ]
 
 
+def test_what_is_skipped_makes_timers_late() -> None:
+    woken: list[float] = []
+
+    async def sleeper(nap: float) -> None:
+        await asyncio.sleep(nap)
+        woken.append(asyncio.get_running_loop().time())
+
+    async def play() -> None:
+        skipping = asyncio.get_running_loop()
+        assert isinstance(skipping, loop.SimulatedLoop)
+        skipping.call_later(1, skipping.skip, 100)
+        await asyncio.gather(sleeper(50), sleeper(2), sleeper(200))
+
+    run(play())
+    assert woken == [101, 101, 200]
+
+
 def test_time_stands_still_while_anybody_works() -> None:
     async def worker() -> None:
         for _ in range(1000):
