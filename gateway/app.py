@@ -1,15 +1,18 @@
 """The gateway, put together: the one place where the rooms meet.
 
-A board makes the ports and calls `Gateway(settings, ports).run()`. Five kinds of task run side by
-side: the network that sorts the modems' frames, the upkeep of what is known of the meters, the
-session with the HES, the workers that take one execution after the other from the queue, and the
-clockwork that closes windows. If one of them ends by a fault of ours, run() raises: whoever started
+A board makes the ports and calls `Gateway(settings, ports).run()`. Six kinds of task run side by
+side: the network that sorts the modems' frames, the hearing of what meters send unasked, the upkeep
+of what is known of the meters, the session with the HES, the workers that take one execution after
+the other from the queue, and the clockwork that closes windows. If one of them ends by a fault of ours, run() raises: whoever started
 the gateway starts it again, and the ledger knows how far it had got. If one of them gets stuck, the
 watchdog is fed no more, which comes to the same.
 """
 
 from __future__ import annotations
 
+from gateway.alarms.hearing import Hearing
+from gateway.alarms.telling import Telling
+from gateway.alarms.told import Told
 from gateway.audit import Audit
 from gateway.contract import trust_change
 from gateway.contract.identity import shown
@@ -56,7 +59,6 @@ if TYPE_CHECKING:
     from typing import Any
 
     from gateway.activities.readings import Collector
-    from gateway.alarms.telling import Telling
     from gateway.contract.job import Job
     from gateway.contract.model import Model
     from gateway.contract.reports import TaskRun
@@ -159,7 +161,7 @@ class Gateway:
         self._session = self._make_session(settings, ports, status)
         self._settings, self._ports = settings, ports
         self._readings: Store | None = None
-        self._alarms: Telling | None = None
+        self._alarms = Telling(self._ledger, Told(storage), clock)
         if [name for name in storage.names() if name.startswith(READINGS + ".")]:
             self.readings()
         self._local = self._local_access(settings, ports, reach, status)
@@ -175,6 +177,9 @@ class Gateway:
             self._recorder,
             self._asked_recorder,
         )
+        self._hearing = Hearing(reach, self._alarms, self._runs.visit, self._tell, ports.storage)
+        self._network.listen(self._hearing.take)
+        reach.heard = self._hearing.said
         self._settle_folder()
         log.info(
             WHERE,
@@ -261,16 +266,7 @@ class Gateway:
         from gateway.contract.clock_policy import ClockPolicy
 
         clocks = ClockPolicy(*self._settings.clocks)
-        return Collector(self._clock, clocks, self._telling())
-
-    def _telling(self) -> Telling:
-        """Who tells alarms; nothing is imported for it before the first visit."""
-        if self._alarms is None:
-            from gateway.alarms.telling import Telling
-            from gateway.alarms.told import Told
-
-            self._alarms = Telling(self._ledger, Told(self._ports.storage), self._clock)
-        return self._alarms
+        return Collector(self._clock, clocks, self._alarms)
 
     def _asked_recorder(self) -> Recorder:
         """For what a job asks for."""
@@ -383,6 +379,7 @@ class Gateway:
             tasks.start(self._local.run())
         if self._ntp is not None:
             tasks.start(self._ntp.run())
+        tasks.start(self._hearing.run(liveness.task("hearing", STUCK_MS)))
         tasks.start(self._watch_windows(liveness.task("windows", STUCK_MS)))
         for number in range(self._workers):
             heartbeat = liveness.task("worker %d" % number, self._attempt_ms + STUCK_MS)
@@ -392,6 +389,7 @@ class Gateway:
             await tasks.wait()
         finally:
             self._upkeep.save()
+            self._hearing.save()
             self._clock.keep()
             await self._session.farewell()
 
@@ -420,8 +418,7 @@ class Gateway:
     def _tell_of_alarms(self) -> None:
         """Which meters raised more than was told of them."""
         try:
-            if self._alarms is not None:
-                self._alarms.tell_counted()
+            self._alarms.tell_counted()
         except OSError as error:
             log.error(WHERE, "storage: no report of alarms: %s" % error)
 

@@ -1,8 +1,9 @@
 """One modem as the network sees it: its reader, its window of frames, its nodes, its open links.
 
 One reader hands each received frame to the link of its (address, server SAP, client SAP); frames
-nobody waits for are counted and dropped. What the modem cannot deliver comes out of the link at
-once as OSError, so that the DLMS client repeats without waiting for its timeout.
+that no link waits for are counted, and given to who takes what comes unasked. What the modem cannot
+deliver comes out of the link at once as OSError, so that the DLMS client repeats without waiting
+for its timeout.
 """
 
 from __future__ import annotations
@@ -75,6 +76,8 @@ class ModemPort:
         self.slot_free = asyncio.Event()
         self.counts = {"link-" + name: 0 for name in _COUNTS}
         self.counts.update({"attempt-" + name: 0 for name in _ATTEMPTS})
+        # Who takes frames that no conversation waits for.
+        self.unasked: Callable[[str, Rx], None] | None = None
         self.nodes_version = 0  # counts changes of the nodes
         self.joined_ms = clock.ticks_ms()  # when a node last registered
         # Meters that have not answered since a node was last heard, and since when.
@@ -385,11 +388,14 @@ class ModemPort:
                 link.hops = rx.quality.hops
             if not link.deliver(bytes(rx.data)):
                 self.counts["link-overrun"] += 1
-        elif rx.address in self._nodes:
+            return
+        if rx.address in self._nodes:
             self._node_heard()
             self.counts["link-late"] += 1
         else:
             self.counts["link-stranger"] += 1
+        if self.unasked is not None:
+            self.unasked(self.kind, rx)
 
     def _done(self, sender: Sender, handle: int, status: int, error: ModemError | None) -> None:
         if status != 0:

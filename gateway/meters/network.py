@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from gateway.meters.inventory import Meter, Path
-    from hal.ports import Clock, Modem
+    from hal.ports import Clock, Modem, Rx
 
 WHERE = "network"
 LOOK_MS = 5000  # how often the modems are looked after
@@ -65,6 +65,11 @@ class Network:
         self._ports.append(port)
         self._recoveries.append(Recovery(port, self._clock, self._random))
         self._healths.append(Health(self._clock.ticks_ms()))
+
+    def listen(self, take: Callable[[str, Rx], None]) -> None:
+        """`take(kind of path, frame)` is called with what comes outside of a conversation."""
+        for port in self._ports:
+            port.unasked = take
 
     def ports(self) -> list[ModemPort]:
         return self._ports

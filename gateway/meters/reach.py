@@ -18,7 +18,7 @@ from gateway.meters.traffic import NO_TRAFFIC
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
-    from typing import TypeVar
+    from typing import Any, TypeVar
 
     from gateway.contract.model import Model
     from gateway.meters.access import Access
@@ -85,6 +85,8 @@ class Reach:
         self.patience = patience
         # by serial, services that a meter agreed to and did not keep to: not proposed again
         self.unkept: dict[str, int] = {}
+        # (serial, notification): what a meter sends unasked within a conversation, proven
+        self.heard: Callable[[str, Any], None] | None = None
 
     def model(self, meter: Meter) -> Model:
         """ModelError when it is not here; OSError of the storage."""

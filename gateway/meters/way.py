@@ -35,7 +35,7 @@ from hal.rt import log
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
-    from typing import TypeVar
+    from typing import Any, TypeVar
 
     from gateway.meters.access import Access
     from gateway.meters.inventory import Meter, Path
@@ -297,6 +297,8 @@ class Way:
 
     def _client(self, link: Link, association: Association) -> Client:
         reach, (timeout_ms, tries) = self._reach, self._reach.patience[self.path[0]]
+        # To the public client anybody may speak in the name of a meter that ciphers.
+        proven = association.keys is not None or not self._access.ciphered
         return Client(
             link,
             reach.clock,
@@ -306,8 +308,13 @@ class Way:
             timeout_ms,
             tries,
             window=self._model.window,
+            on_notification=self._heard_unasked if proven else None,
             pause_ms=self._model.pause_ms,
         )
+
+    def _heard_unasked(self, said: Any) -> None:
+        if self._reach.heard is not None:
+            self._reach.heard(self._meter.serial, said)
 
     def _next_counter(self) -> int:
         self._counter = self._reach.next_counter(self._meter.serial)

@@ -217,6 +217,23 @@ def test_frames_of_strangers_and_late_ones_are_counted():
     scene(play, modem)
 
 
+def test_what_no_link_waits_for_goes_to_who_listens():
+    modem = ScriptedModem()
+    heard = []
+
+    async def play(network, clock):
+        network.listen(lambda kind, rx: heard.append((kind, rx.address, bytes(rx.data))))
+        link = await network.open(METER, PLC)
+        modem.answer(b"a push", PLC2[1])
+        modem.answer(b"to another client", PLC[1], 1, 102)
+        modem.answer(b"the answer")
+        await clock.settle()
+        assert await link.receive(500) == b"the answer"
+
+    scene(play, modem)
+    assert heard == [("plc", PLC2[1], b"a push"), ("plc", PLC[1], b"to another client")]
+
+
 def test_a_frame_not_delivered_is_heard_at_once_and_the_link_goes_on():
     modem = ScriptedModem()
 
