@@ -3,9 +3,9 @@
 A board makes the ports and calls `Gateway(settings, ports).run()`. Six kinds of task run side by
 side: the network that sorts the modems' frames, the hearing of what meters send unasked, the upkeep
 of what is known of the meters, the session with the HES, the workers that take one execution after
-the other from the queue, and the clockwork that closes windows. If one of them ends by a fault of ours, run() raises: whoever started
-the gateway starts it again, and the ledger knows how far it had got. If one of them gets stuck, the
-watchdog is fed no more, which comes to the same.
+the other from the queue, and the clockwork that closes windows. If one of them ends by a fault of
+ours, run() raises: whoever started the gateway starts it again, and the ledger knows how far it had
+got. If one of them gets stuck, the watchdog is fed no more, which comes to the same.
 """
 
 from __future__ import annotations
