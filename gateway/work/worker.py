@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 
+from gateway.contract.kinds import OBJECTS
 from gateway.work.giving_way import GivingWay
 from gateway.work.one_meter import OneMeter
 from gateway.work.results import STORAGE_PAUSE_MS, WHERE, Results
@@ -106,7 +107,8 @@ class Worker:
         else:
             look.give_back()
             await self._many().transfer(execution, look.fleet, heartbeat)
-        if self._task_meter is not None:
+        traits = execution.job.traits
+        if self._task_meter is not None and traits.takes != OBJECTS and not traits.compares:
             for each in [execution] + execution.others:
                 self._task_meter.forget(each.serial)
 

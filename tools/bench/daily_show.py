@@ -74,7 +74,7 @@ def _asked(console: Console, row: dict[str, Any]) -> None:
     most = [max(row[name]) / 1000 for name in ("starts", "ordered")]
     text = (
         "%d readings on demand began %.1f s (median; at most %.1f s) after their order had come to"
-        " the gateway, %.1f s (%.1f s) after it was given; the HES looks for orders each 5 s"
+        " the gateway, %.1f s (%.1f s) after it was given; this HES looks for orders each 5 s"
     )
     console.print(text % (len(row["starts"]), middle[0], most[0], middle[1], most[1]))
 

@@ -7,8 +7,8 @@ import asyncio
 
 from gateway.activities.readings import Collected
 from gateway.audit import Audit
-from gateway.contract.job import Job
-from gateway.contract.kinds import READ
+from gateway.contract.job import Job, PackageRef
+from gateway.contract.kinds import CONFIGURE, READ
 from gateway.contract.result import HINDERED, KO, OK, Result
 from gateway.contract.task import ALL, DAYS, PROFILE, Every, Item, Task
 from gateway.contract.zone import Zone
@@ -166,9 +166,10 @@ class World:
         self.ends("job", execution.serial)
         await self.queue.finish(execution, Result(OK, "applied"), "plc", JOB_MS)
 
-    def order(self, serials, priority=5, number=1):
+    def order(self, serials, priority=5, number=1, kind=READ):
         job_id = bytes(15) + bytes([number])
-        job = Job(job_id, READ, "c", NOW, priority, 0, 0, 3, 10, serials, None, [NAME])
+        what = (None, [NAME]) if kind == READ else (PackageRef("p", 1, bytes(32)), [])
+        job = Job(job_id, kind, "c", NOW, priority, 0, 0, 3, 10, serials, *what)
         assert self.ledger.accept(job, job.encode()) == "accepted"
 
     def play(self, scene):
@@ -340,9 +341,12 @@ def test_a_meter_in_the_breaks_of_a_transfer_is_lent_for_what_is_more_urgent():
 
 def test_what_a_job_may_have_changed_is_read_anew():
     async def scene(world):
-        world.order(["M1", "M2"])
-        await world.clock.run(2 * JOB_MS + APDU_MS + TURN_MS)
-        assert sorted(world.collector.forgotten) == ["M1", "M2"]
+        world.order(["M1", "M2"], 5, 1, CONFIGURE)
+        world.queue.release(bytes(15) + b"\x01")
+        world.order(["M3"], 5, 2)
+        await world.clock.run(3 * JOB_MS + APDU_MS + 2 * TURN_MS)
+        assert len(world.began("job")) == 3
+        assert sorted(world.collector.forgotten) == ["M1", "M2"]  # a job that reads changes nothing
 
     World().play(scene)
 
