@@ -11,6 +11,7 @@ got. If one of them gets stuck, the watchdog is fed no more, which comes to the 
 from __future__ import annotations
 
 from gateway.alarms.hearing import Hearing
+from gateway.alarms.outages import Outages
 from gateway.alarms.telling import Telling
 from gateway.alarms.told import Told
 from gateway.audit import Audit
@@ -177,7 +178,10 @@ class Gateway:
             self._recorder,
             self._asked_recorder,
         )
-        self._hearing = Hearing(reach, self._alarms, self._runs.visit, self._tell, ports.storage)
+        outages = Outages(self._ledger, clock)
+        self._hearing = Hearing(
+            reach, self._alarms, self._runs.visit, self._tell, ports.storage, outages
+        )
         self._network.listen(self._hearing.take)
         reach.heard = self._hearing.said
         self._settle_folder()

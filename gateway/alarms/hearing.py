@@ -14,6 +14,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 
+from gateway.alarms.outages import power_of
 from gateway.contract.limits import MAX_ALARM_DATA
 from gateway.contract.reports import MeterAlarm
 from gateway.contract.task import ALARMS, AT_ONCE, DAYS, LIST, MOST_URGENT, Every, Item, Task
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any
 
+    from gateway.alarms.outages import Outages
     from gateway.alarms.telling import Telling
     from gateway.meters.access import Access
     from gateway.meters.inventory import Inventory, Meter
@@ -38,10 +40,11 @@ QUEUED = 32  # frames
 UNPROVEN = "push-unproven"
 NAMED = 128  # meters and addresses named for it, until they are forgotten
 ONCE = 256  # digests of what was told
+SAME_MS = 3_600_000  # what says the same after so long, says it anew
 VISIT_MS = 60000  # a meter that proves itself is visited so often at most
 SUSPECT_MS = 900000  # one in whose name something came
 SAVE_MS = 600000
-TURN_MS = 60000
+TURN_MS = 10000
 _METERS = 2048
 _ADDRESSES = 256
 _PAUSE_METERS = 64  # others get their turn after so many
@@ -66,6 +69,7 @@ class Hearing:
         visit: Callable[[str, Task], bool],
         tell: Callable[[str, str], None],
         storage: Storage,
+        outages: Outages,
     ) -> None:
         self.dropped = 0  # for want of room in the queue
         self.unproven = 0
@@ -76,12 +80,13 @@ class Hearing:
         self._visit = visit
         self._tell = tell
         self._storage = storage
+        self._outages = outages
         self._waiting: list[tuple[str, str, bytes]] = []
         self._said: list[tuple[str, Any]] = []
         self._arrived = asyncio.Event()
         self._whose: dict[tuple[str, str], str] = {}
         self._counters: dict[str, tuple[bytes, int]] = {}  # by serial: mark of its key, counter
-        self._told: list[bytes] = []
+        self._told: list[tuple[bytes, int]] = []  # digests, and when (ticks)
         self._frames: list[bytes] = []  # digests of those proven: a path may double them
         self._named: list[str] = []
         self._visited: dict[str, int] = {}  # ticks
@@ -126,6 +131,7 @@ class Hearing:
         while self._said:
             serial, said = self._said.pop(0)
             await self._believed(serial, said)
+        self._outages.look()
         self.save(False)
 
     def save(self, now: bool = True) -> None:
@@ -218,11 +224,17 @@ class Hearing:
     async def _believed(self, serial: str, said: Any) -> None:
         source, time, data, detail = content_of(said)
         digest = hashlib.sha256(("%s %s %s " % (serial, source, time)).encode() + data).digest()[:8]
-        if digest not in self._told:
-            alarm = MeterAlarm(serial, source, [], time, detail, data[:MAX_ALARM_DATA])
-            if await self._telling.tell(alarm):
-                self._told.append(digest)
-                self._told = self._told[-ONCE:]
+        now = self._clock.ticks_ms()
+        self._told = [each for each in self._told if now - each[1] < SAME_MS][-ONCE:]
+        if digest in [each[0] for each in self._told]:
+            return
+        over = power_of(said, _number(data)) if source == _WORDS[1] else None
+        if over is not None and self._outages.collects(serial, over):
+            self._told.append((digest, now))
+            return  # of an outage, nobody is visited
+        alarm = MeterAlarm(serial, source, [], time, detail, data[:MAX_ALARM_DATA])
+        if await self._telling.tell(alarm):
+            self._told.append((digest, now))
         self._go_to(serial, VISIT_MS)
 
     def _suspect(self, serial: str, why: str) -> None:
@@ -279,6 +291,17 @@ class Hearing:
         except (OSError, ValueError, TypeError):
             self._counters = {}
             log.warning(WHERE, "%s is damaged: how far meters have counted is not known" % FILE)
+
+
+def _number(data: bytes) -> int | None:
+    from gateway.dlms.data import axdr
+    from gateway.dlms.errors import ProtocolError
+
+    try:
+        value = axdr.decode(data)[1]
+    except ProtocolError:
+        return None
+    return value if type(value) is int else None
 
 
 def visit_to(serial: str) -> Task:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from gateway.alarms.hearing import QUEUED, SAVE_MS, SUSPECT_MS, Hearing
+from gateway.alarms.hearing import QUEUED, SAME_MS, SAVE_MS, SUSPECT_MS, Hearing
+from gateway.alarms.outages import MINUTE_MS, SINGLY, Outages
 from gateway.alarms.telling import AN_HOUR, Telling
 from gateway.alarms.told import Told
 from gateway.audit import Audit
 from gateway.contract.own_model import OWN_MODEL
-from gateway.contract.reports import Event, MeterAlarm
+from gateway.contract.reports import Event, MeterAlarm, Outage
 from gateway.contract.task import ALARMS
 from gateway.dlms import apdu
 from gateway.dlms.data import axdr, moment
@@ -84,6 +85,7 @@ class Scene:
             self.visit,
             self.ledger.event,
             self.storage,
+            Outages(self.ledger, self.clock),
         )
 
     def visit(self, serial, task):
@@ -107,6 +109,10 @@ class Scene:
     def told(self):
         found = [report.body for report in self.ledger.reports(0, 5000)]
         return [(each.serial, each.source) for each in found if isinstance(each, MeterAlarm)]
+
+    def outages(self):
+        found = [report.body for report in self.ledger.reports(0, 5000)]
+        return [(x.over, x.meters, x.first, x.serials) for x in found if isinstance(x, Outage)]
 
     def named(self):
         found = [report.body for report in self.ledger.reports(0, 5000)]
@@ -141,6 +147,9 @@ def test_what_a_path_doubles_and_what_says_the_same_is_told_once():
     once = scene.push(apdu.DataNotification(7, when, TAMPER))
     scene.hear(once, once, scene.push(apdu.DataNotification(7, when, TAMPER)))
     assert len(scene.told()) == 1 and scene.named() == []
+    scene.clock.advance(SAME_MS)
+    scene.hear(scene.push(apdu.DataNotification(7, when, TAMPER)))
+    assert len(scene.told()) == 2 and scene.visits == ["M1", "M1"]
 
 
 def test_what_proves_nothing_is_named_once_and_may_cause_one_visit():
@@ -238,3 +247,57 @@ def test_what_comes_within_a_conversation_is_told_too():
     scene.hearing.said("M1", apdu.DataNotification(1, b"", TAMPER))
     scene.hear()
     assert scene.told() == [("M1", "data-notification")] and scene.visits == ["M1"]
+
+
+def many(count):
+    return [Meter("M%02d" % i, [("plc", "%02d" % i)], title=THEIRS) for i in range(count)]
+
+
+GASP = apdu.EventNotification(
+    b"", 1, bytes((0, 0, 97, 98, 2, 255)), 2, axdr.encode((axdr.DOUBLE_LONG_UNSIGNED, 1))
+)
+BACK = apdu.EventNotification(
+    b"", 1, bytes((0, 0, 96, 11, 0, 255)), 2, axdr.encode((axdr.UNSIGNED, 2))
+)
+
+
+def test_many_last_gasps_within_a_minute_are_one_outage_and_the_return_likewise():
+    scene = Scene(many(40))
+    for said in (GASP, BACK):
+        for number in range(40):
+            scene.hear(scene.push(said), address="%02d" % number)
+            scene.hear(scene.push(said), address="%02d" % number)
+        assert scene.outages()[2:] == [] or said is BACK
+        scene.clock.advance(MINUTE_MS)
+        scene.hear()
+    names = ["M%02d" % i for i in range(40)]
+    assert len(scene.told()) == 2 * SINGLY
+    assert scene.outages() == [
+        (False, 40, 1, names[:32]),
+        (False, 40, 33, names[32:]),
+        (True, 40, 1, names[:32]),
+        (True, 40, 33, names[32:]),
+    ]
+    assert scene.visits == ["M00", "M01"] * 2
+
+
+def test_a_single_last_gasp_is_an_alarm_and_no_outage():
+    scene = Scene(many(40))
+    scene.hear(scene.push(GASP), address="07")
+    scene.clock.advance(MINUTE_MS)
+    scene.hear()
+    assert scene.told() == [("M07", "event-notification")] and scene.outages() == []
+
+
+def test_an_outage_without_room_is_told_later():
+    scene = Scene(many(5))
+    for number in range(5):
+        scene.hear(scene.push(GASP), address="%02d" % number)
+    for _ in range(ALARMS_SIZE - SINGLY):
+        scene.ledger.alarm(MeterAlarm("X", "x", [], 0, "", b""))
+    scene.clock.advance(MINUTE_MS)
+    scene.hear()
+    assert scene.outages() == []
+    scene.ledger.acknowledge(scene.ledger.last_number)
+    scene.hear()
+    assert [(over, meters) for over, meters, _, _ in scene.outages()] == [(False, 5)]
