@@ -45,6 +45,8 @@ def test_the_whole(tmp_path: Path, micropython: str, runtime: str) -> None:
     )
     image = outcome["image"]
     assert image["summary"]["ok"] == len(image["meters"]) == 3
+    for words in ("cover", "a wrong clock", "street-1      night"):
+        assert words in done.stdout
     for words in ("it runs %s" % FIRMWARE, "PRIME base node on /dev/", "good: records 1 to"):
         assert words in done.stdout
 

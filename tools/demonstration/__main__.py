@@ -100,6 +100,7 @@ def _run(stage: Stage, options: argparse.Namespace, console: Console) -> dict[st
         outcome["reading"] = acts.reading()
         if not options.quick:
             outcome["image"] = acts.transfer()
+            acts.night()
             acts.network()
             acts.audit(options.runtime)
         outcome["complaints"] = acts.complaints

@@ -16,19 +16,45 @@ from rich.text import Text
 from gateway.contract import envelope
 from gateway.contract.job import Canary
 from gateway.contract.package import Package
+from gateway.contract.task import (
+    ALARMS,
+    ALL,
+    CLOCK,
+    LOG,
+    MINUTES,
+    PROFILE,
+    VALUES,
+    Every,
+    Item,
+    Task,
+    TaskRemoved,
+)
+from gateway.dlms.data import moment
 from tools.bootstrap import ROOT
 from tools.demonstration import judge
 from tools.demonstration.stage import CONCENTRATOR, Stage, StageProblem
 from tools.hes.cli import show
 from tools.hes.cli.watch import watch
 from tools.hes.orders import order, typed
+from tools.hes.orders import task as orders
+from tools.hes.store.records import ReadingValue, TaskRun
 from tools.meter.control import Control
 from tools.meter.device import FACTORY_MODEL
 from tools.meter.image import make_image
+from tools.meter.makes import COVER_OPENED
 from tools.meter.population import NORMAL, PLC
 from tools.package import image
 
 READ = "profile_generic 1.0.99.1.0.255 capture_period"
+NIGHT = "night"
+WRONG_S, RIGHT_S = 100, 30  # seconds that a clock is off, at least; that one is allowed to be
+NIGHT_ITEMS = [
+    Item(PROFILE, "load-profile"),
+    Item(LOG, "standard-log"),
+    Item(VALUES, "", [(3, bytes((1, 0, 1, 8, 0, 255)), 2)]),
+    Item(CLOCK),
+    Item(ALARMS),
+]
 CANARIES = 3  # meters that go first
 FIRMWARE = "V03.00.00"  # what the image makes of the meters
 IMAGE_BYTES = 8192
@@ -115,6 +141,54 @@ class Acts:
         self._show_together(made)
         self.complaints += judge.image_complaints(made, FIRMWARE, self._control)
         return made
+
+    def night(self) -> None:
+        """A task of its own: rows, values, clocks and alarms of all meters. One of them has a clock
+        that is wrong, and somebody has opened the cover of another.
+        """
+        wrong, opened = self._first[0], self._first[1]
+        self._control.drift(wrong, 86400 * WRONG_S)
+        time.sleep(1)  # as fast as that for a second
+        self._control.drift(wrong, 0)
+        self._control.happen(opened, COVER_OPENED)
+        self.say(
+            "a night: a task reads every meter; %s has a wrong clock, %s its cover open"
+            % (wrong, opened)
+        )
+        now = int(time.time())
+        task = Task(NIGHT, now, Every(MINUTES, 1, 0, 0), 4, [ALL, []], NIGHT_ITEMS, 900, 40, 0)
+        orders.send(self._store.trust, self._stage.key, [CONCENTRATOR], task, now)
+        self._stage.wait_for("the run of its task", LIMIT, lambda: self._runs(now))
+        ending = TaskRemoved(NIGHT)
+        orders.send(self._store.trust, self._stage.key, [CONCENTRATOR], ending, int(time.time()))
+        self._stage.wait_for("its readings", LIMIT, lambda: self._values(wrong, now))
+        hes = ["tools.hes", "--db", str(self._stage.database)]
+        self._command([*hes, "runs", "--last", "1"])
+        self._command([*hes, "clocks", wrong])
+        self._command([*hes, "alarms", "--inventory", str(self._stage.data / "meters.jsonl")])
+        self.complaints += self._night_complaints(wrong, opened, now)
+
+    def _runs(self, since: int) -> list[TaskRun]:
+        found = self._store.reports.runs(CONCENTRATOR, NIGHT, 10)
+        return [run for run in found if run.began >= since]
+
+    def _values(self, serial: str, since: int) -> list[ReadingValue]:
+        return self._store.readings.values(CONCENTRATOR, serial, since, int(time.time()) + 1)
+
+    def _night_complaints(self, wrong: str, opened: str, since: int) -> list[str]:
+        found = []
+        _, raw = self._control.read(wrong, 8, "0.0.1.0.0.255", 2)
+        local, deviation = moment.local_of(raw), moment.deviation_of(raw)
+        off = (local or 0) + 60 * (deviation or 0) - time.time()
+        if abs(off) > RIGHT_S:
+            found.append("%s: its clock is %.0f s off still" % (wrong, off))
+        _, bits = self._control.read(opened, 1, "0.0.97.98.20.255", 2)
+        if bits:
+            found.append("%s: its alarm is not cleared: %x" % (opened, bits))
+        told = {row.serial for row in self._store.alarms.raised(CONCENTRATOR)}
+        if opened not in told:
+            found.append("%s: the HES has no word of its cover" % opened)
+        return found
 
     def network(self) -> None:
         """How modems and meters stand."""
