@@ -7,7 +7,7 @@ import asyncio
 from gateway.contract.limits import READINGS_SIZE
 from gateway.contract.messages import Ack, Memory, Readings, Resend
 from gateway.contract.reading_record import numbered
-from gateway.contract.reports import Event
+from gateway.contract.reports import Event, MeterAlarm
 from gateway.readings.recorder import Recorder
 from gateway.readings.store import Store
 from gateway.uplink.readings import MAX_PATIENCE_MS, PATIENCE_MS, QUICK_MS, WINDOW, ReadingsStream
@@ -234,6 +234,13 @@ async def _slow_line() -> None:
         world.ledger.event("alarm-%d" % i)
         began = world.clock.ticks_ms()
         while not [one for one in world.hes.bodies(Event) if one.name == "alarm-%d" % i]:
+            await world.clock.run(100)
+        waits.append(world.clock.ticks_ms() - began)
+    for i in range(5):
+        await world.clock.run(7_000)
+        assert world.ledger.alarm(MeterAlarm("M%d" % i, "alarm-descriptor-1", [i], 0, "", b""))
+        began = world.clock.ticks_ms()
+        while not [one for one in world.hes.bodies(MeterAlarm) if one.serial == "M%d" % i]:
             await world.clock.run(100)
         waits.append(world.clock.ticks_ms() - began)
     # One message takes 16 s at most, the report itself less than one.
