@@ -109,7 +109,8 @@ class Store:
             self._make_room()
             for one in records:
                 if one.layout is not None and one.layout[0] not in self._layouts:
-                    self._append(entries.plain(one.layout[1], asked))
+                    # It goes up whatever it was first used for: others may need it next.
+                    self._append(entries.plain(one.layout[1], False))
                     self._layouts.add(one.layout[0])
                     self._new_layouts.append(one.layout[0])
                 self._append_one(one, asked)

@@ -153,6 +153,15 @@ def test_what_is_kept_to_be_asked_for_is_not_sent() -> None:
     assert [one.serial for one in world.store.stored(key_of("M3", PROFILE))] == ["M3"]
 
 
+def test_a_layout_that_came_with_what_is_kept_goes_up_all_the_same() -> None:
+    world = World(MemoryStorage())
+    world.record("M1", rows_of(NOW, 3), asked=True)
+    world.record("M2", rows_of(NOW, 3))
+    kinds = [type(record) for _, record in world.sent()]
+    assert kinds == [Layout, Kept, Rows]
+    assert list(understood(world.sent())) == ["M2"]
+
+
 def test_what_waits_for_a_window_goes_with_its_release() -> None:
     world = World(MemoryStorage())
     recorder = world.recorder(wait=True)
