@@ -364,7 +364,8 @@ class Guard:
         return bytes([GENERAL_SIGNING]) + signed + octets(signature)
 
     def seal_unasked(self, plain: bytes) -> bytes:
-        """A notification: general-glo."""
+        """A notification: general-glo, and where no request was before as the policy has it."""
+        self._control = self._control or self.own.demand.policy | self.own.suite
         content = self._sealed(self.own.ek, plain, b"", None)
         return bytes([GENERAL_GLO]) + octets(self.own.title) + octets(content)
 

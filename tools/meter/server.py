@@ -121,6 +121,12 @@ class MeterServer:
         assert isinstance(found, SecuritySetup)
         return found
 
+    def pushed(self, plain: bytes) -> bytes:
+        """A notification as it goes out by itself, outside of any association: ciphered under the
+        global key, where the meter has one."""
+        guard = Guard(self._security, b"")
+        return guard.seal_unasked(plain) if self._security.ek else plain
+
     def handle(self, client_sap: int, server_sap: int, apdu: bytes) -> bytes | None:
         """The answer to one APDU, for carriers that take one at a time; None where the meter stays
         silent."""
