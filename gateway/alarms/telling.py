@@ -34,8 +34,11 @@ class Telling:
     async def tell(self, alarm: MeterAlarm) -> bool:
         """True once its report is durable. False: there is no room for it, on the flash or in this
         meter's hour."""
-        if not self._allows(alarm.serial):
+        hour = self._allows(alarm.serial)
+        if hour is None:
             return False
+        hour[1] += 1
+        kept = False
         try:
             with self._ledger.deferred():
                 kept = self._ledger.alarm(alarm)
@@ -44,9 +47,10 @@ class Telling:
                 self._told.add(alarm.serial, alarm.source, alarm.bits)
         except OSError as error:
             log.error(WHERE, "storage: an alarm of %s is not told: %s" % (alarm.serial, error))
-            return False
-        if kept:
-            self._hours[alarm.serial][1] += 1
+            kept = False
+        if not kept:
+            hour[1] -= 1
+        else:
             log.warning(WHERE, "%s: %s, bits %s" % (alarm.serial, alarm.source, alarm.bits))
         return kept
 
@@ -67,17 +71,18 @@ class Telling:
                 self._ledger.event(THROTTLED, text % (serial, counted, AN_HOUR))
             del self._hours[serial]
 
-    def _allows(self, serial: str) -> bool:
+    def _allows(self, serial: str) -> list[int] | None:
+        """Its hour; None where that is full."""
         hour = self._hours.get(serial)
         if hour is None or hour[0] <= self._clock.ticks_ms():
             if hour is not None:
                 self.tell_counted()
             if len(self._hours) >= _METERS:
-                return False
-            self._hours[serial] = [self._clock.ticks_ms() + HOUR_MS, 0, 0]
+                return None
+            hour = self._hours[serial] = [self._clock.ticks_ms() + HOUR_MS, 0, 0]
         elif hour[1] >= AN_HOUR:
             hour[2] += 1
             if hour[2] == 1:
                 log.warning(WHERE, "%s raises more than %d alarms an hour" % (serial, AN_HOUR))
-            return False
-        return True
+            return None
+        return hour

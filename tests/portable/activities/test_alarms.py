@@ -285,3 +285,32 @@ def test_an_alarm_has_at_most_a_kibibyte() -> None:
     from hal.rt import cbor
 
     assert len(cbor.encode(longest.to_array())) <= 1024
+
+
+def test_an_hour_that_ends_while_its_report_becomes_durable() -> None:
+    scene = of_both(0, 1)
+    durable = scene.ledger.durable
+
+    async def slowly() -> None:
+        scene.clock.advance(HOUR_MS)
+        scene.telling.tell_counted()
+        await durable()
+
+    scene.ledger.durable = slowly  # type: ignore[method-assign]
+    scene.visit()
+    assert scene.told() == [("alarm-descriptor-1", [0])] and scene.found.gaps == []
+
+
+def test_a_flash_that_fails_costs_the_meter_none_of_its_hour() -> None:
+    scene = of_both(0, 1)
+    durable = scene.ledger.durable
+
+    async def fails() -> None:
+        await durable()
+        raise OSError(5, "EIO")
+
+    scene.ledger.durable = fails  # type: ignore[method-assign]
+    for _ in range(AN_HOUR + 1):
+        assert scene.visit().gaps == ["flash-full"] and scene.meter.written == []
+    scene.ledger.durable = durable  # type: ignore[method-assign]
+    assert scene.visit().gaps == [] and scene.meter.written == [(DESCRIPTOR, 0)]
