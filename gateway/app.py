@@ -20,6 +20,7 @@ from gateway.contract.identity import shown
 from gateway.contract.meter_keys import Vault
 from gateway.contract.model_name import OWN
 from gateway.contract.own_model import OWN_MODEL
+from gateway.contract.restart import Restart
 from gateway.contract.task import ON_DEMAND, WITH_WINDOW, Task, TaskRemoved
 from gateway.contract.zone import Zone
 from gateway.folder import COUNTERS, READINGS, TRUST, Folder
@@ -75,6 +76,7 @@ if TYPE_CHECKING:
 
 WHERE = "gateway"
 
+RESTART_MS = 5000  # from an order to begin anew until it is done: the HES is told first
 WINDOW_MS = 1000  # how often windows are checked
 SETTLE_TURNS = 60  # of these, until what is in the data folder is looked at again
 
@@ -82,6 +84,10 @@ SETTLE_TURNS = 60  # of these, until what is in the data folder is looked at aga
 # the session waits for is the broker's word on a large message over a slow line.
 STUCK_MS = 300000
 SESSION_STUCK_MS = 1800000
+
+
+class RestartOrdered(Exception):
+    """By the HES. Whoever started the gateway starts it again."""
 
 
 class Ports:
@@ -134,6 +140,7 @@ class Gateway:
         clock = self._clock = KeptClock(ports.clock, ports.storage)
         log.set_clock(clock.doubtful_time)
         self._workers = settings.workers
+        self._restart_ms: int | None = None  # ticks
         self._attempt_ms = settings.attempt_s * 1000
         storage, vault = ports.storage, Vault(ports.crypto, ports.board_key)
         self._folder = Folder(storage, vault, lambda: opens(storage, KEYS, vault))
@@ -261,9 +268,17 @@ class Gateway:
     def _takers(self) -> Takers:
         """Who takes what the HES changes."""
         book = self._book
-        taking: list[Any] = [(Task, book.set), (TaskRemoved, book.remove)]
+        taking: list[Any] = [
+            (Task, book.set),
+            (TaskRemoved, book.remove),
+            (Restart, self._restart_soon),
+        ]
         taking.extend(takers(self._inventory))
         return taking
+
+    def _restart_soon(self, order: Restart) -> str:
+        self._restart_ms = self._clock.ticks_ms() + RESTART_MS
+        return "restart: %s" % order.why
 
     def _collector(self) -> Collector:
         from gateway.activities.readings import Collector
@@ -440,6 +455,8 @@ class Gateway:
             if turns % SETTLE_TURNS == 0:
                 self._settle_folder()
             self._tell_of_alarms()
+            if self._restart_ms is not None and self._clock.ticks_ms() >= self._restart_ms:
+                raise RestartOrdered("the HES has ordered a restart")
             try:
                 self._queue.expire()
             except OSError as error:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from gateway.contract.fields import Message, field, message, one_of
 from gateway.contract.meter_change import MetersPut, MetersRemoved
+from gateway.contract.restart import Restart
 from gateway.contract.rules import TIME, UINT32, text, uint
 from gateway.contract.task import Task, TaskRemoved
 
@@ -16,7 +17,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import TypeAlias
 
-    Body: TypeAlias = "Task | TaskRemoved | MetersPut | MetersRemoved"
+    Body: TypeAlias = "Task | TaskRemoved | MetersPut | MetersRemoved | Restart"
 
 
 @message("change", "change")
@@ -29,7 +30,7 @@ class Change(Message):
     issued: int = field(TIME)
     not_after: int = field(TIME)
     number: int = field(uint(UINT32, 1))
-    body: Body = field(one_of(Task, TaskRemoved, MetersPut, MetersRemoved))
+    body: Body = field(one_of(Task, TaskRemoved, MetersPut, MetersRemoved, Restart))
 
     def agree(self) -> None:
         self.body.agree()

@@ -6,11 +6,13 @@ from __future__ import annotations
 
 import asyncio
 
-from gateway.app import SESSION_STUCK_MS, Gateway, Ports
+from gateway.app import SESSION_STUCK_MS, Gateway, Ports, RestartOrdered
+from gateway.contract.change import Change
 from gateway.contract.job import Job
 from gateway.contract.kinds import READ
 from gateway.contract.messages import Ask
 from gateway.contract.reports import Event, MeterReport
+from gateway.contract.restart import Restart
 from gateway.meters.counters import LOST
 from gateway.meters.inventory import KEYS, METERS
 from gateway.meters.reachability import FILE
@@ -92,6 +94,18 @@ class Street:
                     await task
                 except asyncio.CancelledError:
                     pass
+
+        run(whole())
+
+    def play_out(self, scene, rest_ms):
+        """play(), and `rest_ms` more, in which the gateway ends by itself."""
+
+        async def whole():
+            task = asyncio.create_task(self.gateway.run())
+            await self.clock.settle()
+            await scene(self)
+            await self.clock.run(rest_ms)
+            await task
 
         run(whole())
 
@@ -241,3 +255,24 @@ def test_a_first_start_and_a_second_miss_nothing():
         assert street.gateway._folder.missing == [] and street.gateway._folder.starts == 2
 
     Street().play(scene)
+
+
+def test_a_restart_that_the_hes_orders_is_told_and_happens_once():
+    async def scene(street):
+        change = Change(HERE, NOW, NOW + 3600, 1, Restart("a new antenna"))
+        street.hes.order("change", signed(change.encode()))
+        await street.clock.run(3000)
+        told = [detail for name, detail in street.events() if name == "changed"]
+        assert len(told) == 1 and told[0].endswith("restart: a new antenna")
+
+    street = Street()
+    error = raises(RestartOrdered, street.play_out, scene, 10_000)
+    assert "the HES has ordered" in str(error)
+    street.boot()
+
+    async def after(street):
+        await street.clock.run(60_000)
+        hellos = [content for name, content in street.hes.heard if name == "hello"]
+        assert hellos[-1].changes == 1
+
+    street.play(after)

@@ -45,6 +45,7 @@ from gateway.contract.reports import (
     Report,
     TaskRun,
 )
+from gateway.contract.restart import Restart
 from gateway.contract.task import (
     ALL,
     CLOCK,
@@ -228,6 +229,8 @@ def every_message() -> list[Any]:
         Change(HERE, NOW, NOW + HOUR, 3, TaskRemoved("noon")),
         Change(HERE, NOW, NOW + HOUR, 4, MetersPut([MeterEntry("A1", []), a_meter()])),
         Change(HERE, NOW, NOW + HOUR, 5, MetersRemoved(["A1", "A2"])),
+        Change(HERE, NOW, NOW + HOUR, 6, Restart("")),
+        Change(HERE, NOW, NOW + HOUR, 7, Restart("w" * 64)),
         Pull(digest, 0, 4096),
         Cancel(bytes(16), HERE, NOW),
         Pause(bytes(16), HERE, NOW, True),

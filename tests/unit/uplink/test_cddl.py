@@ -48,6 +48,7 @@ from gateway.contract.messages import State as Birth
 from gateway.contract.meter_change import MetersPut, MetersRemoved
 from gateway.contract.model import Model
 from gateway.contract.refused import Refused
+from gateway.contract.restart import Restart
 from gateway.contract.sealed import Sealer
 from gateway.contract.task import Task, TaskRemoved
 from gateway.contract.trust_change import TrustChange
@@ -108,6 +109,7 @@ def rule_of(message: Any) -> str:
             TaskRemoved: "change-task-removed",
             MetersPut: "change-meters-put",
             MetersRemoved: "change-meters-removed",
+            Restart: "change-restart",
         }[type(message.body)]
     return RULE[type(message)]
 

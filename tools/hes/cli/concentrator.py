@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import difflib
+import time
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,13 +12,19 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from gateway.contract.change import Change
 from gateway.contract.identity import shown
+from gateway.contract.refused import Refused
+from gateway.contract.restart import Restart
 from tools.hes.cli import show
-from tools.hes.orders import fingerprint, security
+from tools.hes.cli.arguments import add_key
+from tools.hes.orders import change, fingerprint, security
+from tools.hes.orders.typed import OrderProblem
 from tools.hes.store.enrolment import Enrolment
 from tools.hes.store.problems import StoreProblem
 from tools.hes.store.records import OFFLINE, ONLINE, SILENT, Concentrator, Enrolled, Knock
 from tools.hes.store.store import Store
+from tools.package.keys import SigningKey
 
 NAME = "its id, as in its settings: small letters, digits and -"
 FINGERPRINT = "of its board, which says it at each start: 8 groups of 4 hex digits"
@@ -37,12 +44,16 @@ def add_parsers(commands: Any) -> None:
         ("show", _show, "one concentrator"),
         ("replace", _replace, "its board was exchanged: enrol the new one instead"),
         ("remove", _remove, "it is enrolled no longer; its jobs and reports stay"),
+        ("restart", _restart, "begin anew: by a signed message, once, soon after it has come"),
         ("believe", _believe, "take its word for reports that are gone, however many"),
     ):
         action = actions.add_parser(name, help=what, description=what)
         action.set_defaults(run=run)
         if name != "list":
             action.add_argument("concentrator", metavar="NAME", help=NAME)
+        if name == "restart":
+            action.add_argument("--why", default="", metavar="TEXT", help="for its log")
+            add_key(action)
         if name in ("add", "replace"):
             action.add_argument("fingerprint", nargs="+", metavar="FINGERPRINT", help=FINGERPRINT)
 
@@ -100,6 +111,19 @@ def _replace(options: argparse.Namespace) -> int:
     if there.fingerprint != typed:
         enrolment.replace(name, typed)
     print("%s is enrolled as %s" % (name, shown(typed)))
+    return 0
+
+
+def _restart(options: argparse.Namespace) -> int:
+    body = Restart(options.why)
+    try:
+        Change.decode(Change("c", 1, 1, 1, body).encode())
+    except Refused as refused:
+        raise OrderProblem(refused.detail) from None
+    store, key = Store(options.db), SigningKey.load(options.key)
+    to, now = [options.concentrator], int(time.time())
+    for concentrator, number in change.send(store.trust, key, to, body, "restart", now):
+        print("change %d for %s is kept" % (number, concentrator))
     return 0
 
 
