@@ -322,13 +322,23 @@ class _Conclusions:
         if ranked[0][0] >= NEAR:
             _, self._found.like, shipped, _, _ = ranked[0]
             words = {(class_id, o): word for word, class_id, o in shipped.model.objects}
+        agreed = _agreed([shipped for _, _, shipped, _, _ in ranked])
         for each in list(mine)[:MAX_OBJECTS]:
-            word = words.pop(each, "") or _word(*each)
+            word = words.pop(each, "") or agreed.get(each, "") or _word(*each)
             value = "%s %s" % (class_name(each[0]), obis.text(each[1]))
             self._found.objects.append((word, value, "seen"))
         for word in words.values():
             why = "of %s; the meter does not list it" % self._found.like
             self._found.objects.append((word, NONE, why))
+
+
+def _agreed(models: list[Compiled]) -> dict[Object, str]:
+    """What every shipped model that has the object calls it."""
+    words: dict[Object, set[str]] = {}
+    for each in models:
+        for word, class_id, name in each.model.objects:
+            words.setdefault((class_id, name), set()).add(word)
+    return {known: min(called) for known, called in words.items() if len(called) == 1}
 
 
 def readable(typed: tuple[int, Any] | None) -> tuple[int, str] | None:
