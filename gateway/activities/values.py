@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from gateway.activities.by_word import called, unknown
 from gateway.activities.profile.layout import scaler_place, scaler_unit
 from gateway.activities.verdict import explained
 from gateway.contract.limits import MAX_READING
@@ -24,12 +25,10 @@ _VALUE = 2  # attribute of most classes
 async def collect(visit: Visit, item: Item) -> None:
     """What the meter refuses is named, and the others are recorded."""
     wanted: list[Any] = [(each[0], each[1], each[2], None) for each in item.objects]
-    for word, class_id, name in visit.model.objects:
-        if word == item.name:
-            wanted.append((class_id, name, _VALUE, None))
+    for class_id, name in called(visit.model, item.name):
+        wanted.append((class_id, name, _VALUE, None))
     if not wanted:
-        text = "model %s has no %s among its objects; add it to the model, or name the object"
-        visit.collected.missed("model-unfit", text % (visit.model.name, item.name))
+        visit.collected.missed("model-unfit", unknown(visit.model, item.name))
         return
     scalers = []
     for class_id, name, attribute, _ in wanted:

@@ -66,13 +66,13 @@ class AskedReadings:
         meter = self._reach.inventory.meter(execution.serial)
         if meter is None:
             return bytes(6)
+        from gateway.activities.by_word import called, unknown
+
         try:
             model = self._reach.access(meter).model
         except (ModelError, InventoryError, CounterError):
             return bytes(6)
-        for word, class_id, obis in model.objects:
-            if word == job.span.name and class_id == _PROFILE:
-                found: bytes = obis
-                return found
-        text = "model %s has no %s among its objects; add it to the model, or name the object"
-        raise Refused("model-unfit", text % (model.name, job.span.name))
+        for class_id, obis in called(model, job.span.name):
+            if class_id == _PROFILE:
+                return obis
+        raise Refused("model-unfit", unknown(model, job.span.name))

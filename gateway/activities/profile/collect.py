@@ -7,6 +7,7 @@ buffer. It is read row by row, so that a month of rows needs no more RAM than an
 
 from __future__ import annotations
 
+from gateway.activities.by_word import called, unknown
 from gateway.activities.profile import layout as layouts
 from gateway.activities.profile.decoding import Decoder, WrongShape
 from gateway.activities.profile.intake import BATCH, Doubtful, Intake
@@ -55,11 +56,10 @@ async def collect(visit: Visit, item: Item) -> None:
 def _named(visit: Visit, item: Item) -> list[bytes]:
     if item.objects:
         return [name for class_id, name, _ in item.objects if class_id == CLASS]
-    for word, class_id, name in visit.model.objects:
-        if word == item.name and class_id == CLASS:
+    for class_id, name in called(visit.model, item.name):
+        if class_id == CLASS:
             return [name]
-    text = "model %s has no %s among its objects; add it to the model, or name the object"
-    visit.collected.missed("model-unfit", text % (visit.model.name, item.name))
+    visit.collected.missed("model-unfit", unknown(visit.model, item.name))
     return []
 
 
