@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from typing import TYPE_CHECKING
 
 from gateway.contract import envelope, messages
 from gateway.contract.change import Change
+from tools.hes.orders.numbered import VALID_S, keep
 from tools.hes.orders.typed import OrderProblem
 from tools.hes.store.records import Numbered
 from tools.hes.store.trust import Trust
@@ -16,7 +18,6 @@ if TYPE_CHECKING:
     from gateway.contract.change import Body
 
 CHANGE = "change"  # the topic
-VALID_S = 30 * 86400  # how long a message that could not be delivered stays good
 
 
 def send(
@@ -34,11 +35,8 @@ def send(
         check_name(concentrator)
     sent = []
     for concentrator in concentrators:
-        number = store.next_number(CHANGE, concentrator)
-        change = Change(concentrator, now, now + VALID_S, number, body)
-        raw = envelope.sign(change.encode(), key.kid, key.sign)
-        store.add_numbered(CHANGE, concentrator, number, what, raw)
-        sent.append((concentrator, number))
+        made = partial(Change, concentrator, now, now + VALID_S, body=body)
+        sent.append((concentrator, keep(store, key, CHANGE, concentrator, made, what)))
     return sent
 
 

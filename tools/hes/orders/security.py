@@ -9,23 +9,24 @@ the board's key; the HES keeps the wrapped ones only, and those as long as the m
 from __future__ import annotations
 
 import json
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-from gateway.contract import envelope, messages
+from gateway.contract import messages
 from gateway.contract.key_change import KeyChange
 from gateway.contract.limits import MAX_COUNTER, MAX_KEYED
 from gateway.contract.meter_keys import MeterKeys, Vault
 from gateway.contract.rules import SERIAL, uint
 from gateway.contract.trust_change import LINE, NAMES, TrustChange, TrustKey, purposes_text
 from hal.cpython.crypto import SystemCrypto
+from tools.hes.orders.numbered import VALID_S, keep
 from tools.hes.orders.typed import text_of
 from tools.hes.store.records import StagedKey
 from tools.hes.store.trust import Trust
 from tools.package.keys import SigningKey
 
 COUNTER = uint(MAX_COUNTER)
-VALID_S = 30 * 86400  # how long a message that could not be delivered stays good
 
 
 class SecurityProblem(Exception):
@@ -57,10 +58,9 @@ def send_trust(store: Trust, key: SigningKey, concentrator: str, now: int) -> in
         raise SecurityProblem("nothing is staged; `ami-hes trust add` and `remove` do that")
     add = [TrustKey(row.kid, row.public, row.purposes) for row in staged if row.public is not None]
     remove = [row.kid for row in staged if row.public is None]
-    number = store.next_number("trust", concentrator)
-    change = TrustChange(concentrator, now, now + VALID_S, number, add, remove)
-    raw = envelope.sign(change.encode(), key.kid, key.sign)
-    store.add_numbered("trust", concentrator, number, "; ".join(map(staged_text, staged)), raw)
+    made = partial(TrustChange, concentrator, now, now + VALID_S, add=add, remove=remove)
+    what = "; ".join(map(staged_text, staged))
+    number = keep(store, key, "trust", concentrator, made, what)
     store.clear_staged(concentrator)
     return number
 
@@ -85,11 +85,9 @@ def send_keys(
     numbers = []
     for first in range(0, len(wrapped), at_once):
         some = wrapped[first : first + at_once]
-        number = store.next_number("keys", concentrator)
-        change = KeyChange(concentrator, now, now + VALID_S, number, some)
-        raw = envelope.sign(change.encode(), key.kid, key.sign)
-        store.add_numbered("keys", concentrator, number, "keys of %d meters" % len(some), raw)
-        numbers.append(number)
+        made = partial(KeyChange, concentrator, now, now + VALID_S, keys=some)
+        what = "keys of %d meters" % len(some)
+        numbers.append(keep(store, key, "keys", concentrator, made, what))
     return numbers
 
 
